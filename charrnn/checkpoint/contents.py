@@ -1,0 +1,173 @@
+"""What a checkpoint holds, and which arrays that implies.
+
+Plain data, as training and sampling use it. How it becomes bytes is the
+business of :mod:`charrnn.checkpoint.manifest` and
+:mod:`charrnn.checkpoint.archive`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn import parameters
+from charrnn.config import STATES, ModelConfig, OptimizerName, TrainConfig
+from charrnn.parameters import Shape
+from charrnn.vocab import Vocab
+
+Tensor: TypeAlias = NDArray[np.float32]
+
+#: One row of the metric history: step, epoch, loss, val_loss, lr, grad_norm.
+#: A value that is None is as good as missing.
+Row: TypeAlias = dict[str, int | float | None]
+
+#: Running averages that each optimizer keeps, one value a parameter.
+MOMENTS: dict[OptimizerName, tuple[str, ...]] = {
+    "adam": ("adam.m", "adam.v"),
+    "rmsprop": ("rmsprop.v",),
+    "adagrad": ("adagrad.v",),
+    "sgd": (),
+}
+
+#: Rows of history that a file keeps; see :func:`thinned`.
+MAX_ROWS = 16_384
+
+
+@dataclass(frozen=True)
+class CorpusFingerprint:
+    """By what a corpus is known again, without its text."""
+
+    files: tuple[str, ...]  # base names
+    bytes: int
+    characters: int
+    sha256: str
+
+
+@dataclass
+class TrainingState:
+    """Where a run stands: with the arrays, all that ``--resume`` needs."""
+
+    config: TrainConfig
+    step: int = 0  # steps done
+    epoch: int = 0
+    window: int = 0  # next window of the epoch
+    progress: float = 0.0  # share of a time budget that is used, else 0
+    lr_scale: float = 1.0  # halved after a rollback
+    best_val_loss: float | None = None  # nats
+    best_step: int | None = None
+    bad_evaluations: int = 0  # in a row, without improvement
+    recent: dict[str, float] = field(default_factory=dict)  # averages on display
+
+    def __post_init__(self) -> None:
+        """Check what no run can reach."""
+        counts = (self.step, self.epoch, self.window, self.bad_evaluations)
+        if min(counts) < 0 or self.progress < 0 or self.lr_scale <= 0:
+            msg = "the position of the training run is out of range"
+            raise ValueError(msg)
+
+
+@dataclass
+class Checkpoint:
+    """A model with its vocabulary and, while it is trained, its run.
+
+    Without `training` it holds weights only: no moments and no state.
+    """
+
+    model: ModelConfig
+    vocab: Vocab
+    parameters: dict[str, Tensor]  # as `charrnn.parameters.shapes` lists them
+    corpus: CorpusFingerprint
+    training: TrainingState | None = None
+    moments: dict[str, Tensor] = field(default_factory=dict)  # each (P,)
+    state: Tensor | None = None  # (L, S, B, H): the state carried along
+    history: list[Row] = field(default_factory=list)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Gather all arrays in the order of the file, checked but not copied.
+
+        Raises
+        ------
+        ValueError
+            Names, shapes or types are not what the configurations imply.
+        """
+        found = self.parameters | self.moments
+        if self.state is not None:
+            found["state"] = self.state
+        expected = expected_tensors(self.model, self.training)
+        if found.keys() != expected.keys():
+            msg = f"wrong arrays: {', '.join(sorted(found.keys() ^ expected.keys()))}"
+            raise ValueError(msg)
+        for name, shape in expected.items():
+            if found[name].shape != shape or found[name].dtype != np.float32:
+                msg = f"{name} must be float32 of shape {shape}"
+                raise ValueError(msg)
+        return {name: found[name] for name in expected}
+
+
+def expected_moments(optimizer: OptimizerName) -> tuple[str, ...]:
+    """Name the arrays of shape (P,) that an optimizer carries from step to step."""
+    return MOMENTS[optimizer]
+
+
+def expected_tensors(
+    model: ModelConfig, training: TrainingState | None
+) -> dict[str, Shape]:
+    """List the arrays of a checkpoint, in the order of the file.
+
+    Returns
+    -------
+    dict
+        Parameters and, of a run, the optimizer's moments (P,) and the carried
+        state (L, S, B, H) with S arrays a cell.
+    """
+    expected = parameters.shapes(model)
+    if training is not None:
+        flat = (parameters.size(model),)
+        for name in expected_moments(training.config.optimizer):
+            expected[name] = flat
+        kinds, rows = len(STATES[model.cell]), training.config.batch_size
+        expected["state"] = (model.layers, kinds, rows, model.hidden)
+    return expected
+
+
+def thinned(history: list[Row]) -> list[Row]:
+    """Halve a long history until it has at most `MAX_ROWS` rows.
+
+    Every second row goes, rows with a validation loss last: they are few.
+    """
+    while len(history) > MAX_ROWS:
+        plain = [n for n, row in enumerate(history) if row.get("val_loss") is None]
+        dropped = set((plain or range(len(history)))[::2])
+        history = [row for n, row in enumerate(history) if n not in dropped]
+    return history
+
+
+def to_columns(history: Iterable[Row]) -> dict[str, list[int | float | None]]:
+    """Turn rows into equally long columns, None where a row has nothing."""
+    rows = list(history)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def to_rows(columns: dict[str, list[int | float | None]]) -> list[Row]:
+    """Turn columns back into rows, without their empty places.
+
+    Raises
+    ------
+    ValueError
+        The columns differ in length.
+    """
+    if len({len(column) for column in columns.values()}) > 1:
+        msg = "the columns of the history differ in length"
+        raise ValueError(msg)
+    rows = zip(*columns.values(), strict=True)
+    return [
+        {
+            name: value
+            for name, value in zip(columns, row, strict=True)
+            if value is not None
+        }
+        for row in rows
+    ]

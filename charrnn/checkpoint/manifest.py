@@ -1,0 +1,275 @@
+"""The manifest: everything of a checkpoint but its arrays, as JSON.
+
+Dataclasses are written field by field and read back by their own type hints,
+exactly: a number in quotes, a NaN or a key that stands twice is an error. A
+field that a file does not have yet takes its default, a key that nobody knows
+is skipped; so files of any format 1.x can be read.
+"""
+
+import dataclasses
+import functools
+import json
+import math
+import re
+import sys
+import types
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from charrnn.checkpoint.contents import (
+    Checkpoint,
+    CorpusFingerprint,
+    TrainingState,
+    expected_tensors,
+    thinned,
+    to_columns,
+    to_rows,
+)
+from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError, CheckpointError, OutputError
+from charrnn.parameters import Shape
+from charrnn.vocab import Vocab
+
+FORMAT = "charrnn"
+VERSION = "1.0"
+
+#: The manifest's member, the first of the file.
+NAME = "charrnn.json"
+
+MAX_BYTES = 16 * 2**20
+
+#: Values in a manifest. Python needs up to 72 bytes for a value that takes
+#: two in the file, so bytes alone would not bound the memory to read one.
+MAX_VALUES = 600_000
+
+MAX_FLOAT = sys.float_info.max
+
+NOT_OURS = "not a charrnn checkpoint"
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """One line of the table of tensors."""
+
+    name: str
+    dtype: Literal["float32"]
+    shape: Shape
+    sha256: str  # of the values alone, without the member's header
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The JSON object, field by field."""
+
+    format: str = FORMAT
+    version: str = VERSION
+    model: ModelConfig
+    vocab: Vocab
+    tensors: tuple[TensorEntry, ...]
+    training: TrainingState | None
+    corpus: CorpusFingerprint
+    history: dict[str, list[int | float | None]]  # columns
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        if len(self.vocab.symbols) != self.model.vocab_size:
+            msg = "the vocabulary's size is not the model's"
+            raise ValueError(msg)
+        to_rows(self.history)
+        expected = expected_tensors(self.model, self.training)
+        found = [entry.name for entry in self.tensors]
+        for name in found:
+            if name not in expected:
+                msg = f"unexpected tensor {name[:80]!r}"
+                raise ValueError(msg)
+        for name in expected:
+            if found.count(name) != 1:
+                msg = (
+                    f"tensor {name} is {'listed twice' if name in found else 'missing'}"
+                )
+                raise ValueError(msg)
+        if found != list(expected):
+            msg = "its tensors are out of order"
+            raise ValueError(msg)
+        for entry in self.tensors:
+            if entry.shape != expected[entry.name]:
+                msg = f"{entry.name} is {entry.shape}, not {expected[entry.name]}"
+                raise ValueError(msg)
+
+
+def encode(checkpoint: Checkpoint, digests: dict[str, str]) -> bytes:
+    """Write a checkpoint's manifest.
+
+    Parameters
+    ----------
+    digests : dict
+        The SHA-256 of every tensor in hexadecimal, in the order of the file.
+
+    Raises
+    ------
+    OutputError
+        It would be larger than a reader accepts.
+    """
+    shapes = expected_tensors(checkpoint.model, checkpoint.training)
+    history = to_columns(thinned(checkpoint.history))
+    manifest = Manifest(
+        model=checkpoint.model,
+        vocab=checkpoint.vocab,
+        tensors=tuple(
+            TensorEntry(name, "float32", shapes[name], digest)
+            for name, digest in digests.items()
+        ),
+        training=checkpoint.training,
+        corpus=checkpoint.corpus,
+        # The norm of a gradient that overflowed is history, too.
+        history={k: [_finite(v) for v in column] for k, column in history.items()},
+    )
+    # ASCII, so that no single character can make the text wide when read.
+    text = json.dumps(_plain(manifest), allow_nan=False, separators=(",", ":"))
+    if len(text) > MAX_BYTES or _count_values(text) > MAX_VALUES:
+        msg = "the vocabulary is too large for a checkpoint"
+        raise OutputError(msg, hint="use --min-count, or --unit byte")
+    return text.encode("ascii")
+
+
+def decode(data: bytes) -> Manifest:
+    """Read a manifest and check all that can be checked without the arrays.
+
+    Raises
+    ------
+    CheckpointError
+        It is not a manifest, is of a newer format, or contradicts itself.
+    """
+    value = _parse(data)
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise CheckpointError(NOT_OURS)
+    _check_version(value.get("version"))
+    manifest: Manifest = _build(Manifest, value, "it")
+    return manifest
+
+
+def _check_version(version: object) -> None:
+    """Refuse formats whose meaning we cannot know."""
+    match = re.fullmatch(r"(\d{1,4})\.\d{1,4}", str(version), re.ASCII)
+    ours = VERSION.partition(".")[0]
+    if not match or int(match[1]) < int(ours):
+        msg = f"unknown format version {str(version)[:20]!r}"
+        raise CheckpointError(msg)
+    if int(match[1]) > int(ours):
+        msg = (
+            f"written by a newer charrnn (format {version}); "
+            f"this version reads {ours}.x"
+        )
+        raise CheckpointError(msg, hint="upgrade charrnn")
+
+
+def _count_values(text: str) -> int:
+    """Bound the number of values in a JSON text from above."""
+    return sum(map(text.count, ",[{")) + 1
+
+
+def _parse(data: bytes) -> object:
+    """Read JSON without the liberties of Python's parser."""
+    try:
+        text = data.decode("ascii")
+        if _count_values(text) > MAX_VALUES:
+            msg = "too many values"
+            raise ValueError(msg)
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        msg = f"invalid manifest: {str(error)[:100]}"
+        raise CheckpointError(msg) from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make a JSON object whose keys stand once each."""
+    if len(found := dict(pairs)) != len(pairs):
+        msg = "a key stands twice"
+        raise ValueError(msg)
+    return found
+
+
+def _refuse(word: str) -> object:
+    """Reject NaN and Infinity, which are not JSON."""
+    msg = f"{word} is not a number"
+    raise ValueError(msg)
+
+
+def _plain(value: Any) -> Any:
+    """Reduce dataclasses, tuples and NumPy scalars to what JSON has."""
+    if dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        return {f.name: _plain(getattr(value, f.name)) for f in fields if f.init}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _finite(value: float | None) -> float | None:
+    """Pass numbers through, but for infinities and NaN."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Resolve the type hints of a dataclass, once."""
+    return get_type_hints(kind)
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """Turn parsed JSON into a value of exactly the type that is hinted.
+
+    Parameters
+    ----------
+    kind : type hint
+        A dataclass, Literal, union, tuple, list, dict or scalar.
+    where : str
+        The path to the value, for messages.
+    """
+    origin, args = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        return _build_dataclass(kind, value)
+    if origin in {Union, types.UnionType}:
+        if value is None and types.NoneType in args:
+            return None
+        # JSON tells 1 from 1.0, so at most one of the scalars fits.
+        fitting = [arg for arg in args if arg is type(value)]
+        rest = [arg for arg in args if arg is not types.NoneType]
+        return _build((fitting or rest)[0], value, where)
+    if origin is Literal and value in args and isinstance(value, str):
+        return value
+    if origin in {tuple, list} and isinstance(value, list):
+        return origin(_build(args[0], item, where) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {key: _build(args[1], item, where) for key, item in value.items()}
+    # bool is an int in Python, not in a file.
+    if kind is int and type(value) is int and abs(value) < 2**63:
+        return value
+    if kind is float and type(value) in {int, float} and abs(value) <= MAX_FLOAT:
+        return float(value)
+    if kind in {str, bool} and type(value) is kind:
+        return value
+    shown = type(value).__name__ if isinstance(value, list | dict) else repr(value)
+    msg = f"invalid manifest: {where} is {shown[:40]}"
+    raise CheckpointError(msg)
+
+
+def _build_dataclass(kind: Any, value: dict[str, Any]) -> Any:
+    """Turn a JSON object into a dataclass, which then checks itself."""
+    fields = {}
+    for field in dataclasses.fields(kind):
+        if field.name in value:
+            hint = _hints(kind)[field.name]
+            fields[field.name] = _build(hint, value[field.name], field.name)
+        elif field.default is field.default_factory is dataclasses.MISSING:
+            msg = f"invalid manifest: {field.name} is missing"
+            raise CheckpointError(msg)
+    try:
+        return kind(**fields)
+    except (CharRNNError, ValueError) as error:
+        msg = f"invalid manifest: {str(error)[:200]}"
+        raise CheckpointError(msg) from None

@@ -1,0 +1,285 @@
+"""Read a checkpoint that nobody vouches for.
+
+First everything that needs no tensor: the kind of file, its size, the
+manifest, and every byte of the container. Then tensors, one at a time, whole,
+with CRC, SHA-256 and finite values checked. Memory is only taken for what the
+file was shown to contain. Nothing in a file is ever executed: there is no
+pickle here, and no ``np.load``.
+"""
+
+import hashlib
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from charrnn.checkpoint import archive, manifest
+from charrnn.checkpoint.archive import Member
+from charrnn.checkpoint.contents import Checkpoint, Tensor, expected_moments, to_rows
+from charrnn.checkpoint.manifest import NOT_OURS, Manifest, TensorEntry
+from charrnn.errors import CheckpointError, InputError
+from charrnn.parameters import shapes
+
+#: Values read, hashed and looked at in one go, while they are in the cache.
+CHUNK = 2**18
+
+DAMAGED = "get the file again, or use an earlier checkpoint"
+MADE_BY = "checkpoints are written by charrnn train"
+
+
+def reason(error: OSError) -> str:
+    """Say in the system's words why a call failed."""
+    return (error.strerror or str(error)).lower()
+
+
+@contextmanager
+def errors_at(path: Path) -> Iterator[None]:
+    """Let errors inside say which file they are about."""
+    try:
+        yield
+    except CheckpointError as error:
+        error.where = str(path)
+        raise
+    except OSError as error:
+        raise InputError(reason(error), where=str(path)) from None
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading, and nothing else.
+
+    Raises
+    ------
+    InputError
+        Missing, a directory, no permission.
+    CheckpointError
+        A pipe, a device or a socket.
+    """
+    with errors_at(path):
+        # Without O_NONBLOCK a named pipe would block until somebody writes.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISREG(mode):
+            return open(handle, "rb")  # noqa: PTH123 - a descriptor, not a path
+        os.close(handle)
+        if stat.S_ISDIR(mode):
+            msg = "is a directory"
+            raise InputError(msg, where=str(path))
+        msg = "not a regular file"
+        raise CheckpointError(msg, hint="save it to a file first")
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a whole file; `open_regular` says what may go wrong."""
+    with open_regular(path) as file, errors_at(path):
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _corrupt(what: str) -> CheckpointError:
+    return CheckpointError(what, hint=DAMAGED)
+
+
+def _truncated(size: int, of: str) -> CheckpointError:
+    return _corrupt(f"truncated ({size:,} of {of} bytes)")
+
+
+class CheckpointFile:
+    """An open checkpoint whose manifest and structure are sound.
+
+    Tensors are read, and checked, when they are asked for. Use it as a context
+    manager, from one thread at a time.
+
+    Parameters
+    ----------
+    path : Path
+        The file. It may be replaced meanwhile: the old content stays readable.
+
+    Attributes
+    ----------
+    model, vocab, training, corpus, history
+        As in `Checkpoint`.
+    tensors : dict
+        Name, type, shape and SHA-256 of every tensor, by name.
+    size : int
+        Bytes of the file.
+
+    Raises
+    ------
+    InputError
+        It cannot be opened.
+    CheckpointError
+        It is anything but a sound checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open_regular(path)
+        try:
+            with errors_at(path):
+                self.size = os.fstat(self._file.fileno()).st_size
+                first, crc, content = self._read_manifest()
+                self._read_structure(first, crc, content)
+        except BaseException:
+            self.close()
+            raise
+        self.format_version = content.version
+        self.model = content.model
+        self.vocab = content.vocab
+        self.training = content.training
+        self.corpus = content.corpus
+        self.history = to_rows(content.history)
+        self.tensors = {entry.name: entry for entry in content.tensors}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(self, name: str) -> Tensor:
+        """Read one tensor and check it.
+
+        Raises
+        ------
+        CheckpointError
+            Its bytes are not those that were written, or not all are finite.
+        """
+        entry = self.tensors[name]
+        values = np.empty(entry.shape, "<f4")
+        self._read_values(entry, values.reshape(-1))
+        return values
+
+    def verify(self) -> None:
+        """Check every tensor as `read` does, in little memory."""
+        for entry in self.tensors.values():
+            self._read_values(entry, None)
+
+    def _read_manifest(self) -> tuple[Member, int, Manifest]:
+        """Read member 0, whose size alone is not known beforehand."""
+        blank = Member(manifest.NAME, "|u1", (0,))
+        head = self._read_at(0, min(self.size, blank.span))
+        if not head or not head.startswith(archive.SIGNATURE[: len(head)]):
+            raise CheckpointError(NOT_OURS, hint=MADE_BY)
+        if len(head) < blank.span:
+            raise _truncated(self.size, f"at least {blank.span}")
+        crc, size = archive.local_crc_and_size(head)
+        member = blank._replace(shape=(size - len(blank.npy_header),))
+        name_end = archive.LOCAL.size + len(blank.filename)
+        if head[archive.LOCAL.size : name_end] != blank.filename:
+            raise CheckpointError(NOT_OURS, hint=MADE_BY)
+        if not 0 < member.nbytes <= manifest.MAX_BYTES or head != member.prefix(crc):
+            msg = f"damaged header of {manifest.NAME}"
+            raise _corrupt(msg)
+        if self.size < member.span:
+            raise _truncated(self.size, f"at least {member.span:,}")
+        data = self._read_at(len(head), member.nbytes)
+        if zlib.crc32(data, zlib.crc32(member.npy_header)) != crc:
+            msg = f"checksum mismatch in {manifest.NAME}"
+            raise _corrupt(msg)
+        return member, crc, manifest.decode(data)
+
+    def _read_structure(self, first: Member, crc: int, content: Manifest) -> None:
+        """Compare every byte outside the values with what must stand there."""
+        members = [first]
+        members += [Member(e.name, "<f4", e.shape) for e in content.tensors]
+        expected = archive.file_size(members)
+        if expected > archive.MAX_FILE:
+            msg = "larger than 4 GiB"
+            raise CheckpointError(msg)
+        if self.size < expected:
+            raise _truncated(self.size, f"{expected:,}")
+        if self.size > expected:
+            msg = f"{self.size - expected:,} bytes too long"
+            raise _corrupt(msg)
+        starts = archive.starts(members)
+        found = self._read_at(starts[-1], archive.directory_size(members))
+        crcs = archive.directory_crcs(found, members)
+        if found != archive.directory(members, crcs) or crcs[0] != crc:
+            msg = "damaged directory"
+            raise _corrupt(msg)
+        self._places: dict[str, tuple[Member, int, int]] = {}
+        for member, member_crc, start in zip(members, crcs, starts, strict=False):
+            prefix = member.prefix(member_crc)
+            if self._read_at(start, len(prefix)) != prefix:
+                msg = f"damaged header of {member.name}"
+                raise _corrupt(msg)
+            self._places[member.name] = (member, member_crc, start + len(prefix))
+
+    def _read_at(self, offset: int, size: int) -> bytes:
+        """Read exactly so many bytes."""
+        self._file.seek(offset)
+        data = self._file.read(size)
+        if len(data) < size:  # it shrank since we looked
+            raise _truncated(offset + len(data), f"{self.size:,}")
+        return data
+
+    def _read_values(self, entry: TensorEntry, into: Tensor | None) -> None:
+        """Read a tensor's values, into an array or only to check them.
+
+        Parameters
+        ----------
+        into : (n,) float32 array, optional
+            Written.
+        """
+        member, expected_crc, offset = self._places[entry.name]
+        count = member.nbytes // 4
+        buffer = np.empty(min(CHUNK, count), "<f4") if into is None else into
+        crc, sha256, finite = zlib.crc32(member.npy_header), hashlib.sha256(), True
+        with errors_at(self.path):
+            self._file.seek(offset)
+            for start in range(0, count, CHUNK):
+                end = min(start + CHUNK, count)
+                part = buffer[: end - start] if into is None else into[start:end]
+                if self._file.readinto(part.data) != part.nbytes:
+                    raise _truncated(offset + 4 * start, f"{self.size:,}")
+                crc = zlib.crc32(part.data, crc)
+                sha256.update(part.data)
+                finite = finite and bool(np.isfinite(part).all())
+            if (crc, sha256.hexdigest()) != (expected_crc, entry.sha256):
+                msg = f"checksum mismatch in {entry.name}"
+                raise _corrupt(msg)
+            if not finite:
+                msg = f"{entry.name} has values that are not finite"
+                raise CheckpointError(msg)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a whole checkpoint, every byte of it checked.
+
+    Takes the memory of the arrays and little more.
+
+    Raises
+    ------
+    InputError
+        It cannot be opened.
+    CheckpointError
+        Anything is wrong with it.
+    """
+    with CheckpointFile(path) as file:
+        training = file.training
+        moments = expected_moments(training.config.optimizer) if training else ()
+        return Checkpoint(
+            model=file.model,
+            vocab=file.vocab,
+            parameters={name: file.read(name) for name in shapes(file.model)},
+            corpus=file.corpus,
+            training=training,
+            moments={name: file.read(name) for name in moments},
+            state=file.read("state") if training else None,
+            history=file.history,
+        )

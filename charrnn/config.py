@@ -1,0 +1,265 @@
+"""What a model, a training run and a sampler are made of.
+
+Three frozen dataclasses, split by how long they live: :class:`ModelConfig` is
+stored in every checkpoint and fixes the shape of every array,
+:class:`TrainConfig` belongs to one run (and is stored so that the run can be
+resumed), :class:`SampleConfig` to one call. They check themselves: this is
+the only place where limits stand. Defaults are written here once and read by
+the command line.
+
+Nothing here imports numpy, so that ``charrnn --help`` answers at once.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from charrnn.errors import OptionError
+
+CellName = Literal["rnn", "gru", "lstm"]
+ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
+InitName = Literal["auto", "orthogonal", "xavier", "he", "uniform"]
+OptimizerName = Literal["adam", "rmsprop", "adagrad", "sgd"]
+ScheduleName = Literal["constant", "step", "exponential", "linear", "cosine", "cyclic"]
+ClipMode = Literal["norm", "value"]
+UnitName = Literal["char", "byte"]
+NewlineMode = Literal["keep", "lf"]
+UnknownPolicy = Literal["error", "skip", "replace"]
+
+#: The gates of each cell in the order in which their rows are stored.
+GATES: dict[CellName, tuple[str, ...]] = {
+    "rnn": ("h",),
+    "gru": ("r", "u", "n"),
+    "lstm": ("i", "f", "o", "g"),
+}
+
+#: Arrays of shape (B, H) that a cell carries from step to step.
+STATES: dict[CellName, tuple[str, ...]] = {
+    "rnn": ("h",),
+    "gru": ("h",),
+    "lstm": ("h", "c"),
+}
+
+MAX_HIDDEN = 8192
+MAX_LAYERS = 16
+
+
+def check_choice(name: str, value: object, choices: object) -> None:
+    """Raise `OptionError` unless `value` is one of a Literal's words."""
+    allowed = get_args(choices)
+    if value not in allowed:
+        msg = f"{name} is {value!r}, not one of {', '.join(map(str, allowed))}"
+        raise OptionError(msg)
+
+
+def check_number(
+    name: str,
+    value: float,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> None:
+    """Raise `OptionError` unless `value` is finite and inside its limits.
+
+    Parameters
+    ----------
+    low, high : float
+        The limits, themselves allowed unless `open_low` or `open_high`.
+    """
+    if not math.isfinite(value):
+        msg = f"{name} must be a finite number, not {value}"
+        raise OptionError(msg)
+    too_low = value <= low if open_low else value < low
+    too_high = value >= high if open_high else value > high
+    if too_low or too_high:
+        bounds = []
+        if low > -math.inf:
+            bounds.append(f"above {low:g}" if open_low else f"at least {low:g}")
+        if high < math.inf:
+            bounds.append(f"below {high:g}" if open_high else f"at most {high:g}")
+        msg = f"{name} must be {' and '.join(bounds)}, not {value:g}"
+        raise OptionError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Everything that fixes the shape and the arithmetic of a model."""
+
+    vocab_size: int
+    cell: CellName = "lstm"
+    activation: ActivationName = "tanh"  # of the vanilla cell only
+    hidden: int = 256  # units per layer
+    layers: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the limits."""
+        check_choice("--cell", self.cell, CellName)
+        check_choice("--activation", self.activation, ActivationName)
+        check_number("--hidden", self.hidden, low=1, high=MAX_HIDDEN)
+        check_number("--layers", self.layers, low=1, high=MAX_LAYERS)
+        check_number("the vocabulary's size", self.vocab_size, low=1, high=0x110000)
+        if self.activation != "tanh" and self.cell != "rnn":
+            msg = f"--activation {self.activation} needs --cell rnn, not {self.cell}"
+            raise OptionError(msg, hint="gated cells always use sigmoid and tanh")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Every:
+    """How often something is done: by steps or by seconds of training.
+
+    Exactly one of the two is set; both 0 means never.
+    """
+
+    steps: int = 0
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check that one unit is used."""
+        check_number("an interval", self.steps, low=0)
+        check_number("an interval", self.seconds, low=0)
+        if self.steps and self.seconds:
+            msg = "an interval is either in steps or in seconds"
+            raise ValueError(msg)
+
+    def __bool__(self) -> bool:
+        return bool(self.steps or self.seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run, less its texts and its files.
+
+    Limits (`epochs`, `steps`, `time`) count from the beginning of the run,
+    what was trained before a resume included; the first one reached ends it,
+    and the learning rate's schedule is planned to end there too.
+    """
+
+    batch_size: int = 32  # streams side by side
+    seq_length: int = 64  # steps of truncated BPTT
+    epochs: float | None = None
+    steps: int | None = None
+    time: float | None = None  # seconds of training steps
+    optimizer: OptimizerName = "adam"
+    lr: float = 4e-3  # the schedule's peak
+    schedule: ScheduleName = "cosine"
+    warmup: float = 0.02  # share of the run below 1, steps from 1 on
+    weight_decay: float = 0.0  # decoupled, on weight matrices
+    grad_clip: float = 1.0  # 0 is off
+    clip_mode: ClipMode = "norm"
+    dropout: float = 0.0  # between layers and before the head
+    init: InitName = "auto"
+    forget_bias: float = 1.0  # LSTM: the initial value
+    lines: bool = False  # every line a document
+    val_fraction: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the limits."""
+        check_number("--batch-size", self.batch_size, low=1, high=65_536)
+        check_number("--seq-length", self.seq_length, low=1, high=65_536)
+        if self.epochs is not None:
+            check_number("--epochs", self.epochs, low=0, open_low=True)
+        if self.steps is not None:
+            check_number("--steps", self.steps, low=0)
+        if self.time is not None:
+            check_number("--time", self.time, low=0, open_low=True)
+        check_choice("--optimizer", self.optimizer, OptimizerName)
+        check_number("--lr", self.lr, low=0, open_low=True)
+        check_choice("--schedule", self.schedule, ScheduleName)
+        check_number("--warmup", self.warmup, low=0)
+        check_number("--weight-decay", self.weight_decay, low=0)
+        check_number("--grad-clip", self.grad_clip, low=0)
+        check_choice("--clip-mode", self.clip_mode, ClipMode)
+        check_number("--dropout", self.dropout, low=0, high=1, open_high=True)
+        check_choice("--init", self.init, InitName)
+        check_number("--forget-bias", self.forget_bias)
+        check_number(
+            "--val-fraction", self.val_fraction, low=0, high=1, open_high=True
+        )
+        check_number("--seed", self.seed, low=0, high=2**63 - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleConfig:
+    """How the next character is chosen, and when to stop."""
+
+    temperature: float = 1.0  # 0 is greedy
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    length: int = 2000  # new characters; -1 endless
+    stop: tuple[str, ...] = ()
+    include_stop: bool = False
+    num_samples: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the limits and what cannot go together."""
+        check_number("--temperature", self.temperature, low=0)
+        if self.top_k is not None:
+            check_number("--top-k", self.top_k, low=1)
+        if self.top_p is not None:
+            check_number("--top-p", self.top_p, low=0, high=1, open_low=True)
+        if self.min_p is not None:
+            check_number("--min-p", self.min_p, low=0, high=1)
+        check_number("--length", self.length, low=-1)
+        check_number("--num-samples", self.num_samples, low=1, high=65_536)
+        check_number("--seed", self.seed, low=0, high=2**63 - 1)
+        if "" in self.stop:
+            msg = "--stop must not be empty"
+            raise OptionError(msg)
+        if self.temperature == 0 and self.filters:
+            msg = f"--temperature 0 cannot be combined with {self.filters[0]}"
+            hint = "temperature 0 always takes the likeliest character"
+            raise OptionError(msg, hint=hint)
+
+    @property
+    def filters(self) -> list[str]:
+        """The truncating options in use, as they are written."""
+        named = {
+            "--top-k": self.top_k,
+            "--top-p": self.top_p,
+            "--min-p": self.min_p,
+        }
+        return [name for name, value in named.items() if value is not None]
+
+
+#: Seconds in each unit that a duration may be written in.
+DURATION_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def parse_duration(text: str, option: str) -> float:
+    """Seconds of a duration such as ``90s``, ``30m``, ``1.5h``.
+
+    Raises
+    ------
+    OptionError
+        It is not a positive number followed by s, m, h or d.
+    """
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    try:
+        seconds = float(number) * DURATION_UNITS[unit]
+    except (ValueError, KeyError):
+        msg = f"{option} is {text!r}, which is not a duration"
+        raise OptionError(msg, hint="write 90s, 30m or 2h") from None
+    check_number(option, seconds, low=0, open_low=True)
+    return seconds
+
+
+def parse_every(text: str, option: str) -> Every:
+    """An interval in steps (``500``) or in time (``10m``); ``0`` is never.
+
+    Raises
+    ------
+    OptionError
+        It is neither.
+    """
+    if text.strip().isdecimal():
+        return Every(steps=int(text))
+    try:
+        return Every(seconds=parse_duration(text, option))
+    except OptionError as error:
+        error.hint = "write a number of steps, or a time such as 30s or 10m"
+        raise

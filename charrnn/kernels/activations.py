@@ -1,0 +1,173 @@
+"""Activations of one number, and their derivatives.
+
+Each function has two bodies, chosen by the type of its argument when a kernel
+is compiled. In float64, where gradients are checked, they are NumPy's own. In
+float32 they are short polynomials without branches or calls, so that LLVM
+turns the loops around them into vector code; NumPy's would be a call of the
+C library for every number.
+
+============ ============================================== ==============
+float32      method                                         largest error
+============ ============================================== ==============
+``exp``      2^n e^r, e^r a polynomial of degree 6          2 ulp
+``sigmoid``  1 / (1 + exp(-x))                              4 ulp
+``tanh``     x P(x^2) / Q(x^2), degrees 4 and 4, |x| <= 9   8 ulp
+============ ============================================== ==============
+
+The coefficients are minimax fits (Lawson's iterated least squares in extended
+precision), made for this project; ``tests/kernels/test_activations.py`` holds
+the errors to the table. NaN comes out as NaN everywhere.
+"""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from charrnn.kernels.jit import FASTMATH, jit
+
+ONE = np.float32(1)
+HALF = np.float32(0.5)
+
+#: Slope of leaky relu below zero (Maas et al. 2013).
+LEAK = np.float32(0.01)
+
+#: Codes of the vanilla cell's activations, as kernels are told them.
+TANH, SIGMOID, RELU, LEAKY_RELU = range(4)
+
+_EXP_LIMIT = 87.0  # e^-87 and e^87 are still normal float32 numbers
+_LOG2_E = 1.4426950408889634
+_LN2_HIGH = 0.693359375  # few bits, so that n * _LN2_HIGH is exact
+_LN2_LOW = -2.12194440054690583e-4
+_ROUND = 12582912.0  # 1.5 * 2^23: an integer added to it stands in the low bits
+_EXP = (
+    1.0,
+    1.0,
+    0.49999991059303284,
+    0.16666419804096222,
+    0.041668228805065155,
+    0.00837485771626234,
+    0.0013836794532835484,
+)
+
+_TANH_LIMIT = np.float32(9)
+_P0 = np.float32(1.0)
+_P1 = np.float32(0.13381026685237885)
+_P2 = np.float32(0.0034955888986587524)
+_P3 = np.float32(2.060909173451364e-05)
+_P4 = np.float32(1.3354665817644218e-08)
+_Q1 = np.float32(0.4671434164047241)
+_Q2 = np.float32(0.025876985862851143)
+_Q3 = np.float32(0.00032856359030120075)
+_Q4 = np.float32(7.776561687933281e-07)
+
+
+@intrinsic
+def _exp32(typing_context: Any, x: Any) -> Any:  # noqa: ARG001
+    """Emit e^x for one float32, by calls that no fast-math flag can fold away."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        real, integer = ir.FloatType(), ir.IntType(32)
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(real, [real] * 3), "llvm.fma.f32"
+        )
+        rint = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(real, [real]), "llvm.rint.f32"
+        )
+        (value,) = args
+        # A comparison with NaN is false, so NaN passes through both clamps.
+        for limit, order in ((_EXP_LIMIT, ">"), (-_EXP_LIMIT, "<")):
+            outside = builder.fcmp_ordered(order, value, real(limit))
+            value = builder.select(outside, real(limit), value)
+        n = builder.call(rint, [builder.fmul(value, real(_LOG2_E))])
+        minus_n = builder.fneg(n)
+        r = builder.call(fma, [minus_n, real(_LN2_HIGH), value])
+        r = builder.call(fma, [minus_n, real(_LN2_LOW), r])
+        power = real(_EXP[-1])
+        for coefficient in _EXP[-2::-1]:
+            power = builder.call(fma, [power, r, real(coefficient)])
+        # Adding _ROUND puts the integer n into the low bits; 2^n is built there.
+        # (A conversion of n to an integer would be undefined for NaN.)
+        shifted = builder.fadd(n, real(_ROUND))
+        bits = builder.add(builder.bitcast(shifted, integer), integer(127))
+        scale = builder.bitcast(builder.shl(bits, integer(23)), real)
+        return builder.fmul(power, scale)
+
+    return types.float32(types.float32), codegen
+
+
+def exp(x: Any) -> Any:
+    """e^x; in float32 for x clamped to [-87, 87]."""
+    return np.exp(x)
+
+
+@overload(exp, jit_options={"fastmath": FASTMATH})
+def _exp(x: Any) -> Any:
+    def emitted(x: Any) -> Any:
+        return _exp32(x)
+
+    def library(x: Any) -> Any:
+        return np.exp(x)
+
+    return emitted if x == types.float32 else library
+
+
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent."""
+    return np.tanh(x)
+
+
+@overload(tanh, jit_options={"fastmath": FASTMATH})
+def _tanh(x: Any) -> Any:
+    def library(x: Any) -> Any:
+        return np.tanh(x)
+
+    def rational(x: Any) -> Any:
+        # Written so that NaN, for which comparisons are false, passes through.
+        x = _TANH_LIMIT if x > _TANH_LIMIT else x
+        x = -_TANH_LIMIT if x < -_TANH_LIMIT else x
+        u = x * x
+        p = _P0 + u * (_P1 + u * (_P2 + u * (_P3 + u * _P4)))
+        q = ONE + u * (_Q1 + u * (_Q2 + u * (_Q3 + u * _Q4)))
+        y = x * p / q
+        y = ONE if y > ONE else y
+        return -ONE if y < -ONE else y
+
+    return rational if x == types.float32 else library
+
+
+@jit
+def sigmoid(x: Any) -> Any:
+    """Logistic function 1 / (1 + e^-x)."""
+    return ONE / (ONE + exp(-x))
+
+
+@jit
+def activate(code: int, x: Any) -> Any:
+    """Activation of the vanilla cell, chosen by its code."""
+    if code == TANH:
+        return tanh(x)
+    if code == SIGMOID:
+        return sigmoid(x)
+    if code == RELU:
+        return x if not x < 0 else x * 0
+    return x if not x < 0 else x * LEAK
+
+
+@jit
+def slope(code: int, y: Any) -> Any:
+    """Derivative of `activate` where its value is `y`.
+
+    All four are functions of the value alone, so the pre-activation need not
+    be kept. At zero the two relus take the slope of the right-hand side.
+    """
+    if code == TANH:
+        return ONE - y * y
+    if code == SIGMOID:
+        return y * (ONE - y)
+    if code == RELU:
+        return y * 0 if y <= 0 else y * 0 + ONE
+    return y * 0 + LEAK if y < 0 else y * 0 + ONE

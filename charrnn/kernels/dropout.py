@@ -1,0 +1,35 @@
+"""Inverted dropout (Srivastava et al. 2014) on the outputs of a layer.
+
+The noise is drawn by the caller, one byte a number, and handed in: kernels
+stay pure, and the same noise serves the way forward and the way back. One byte
+means that the rate is rounded to 1/256; the scale belongs to the rounded rate,
+so that the mean is kept exactly.
+"""
+
+from numba import prange
+
+from charrnn.arrays import Flags, Floats
+from charrnn.kernels.jit import jit
+
+
+@jit(parallel=True)
+def drop(x: Floats, noise: Flags, threshold: int, workers: int) -> None:
+    """Zero what has noise below the threshold, scale the rest to keep the mean.
+
+    Parameters
+    ----------
+    x : (N, H) float array
+        Outputs on the way forward, their gradient on the way back; changed in
+        place.
+    noise : (N, H) uint8 array
+        Uniform in 0..255.
+    threshold : int
+        256 times the rate, rounded; below 256.
+    """
+    N, H = x.shape
+    scale = x.dtype.type(256 / (256 - threshold))
+    for worker in prange(workers):
+        for n in range(N * worker // workers, N * (worker + 1) // workers):
+            row, random = x[n], noise[n]
+            for j in range(H):
+                row[j] = row[j] * scale if random[j] >= threshold else row[j] * 0

@@ -1,0 +1,162 @@
+"""Gated recurrent unit (Cho et al. 2014), reset gate after the product: one
+step, its gradient, and the loops over time.
+
+    z = x Wx^T + b                    input projection, (B, 3H)
+    zh = h_prev Wh^T                  recurrent product, (B, 3H)
+    r, u = sigmoid(z_r + zh_r, z_u + zh_u)      reset and update gates
+    n = tanh(z_n + r * (zh_n + bhn))            candidate
+    h = (1 - u) * n + u * h_prev                hidden state
+
+This is the form of cuDNN, PyTorch and Keras (``reset_after=True``), so that
+weights can be compared with theirs. Gates are stored in the order r, u, n, a
+block of H columns each. Because r stands between the recurrent product and
+the candidate, the gradients of z and of zh differ in n, and the tape has both.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import prange
+
+from charrnn.arrays import Flags, Floats, Ids
+from charrnn.kernels.activations import ONE, sigmoid, tanh
+from charrnn.kernels.jit import jit
+from charrnn.kernels.matmul import multiply
+from charrnn.kernels.recurrent import Recurrent
+from charrnn.kernels.resets import clear
+
+GATES = 3
+STATES = 1
+
+
+class Tape(NamedTuple):
+    """One window of T steps: what `forward` leaves behind for `backward`."""
+
+    z: Floats  # (T, B, 3H): input projection; then the gates; then its gradient
+    dzh: Floats  # (T, B, 3H): recurrent product, its n with bias; then its gradient
+    states: Floats  # (1, T + 1, B, H): h before each input, after the last one
+    y: Floats  # (T, B, H): outputs; equal h after each input until dropout
+    dstates: Floats  # (1, B, H): gradient of h on its way back
+
+
+def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:  # noqa: ARG001
+    """Room for one window. The activation is the vanilla cell's alone."""
+    return Tape(
+        z=np.zeros((T, B, GATES * H), dtype),
+        dzh=np.zeros((T, B, GATES * H), dtype),
+        states=np.zeros((STATES, T + 1, B, H), dtype),
+        y=np.zeros((T, B, H), dtype),
+        dstates=np.zeros((STATES, B, H), dtype),
+    )
+
+
+@jit
+def step(
+    Wh: Floats, bhn: Floats, z: Floats, zh: Floats, h_prev: Floats, h: Floats,
+    y: Floats,
+) -> None:  # fmt: skip
+    """Advance all rows by one input.
+
+    Parameters
+    ----------
+    Wh : (P, H, W) float array
+        Panels of ``Packed.forward``.
+    bhn : (H,) float array
+    z : (B, 3H) float array
+        On entry ``x Wx^T + b``; on exit the gates.
+    zh : (B, 3H) float array
+        Written: the recurrent product; its n part with bhn.
+    h_prev : (B, H) float array
+    h, y : (B, H) float array
+        Written: the new state, twice.
+    """
+    B, H = h.shape
+    multiply(h_prev, Wh, zh, False)
+    for n in range(B):
+        z_r, z_u, z_n = z[n, :H], z[n, H : 2 * H], z[n, 2 * H :]
+        zh_r, zh_u, zh_n = zh[n, :H], zh[n, H : 2 * H], zh[n, 2 * H :]
+        for j in range(H):
+            r, u = sigmoid(z_r[j] + zh_r[j]), sigmoid(z_u[j] + zh_u[j])
+            recurrent = zh_n[j] + bhn[j]
+            candidate = tanh(z_n[j] + r * recurrent)
+            h_j = candidate + u * (h_prev[n, j] - candidate)
+            z_r[j], z_u[j], z_n[j] = r, u, candidate
+            zh_n[j] = recurrent
+            h[n, j] = h_j
+            y[n, j] = h_j
+
+
+@jit
+def step_backward(
+    Wh: Floats, z: Floats, zh: Floats, h_prev: Floats, dy: Floats, dh: Floats
+) -> None:
+    """Carry gradients back through one `step`.
+
+    Parameters
+    ----------
+    Wh : (P, 3H, W) float array
+        Panels of ``Packed.backward``.
+    h_prev : (B, H) float array
+        As `step` had it.
+    z, zh : (B, 3H) float array
+        On entry as `step` left them; on exit the gradients of z and of zh.
+    dy : (B, H) float array
+        Gradient of the output y.
+    dh : (B, H) float array
+        On entry the gradient of h from later steps; on exit that of h_prev.
+    """
+    B, H = dh.shape
+    for n in range(B):
+        z_r, z_u, z_n = z[n, :H], z[n, H : 2 * H], z[n, 2 * H :]
+        zh_r, zh_u, zh_n = zh[n, :H], zh[n, H : 2 * H], zh[n, 2 * H :]
+        for j in range(H):
+            r, u, candidate = z_r[j], z_u[j], z_n[j]
+            # h = y = (1 - u) * n + u * h_prev
+            dh_j = dh[n, j] + dy[n, j]
+            du = dh_j * (h_prev[n, j] - candidate)
+            dn = dh_j * (ONE - u)
+            dh[n, j] = dh_j * u
+            # n = tanh(z_n + r * zh_n)
+            dz_n = dn * (ONE - candidate * candidate)
+            dr = dz_n * zh_n[j]
+            # r, u = sigmoid(z_r + zh_r, z_u + zh_u)
+            dz_r, dz_u = dr * r * (ONE - r), du * u * (ONE - u)
+            z_r[j], z_u[j], z_n[j] = dz_r, dz_u, dz_n
+            zh_r[j], zh_u[j], zh_n[j] = dz_r, dz_u, dz_n * r
+    # zh = h_prev Wh^T, beside the direct path u * h_prev
+    multiply(zh, Wh, dh, True)
+
+
+@jit(parallel=True)
+def forward(weights: Recurrent, tape: Tape, resets: Flags, cuts: Ids) -> None:
+    """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
+
+    See `rnn.forward` for the parameters, which are the same for every cell.
+    """
+    z, zh, states, y, _ = tape
+    Wh, bhn, h = weights.Wh.forward, weights.bh, states[0]
+    for s in prange(cuts.size - 1):
+        a, b = cuts[s], cuts[s + 1]
+        for t in range(z.shape[0]):
+            clear(resets[t, a:b], h[t, a:b])
+            h_prev, h_next = h[t, a:b], h[t + 1, a:b]
+            step(Wh, bhn, z[t, a:b], zh[t, a:b], h_prev, h_next, y[t, a:b])
+
+
+@jit(parallel=True)
+def backward(
+    weights: Recurrent, tape: Tape, dy: Floats, resets: Flags, cuts: Ids
+) -> None:
+    """Carry gradients back through a window (truncated BPTT).
+
+    See `rnn.backward` for the parameters, which are the same for every cell.
+    """
+    z, zh, states, _, dstates = tape
+    Wh, h = weights.Wh.backward, states[0]
+    for s in prange(cuts.size - 1):
+        a, b = cuts[s], cuts[s + 1]
+        dh = dstates[0, a:b]
+        dh[:] = 0
+        for t in range(z.shape[0] - 1, -1, -1):
+            step_backward(Wh, z[t, a:b], zh[t, a:b], h[t, a:b], dy[t, a:b], dh)
+            clear(resets[t, a:b], dh)

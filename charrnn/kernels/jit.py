@@ -1,0 +1,136 @@
+"""The one decorator that compiles, and the policy behind it.
+
+*fastmath.* Everything but ``nnan`` and ``ninf``: with those two LLVM may
+assume that no NaN exists, and the check for a diverged training is compiled
+away.
+
+*Vectorised loops.* Numba cannot tell LLVM that two arrays do not overlap, so
+LLVM guards every vectorised loop with a comparison of each pair of address
+ranges, and gives up above eight comparisons. The gates of a cell read and
+write about ten arrays in one loop: the limit is raised.
+
+*Cache.* Numba does not notice an edit to a compiled function that another file
+imports, so the cache directory is named after a digest of all kernel sources
+and of what the block shapes are chosen by. A cache is pickle: whoever can
+write to it can run code as us. It therefore lives in a directory that only
+its user can write to, or nowhere.
+"""
+
+import hashlib
+import os
+import platform
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar, cast, overload
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+from numba.core import config as numba_config
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: All of LLVM's fast-math flags but ``nnan`` and ``ninf``.
+FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+#: Comparisons of address ranges that LLVM may put before a vectorised loop.
+_MAX_OVERLAP_CHECKS = 256
+
+llvm.set_option("", f"--runtime-memory-check-threshold={_MAX_OVERLAP_CHECKS}")
+
+
+def cache_root() -> Path:
+    """Directory below which compiled kernels are kept, existing or not."""
+    if explicit := os.environ.get("CHARRNN_CACHE_DIR"):
+        return Path(explicit)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "charrnn"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "charrnn"
+
+
+def _digest() -> str:
+    """Fingerprint of every kernel's source and of the compiler."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    for part in (numba.__version__, llvmlite.__version__, platform.machine()):
+        digest.update(part.encode())
+    digest.update(llvm.get_host_cpu_name().encode())
+    return digest.hexdigest()[:16]
+
+
+def _private(path: Path) -> bool:
+    """Make `path` a directory that nobody else can write to, if that can be."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+    except OSError:
+        return False
+    if not hasattr(os, "getuid"):
+        return True
+    others = stat.S_IWGRP | stat.S_IWOTH
+    return status.st_uid == os.getuid() and not status.st_mode & others
+
+
+def cache_directory() -> Path | None:
+    """Where compiled kernels go; None where no private directory can be had.
+
+    ``NUMBA_CACHE_DIR`` is left to Numba when it is set.
+    """
+    if explicit := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(explicit)
+    try:
+        root = cache_root()
+    except RuntimeError:  # no home directory
+        return None
+    directory = root / _digest()
+    usable = _private(root) and _private(directory) and os.access(directory, os.W_OK)
+    return directory if usable else None
+
+
+_CACHE_DIRECTORY = cache_directory()
+
+
+def _compile(function: Callable[P, R], *, parallel: bool) -> Callable[P, R]:
+    """Hand one function to Numba, with a cache if there is a place for it."""
+    make = numba.njit(
+        fastmath=FASTMATH, error_model="numpy", parallel=parallel, cache=False
+    )
+    compiled = make(function)
+    if _CACHE_DIRECTORY is not None and not numba_config.DISABLE_JIT:
+        before = numba_config.CACHE_DIR
+        # Numba picks the place when caching is enabled, from this setting.
+        numba_config.CACHE_DIR = str(_CACHE_DIRECTORY)
+        try:
+            compiled.enable_caching()
+        except (RuntimeError, OSError):
+            pass  # no place to write: compile anew in every process
+        finally:
+            numba_config.CACHE_DIR = before
+    return cast("Callable[P, R]", compiled)
+
+
+@overload
+def jit(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def jit(*, parallel: bool) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def jit(
+    function: Callable[P, R] | None = None, /, *, parallel: bool = False
+) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
+    """Compile a function to machine code, keeping its type signature.
+
+    Parameters
+    ----------
+    function : callable
+        Of arrays, NamedTuples of arrays and numbers.
+    parallel : bool
+        Whether the function has a ``prange``. Only the outermost kernels do.
+    """
+    if function is not None:
+        return _compile(function, parallel=parallel)
+    return lambda function: _compile(function, parallel=parallel)

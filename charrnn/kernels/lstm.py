@@ -1,0 +1,178 @@
+"""Long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of
+Gers et al. 2000): one step, its gradient, and the loops over time.
+
+    z = x Wx^T + b + h_prev Wh^T      pre-activations, (B, 4H)
+    i, f, o = sigmoid(z_i, z_f, z_o)  input, forget and output gates
+    g = tanh(z_g)                     candidate
+    c = f * c_prev + i * g            cell state
+    h = o * tanh(c)                   hidden state
+
+The caller computes ``x Wx^T + b`` for a whole window at once (see `inputs`);
+these kernels add the recurrent part. Gates are stored in the order i, f, o, g,
+a block of H columns each. A forget bias of 1 is an initial value of b.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import prange
+
+from charrnn.arrays import Flags, Floats, Ids
+from charrnn.kernels.activations import ONE, sigmoid, tanh
+from charrnn.kernels.jit import jit
+from charrnn.kernels.matmul import multiply
+from charrnn.kernels.recurrent import Recurrent
+from charrnn.kernels.resets import clear
+
+GATES = 4
+STATES = 2
+
+
+class Tape(NamedTuple):
+    """One window of T steps: what `forward` leaves behind for `backward`."""
+
+    z: Floats  # (T, B, 4H): input projection; then the gates; then their gradients
+    dzh: Floats  # (T, B, 4H): gradient of the recurrent product; here z itself
+    states: Floats  # (2, T + 1, B, H): h and c before each input, after the last
+    y: Floats  # (T, B, H): outputs; equal h after each input until dropout
+    dstates: Floats  # (2, B, H): gradients of h and c on their way back
+    tanh_c: Floats  # (T, B, H): tanh of c after each input
+
+
+def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:  # noqa: ARG001
+    """Room for one window. The activation is the vanilla cell's alone."""
+    z = np.zeros((T, B, GATES * H), dtype)
+    return Tape(
+        z=z,
+        dzh=z,
+        states=np.zeros((STATES, T + 1, B, H), dtype),
+        y=np.zeros((T, B, H), dtype),
+        dstates=np.zeros((STATES, B, H), dtype),
+        tanh_c=np.zeros((T, B, H), dtype),
+    )
+
+
+@jit
+def step(
+    Wh: Floats,
+    z: Floats,
+    before: tuple[Floats, Floats],
+    after: tuple[Floats, Floats],
+    tanh_c: Floats,
+    y: Floats,
+) -> None:
+    """Advance all rows by one input.
+
+    Parameters
+    ----------
+    Wh : (P, H, W) float array
+        Panels of ``Packed.forward``.
+    z : (B, 4H) float array
+        On entry ``x Wx^T + b``; on exit the gates.
+    before : pair of (B, H) float arrays
+        h_prev and c_prev.
+    after : pair of (B, H) float arrays
+        Written: h and c.
+    tanh_c, y : (B, H) float array
+        Written: tanh(c), and h once more.
+    """
+    h_prev, c_prev = before
+    h, c = after
+    B, H = h.shape
+    multiply(h_prev, Wh, z, True)
+    for n in range(B):
+        z_i, z_f, z_o, z_g = z[n, :H], z[n, H : 2 * H], z[n, 2 * H : 3 * H], z[n, 3 * H :]
+        for j in range(H):
+            i, f, o = sigmoid(z_i[j]), sigmoid(z_f[j]), sigmoid(z_o[j])
+            g = tanh(z_g[j])
+            c_j = f * c_prev[n, j] + i * g
+            squashed = tanh(c_j)
+            z_i[j], z_f[j], z_o[j], z_g[j] = i, f, o, g
+            c[n, j] = c_j
+            tanh_c[n, j] = squashed
+            h[n, j] = o * squashed
+            y[n, j] = o * squashed
+
+
+@jit
+def step_backward(
+    Wh: Floats, z: Floats, c_prev: Floats, tanh_c: Floats, dy: Floats, dh: Floats,
+    dc: Floats,
+) -> None:  # fmt: skip
+    """Carry gradients back through one `step`.
+
+    Parameters
+    ----------
+    Wh : (P, 4H, W) float array
+        Panels of ``Packed.backward``.
+    c_prev, tanh_c
+        As `step` left them.
+    z : (B, 4H) float array
+        On entry the gates, as `step` left them; on exit the gradient of z.
+    dy : (B, H) float array
+        Gradient of the output y.
+    dh, dc : (B, H) float array
+        On entry the gradients of h and c from later steps; on exit those of
+        h_prev and c_prev.
+    """
+    B, H = dh.shape
+    for n in range(B):
+        z_i, z_f, z_o, z_g = z[n, :H], z[n, H : 2 * H], z[n, 2 * H : 3 * H], z[n, 3 * H :]
+        for j in range(H):
+            i, f, o, g = z_i[j], z_f[j], z_o[j], z_g[j]
+            squashed = tanh_c[n, j]
+            # h = y = o * tanh(c)
+            dh_j = dh[n, j] + dy[n, j]
+            do = dh_j * squashed
+            dc_j = dc[n, j] + dh_j * o * (ONE - squashed * squashed)
+            # c = f * c_prev + i * g
+            di = dc_j * g
+            df = dc_j * c_prev[n, j]
+            dg = dc_j * i
+            dc[n, j] = dc_j * f
+            # i, f, o = sigmoid(z_i, z_f, z_o); g = tanh(z_g)
+            z_i[j] = di * i * (ONE - i)
+            z_f[j] = df * f * (ONE - f)
+            z_o[j] = do * o * (ONE - o)
+            z_g[j] = dg * (ONE - g * g)
+    # z += h_prev Wh^T
+    multiply(z, Wh, dh, False)
+
+
+@jit(parallel=True)
+def forward(weights: Recurrent, tape: Tape, resets: Flags, cuts: Ids) -> None:
+    """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
+
+    See `rnn.forward` for the parameters, which are the same for every cell.
+    """
+    z, _, states, y, _, tanh_c = tape
+    Wh, h, c = weights.Wh.forward, states[0], states[1]
+    for s in prange(cuts.size - 1):
+        a, b = cuts[s], cuts[s + 1]
+        for t in range(z.shape[0]):
+            before = h[t, a:b], c[t, a:b]
+            clear(resets[t, a:b], before[0])
+            clear(resets[t, a:b], before[1])
+            after = h[t + 1, a:b], c[t + 1, a:b]
+            step(Wh, z[t, a:b], before, after, tanh_c[t, a:b], y[t, a:b])
+
+
+@jit(parallel=True)
+def backward(
+    weights: Recurrent, tape: Tape, dy: Floats, resets: Flags, cuts: Ids
+) -> None:
+    """Carry gradients back through a window (truncated BPTT).
+
+    See `rnn.backward` for the parameters, which are the same for every cell.
+    """
+    z, _, states, _, dstates, tanh_c = tape
+    Wh, c = weights.Wh.backward, states[1]
+    for s in prange(cuts.size - 1):
+        a, b = cuts[s], cuts[s + 1]
+        dh, dc = dstates[0, a:b], dstates[1, a:b]
+        dh[:] = 0
+        dc[:] = 0
+        for t in range(z.shape[0] - 1, -1, -1):
+            step_backward(Wh, z[t, a:b], c[t, a:b], tanh_c[t, a:b], dy[t, a:b], dh, dc)
+            clear(resets[t, a:b], dh)
+            clear(resets[t, a:b], dc)

@@ -1,0 +1,454 @@
+"""Blocked matrix products: the one low-level thing in this project.
+
+    multiply             C (+)= A B              A (m, K), B (K, n) in panels
+    add_affine_gradient  dW += dz^T x            dz (N, M), x (N, n)
+
+Both are made of one block: a few rows of C by two vectors of columns, kept in
+registers while it walks along the shared axis; each step loads two vectors of
+B, broadcasts one number of A per row, and does one fused multiply-add per
+row and vector. The block is emitted as LLVM vector code, because a loop that
+stores into C inside the shared axis is not vectorised by LLVM (it cannot know
+that C does not overlap A or B), and because Numba has no BLAS without SciPy.
+
+B is read from *panels*, (P, K, W): panel j holds columns j W to (j + 1) W of
+B, W being two vectors wide, so that the block reads memory in order. Columns
+beyond the last one of B are zero in the panel and are never stored to C.
+
+Every number of C is one chain of multiply-adds along the shared axis, in
+order, whatever the rows and columns beside it. So a row of a batch gives the
+same bits alone, and the result does not depend on the number of threads.
+
+With ``NUMBA_DISABLE_JIT=1`` there is no emitted code; the products are then
+NumPy's. The tests compare both forms with NumPy in float64 for every remainder
+of rows, columns and depth, with guard cells around the arrays.
+"""
+
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import prange, types
+from numba.core import cgutils
+from numba.core import config as numba_config
+from numba.extending import intrinsic
+
+from charrnn.arrays import Floats
+from charrnn.kernels.jit import jit
+
+
+def _block_shape() -> tuple[int, int]:
+    """Bytes of a vector register, and rows of a block that fit the registers.
+
+    The accumulators (2 per row), two vectors of B and one broadcast must fit
+    the machine's vector registers: 32 with AVX-512 and on ARM, 16 with AVX2.
+    """
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64, 8
+    if features.get("avx2"):
+        return 32, 4
+    return 16, 8 if features.get("neon") else 4
+
+
+VECTOR_BYTES, ROWS = _block_shape()
+VECTORS = 2
+
+#: Rows of the shared axis that `add_affine_gradient` takes at a time: its
+#: packed slices should stay in the second-level cache.
+SLICE = 256
+
+
+def panel_width(dtype: Any) -> int:
+    """Columns in a panel: two vectors of the machine."""
+    return VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
+
+
+def new_panels(depth: int, columns: int, dtype: Any) -> Floats:
+    """Zeroed panels (P, depth, W) for a matrix B (depth, columns)."""
+    width = panel_width(dtype)
+    return np.zeros((-(-columns // width), depth, width), dtype)
+
+
+def _make_block(rows: int, vectors: int) -> Any:
+    """Intrinsic that computes `rows` by `vectors` vectors of a product."""
+
+    @intrinsic
+    def block(
+        typing_context: Any,  # noqa: ARG001
+        a: Any,
+        a_row: Any,  # noqa: ARG001
+        a_step: Any,  # noqa: ARG001
+        b: Any,
+        c: Any,
+        c_row: Any,  # noqa: ARG001
+        depth: Any,  # noqa: ARG001
+        columns: Any,  # noqa: ARG001
+        accumulate: Any,  # noqa: ARG001
+    ) -> Any:
+        signature = types.void(
+            a, types.intp, types.intp, b, c, types.intp, types.intp, types.intp,
+            types.boolean,
+        )  # fmt: skip
+        emit = _emit_block(rows, vectors)
+        return signature, emit
+
+    return block
+
+
+def _emit_block(rows: int, vectors: int) -> Any:
+    """Code generator of one block shape; see the module's docstring.
+
+    The emitted code reads ``a[r * a_row + k * a_step]`` and ``b[k, :]`` for
+    every step k of ``depth`` and writes the first ``columns`` of every row r
+    of ``c``; it starts from the values in ``c`` if ``accumulate``.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        types_ = signature.args
+        real = context.get_value_type(types_[0].dtype)
+        lanes = VECTOR_BYTES // (types_[0].dtype.bitwidth // 8)
+        vector = ir.VectorType(real, lanes)
+        mask_type = ir.VectorType(ir.IntType(1), lanes)
+        lane_ids = ir.VectorType(ir.IntType(64), lanes)
+        i32, i64 = ir.IntType(32), ir.IntType(64)
+        pa, pb, pc = (
+            context.make_array(types_[i])(context, builder, args[i]).data
+            for i in (0, 3, 4)
+        )
+        a_row, a_step, c_row, depth, columns, accumulate = (
+            args[i] for i in (1, 2, 5, 6, 7, 8)
+        )
+        suffix = f"v{lanes}f{types_[0].dtype.bitwidth}"
+        module = builder.module
+        align = types_[0].dtype.bitwidth // 8
+
+        fma = cgutils.get_or_insert_function(
+            module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.{suffix}"
+        )
+        pointer = vector.as_pointer()
+        masked_load = cgutils.get_or_insert_function(
+            module,
+            ir.FunctionType(vector, [pointer, i32, mask_type, vector]),
+            f"llvm.masked.load.{suffix}.p0",
+        )
+        masked_store = cgutils.get_or_insert_function(
+            module,
+            ir.FunctionType(ir.VoidType(), [vector, pointer, i32, mask_type]),
+            f"llvm.masked.store.{suffix}.p0",
+        )
+
+        def splat(scalar: Any, type_: Any) -> Any:
+            undefined = ir.Constant(type_, ir.Undefined)
+            first = builder.insert_element(undefined, scalar, i32(0))
+            zeros = ir.Constant(ir.VectorType(i32, lanes), [0] * lanes)
+            return builder.shuffle_vector(first, undefined, zeros)
+
+        def mask(v: int) -> Any:
+            ids = ir.Constant(lane_ids, [v * lanes + lane for lane in range(lanes)])
+            return builder.icmp_signed("<", ids, splat(columns, lane_ids))
+
+        def at(base: Any, *offsets: Any) -> Any:
+            for offset in offsets:
+                base = builder.gep(base, [offset])
+            return base
+
+        zero = ir.Constant(vector, [0.0] * lanes)
+        masks = [mask(v) for v in range(vectors)]
+        a_rows = [at(pa, builder.mul(a_row, i64(r))) for r in range(rows)]
+        c_vectors = [
+            [
+                builder.bitcast(
+                    at(pc, builder.mul(c_row, i64(r)), i64(v * lanes)), pointer
+                )
+                for v in range(vectors)
+            ]
+            for r in range(rows)
+        ]
+        entry = builder.block
+        load = builder.append_basic_block("load")
+        loop = builder.append_basic_block("along_depth")
+        store = builder.append_basic_block("store")
+        builder.cbranch(accumulate, load, loop)
+
+        builder.position_at_end(load)
+        start = [
+            [
+                builder.call(masked_load, [c_vectors[r][v], i32(align), masks[v], zero])
+                for v in range(vectors)
+            ]
+            for r in range(rows)
+        ]
+        builder.branch(loop)
+
+        builder.position_at_end(loop)
+        k = builder.phi(i64)
+        sums = [[builder.phi(vector) for _ in range(vectors)] for _ in range(rows)]
+        b_row = builder.mul(k, i64(VECTORS * lanes))
+        b_vectors = [
+            builder.load(builder.bitcast(at(pb, b_row, i64(v * lanes)), pointer))
+            for v in range(vectors)
+        ]
+        for value in b_vectors:
+            value.align = align
+        a_offset = builder.mul(k, a_step)
+        totals = []
+        for r in range(rows):
+            number = splat(builder.load(at(a_rows[r], a_offset)), vector)
+            totals.append(
+                [
+                    builder.call(fma, [number, b_vectors[v], sums[r][v]])
+                    for v in range(vectors)
+                ]
+            )
+        following = builder.add(k, i64(1))
+        k.add_incoming(i64(0), entry)
+        k.add_incoming(i64(0), load)
+        k.add_incoming(following, loop)
+        for r in range(rows):
+            for v in range(vectors):
+                sums[r][v].add_incoming(zero, entry)
+                sums[r][v].add_incoming(start[r][v], load)
+                sums[r][v].add_incoming(totals[r][v], loop)
+        builder.cbranch(builder.icmp_signed("<", following, depth), loop, store)
+
+        builder.position_at_end(store)
+        for r in range(rows):
+            for v in range(vectors):
+                builder.call(
+                    masked_store,
+                    [totals[r][v], c_vectors[r][v], i32(align), masks[v]],
+                )
+        return context.get_dummy_value()
+
+    return codegen
+
+
+_block_8x2, _block_8x1 = _make_block(8, 2), _make_block(8, 1)
+_block_4x2, _block_4x1 = _make_block(4, 2), _make_block(4, 1)
+_block_2x2, _block_2x1 = _make_block(2, 2), _make_block(2, 1)
+_block_1x2, _block_1x1 = _make_block(1, 2), _make_block(1, 1)
+
+
+@jit
+def _rows_by_panel(
+    a: Floats,
+    b: Floats,
+    c: Floats,
+    strides: tuple[int, int, int],
+    extent: tuple[int, int, int],
+    accumulate: bool,
+) -> None:
+    """At most ROWS rows of C by one panel of B, in blocks that fit the rows.
+
+    Parameters
+    ----------
+    a, b, c : 1-d float arrays
+        From the first number that the block uses on. `b` is a whole panel.
+    strides : (a_row, a_step, c_row)
+        Numbers from one row of a to the next, from one step along the depth
+        to the next, and from one row of c to the next.
+    extent : (rows, depth, columns)
+        Columns beyond the panel's width are left alone.
+    """
+    a_row, a_step, c_row = strides
+    rows, depth, columns = extent
+    wide = 2 * columns > b.size // depth
+    while rows > 0:
+        if rows >= 8:
+            done = 8
+            if wide:
+                _block_8x2(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+            else:
+                _block_8x1(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+        elif rows >= 4:
+            done = 4
+            if wide:
+                _block_4x2(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+            else:
+                _block_4x1(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+        elif rows >= 2:
+            done = 2
+            if wide:
+                _block_2x2(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+            else:
+                _block_2x1(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+        else:
+            done = 1
+            if wide:
+                _block_1x2(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+            else:
+                _block_1x1(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+        rows -= done
+        a, c = a[done * a_row :], c[done * c_row :]
+
+
+@jit
+def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
+    """See `multiply`."""
+    m, depth = a.shape
+    n = c.shape[1]
+    a_flat, c_flat = a.reshape(-1), c.reshape(-1)
+    for j in range(panels.shape[0]):
+        b = panels[j].reshape(-1)
+        first = j * panels.shape[2]
+        for i in range(0, m, ROWS):
+            _rows_by_panel(
+                a_flat[i * depth :],
+                b,
+                c_flat[i * n + first :],
+                (depth, 1, n),
+                (min(ROWS, m - i), depth, n - first),
+                accumulate,
+            )
+
+
+def _multiply_numpy(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
+    """See `multiply`; for runs without the JIT."""
+    b = panels.transpose(1, 0, 2).reshape(a.shape[1], -1)[:, : c.shape[1]]
+    c[...] = a @ b + (c if accumulate else 0)
+
+
+@jit
+def _pack_slice(x: Floats, width: int, out: Floats) -> None:
+    """Lay x (depth, n) out as panels of `width` columns, out (P, depth, width)."""
+    depth, n = x.shape
+    for j in range(out.shape[0]):
+        first = j * width
+        columns = min(width, n - first)
+        for k in range(depth):
+            for i in range(columns):
+                out[j, k, i] = x[k, first + i]
+
+
+@jit
+def _add_rows(x: Floats, total: Floats) -> None:
+    """Add every row of x (depth, n) to total (n,), in order."""
+    for k in range(x.shape[0]):
+        row = x[k]
+        for i in range(total.size):
+            total[i] += row[i]
+
+
+@jit(parallel=True)
+def _add_affine_blocks(
+    dz: Floats, x: Floats, dW: Floats, db: Floats, workers: int
+) -> None:
+    """See `add_affine_gradient`."""
+    N, M = dz.shape
+    n = x.shape[1]
+    groups = -(-M // ROWS)
+    width = VECTORS * VECTOR_BYTES // dz.itemsize
+    count = -(-n // width)
+    biased = M - db.size
+    for worker in prange(workers):
+        begin = groups * worker // workers
+        end = groups * (worker + 1) // workers
+        low, high = max(biased, begin * ROWS), min(M, end * ROWS)
+        dz_flat, dW_flat = dz.reshape(-1), dW.reshape(-1)
+        panels = np.zeros((count, SLICE, width), x.dtype)
+        for start in range(0, N, SLICE):
+            depth = min(SLICE, N - start)
+            _pack_slice(x[start : start + depth], width, panels)
+            if low < high:
+                rows = dz[start : start + depth, low:high]
+                _add_rows(rows, db[low - biased : high - biased])
+            for j in range(count):
+                panel = panels[j, :depth].reshape(-1)
+                for q in range(begin, end):
+                    _rows_by_panel(
+                        dz_flat[start * M + q * ROWS :],
+                        panel,
+                        dW_flat[q * ROWS * n + j * width :],
+                        (1, M, n),
+                        (min(ROWS, M - q * ROWS), depth, n - j * width),
+                        True,
+                    )
+
+
+def _add_affine_numpy(
+    dz: Floats,
+    x: Floats,
+    dW: Floats,
+    db: Floats,
+    workers: int,  # noqa: ARG001
+) -> None:
+    """See `add_affine_gradient`; for runs without the JIT."""
+    dW += dz.T @ x
+    db += dz[:, dz.shape[1] - db.size :].sum(axis=0)
+
+
+def multiply(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
+    """C = A B, or C += A B if `accumulate`, for B packed into panels.
+
+    Parameters
+    ----------
+    a : (m, K) float array
+    panels : (P, K, W) float array
+        One direction of a `Packed` weight.
+    c : (m, n) float array
+        Written, or accumulated into.
+    """
+
+
+def add_affine_gradient(
+    dz: Floats, x: Floats, dW: Floats, db: Floats, workers: int
+) -> None:
+    """Accumulate the gradients of z = x W^T + b: dW += dz^T x, db += sum of dz.
+
+    Parameters
+    ----------
+    dz : (N, M) float array
+        Gradients of z, a row per step and stream.
+    x : (N, n) float array
+        The inputs.
+    dW : (M, n) float array
+        Accumulated into.
+    db : (k,) float array, k <= M
+        Accumulated into: the sums of the *last* k columns of dz. Empty where
+        the product has no bias; H for the GRU, whose candidate alone has one.
+    workers : int
+        Into how many parts the rows of dW are cut for the threads. The result
+        does not depend on it.
+    """
+
+
+if numba_config.DISABLE_JIT:
+    multiply = _multiply_numpy
+    add_affine_gradient = _add_affine_numpy
+else:
+    multiply = _multiply_blocks
+    add_affine_gradient = _add_affine_blocks
+
+
+class Packed(NamedTuple):
+    """A weight matrix W (n, K), a row per output, ready for both directions."""
+
+    forward: Floats  # panels of W^T: `multiply(x, W.forward, z)` is z = x W^T
+    backward: Floats  # panels of W: `multiply(dz, W.backward, dx)` is dx = dz W
+
+
+def new_packed(n: int, K: int, dtype: Any) -> Packed:
+    """Room for the panels of a weight matrix (n, K)."""
+    return Packed(new_panels(K, n, dtype), new_panels(n, K, dtype))
+
+
+@jit(parallel=True)
+def pack(matrix: Floats, packed: Packed) -> None:
+    """Copy a weight matrix (n, K) into its panels; done once a step."""
+    forward, backward = packed
+    n, K = matrix.shape
+    width = forward.shape[2]
+    for j in prange(forward.shape[0]):
+        columns = min(width, n - j * width)
+        # Squares of 16 x 16, so that both sides stay in the first-level cache.
+        for x0 in range(0, columns, 16):
+            for k0 in range(0, K, 16):
+                for x in range(x0, min(x0 + 16, columns)):
+                    for k in range(k0, min(k0 + 16, K)):
+                        forward[j, k, x] = matrix[j * width + x, k]
+    for j in prange(backward.shape[0]):
+        columns = min(width, K - j * width)
+        for k in range(n):
+            for x in range(columns):
+                backward[j, k, x] = matrix[k, j * width + x]

@@ -1,0 +1,117 @@
+"""One step of each optimiser on the flat parameter buffer, and the norm.
+
+    SGD       theta -= lr g
+    Adagrad   v += g^2                        theta -= lr g / (sqrt(v) + eps)
+    RMSProp   v = b2 v + (1 - b2) g^2         theta -= lr g / (sqrt(v) + eps)
+    Adam      m = b1 m + (1 - b1) g, v as in RMSProp, both divided by
+              1 - b^step                      theta -= lr m / (sqrt(v) + eps)
+
+(Robbins & Monro 1951; Duchi et al. 2011; Tieleman & Hinton 2012; Kingma & Ba
+2015.) Weight decay is decoupled from the gradient (Loshchilov & Hutter 2019)
+and touches weight matrices only, which stand before the biases in the buffer.
+
+The gradient is scaled and clipped on the way, so that a step reads every array
+once. Threads take chunks of a fixed size: results do not depend on their
+number.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from charrnn.arrays import Floats
+from charrnn.kernels.jit import jit
+
+#: Numbers that a thread takes at a time.
+CHUNK = 16_384
+
+#: Numbers summed in the array's own precision before going to float64.
+_RUN = 1024
+
+SGD, ADAGRAD, RMSPROP, ADAM = range(4)
+
+
+class Update(NamedTuple):
+    """The numbers of one step."""
+
+    rule: int  # SGD, ADAGRAD, RMSPROP or ADAM
+    lr: float
+    beta1: float
+    beta2: float
+    eps: float
+    correction1: float  # 1 / (1 - beta1^step) for Adam, else 1
+    correction2: float  # 1 / (1 - beta2^step) for Adam, else 1
+    decay: float  # lr * weight decay
+    decayed: int  # how many leading parameters decay
+    scale: float  # multiplies the gradient: clipping by norm
+    limit: float  # then bounds it: clipping by value; inf for none
+
+
+@jit(parallel=True)
+def squared_norm(g: Floats, partial: Floats) -> None:
+    """Sums of squares, a chunk each; their total is the squared norm.
+
+    Parameters
+    ----------
+    g : (P,) float array
+    partial : (C,) float64 array, C = ceil(P / CHUNK)
+        Written.
+    """
+    for c in prange(partial.size):
+        end = min(g.size, (c + 1) * CHUNK)
+        total = 0.0
+        for a in range(c * CHUNK, end, _RUN):
+            run = g.dtype.type(0)
+            for k in range(a, min(a + _RUN, end)):
+                run += g[k] * g[k]
+            total += run
+        partial[c] = total
+
+
+@jit(parallel=True)
+def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> None:
+    """One step of an optimiser.
+
+    Parameters
+    ----------
+    theta : (P,) float array
+        Parameters; changed.
+    g : (P,) float array
+        Gradient; read.
+    m, v : (P,) float array
+        First and second moments; changed. Empty where the rule has none.
+    update : Update
+    """
+    real = theta.dtype.type
+    lr, eps = real(update.lr), real(update.eps)
+    b1, b2 = real(update.beta1), real(update.beta2)
+    a1, a2 = real(1 - update.beta1), real(1 - update.beta2)
+    c1, c2 = real(update.correction1), real(update.correction2)
+    scale, limit = real(update.scale), real(update.limit)
+    rule = update.rule
+    size = theta.size
+    for c in prange(-(-size // CHUNK)):
+        begin, end = c * CHUNK, min(size, (c + 1) * CHUNK)
+        keep = real(1 - update.decay)
+        for k in range(begin, min(end, update.decayed)):
+            theta[k] *= keep
+        if rule == SGD:
+            for k in range(begin, end):
+                theta[k] -= lr * min(max(g[k] * scale, -limit), limit)
+        elif rule == ADAGRAD:
+            for k in range(begin, end):
+                g_k = min(max(g[k] * scale, -limit), limit)
+                v[k] += g_k * g_k
+                theta[k] -= lr * g_k / (np.sqrt(v[k]) + eps)
+        elif rule == RMSPROP:
+            for k in range(begin, end):
+                g_k = min(max(g[k] * scale, -limit), limit)
+                v[k] = b2 * v[k] + a2 * g_k * g_k
+                theta[k] -= lr * g_k / (np.sqrt(v[k]) + eps)
+        else:
+            for k in range(begin, end):
+                g_k = min(max(g[k] * scale, -limit), limit)
+                m[k] = b1 * m[k] + a1 * g_k
+                v[k] = b2 * v[k] + a2 * g_k * g_k
+                theta[k] -= lr * (m[k] * c1) / (np.sqrt(v[k] * c2) + eps)

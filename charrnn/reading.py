@@ -1,0 +1,225 @@
+"""Bring a text from its bytes to code points, slice by slice.
+
+A source is a file, a FIFO or standard input. What can go wrong on the way, from
+a missing file to a byte that the encoding does not know, ends in an error
+that says where.
+
+With ``unit="byte"`` the bytes are decoded as Latin-1, which maps each to the
+code point of the same number.
+"""
+
+import codecs
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from charrnn.config import NewlineMode, UnitName, check_choice, check_number
+from charrnn.errors import CorpusError, InputError, OptionError
+from charrnn.vocab import CodePoints, Vocab, code_points
+
+#: Bytes read at a time: small enough for its arrays to stay in the cache.
+SLICE = 1 << 18
+
+#: Python calls them text encodings, but no text file is written in them.
+NOT_FOR_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
+
+#: The longer marks first: one of UTF-32 starts with one of UTF-16.
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How texts become characters."""
+
+    encoding: str = "utf-8"
+    newlines: NewlineMode = "keep"
+    unit: UnitName = "char"
+    min_count: int = 1  # characters rarer than this become U+FFFD
+    lines: bool = False  # every line a document: each source ends in a newline
+    vocab: Vocab | None = None  # given: what it lacks becomes its U+FFFD, or an error
+
+    def __post_init__(self) -> None:
+        """Check each option and what cannot go together."""
+        check_choice("--newlines", self.newlines, NewlineMode)
+        check_choice("--unit", self.unit, UnitName)
+        check_number("--min-count", self.min_count, low=1)
+        name = _codec_name(self.encoding)
+        if self.unit == "byte" and name != "utf-8":
+            msg = f"--unit byte cannot be combined with --encoding {self.encoding}"
+            raise OptionError(msg, hint="bytes are taken as they are")
+        if self.unit == "byte" and self.min_count > 1:
+            msg = "--unit byte cannot be combined with --min-count"
+            raise OptionError(msg, hint="there are never more than 256 bytes")
+        if self.vocab is not None and self.vocab.unit != self.unit:
+            msg = f"a vocabulary of {self.vocab.unit}s cannot read {self.unit}s"
+            raise ValueError(msg)
+
+
+def _codec_name(encoding: str) -> str:
+    """Find a text encoding's own name, or raise `OptionError`."""
+    hint = "examples: utf-8, latin-1, cp1252, utf-16, shift_jis"
+    try:
+        name = codecs.lookup(encoding).name
+    except (LookupError, ValueError):
+        msg = f"--encoding {encoding!r} is unknown"
+        raise OptionError(msg, hint=hint) from None
+    try:
+        "".encode(encoding)  # refuses what maps bytes to bytes, such as base64
+    except (LookupError, ValueError):
+        name = NOT_FOR_FILES[0]
+    if name in NOT_FOR_FILES:
+        msg = f"--encoding {encoding} is not an encoding of text files"
+        raise OptionError(msg, hint=hint)
+    return name
+
+
+def printable(name: str) -> str:
+    """Escape what a terminal could not show, undecodable bytes included."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in name
+    )
+
+
+def shown_name(source: str) -> str:
+    """Name a source in a message."""
+    return "standard input" if source == "-" else printable(source)
+
+
+def read_slices(source: str, stdin: BinaryIO | None) -> Iterator[bytes]:
+    """Read a source slice by slice; whatever prevents it is an `InputError`."""
+    try:
+        with _open(source, stdin) as stream:
+            while data := stream.read(SLICE):
+                yield data
+            if data is None:
+                msg = "nothing to read yet, and it does not wait"
+                raise OSError(0, msg)
+    except (OSError, ValueError) as error:
+        raise _unreadable(shown_name(source), error) from error
+
+
+def _open(
+    source: str, stdin: BinaryIO | None
+) -> contextlib.AbstractContextManager[io.FileIO | BinaryIO]:
+    """Open a source; standard input stays open afterwards."""
+    if source != "-":
+        return io.FileIO(source)
+    if stdin is None and sys.stdin is None:
+        msg = "it is closed"
+        raise ValueError(msg)
+    return contextlib.nullcontext(stdin or sys.stdin.buffer)
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
+    """Say why a source cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{name or repr(name)} does not exist")
+    if isinstance(error, IsADirectoryError):
+        hint = f"charrnn train {name.rstrip('/')}/*.txt"
+        return InputError(f"{name} is a directory", hint=hint)
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return InputError(f"{name} cannot be read: {reason}")
+
+
+class Reader:
+    """One source on its way from bytes to code points, and what was met in it."""
+
+    def __init__(
+        self, name: str, options: ReadOptions, digest: Callable[[bytes], None]
+    ) -> None:
+        self.name = name
+        self.digest = digest  # told of every slice as it was read
+        self.options = options
+        self.encoding = "latin-1" if options.unit == "byte" else options.encoding
+        self.decoder = codecs.getincrementaldecoder(self.encoding)()
+        self.newlines = io.IncrementalNewlineDecoder(None, translate=True)
+        self.head = b""  # the first bytes, to know a byte-order mark by
+        self.bytes = 0
+        self.lines = 0
+        self.characters = 0
+        self.carriage_returns = 0
+
+    def read(self, slices: Iterable[bytes]) -> Iterator[CodePoints]:
+        """Decode slice after slice."""
+        last = "\n"
+        for data in slices:
+            self.digest(data)
+            if text := self._text(data):
+                last = text[-1]
+                yield self._points(text)
+        if text := self._text(b"", final=True):
+            last = text[-1]
+            yield self._points(text)
+        if self.options.lines and last != "\n":
+            yield self._points("\n")
+
+    def _text(self, data: bytes, *, final: bool = False) -> str:
+        """Decode a slice, less a byte-order mark and unwanted line ends."""
+        if len(self.head) < 4:
+            self.head = (self.head + data)[:4]
+        text = self._decode(data, final)
+        self.lines += text.count("\n")
+        if self.options.unit == "char" and self.characters == 0:
+            text = text.removeprefix("\ufeff")
+        if self.options.newlines == "lf":
+            return self.newlines.decode(text, final)
+        self.carriage_returns += text.count("\r")
+        return text
+
+    def _points(self, text: str) -> CodePoints:
+        """Turn text into code points; half a pair of surrogates is an error."""
+        points = code_points(text)
+        # Most slices of most texts are ASCII and need no search.
+        if not text.isascii():
+            lone = np.flatnonzero((points >= 0xD800) & (points <= 0xDFFF))
+            if lone.size:
+                place = self.characters + int(lone[0]) + 1
+                msg = f"half a surrogate pair, U+{points[lone[0]]:04X}, is no character"
+                where = f"{self.name}, character {place:,}"
+                raise CorpusError(msg, where=where, hint=self._hint())
+        self.characters += len(points)
+        return points
+
+    def _decode(self, data: bytes, final: bool) -> str:
+        """Decode a slice; on an error, find its place in the whole source."""
+        state = self.decoder.getstate()
+        self.bytes += len(data)
+        try:
+            return self.decoder.decode(data, final)
+        except UnicodeDecodeError as error:
+            # What the decoder had kept from the slice before stands at the
+            # front of its object: places are counted from the end.
+            rest = len(error.object) - error.start
+            self.decoder.setstate(state)
+            good = self.decoder.decode(data[: max(0, len(data) - rest)])
+            line = self.lines + good.count("\n") + 1
+            where = f"{self.name}, byte offset {self.bytes - rest:,}, line {line:,}"
+            bad = error.object[error.start : error.end][:4]
+            shown = " ".join(f"0x{byte:02X}" for byte in bad)
+            noun = "byte" if len(bad) == 1 else "bytes"
+            msg = f"not valid {self.encoding}: {noun} {shown}, {error.reason}"
+            raise CorpusError(msg, where=where, hint=self._hint()) from error
+        except UnicodeError as error:  # a codec's own, which knows no place
+            msg = f"not valid {self.encoding}: {error}"
+            raise CorpusError(msg, where=self.name, hint=self._hint()) from error
+
+    def _hint(self) -> str:
+        """Guess the encoding that would have worked."""
+        name = _codec_name(self.encoding)
+        marks = BYTE_ORDER_MARKS.items()
+        marked = next((e for mark, e in marks if self.head.startswith(mark)), None)
+        if marked not in (None, name):
+            return f"it starts like {marked.upper()}: --encoding {marked}"
+        if marked is None and name in BYTE_ORDER_MARKS.values():
+            return f"without a byte-order mark: --encoding {name}-le or {name}-be"
+        return "name its encoding, such as --encoding latin-1, or use --unit byte"

@@ -1,0 +1,284 @@
+"""Cut a text into streams, and an epoch into windows (T, B) of them.
+
+A model reads B streams side by side, T characters at a time, and carries its
+state from window to window. Every character of the text is a target exactly
+once per epoch. Its input is the character before it; before the first one
+stands the id that `initial_id` names.
+
+`Streams` reads running text: stream b is the b-th of B contiguous pieces.
+`LineStreams` reads lines, each a document of its own, in a new order every
+epoch. Both are random access: a window depends on (epoch, k) and nothing else,
+so that a run can be resumed anywhere.
+"""
+
+import heapq
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import IGNORED, Flags, Floats, Ids, PackedIds
+from charrnn.errors import CorpusError
+from charrnn.vocab import Vocab
+
+#: Characters moved at a time when lines are put in order; bounds the memory.
+SLICE = 1 << 20
+
+
+class Window(NamedTuple):
+    """T steps of B streams."""
+
+    inputs: Ids  # (T, B)
+    targets: Ids  # (T, B); IGNORED where nothing is to be learned
+    resets: Flags  # (T, B); 1 where the state is cleared before that input
+
+
+def initial_id(vocab: Vocab) -> int:
+    """Choose what stands before a text: a newline, or its commonest symbol."""
+    newline = vocab.newline_id
+    return vocab.most_frequent_id if newline is None else newline
+
+
+def fit(
+    characters: int, batch_size: int, seq_length: int, lines: int | None = None
+) -> tuple[int, int]:
+    """Reduce batch size and window length to what a short text can fill.
+
+    Every stream gets one full window at least, where that is possible; the
+    window is only shortened for a text that is shorter itself.
+
+    Parameters
+    ----------
+    characters : int
+        Length of the text, at least 1.
+    lines : int, optional
+        Number of lines, when each is a document.
+
+    Returns
+    -------
+    batch_size, seq_length : int
+        Never larger than what came in.
+    """
+    seq_length = min(seq_length, characters)
+    batch_size = min(batch_size, max(1, characters // seq_length))
+    return (batch_size if lines is None else min(batch_size, lines)), seq_length
+
+
+class _Cut:
+    """What both kinds of streams share: B pieces, read T steps at a time.
+
+    Parameters
+    ----------
+    pieces : int
+        What there is to share out among the streams.
+    noun : str
+        What the pieces are called.
+    """
+
+    def __init__(
+        self, ids: PackedIds, batch_size: int, seq_length: int, pieces: int, noun: str
+    ) -> None:
+        if batch_size < 1 or seq_length < 1:
+            msg = (
+                f"batch_size {batch_size} and seq_length {seq_length} must be positive"
+            )
+            raise ValueError(msg)
+        if batch_size > pieces:
+            msg = f"more streams ({batch_size:,}) than the text has {noun} ({pieces:,})"
+            hint = f"--batch-size {pieces} or less" if pieces else None
+            raise CorpusError(msg, hint=hint)
+        self.ids = ids
+        self.batch_size = batch_size
+        self.seq_length = seq_length
+        self.characters = len(ids)
+
+    def _lay_out(self, first: NDArray[np.int64], steps: int) -> None:
+        """Remember where streams start, and how many steps the longest has."""
+        self.steps = steps
+        self.windows = -(-steps // self.seq_length)
+        # One step earlier, too: the inputs are the targets of the step before.
+        self._places = np.arange(-1, self.seq_length)[:, None] + first
+
+    def _gather(self, text: PackedIds, k: int) -> tuple[Ids, Ids]:
+        """Read inputs and targets of window k at their places in a text."""
+        if not 0 <= k < self.windows:
+            msg = f"window {k} is outside 0 to {self.windows - 1}"
+            raise IndexError(msg)
+        done = k * self.seq_length
+        T = min(self.seq_length, self.steps - done)
+        # Only LineStreams' padding reaches beyond the text, and is overwritten.
+        block: Ids = text.take(self._places[: T + 1] + done, mode="wrap").astype(
+            np.int32
+        )
+        return block[:-1], block[1:].copy()
+
+
+class Streams(_Cut):
+    """Running text as B contiguous pieces of nearly equal length.
+
+    All streams have S = ceil(N / B) steps and end where their piece ends. A
+    piece of S - 1 characters has a first step without a target, whose input
+    is context only.
+
+    Parameters
+    ----------
+    ids : (N,) unsigned array
+        The text.
+    before : int
+        What stands before its first character.
+
+    Raises
+    ------
+    CorpusError
+        There are more streams than characters.
+    """
+
+    def __init__(
+        self, ids: PackedIds, batch_size: int, seq_length: int, before: int
+    ) -> None:
+        super().__init__(ids, batch_size, seq_length, len(ids), "characters")
+        self.before = before
+        N, B = len(ids), batch_size
+        S = -(-N // B)
+        self._long = N - B * (S - 1)  # streams 0 to here have S characters
+        ends = np.arange(1, B + 1) * S
+        ends[self._long :] -= np.arange(1, B - self._long + 1)
+        self._lay_out(ends - S, S)
+
+    def window(self, epoch: int, k: int) -> Window:
+        """Cut out window k, which is the same in every epoch."""
+        inputs, targets = self._gather(self.ids, k)
+        resets = np.zeros(inputs.shape, np.uint8)
+        if k == 0:
+            inputs[0, 0] = self.before
+            resets[0, 0] = 1  # the text begins anew
+            targets[0, self._long :] = IGNORED
+        return Window(inputs, targets, resets)
+
+    def carry_over(self, state: Floats) -> None:
+        """Hand each stream's state, at an epoch's end, to the one that goes on there.
+
+        Stream b continues the piece that stream b - 1 has just finished;
+        stream 0 starts from nothing.
+
+        Parameters
+        ----------
+        state : (..., B, H) float array
+            Changed in place.
+        """
+        state[..., 1:, :] = state[..., :-1, :].copy()
+        state[..., 0, :] = 0
+
+
+class LineStreams(_Cut):
+    """Lines as documents, shuffled anew each epoch and shared out among B streams.
+
+    Line lengths are shared out once, the longest first, each to the stream
+    that is shortest so far. An epoch then draws which line of a length
+    goes where, and the order within each stream. So every epoch has the
+    same number of windows, hardly any padding, and in each window at least
+    one target.
+
+    As every line ends in a newline, the input before a line's first character
+    is a newline by itself, and the state is cleared wherever the input is one.
+    A stream that has run out reads newlines without targets.
+
+    Parameters
+    ----------
+    ids : (N,) unsigned array
+        The text, ending in a newline.
+    newline : int
+        The newline's id.
+    seed : int
+        Not negative. The order is a function of (seed, epoch).
+
+    Raises
+    ------
+    CorpusError
+        There are more streams than lines.
+    """
+
+    def __init__(
+        self, ids: PackedIds, batch_size: int, seq_length: int, newline: int, seed: int
+    ) -> None:
+        ends = np.flatnonzero(ids == newline) + 1
+        super().__init__(ids, batch_size, seq_length, len(ends), "lines")
+        if ends[-1] != len(ids):
+            msg = "the last line has no newline"
+            raise ValueError(msg)
+        self.newline = newline
+        self.seed = seed
+        self.lines = len(ends)
+        self._starts = np.concatenate([[0], ends[:-1]])
+        self._lengths = ends - self._starts
+        self._stream = _share_out(-np.sort(-self._lengths), batch_size)
+        loads = np.zeros(batch_size, np.int64)
+        np.add.at(loads, self._stream, -np.sort(-self._lengths))
+        self._loads = loads
+        self._epoch = -1
+        self._arranged: PackedIds = ids[:0]
+        self._lay_out(np.cumsum(loads) - loads, int(loads.max()))
+
+    def window(self, epoch: int, k: int) -> Window:
+        """Cut window k out of an epoch; going on in the same epoch is cheap."""
+        inputs, targets = self._gather(self._text(epoch), k)
+        done = k * self.seq_length
+        if done + len(inputs) > self._loads.min():
+            padding = np.arange(done, done + len(inputs))[:, None] >= self._loads
+            inputs[padding] = self.newline
+            targets[padding] = IGNORED
+        return Window(inputs, targets, (inputs == self.newline).view(np.uint8))
+
+    def carry_over(self, state: Floats) -> None:
+        """Clear the state: no line goes on in the next epoch.
+
+        Parameters
+        ----------
+        state : (..., B, H) float array
+            Changed in place.
+        """
+        state[...] = 0
+
+    def _text(self, epoch: int) -> PackedIds:
+        """Arrange an epoch's lines stream after stream, or take the last one's."""
+        if epoch != self._epoch:
+            order = self._order(epoch)
+            ends = np.cumsum(self._lengths[order])
+            shifts = self._starts[order] - ends + self._lengths[order]
+            arranged = np.empty_like(self.ids)
+            # Where each slice of about SLICE characters stops, in whole lines.
+            stops = np.searchsorted(ends, np.arange(SLICE, self.characters, SLICE))
+            first = 0
+            for stop in [*(stops + 1).tolist(), self.lines]:
+                lines = slice(first, max(first, stop))
+                shift = np.repeat(shifts[lines], self._lengths[order[lines]])
+                begin = int(ends[first - 1]) if first else 0
+                part = np.arange(begin, begin + len(shift))
+                arranged[begin : begin + len(shift)] = self.ids[part + shift]
+                first = lines.stop
+            self._arranged, self._epoch = arranged, epoch
+        return self._arranged
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        """Draw an epoch's order of lines, stream after stream."""
+        seeds = np.random.SeedSequence([self.seed, epoch])
+        rng = np.random.Generator(np.random.Philox(seeds))
+        order = rng.permutation(self.lines)
+        # Falling lengths, as they were shared out, equal ones at random.
+        order = order[np.argsort(-self._lengths[order], kind="stable")]
+        return order[np.lexsort((rng.permutation(self.lines), self._stream))]
+
+
+def _share_out(lengths: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
+    """Give each of the falling lengths to the stream that is shortest so far."""
+    loads = [(0, b) for b in range(batch_size)]
+    streams = np.empty(len(lengths), np.int64)
+    for i, length in enumerate(lengths.tolist()):
+        load, b = loads[0]
+        streams[i] = b
+        heapq.heapreplace(loads, (load + length, b))
+    return streams
+
+
+#: Either kind, for those who only read windows.
+AnyStreams: TypeAlias = Streams | LineStreams

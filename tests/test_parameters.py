@@ -1,0 +1,232 @@
+"""The layout covers the buffer once, and first values have the promised spread."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import parameters
+from charrnn.arrays import Floats
+from charrnn.config import (
+    GATES,
+    ActivationName,
+    CellName,
+    InitName,
+    ModelConfig,
+)
+
+CELLS: list[CellName] = ["rnn", "gru", "lstm"]
+INITS: list[InitName] = ["auto", "orthogonal", "xavier", "he", "uniform"]
+
+configs = st.builds(
+    ModelConfig,
+    vocab_size=st.integers(1, 9),
+    cell=st.sampled_from(CELLS),
+    hidden=st.integers(1, 7),
+    layers=st.integers(1, 4),
+)
+
+
+def initial(
+    config: ModelConfig,
+    init: InitName = "auto",
+    forget_bias: float = 1.0,
+    seed: int = 0,
+    dtype: type[np.floating[Any]] = np.float64,
+) -> Floats:
+    """Make the buffer of a new model; what is not written stays NaN."""
+    flat: Floats = np.full(parameters.size(config), np.nan, dtype)
+    rng = np.random.default_rng(seed)
+    parameters.initialise(flat, config, init, forget_bias, rng)
+    return flat
+
+
+def blocks(matrix: Floats, hidden: int) -> Floats:
+    """Separate the gates of a (GH, H) matrix."""
+    return matrix.reshape(-1, hidden, hidden)
+
+
+@given(configs)
+def test_size_follows_the_formula(config: ModelConfig) -> None:
+    """Sum of matrices and biases, written out as in a textbook."""
+    V, H, L = config.vocab_size, config.hidden, config.layers
+    G = len(GATES[config.cell])
+    matrices = V * G * H + L * G * H * H + (L - 1) * G * H * H + V * H
+    biases = L * G * H + V + (L * H if config.cell == "gru" else 0)
+
+    assert parameters.matrix_size(config) == matrices
+    assert parameters.size(config) == matrices + biases
+
+
+@given(configs)
+def test_views_cover_the_buffer_exactly_once_in_order(config: ModelConfig) -> None:
+    """Counting through the views counts through the buffer."""
+    flat = np.arange(parameters.size(config), dtype=np.float64)
+
+    views = parameters.views(flat, config)
+
+    joined = np.concatenate([view.ravel() for view in views.values()])
+    np.testing.assert_array_equal(joined, flat)
+    assert {name: view.shape for name, view in views.items()} == (
+        parameters.shapes(config)
+    )
+
+
+@given(configs)
+def test_views_share_the_buffers_memory(config: ModelConfig) -> None:
+    flat = np.zeros(parameters.size(config), np.float32)
+
+    for view in parameters.views(flat, config).values():
+        view += 1
+
+    assert (flat == 1).all()
+
+
+@given(configs)
+def test_matrices_come_before_biases(config: ModelConfig) -> None:
+    ranks = [len(shape) for shape in parameters.shapes(config).values()]
+
+    assert ranks == sorted(ranks, reverse=True)
+    assert set(ranks) == {1, 2}
+
+
+def test_names_and_shapes_of_a_stacked_gru() -> None:
+    config = ModelConfig(vocab_size=5, cell="gru", hidden=2, layers=2)
+
+    assert list(parameters.shapes(config).items()) == [
+        ("layer0.Wx", (5, 6)),
+        ("layer0.Wh", (6, 2)),
+        ("layer1.Wx", (6, 2)),
+        ("layer1.Wh", (6, 2)),
+        ("head.Wy", (5, 2)),
+        ("layer0.b", (6,)),
+        ("layer0.bhn", (2,)),
+        ("layer1.b", (6,)),
+        ("layer1.bhn", (2,)),
+        ("head.by", (5,)),
+    ]
+
+
+@pytest.mark.parametrize("flat", [np.zeros(3), np.zeros((1, 24)), np.zeros(48)[::2]])
+def test_views_refuse_a_buffer_that_does_not_fit(flat: Floats) -> None:
+    """Too short, of two dimensions, or not contiguous."""
+    config = ModelConfig(vocab_size=3, cell="rnn", hidden=2)
+    assert parameters.size(config) == 6 + 4 + 6 + 2 + 3
+
+    with pytest.raises(ValueError, match="contiguous of shape"):
+        parameters.views(flat, config)
+
+
+@pytest.mark.parametrize("init", ["auto", "orthogonal"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_recurrent_gate_is_orthogonal(cell: CellName, init: InitName) -> None:
+    """Each block keeps lengths: all its singular values are 1."""
+    config = ModelConfig(vocab_size=5, cell=cell, hidden=16, layers=2)
+    views = parameters.views(initial(config, init), config)
+
+    for layer in range(2):
+        for block in blocks(views[f"layer{layer}.Wh"], 16):
+            np.testing.assert_allclose(block @ block.T, np.eye(16), atol=1e-12)
+
+
+def test_orthogonal_gates_differ_from_one_another() -> None:
+    config = ModelConfig(vocab_size=5, cell="lstm", hidden=8)
+    gates = blocks(parameters.views(initial(config), config)["layer0.Wh"], 8)
+
+    for n in range(1, 4):
+        assert np.abs(gates[0] - gates[n]).max() > 0.1
+
+
+def test_orthogonal_matrices_favor_no_sign() -> None:
+    """Without the sign rule QR makes the first entry negative almost always."""
+    config = ModelConfig(vocab_size=1, cell="rnn", hidden=2)
+    first = [
+        parameters.views(initial(config, seed=seed), config)["layer0.Wh"][0, 0]
+        for seed in range(100)
+    ]
+
+    assert 30 < sum(value > 0 for value in first) < 70
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky-relu"])
+def test_rectified_cells_start_near_the_identity(activation: ActivationName) -> None:
+    config = ModelConfig(vocab_size=5, cell="rnn", activation=activation, hidden=4)
+    Wh = parameters.views(initial(config), config)["layer0.Wh"]
+
+    np.testing.assert_array_equal(Wh, parameters.IDENTITY_SCALE * np.eye(4))
+
+
+def expected_deviation(init: InitName, name: str, V: int, H: int) -> float:
+    """Work out a matrix's standard deviation as the papers have it."""
+    fan_in, fan_out = {"layer0.Wx": (V, H), "head.Wy": (H, V)}.get(name, (H, H))
+    if init == "uniform":
+        return parameters.UNIFORM_BOUND / math.sqrt(3)
+    if init == "he":
+        return math.sqrt(2 / fan_in)
+    if "Wx" in name and init == "auto":
+        return 1 / math.sqrt(H)
+    if "Wh" in name and init != "xavier":
+        return 1 / math.sqrt(H)  # rows of length 1
+    return math.sqrt(2 / (fan_in + fan_out))
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_spread_of_every_matrix(cell: CellName, init: InitName) -> None:
+    """Mean zero and the rule's standard deviation, within sampling error."""
+    V, H = 90, 48
+    config = ModelConfig(vocab_size=V, cell=cell, hidden=H, layers=2)
+    views = parameters.views(initial(config, init), config)
+
+    for name, view in views.items():
+        if view.ndim == 2:
+            deviation = expected_deviation(init, name, V, H)
+            assert view.std() == pytest.approx(deviation, rel=0.06), name
+            assert abs(view.mean()) < 5 * deviation / math.sqrt(view.size), name
+
+
+@pytest.mark.parametrize("init", ["auto", "xavier", "uniform"])
+def test_bounded_rules_stay_within_their_bounds(init: InitName) -> None:
+    """Uniform draws reach sqrt(3) deviations and no further."""
+    config = ModelConfig(vocab_size=90, cell="gru", hidden=48)
+    Wx = parameters.views(initial(config, init), config)["layer0.Wx"]
+    bound = math.sqrt(3) * expected_deviation(init, "layer0.Wx", 90, 48)
+
+    assert 0.99 * bound < np.abs(Wx).max() <= bound
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_biases_are_zero_but_the_forget_gates(cell: CellName, init: InitName) -> None:
+    config = ModelConfig(vocab_size=5, cell=cell, hidden=3, layers=2)
+    views = parameters.views(initial(config, init, forget_bias=1.5), config)
+    forget = np.repeat([0.0, 1.5, 0.0, 0.0], 3)
+
+    for name, view in views.items():
+        if view.ndim == 1:
+            opened = cell == "lstm" and name.endswith(".b")
+            np.testing.assert_array_equal(view, forget if opened else 0)
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_the_seed_decides(init: InitName) -> None:
+    config = ModelConfig(vocab_size=5, cell="lstm", hidden=3, layers=2)
+
+    np.testing.assert_array_equal(
+        initial(config, init, seed=1), initial(config, init, seed=1)
+    )
+    assert (initial(config, init, seed=1) != initial(config, init, seed=2)).any()
+
+
+@pytest.mark.parametrize("init", INITS)
+def test_precisions_agree(init: InitName) -> None:
+    """A float32 model is the float64 model, rounded."""
+    config = ModelConfig(vocab_size=5, cell="gru", hidden=3, layers=2)
+
+    np.testing.assert_array_equal(
+        initial(config, init, dtype=np.float32),
+        initial(config, init).astype(np.float32),
+    )

@@ -1,0 +1,292 @@
+"""Windows: every character is learned once, in order, from the one before it."""
+
+import time
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from charrnn.arrays import IGNORED, PackedIds
+from charrnn.errors import CorpusError
+from charrnn.streams import AnyStreams, LineStreams, Streams, Window, fit, initial_id
+from charrnn.vocab import Vocab
+
+NEWLINE = 0
+BEFORE = 77
+
+
+def marked(characters: int) -> PackedIds:
+    """Make a text of numbered characters, so that a target tells where it came from."""
+    return np.arange(100, 100 + characters, dtype=np.uint32)
+
+
+def joined(windows: Iterable[Window]) -> Window:
+    """Put windows one after another into a single long one."""
+    inputs, targets, resets = zip(*windows, strict=True)
+    return Window(
+        np.concatenate(inputs), np.concatenate(targets), np.concatenate(resets)
+    )
+
+
+def same(one: Window, other: Window) -> bool:
+    """Compare all three arrays of two windows."""
+    return (
+        np.array_equal(one.inputs, other.inputs)
+        and np.array_equal(one.targets, other.targets)
+        and np.array_equal(one.resets, other.resets)
+    )
+
+
+def epoch_of(streams: AnyStreams, epoch: int = 0) -> Window:
+    """Read a whole epoch, checking the windows' shapes on the way."""
+    windows = [streams.window(epoch, k) for k in range(streams.windows)]
+    lengths = [len(window.inputs) for window in windows]
+    assert all(length == streams.seq_length for length in lengths[:-1])
+    assert 1 <= lengths[-1] <= streams.seq_length
+    for inputs, targets, resets in windows:
+        assert inputs.shape == targets.shape == resets.shape
+        assert inputs.shape[1] == streams.batch_size
+        assert inputs.dtype == targets.dtype == np.int32
+        assert resets.dtype == np.uint8
+        assert inputs.flags.c_contiguous
+        assert targets.flags.c_contiguous
+        assert resets.flags.c_contiguous
+    return joined(windows)
+
+
+@st.composite
+def running(draw: st.DrawFn) -> Streams:
+    """Streams over a numbered text, from one character a stream upwards."""
+    characters = draw(st.integers(1, 60))
+    batch_size = draw(st.integers(1, characters))
+    return Streams(marked(characters), batch_size, draw(st.integers(1, 20)), BEFORE)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> LineStreams:
+    """Streams of lines, some empty, whose other characters are all different."""
+    lengths = draw(st.lists(st.integers(0, 12), min_size=1, max_size=30))
+    ids = marked(sum(lengths) + len(lengths))
+    ids[np.cumsum(np.array(lengths) + 1) - 1] = NEWLINE
+    batch_size = draw(st.integers(1, len(lengths)))
+    seed = draw(st.integers(0, 2**63 - 1))
+    return LineStreams(ids, batch_size, draw(st.integers(1, 20)), NEWLINE, seed)
+
+
+@given(running(), st.integers(0, 3))
+def test_every_character_is_a_target_once_after_the_one_before(
+    streams: Streams, epoch: int
+) -> None:
+    inputs, targets, _ = epoch_of(streams, epoch)
+
+    learned = targets[targets != IGNORED]
+    assert np.array_equal(np.sort(learned), streams.ids)
+    preceding = np.where(targets == 100, BEFORE, targets - 1)
+    assert np.array_equal(inputs[targets != IGNORED], preceding[targets != IGNORED])
+
+
+@given(running())
+def test_streams_are_contiguous_pieces_of_nearly_equal_length(streams: Streams) -> None:
+    inputs, targets, _ = epoch_of(streams)
+
+    N, B = streams.characters, streams.batch_size
+    assert len(targets) == streams.steps == -(-N // B)
+    end_to_end = targets.T[targets.T != IGNORED]
+    assert np.array_equal(end_to_end, streams.ids)
+    ignored = targets == IGNORED
+    assert not ignored[1:].any()
+    # A first step without a target reads what stands before that target's place.
+    for b in np.flatnonzero(ignored[0]):
+        assert inputs[0, b] == targets[1, b] - 2
+
+
+@given(running())
+def test_only_the_text_s_beginning_resets_the_state(streams: Streams) -> None:
+    resets = epoch_of(streams).resets
+
+    assert np.argwhere(resets).tolist() == [[0, 0]]
+
+
+@given(running())
+def test_windows_are_the_same_in_any_order(streams: Streams) -> None:
+    forwards = [streams.window(0, k) for k in range(streams.windows)]
+    backwards = [streams.window(5, k) for k in reversed(range(streams.windows))]
+
+    for there, back in zip(forwards, reversed(backwards), strict=True):
+        assert same(there, back)
+
+
+def test_state_goes_on_where_the_text_goes_on() -> None:
+    """Stream b of the next epoch continues what stream b - 1 has read."""
+    streams = Streams(marked(12), 3, 4, BEFORE)
+    state = np.arange(2 * 1 * 3 * 2, dtype=np.float32).reshape(2, 1, 3, 2) + 1
+    old = state.copy()
+
+    streams.carry_over(state)
+
+    assert np.array_equal(state[:, :, 1:], old[:, :, :-1])
+    assert not state[:, :, 0].any()
+    inputs, targets, _ = streams.window(1, 0)
+    assert np.array_equal(inputs[0, 1:], targets[-1, :-1])
+
+
+@given(documents(), st.integers(0, 3))
+def test_every_line_is_learned_whole_from_a_newline_on(
+    streams: LineStreams, epoch: int
+) -> None:
+    inputs, targets, resets = epoch_of(streams, epoch)
+
+    wanted = sorted(bytes_of_lines(streams.ids))
+    learned = targets.T[targets.T != IGNORED]
+    assert sorted(bytes_of_lines(learned)) == wanted
+    first = np.ones((1, streams.batch_size), np.int32) * NEWLINE
+    before = np.concatenate([first, targets[:-1]])
+    before[before == IGNORED] = NEWLINE
+    assert np.array_equal(inputs, before)
+    assert np.array_equal(resets == 1, inputs == NEWLINE)
+
+
+def bytes_of_lines(ids: np.ndarray) -> list[tuple[int, ...]]:
+    """Part a text of ids into lines, each with its newline."""
+    parts = np.split(ids, np.flatnonzero(ids == NEWLINE) + 1)
+    assert len(parts[-1]) == 0
+    return [tuple(part.tolist()) for part in parts[:-1]]
+
+
+@given(documents())
+def test_streams_of_lines_are_padded_at_the_end_only(streams: LineStreams) -> None:
+    targets = epoch_of(streams).targets
+
+    ignored = targets == IGNORED
+    assert not (ignored[:-1] & ~ignored[1:]).any()
+    assert np.array_equal(ignored.any(axis=0), ignored[-1])
+    # The longest stream runs to the end: no window is without a target.
+    assert not ignored[-1].all()
+    lengths = (~ignored).sum(axis=0)
+    longest = max(map(len, bytes_of_lines(streams.ids)))
+    assert lengths.max() - lengths.min() <= longest
+
+
+@given(documents())
+@example(LineStreams(np.array([5, 0, 6, 0], np.uint8), 2, 3, NEWLINE, 0))
+def test_order_of_lines_is_a_function_of_seed_and_epoch(streams: LineStreams) -> None:
+    again = LineStreams(
+        streams.ids, streams.batch_size, streams.seq_length, NEWLINE, streams.seed
+    )
+    first = epoch_of(streams, 2)
+    epoch_of(streams, 3)
+
+    assert same(first, epoch_of(again, 2))
+    assert same(first, epoch_of(streams, 2))
+
+
+def test_order_of_lines_differs_between_epochs_and_seeds() -> None:
+    ids = marked(200)
+    ids[3::4] = NEWLINE
+    one, other = (LineStreams(ids, 4, 8, NEWLINE, seed) for seed in (1, 2))
+
+    orders = [epoch_of(one, 0), epoch_of(one, 1), epoch_of(other, 0)]
+
+    texts = {order.targets.tobytes() for order in orders}
+    assert len(texts) == 3
+
+
+def test_any_line_may_stand_anywhere() -> None:
+    """Over many epochs each of five equal lines comes first about as often."""
+    ids = np.array([1, 0, 2, 0, 3, 0, 4, 0, 5, 0], np.uint8)
+    streams = LineStreams(ids, 1, 10, NEWLINE, 0)
+
+    firsts = [int(streams.window(epoch, 0).targets[0, 0]) for epoch in range(500)]
+
+    assert np.bincount(firsts, minlength=6)[1:].min() > 60
+
+
+def test_lines_longer_than_a_slice_are_arranged_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("charrnn.streams.SLICE", 3)
+    ids = marked(40)
+    ids[[1, 2, 20, 22, 30, 39]] = NEWLINE
+
+    streams = LineStreams(ids, 2, 7, NEWLINE, 4)
+
+    learned = epoch_of(streams).targets.T
+    lines = bytes_of_lines(learned[learned != IGNORED])
+    assert sorted(lines) == sorted(bytes_of_lines(ids))
+
+
+def test_state_of_lines_is_not_carried_over() -> None:
+    streams = LineStreams(np.array([5, 0], np.uint8), 1, 3, NEWLINE, 0)
+    state = np.ones((1, 2, 1, 3), np.float32)
+
+    streams.carry_over(state)
+
+    assert not state.any()
+
+
+def test_200_000_lines_are_arranged_in_well_under_a_second() -> None:
+    rng = np.random.default_rng(0)
+    ids = rng.integers(1, 60, 200_000 * 12, dtype=np.uint8)
+    ids[np.sort(rng.permutation(len(ids))[:200_000])] = NEWLINE
+    ids[-1] = NEWLINE
+    streams = LineStreams(ids, 64, 64, NEWLINE, 0)
+
+    start = time.perf_counter()
+    streams.window(1, 0)
+
+    assert time.perf_counter() - start < 1
+
+
+def test_more_streams_than_text_is_an_error_that_names_both() -> None:
+    with pytest.raises(CorpusError) as caught:
+        Streams(marked(40), 64, 8, BEFORE)
+    assert str(caught.value) == "more streams (64) than the text has characters (40)"
+    assert caught.value.hint == "--batch-size 40 or less"
+
+    ids = np.array([5, 0, 6, 0], np.uint8)
+    with pytest.raises(CorpusError, match=r"streams \(3\) than the text has lines \(2"):
+        LineStreams(ids, 3, 8, NEWLINE, 0)
+
+
+def test_misuse_is_refused() -> None:
+    streams = Streams(marked(8), 2, 2, BEFORE)
+
+    for k in (-1, 2):
+        with pytest.raises(IndexError, match="outside 0 to 1"):
+            streams.window(0, k)
+    with pytest.raises(ValueError, match="must be positive"):
+        Streams(marked(8), 0, 2, BEFORE)
+    with pytest.raises(ValueError, match="no newline"):
+        LineStreams(np.array([5, 0, 6], np.uint8), 1, 2, NEWLINE, 0)
+
+
+@given(
+    st.integers(1, 5000),
+    st.integers(1, 128),
+    st.integers(1, 128),
+    st.none() | st.integers(1, 50),
+)
+def test_fit_gives_every_stream_a_full_window(
+    characters: int, batch_size: int, seq_length: int, lines: int | None
+) -> None:
+    streams, steps = fit(characters, batch_size, seq_length, lines)
+
+    assert 1 <= streams <= batch_size
+    assert 1 <= steps <= seq_length
+    assert streams * steps <= characters
+    if batch_size * seq_length <= characters and lines is None:
+        assert (streams, steps) == (batch_size, seq_length)
+    if steps < seq_length:
+        assert steps == characters
+    if lines is not None:
+        assert streams <= lines
+
+
+@pytest.mark.parametrize(("text", "before"), [("a\nb", "\n"), ("abb", "b")])
+def test_what_stands_before_a_text(text: str, before: str) -> None:
+    symbols = "".join(sorted(set(text)))
+    vocab = Vocab(symbols, tuple(map(text.count, symbols)))
+
+    assert vocab.symbols[initial_id(vocab)] == before
