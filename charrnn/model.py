@@ -12,6 +12,7 @@ of the weights are formed from the stacked results; neither depends on how many
 threads there are, so results do not either.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -52,7 +53,7 @@ class Noise(NamedTuple):
 class Layer(NamedTuple):
     """One layer's weights, ready for the kernels."""
 
-    Wx: Floats | Packed  # layer 0: (V, GH), by character; else packed (GH, H)
+    Wx: Packed | None  # (GH, H); None for layer 0, which gathers rows of (V, GH)
     b: Floats  # (GH,)
     recurrent: Recurrent
 
@@ -104,24 +105,45 @@ class Model:
         self.theta = np.zeros(parameters.size(config), self.dtype)
         self.weights = parameters.views(self.theta, config)
         self.layers = [self._new_layer(k) for k in range(config.layers)]
-        Wy = self.weights["head.Wy"]
-        self.head = head.Head(new_packed(*Wy.shape, self.dtype), self.weights["head.by"])
+        self.head = head.Head(self._new_packed("head.Wy"), self.weights["head.by"])
         self._workspaces: dict[tuple[int, int], Workspace] = {}
 
+    def _new_packed(self, name: str) -> Packed:
+        """Make room for a weight matrix's panels."""
+        n, K = self.weights[name].shape
+        return new_packed(n, K, self.dtype)
+
     def _new_layer(self, k: int) -> Layer:
-        """Views and empty panels of layer k."""
+        """Put views and empty panels of layer k together."""
         w, prefix = self.weights, f"layer{k}"
-        Wx = w[f"{prefix}.Wx"]
         bh = w.get(f"{prefix}.bhn", np.zeros(0, self.dtype))
-        Wh = new_packed(*w[f"{prefix}.Wh"].shape, self.dtype)
-        packed = Wx if k == 0 else new_packed(*Wx.shape, self.dtype)
-        return Layer(packed, w[f"{prefix}.b"], Recurrent(Wh, bh))
+        Wx = None if k == 0 else self._new_packed(f"{prefix}.Wx")
+        Wh = self._new_packed(f"{prefix}.Wh")
+        return Layer(Wx, w[f"{prefix}.b"], Recurrent(Wh, bh))
+
+    def load(self, named: Mapping[str, Floats]) -> None:
+        """Take parameters over by name, as a checkpoint stores them, and pack.
+
+        Raises
+        ------
+        ValueError
+            A name is missing, or a shape differs.
+        """
+        if named.keys() != self.weights.keys():
+            msg = f"parameters differ: {sorted(named.keys() ^ self.weights.keys())}"
+            raise ValueError(msg)
+        for name, view in self.weights.items():
+            if named[name].shape != view.shape:
+                msg = f"{name} is {named[name].shape}, not {view.shape}"
+                raise ValueError(msg)
+            view[...] = named[name]
+        self.pack()
 
     def pack(self) -> None:
         """Copy the weights into the panels that the products read."""
         for k, layer in enumerate(self.layers):
             pack(self.weights[f"layer{k}.Wh"], layer.recurrent.Wh)
-            if k > 0:
+            if layer.Wx is not None:
                 pack(self.weights[f"layer{k}.Wx"], layer.Wx)
         pack(self.weights["head.Wy"], self.head.Wy)
 
@@ -133,7 +155,7 @@ class Model:
     def workspace(self, T: int, B: int) -> Workspace:
         """Room for windows (T, B); the few shapes in use are kept."""
         if (T, B) not in self._workspaces:
-            if len(self._workspaces) >= 4:
+            if len(self._workspaces) >= 8:
                 self._workspaces.pop(next(iter(self._workspaces)))
             code = ACTIVATIONS[self.config.activation]
             tapes = [
@@ -168,8 +190,9 @@ class Model:
         space = self.workspace(T, B)
         for k, (layer, tape) in enumerate(zip(self.layers, space.tapes, strict=True)):
             z = tape.z.reshape(T * B, -1)
-            if k == 0:
-                inputs.gather(layer.Wx, layer.b, ids.reshape(-1), z, self.threads)
+            if layer.Wx is None:
+                Wx = self.weights["layer0.Wx"]
+                inputs.gather(Wx, layer.b, ids.reshape(-1), z, self.threads)
             else:
                 x = space.tapes[k - 1].y.reshape(T * B, -1)
                 inputs.project(x, layer.Wx.forward, layer.b, z, self.threads)
@@ -271,7 +294,7 @@ class Model:
             # z = x Wx^T + b
             dz = tape.z.reshape(N, -1)
             dWx, db = gradients[f"{prefix}.Wx"], gradients[f"{prefix}.b"]
-            if k == 0:
+            if layer.Wx is None:
                 inputs.scatter(ids.reshape(-1), dz, dWx, db, workers)
             else:
                 x = space.tapes[k - 1].y.reshape(N, H)

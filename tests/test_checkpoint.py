@@ -470,6 +470,18 @@ def test_a_matching_crc_does_not_replace_the_hash(path: Path) -> None:
     assert fault(path, forged) == "checksum mismatch in head.by"
 
 
+def test_a_matching_hash_does_not_replace_the_crc(path: Path) -> None:
+    """Other zip tools would refuse the member, so we do."""
+    data = to_bytes(make())
+    with zipfile.ZipFile(io.BytesIO(data)) as zipped:
+        crc = struct.pack("<I", zipped.getinfo("head.by.npy").CRC)
+    assert data.count(crc) == 2
+
+    what = fault(path, data.replace(crc, b"\0\0\0\0"))
+
+    assert what == "checksum mismatch in head.by"
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_refused(path: Path, value: float) -> None:
     checkpoint = make()
@@ -607,23 +619,31 @@ def test_tensors_out_of_order_are_refused(path: Path, tiny: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        b"",
-        b"{",
-        b"null",
-        b"[1]",
-        b"\xff",
-        '{"format": "é"}'.encode(),
-        b'{"format":"charrnn","format":"charrnn"}',
-        b'{"format":"charrnn","version":NaN}',
-        b"[" * 100_000,
-        b"[" + b"1," * manifest.MAX_VALUES + b"1]",
-        b'{"format":"charrnn","version":' + b"9" * 5000 + b"}",
-    ],
+    "text", [b"", b"{", b"null", b"[1]", b"\xff", b"[" * 100_000, b'{"format": 1}']
 )
 def test_what_is_not_a_manifest_is_refused(path: Path, text: bytes) -> None:
     assert len(fault(path, join(text, []))) < 200
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (b'"version":"1.0"', "a key stands twice"),
+        (b'"mood":NaN', "NaN is not a number"),
+        (b'"mood":-Infinity', "-Infinity is not a number"),
+        ('"mood":"\u00e9"'.encode(), "ascii"),
+        (b'"mood":' + b"9" * 5000, "digits"),
+        (b'"mood":[' + b"1," * manifest.MAX_VALUES + b"1]", "too many values"),
+    ],
+)
+def test_liberties_of_json_are_refused(
+    path: Path, tiny: bytes, extra: bytes, message: str
+) -> None:
+    """Even in keys that would be skipped."""
+    table, tensors = split(tiny)
+    text = b"{" + extra + b"," + json.dumps(table).encode("ascii")[1:]
+
+    assert message in fault(path, join(text, members(table, tensors)))
 
 
 def test_a_huge_model_is_refused_before_memory_is_taken(
@@ -848,17 +868,21 @@ def test_an_interrupted_save_changes_nothing(
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("fault", ["truncated", "checksum mismatch in state"])
 def test_what_cannot_be_read_back_does_not_replace(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """A disk that drops bytes is found out before the old file goes."""
+    """A disk that loses or changes bytes is found out before the old file goes."""
     path.write_bytes(b"old")
 
     def lose(stream: io.BufferedIOBase, checkpoint: Checkpoint) -> None:
-        stream.write(to_bytes(checkpoint)[:-100])
+        data = to_bytes(checkpoint)
+        state = checkpoint.tensors()["state"].tobytes()
+        lost = data[:-100] if fault == "truncated" else data.replace(state, state[::-1])
+        stream.write(lost)
 
     monkeypatch.setattr("charrnn.checkpoint.writer.write_to", lose)
-    with pytest.raises(OutputError, match="cannot be read back after writing: trunc"):
+    with pytest.raises(OutputError, match=f"cannot be read back.* {fault}"):
         save(path, make())
 
     assert path.read_bytes() == b"old"

@@ -123,8 +123,8 @@ class CheckpointFile:
         try:
             with errors_at(path):
                 self.size = os.fstat(self._file.fileno()).st_size
-                first, crc, content = self._read_manifest()
-                self._read_structure(first, crc, content)
+                first, content = self._read_manifest()
+                self._read_structure(first, content)
         except BaseException:
             self.close()
             raise
@@ -169,7 +169,7 @@ class CheckpointFile:
         for entry in self.tensors.values():
             self._read_values(entry, None)
 
-    def _read_manifest(self) -> tuple[Member, int, Manifest]:
+    def _read_manifest(self) -> tuple[Member, Manifest]:
         """Read member 0, whose size alone is not known beforehand."""
         blank = Member(manifest.NAME, "|u1", (0,))
         head = self._read_at(0, min(self.size, blank.span))
@@ -191,9 +191,9 @@ class CheckpointFile:
         if zlib.crc32(data, zlib.crc32(member.npy_header)) != crc:
             msg = f"checksum mismatch in {manifest.NAME}"
             raise _corrupt(msg)
-        return member, crc, manifest.decode(data)
+        return member, manifest.decode(data)
 
-    def _read_structure(self, first: Member, crc: int, content: Manifest) -> None:
+    def _read_structure(self, first: Member, content: Manifest) -> None:
         """Compare every byte outside the values with what must stand there."""
         members = [first]
         members += [Member(e.name, "<f4", e.shape) for e in content.tensors]
@@ -209,16 +209,16 @@ class CheckpointFile:
         starts = archive.starts(members)
         found = self._read_at(starts[-1], archive.directory_size(members))
         crcs = archive.directory_crcs(found, members)
-        if found != archive.directory(members, crcs) or crcs[0] != crc:
+        if found != archive.directory(members, crcs):
             msg = "damaged directory"
             raise _corrupt(msg)
         self._places: dict[str, tuple[Member, int, int]] = {}
-        for member, member_crc, start in zip(members, crcs, starts, strict=False):
-            prefix = member.prefix(member_crc)
+        for member, crc, start in zip(members, crcs, starts[:-1], strict=True):
+            prefix = member.prefix(crc)
             if self._read_at(start, len(prefix)) != prefix:
                 msg = f"damaged header of {member.name}"
                 raise _corrupt(msg)
-            self._places[member.name] = (member, member_crc, start + len(prefix))
+            self._places[member.name] = (member, crc, start + len(prefix))
 
     def _read_at(self, offset: int, size: int) -> bytes:
         """Read exactly so many bytes."""

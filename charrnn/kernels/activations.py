@@ -29,6 +29,7 @@ from numba.extending import intrinsic, overload
 
 from charrnn.kernels.jit import FASTMATH, jit
 
+ZERO = np.float32(0)
 ONE = np.float32(1)
 HALF = np.float32(0.5)
 
@@ -65,8 +66,8 @@ _Q3 = np.float32(0.00032856359030120075)
 _Q4 = np.float32(7.776561687933281e-07)
 
 
-@intrinsic
-def _exp32(typing_context: Any, x: Any) -> Any:  # noqa: ARG001
+@intrinsic  # type: ignore[untyped-decorator]
+def _exp32(typing_context: Any, x: Any) -> Any:
     """Emit e^x for one float32, by calls that no fast-math flag can fold away."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -104,7 +105,7 @@ def exp(x: Any) -> Any:
     return np.exp(x)
 
 
-@overload(exp, jit_options={"fastmath": FASTMATH})
+@overload(exp, jit_options={"fastmath": FASTMATH})  # type: ignore[untyped-decorator]
 def _exp(x: Any) -> Any:
     def emitted(x: Any) -> Any:
         return _exp32(x)
@@ -120,7 +121,7 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
-@overload(tanh, jit_options={"fastmath": FASTMATH})
+@overload(tanh, jit_options={"fastmath": FASTMATH})  # type: ignore[untyped-decorator]
 def _tanh(x: Any) -> Any:
     def library(x: Any) -> Any:
         return np.tanh(x)
@@ -153,21 +154,22 @@ def activate(code: int, x: Any) -> Any:
     if code == SIGMOID:
         return sigmoid(x)
     if code == RELU:
-        return x if not x < 0 else x * 0
+        return x if not x < 0 else x * ZERO
     return x if not x < 0 else x * LEAK
 
 
 @jit
 def slope(code: int, y: Any) -> Any:
-    """Derivative of `activate` where its value is `y`.
+    """Differentiate `activate` where its value is `y`.
 
     All four are functions of the value alone, so the pre-activation need not
-    be kept. At zero the two relus take the slope of the right-hand side.
+    be kept. At zero relu takes the slope of the left-hand side, leaky relu that
+    of the right-hand side.
     """
     if code == TANH:
         return ONE - y * y
     if code == SIGMOID:
         return y * (ONE - y)
     if code == RELU:
-        return y * 0 if y <= 0 else y * 0 + ONE
-    return y * 0 + LEAK if y < 0 else y * 0 + ONE
+        return y * ZERO if y <= 0 else y * ZERO + ONE
+    return y * ZERO + LEAK if y < 0 else y * ZERO + ONE

@@ -27,9 +27,9 @@ def drop(x: Floats, noise: Flags, threshold: int, workers: int) -> None:
         256 times the rate, rounded; below 256.
     """
     N, H = x.shape
-    scale = x.dtype.type(256 / (256 - threshold))
+    scale, zero = x.dtype.type(256 / (256 - threshold)), x.dtype.type(0)
     for worker in prange(workers):
         for n in range(N * worker // workers, N * (worker + 1) // workers):
             row, random = x[n], noise[n]
             for j in range(H):
-                row[j] = row[j] * scale if random[j] >= threshold else row[j] * 0
+                row[j] *= scale if random[j] >= threshold else zero

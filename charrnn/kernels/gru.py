@@ -1,5 +1,4 @@
-"""Gated recurrent unit (Cho et al. 2014), reset gate after the product: one
-step, its gradient, and the loops over time.
+"""Gated recurrent unit: one step, its gradient, and the loops over time.
 
     z = x Wx^T + b                    input projection, (B, 3H)
     zh = h_prev Wh^T                  recurrent product, (B, 3H)
@@ -7,8 +6,9 @@ step, its gradient, and the loops over time.
     n = tanh(z_n + r * (zh_n + bhn))            candidate
     h = (1 - u) * n + u * h_prev                hidden state
 
-This is the form of cuDNN, PyTorch and Keras (``reset_after=True``), so that
-weights can be compared with theirs. Gates are stored in the order r, u, n, a
+The cell of Cho et al. (2014), with the reset gate after the product as in
+cuDNN, PyTorch and Keras (``reset_after=True``), so that weights can be
+compared with theirs. Gates are stored in the order r, u, n, a
 block of H columns each. Because r stands between the recurrent product and
 the candidate, the gradients of z and of zh differ in n, and the tape has both.
 """
@@ -39,7 +39,7 @@ class Tape(NamedTuple):
     dstates: Floats  # (1, B, H): gradient of h on its way back
 
 
-def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:  # noqa: ARG001
+def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:
     """Room for one window. The activation is the vanilla cell's alone."""
     return Tape(
         z=np.zeros((T, B, GATES * H), dtype),

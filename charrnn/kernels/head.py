@@ -136,7 +136,7 @@ def loss_and_gradient(
     panels, by, back = head.Wy.forward, head.by, head.Wy.backward
     losses, dlogits, dy = tape
     blocks = -(-N // BLOCK)
-    factor = y.dtype.type(scale)
+    factor, zero = y.dtype.type(scale), y.dtype.type(0)
     for worker in prange(workers):
         for q in range(blocks * worker // workers, blocks * (worker + 1) // workers):
             a, b = q * BLOCK, min(N, (q + 1) * BLOCK)
@@ -145,7 +145,7 @@ def loss_and_gradient(
             for n in range(a, b):
                 row, target = rows[n - a], targets[n]
                 losses[n] = _softmax(row, target)
-                weight = factor if target >= 0 else factor * 0
+                weight = factor if target >= 0 else zero
                 for v in range(V):
                     row[v] *= weight
                 if target >= 0:

@@ -53,13 +53,19 @@ def cache_root() -> Path:
 
 
 def _digest() -> str:
-    """Fingerprint of every kernel's source and of the compiler."""
+    """Fingerprint of every kernel's source, of the compiler and its settings.
+
+    Numba's own index keeps no account of the settings: it would serve code
+    with bounds checks to a run without, and the other way round.
+    """
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     for part in (numba.__version__, llvmlite.__version__, platform.machine()):
         digest.update(part.encode())
+    settings = numba_config.BOUNDSCHECK, numba_config.OPT
+    digest.update(repr(settings).encode())
     digest.update(llvm.get_host_cpu_name().encode())
     return digest.hexdigest()[:16]
 
@@ -113,6 +119,19 @@ def _compile(function: Callable[P, R], *, parallel: bool) -> Callable[P, R]:
         finally:
             numba_config.CACHE_DIR = before
     return cast("Callable[P, R]", compiled)
+
+
+def is_cached(kernel: str) -> bool:
+    """Tell whether some compiled form of a kernel is in the cache.
+
+    Parameters
+    ----------
+    kernel : str
+        Its module and name, such as ``lstm.backward``.
+    """
+    if _CACHE_DIRECTORY is None:
+        return False
+    return any(_CACHE_DIRECTORY.glob(f"*/{kernel}-*.nbi"))
 
 
 @overload

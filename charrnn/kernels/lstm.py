@@ -1,11 +1,12 @@
-"""Long short-term memory (Hochreiter & Schmidhuber 1997, forget gate of
-Gers et al. 2000): one step, its gradient, and the loops over time.
+"""Long short-term memory: one step, its gradient, and the loops over time.
 
     z = x Wx^T + b + h_prev Wh^T      pre-activations, (B, 4H)
     i, f, o = sigmoid(z_i, z_f, z_o)  input, forget and output gates
     g = tanh(z_g)                     candidate
     c = f * c_prev + i * g            cell state
     h = o * tanh(c)                   hidden state
+
+(Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000.)
 
 The caller computes ``x Wx^T + b`` for a whole window at once (see `inputs`);
 these kernels add the recurrent part. Gates are stored in the order i, f, o, g,
@@ -39,7 +40,7 @@ class Tape(NamedTuple):
     tanh_c: Floats  # (T, B, H): tanh of c after each input
 
 
-def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:  # noqa: ARG001
+def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:
     """Room for one window. The activation is the vanilla cell's alone."""
     z = np.zeros((T, B, GATES * H), dtype)
     return Tape(
@@ -81,7 +82,12 @@ def step(
     B, H = h.shape
     multiply(h_prev, Wh, z, True)
     for n in range(B):
-        z_i, z_f, z_o, z_g = z[n, :H], z[n, H : 2 * H], z[n, 2 * H : 3 * H], z[n, 3 * H :]
+        z_i, z_f, z_o, z_g = (
+            z[n, :H],
+            z[n, H : 2 * H],
+            z[n, 2 * H : 3 * H],
+            z[n, 3 * H :],
+        )
         for j in range(H):
             i, f, o = sigmoid(z_i[j]), sigmoid(z_f[j]), sigmoid(z_o[j])
             g = tanh(z_g[j])
@@ -117,7 +123,12 @@ def step_backward(
     """
     B, H = dh.shape
     for n in range(B):
-        z_i, z_f, z_o, z_g = z[n, :H], z[n, H : 2 * H], z[n, 2 * H : 3 * H], z[n, 3 * H :]
+        z_i, z_f, z_o, z_g = (
+            z[n, :H],
+            z[n, H : 2 * H],
+            z[n, 2 * H : 3 * H],
+            z[n, 3 * H :],
+        )
         for j in range(H):
             i, f, o, g = z_i[j], z_f[j], z_o[j], z_g[j]
             squashed = tanh_c[n, j]

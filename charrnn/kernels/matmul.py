@@ -73,18 +73,18 @@ def new_panels(depth: int, columns: int, dtype: Any) -> Floats:
 def _make_block(rows: int, vectors: int) -> Any:
     """Intrinsic that computes `rows` by `vectors` vectors of a product."""
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def block(
-        typing_context: Any,  # noqa: ARG001
+        typing_context: Any,
         a: Any,
-        a_row: Any,  # noqa: ARG001
-        a_step: Any,  # noqa: ARG001
+        a_row: Any,
+        a_step: Any,
         b: Any,
         c: Any,
-        c_row: Any,  # noqa: ARG001
-        depth: Any,  # noqa: ARG001
-        columns: Any,  # noqa: ARG001
-        accumulate: Any,  # noqa: ARG001
+        c_row: Any,
+        depth: Any,
+        columns: Any,
+        accumulate: Any,
     ) -> Any:
         signature = types.void(
             a, types.intp, types.intp, b, c, types.intp, types.intp, types.intp,
@@ -371,7 +371,7 @@ def _add_affine_numpy(
     x: Floats,
     dW: Floats,
     db: Floats,
-    workers: int,  # noqa: ARG001
+    workers: int,
 ) -> None:
     """See `add_affine_gradient`; for runs without the JIT."""
     dW += dz.T @ x
@@ -429,7 +429,7 @@ class Packed(NamedTuple):
 
 
 def new_packed(n: int, K: int, dtype: Any) -> Packed:
-    """Room for the panels of a weight matrix (n, K)."""
+    """Make room for the panels of a weight matrix (n, K)."""
     return Packed(new_panels(K, n, dtype), new_panels(n, K, dtype))
 
 

@@ -50,7 +50,7 @@ class Update(NamedTuple):
 
 @jit(parallel=True)
 def squared_norm(g: Floats, partial: Floats) -> None:
-    """Sums of squares, a chunk each; their total is the squared norm.
+    """Sum squares, a chunk each; their total is the squared norm.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def squared_norm(g: Floats, partial: Floats) -> None:
     """
     for c in prange(partial.size):
         end = min(g.size, (c + 1) * CHUNK)
-        total = 0.0
+        total = np.float64(0)
         for a in range(c * CHUNK, end, _RUN):
             run = g.dtype.type(0)
             for k in range(a, min(a + _RUN, end)):

@@ -1,0 +1,87 @@
+"""The way in and out: run the command line, turn mistakes into exit codes.
+
+This is the only place where an error becomes text and a number. Signals that
+end a command are passed on to the process itself, so that a shell sees it die
+by the signal and a ``for`` loop around it stops.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+from charrnn.cli.signals import Killed, die_by
+from charrnn.display.color import color_option, wants_color
+from charrnn.errors import CharRNNError
+
+
+def report(what: str, hint: str | None) -> None:
+    """Print an error and a hint as the last lines of stderr, if it is there."""
+    colored = wants_color(sys.stderr, color_option(sys.argv[1:]))
+    red, off = ("\x1b[1;31m", "\x1b[0m") if colored else ("", "")
+    lines = [f"charrnn: {red}error:{off} {what}"]
+    if hint:
+        lines.append(f"hint: {hint}")
+    # If nobody listens, the exit code still tells.
+    with contextlib.suppress(OSError, ValueError):
+        print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _usage(error: Exception, message: str) -> tuple[str, str]:
+    """Put typer's word for a mistake into our form, with a way to the options."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "charrnn"
+    return message.rstrip(".").replace("\n", " "), f"{path} --help lists the options"
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process if not given.
+    """
+    debug = bool(os.environ.get("CHARRNN_DEBUG"))
+    import typer  # not needed to import this module
+
+    from charrnn.cli.app import app
+
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(arguments, prog_name="charrnn", standalone_mode=False)
+    except CharRNNError as error:
+        if debug:
+            traceback.print_exc()
+        report(str(error), error.hint)
+        return error.exit_code
+    except typer.TyperException as error:
+        report(*_usage(error, error.format_message()))
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        report(
+            f"internal error: {what}", "run again with CHARRNN_DEBUG=1 and report it"
+        )
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and end it."""
+    try:
+        code = run()
+    except Killed as killed:
+        die_by(killed.number)
+    except KeyboardInterrupt:
+        die_by(signal.SIGINT)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The commands, put together."""
+
+from typing import Annotated
+
+import typer
+
+from charrnn import __version__
+from charrnn.cli.inspect import inspect
+from charrnn.cli.sample import sample
+from charrnn.cli.train import train
+
+#: Double newlines keep the lines apart in rich's rendering.
+EXAMPLES = "\n\n".join(
+    [
+        "Examples:",
+        "charrnn train lovecraft.txt",
+        "charrnn sample --temperature 0.8 lovecraft.npz",
+        "cat books/*.txt | charrnn train - -o books.npz",
+        "echo 'The old house' | charrnn sample lovecraft.npz -n 400",
+        "charrnn inspect lovecraft.npz",
+    ]
+)
+
+app = typer.Typer(
+    name="charrnn",
+    help="Train character-level RNNs on any text, on a plain CPU, and sample them.",
+    epilog=EXAMPLES,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        typer.echo(f"charrnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def charrnn(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and leave.",
+        ),
+    ] = False,
+) -> None:
+    """Train character-level RNNs on any text, on a plain CPU, and sample them."""
+
+
+app.command()(train)
+app.command()(sample)
+app.command()(inspect)

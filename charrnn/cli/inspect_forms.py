@@ -1,0 +1,167 @@
+"""The forms in which `inspect` writes: drawings, tab-separated lines, JSON.
+
+All three are made of the same objects, the data of the views.
+"""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from charrnn.cli.output import TextSink
+from charrnn.errors import CharRNNError
+
+if TYPE_CHECKING:
+    from charrnn.display.board import Board
+    from charrnn.display.symbols import Look
+    from charrnn.inspection.records import View
+
+#: Of the JSON objects.
+SCHEMA = 1
+
+
+class Writer(Protocol):
+    """What takes verdicts and views, checkpoint by checkpoint."""
+
+    def verdict(self, path: Path, error: CharRNNError | None) -> None:
+        """Write what a full check came to."""
+
+    def start(self, path: Path) -> None:
+        """Turn to a checkpoint."""
+
+    def view(self, name: str, view: "View") -> None:
+        """Take one of its views."""
+
+    def end(self) -> None:
+        """Finish the checkpoint."""
+
+
+class LineWriter:
+    """What drawings and plain lines have in common."""
+
+    def __init__(self, sink: TextSink) -> None:
+        self.sink = sink
+        self.path = Path()
+        self.begun = False  # something stands above
+
+    def verdict(self, path: Path, error: CharRNNError | None) -> None:
+        """Write one line, as ``sha256sum -c`` does."""
+        from charrnn.reading import printable  # imports NumPy
+
+        self.sink.write(f"{printable(str(path))}: {error.what if error else 'ok'}\n")
+        self.begun = True
+
+    def start(self, path: Path) -> None:
+        """Remember the name that views are written under."""
+        self.path = path
+
+    def end(self) -> None:
+        """Do nothing: views were written when they came."""
+
+    def part(self) -> None:
+        """Leave a line between what stands above and what follows."""
+        if self.begun:
+            self.sink.write("\n")
+        self.begun = True
+
+
+class PlainWriter(LineWriter):
+    """Write views as tab-separated lines.
+
+    Parameters
+    ----------
+    titled : bool
+        Several tables follow one another: each stands below a line with its
+        name and the checkpoint's, which begins with ``#``.
+    """
+
+    def __init__(self, sink: TextSink, *, titled: bool) -> None:
+        super().__init__(sink)
+        self.titled = titled
+
+    def view(self, name: str, view: "View") -> None:
+        """Write a view."""
+        from charrnn.inspection.records import escaped, tsv
+
+        if self.titled:
+            self.part()
+            self.sink.write(f"# {name}\t{escaped(str(self.path))}\n")
+        for row in tsv(view):
+            self.sink.write(row + "\n")
+
+
+class DrawingWriter(LineWriter):
+    """Draw views for people, in color where that is wanted.
+
+    Parameters
+    ----------
+    color : str
+        As ``--color`` says.
+    """
+
+    def __init__(
+        self, sink: TextSink, width: int, ascii_only: bool, color: str
+    ) -> None:
+        super().__init__(sink)
+        self._width = width
+        self._ascii = ascii_only
+        self._color = color
+
+    @cached_property
+    def _look(self) -> "Look":
+        from charrnn.display.symbols import Look  # imports rich
+
+        return Look(self._width, self._ascii)
+
+    @cached_property
+    def _board(self) -> "Board":
+        from charrnn.display.board import Board  # imports rich
+
+        return Board(self._color)
+
+    def view(self, name: str, view: "View") -> None:
+        """Draw a view below its title."""
+        from charrnn.display.symbols import shown_text
+        from charrnn.display.tables import line
+        from charrnn.display.views import draw
+
+        self.part()
+        path = shown_text(str(self.path), self._look)
+        title = line(name, "bold").append(f"  {path}", "not bold dim")
+        self.sink.write(self._board.render(title))
+        for row in draw(view, self._look):
+            row.truncate(self._width)  # where even the least has no room
+            self.sink.write(self._board.render(row))
+
+
+class JsonWriter:
+    """Write one JSON object a checkpoint, on a line of its own."""
+
+    def __init__(self, sink: TextSink) -> None:
+        self.sink = sink
+        self._object: dict[str, Any] = {}
+
+    def verdict(self, path: Path, error: CharRNNError | None) -> None:
+        """Put a verdict into the object; after a failure no more will come."""
+        self.start(path)
+        self._object["verified"] = error is None
+        if error is not None:
+            self._object["fault"] = error.what
+            self.end()
+
+    def start(self, path: Path) -> None:
+        """Begin an object, unless its verdict has."""
+        if not self._object:
+            self._object = {"schema": SCHEMA, "checkpoint": str(path)}
+
+    def view(self, name: str, view: "View") -> None:
+        """Put a view into the object."""
+        from charrnn.inspection.records import as_json
+
+        self._object.setdefault("views", {})[name] = as_json(view)
+
+    def end(self) -> None:
+        """Write the object, in ASCII: no terminal takes it for a command."""
+        self._object.setdefault("views", {})
+        self.sink.write(json.dumps(self._object, allow_nan=False) + "\n")
+        self._object = {}

@@ -1,0 +1,107 @@
+"""The options of `inspect`, one alias each, in the groups of its help."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.config import UnknownPolicy
+from charrnn.inspection import VIEWS
+
+VIEW = "What to show"
+TEXT = "Text"
+FORM = "Form"
+FILE = "Files and kernels"
+
+
+def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> Any:
+    """Declare an option of one of the groups."""
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
+
+
+Checkpoints = Annotated[
+    list[Path],
+    typer.Argument(metavar="CHECKPOINT", help="Models, as charrnn train saves them."),
+]
+View = Annotated[
+    list[str] | None,
+    _option(
+        "--view",
+        panel=VIEW,
+        metavar="NAME",
+        help=f"{', '.join(VIEWS)}. May be given several times. Default: summary.",
+    ),
+]
+Top = Annotated[
+    int,
+    _option(
+        "--top",
+        panel=VIEW,
+        metavar="K",
+        help="next: choices at a position. surprise: the worst to name.",
+    ),
+]
+TextOption = Annotated[
+    str | None,
+    _option(
+        "--text", panel=TEXT, metavar="TEXT", help="The text for next and surprise."
+    ),
+]
+TextFile = Annotated[
+    str | None,
+    _option(
+        "--text-file",
+        panel=TEXT,
+        metavar="PATH",
+        help="A file with the text instead; - is standard input.",
+    ),
+]
+Unknown = Annotated[
+    UnknownPolicy,
+    _option(
+        "--unknown",
+        panel=TEXT,
+        metavar="HOW",
+        help="What to do with characters of the text that the model does not "
+        "know: error, skip or replace.",
+    ),
+]
+MaxChars = Annotated[
+    int | None,
+    _option(
+        "--max-chars",
+        panel=TEXT,
+        metavar="N",
+        help="Characters shown one by one; 0 is all. Totals are about the whole "
+        "text. Default: 2000; 1000000 for surprise with --json or --plain.",
+    ),
+]
+Json = Annotated[
+    bool, _option("--json", panel=FORM, help="One JSON object a checkpoint.")
+]
+Plain = Annotated[
+    bool,
+    _option("--plain", panel=FORM, help="Tab-separated, the column names first."),
+]
+Width = Annotated[
+    int | None,
+    _option("--width", panel=FORM, metavar="N", help="Columns to draw in."),
+]
+Ascii = Annotated[bool, _option("--ascii", panel=FORM, help="Draw in ASCII only.")]
+Verify = Annotated[
+    bool,
+    _option(
+        "--verify",
+        panel=FILE,
+        help="Check every byte of each file. Shows no view unless one is named.",
+    ),
+]
+WarmUp = Annotated[
+    bool,
+    _option(
+        "--warmup",
+        panel=FILE,
+        help="Compile every kernel that the model needs, so that no later command "
+        "has to. Shows no view unless one is named.",
+    ),
+]

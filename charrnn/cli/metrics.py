@@ -1,0 +1,111 @@
+"""A run's records as JSON Lines, for ``--json`` and ``--log-file``.
+
+The names of events and fields are a contract: every object has ``event`` and
+``"schema": 1``. Losses are nats per character.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from charrnn.training.records import (
+    Ended,
+    Evaluation,
+    Record,
+    Saved,
+    Step,
+    Warned,
+)
+
+SCHEMA = 1
+
+
+def bits(nats: float) -> float:
+    """Convert nats to bits."""
+    return nats / math.log(2)
+
+
+def _event(name: str, **fields: Any) -> dict[str, Any]:
+    """Begin an object with what all have."""
+    return {"event": name, "schema": SCHEMA, **fields}
+
+
+def describe(record: Record, output: str) -> dict[str, Any]:
+    """Turn a record into the object that is logged.
+
+    Parameters
+    ----------
+    output : str
+        The checkpoint's path, as ``end`` names it.
+    """
+    match record:
+        case Step():
+            return _event(
+                "step",
+                step=record.step,
+                epoch=record.epoch,
+                loss=record.loss,
+                bits_per_char=bits(record.loss),
+                lr=record.lr,
+                grad_norm=record.grad_norm,
+                chars_per_second=record.chars_per_second,
+                elapsed=record.elapsed,
+            )
+        case Evaluation():
+            return _event(
+                "eval",
+                step=record.step,
+                epoch=record.epoch,
+                val_loss=record.val_loss,
+                val_bits_per_char=bits(record.val_loss),
+                best=record.best,
+                elapsed=record.elapsed,
+            )
+        case Saved():
+            return _event("save", step=record.step, path=str(record.path))
+        case Warned():
+            return _event("warning", message=record.message)
+        case Ended():
+            return _event("end", **(vars(record) | {"path": output}))
+
+
+class MetricsLog:
+    """Writes records as lines, steps only every so often.
+
+    Parameters
+    ----------
+    write : callable
+        Takes one line of text, newline included.
+    output : str
+        The checkpoint's path.
+    log_every : int
+        Steps from one ``step`` record to the next; 0 leaves them out.
+    """
+
+    def __init__(
+        self, write: Callable[[str], None], output: str, log_every: int
+    ) -> None:
+        self._write = write
+        self._output = output
+        self._log_every = log_every
+
+    def start(self, fields: dict[str, Any]) -> None:
+        """Write the first object of a run."""
+        self._line(_event("start", **fields))
+
+    def add(self, record: Record) -> None:
+        """Write a record, or leave it out."""
+        if isinstance(record, Step) and (
+            self._log_every == 0 or record.step % self._log_every
+        ):
+            return
+        self._line(describe(record, self._output))
+
+    def _line(self, event: dict[str, Any]) -> None:
+        """Write one object; what JSON cannot say is null."""
+        clean = {
+            key: None if isinstance(v, float) and not math.isfinite(v) else v
+            for key, v in event.items()
+        }
+        self._write(json.dumps(clean, ensure_ascii=False) + "\n")

@@ -1,0 +1,101 @@
+"""Options that several commands share, and the settings they add up to."""
+
+import os
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+import typer
+
+from charrnn.errors import OptionError
+
+ColorMode = Literal["auto", "always", "never"]
+ProgressMode = Literal["auto", "bar", "plain", "none"]
+
+COMMON = "Common"
+
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=COMMON),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Say more on stderr.", rich_help_panel=COMMON),
+]
+Color = Annotated[
+    str,
+    typer.Option(
+        "--color",
+        metavar="WHEN",
+        help="auto, always or never.",
+        rich_help_panel=COMMON,
+    ),
+]
+Progress = Annotated[
+    str,
+    typer.Option(
+        "--progress",
+        metavar="HOW",
+        help="auto, bar, plain or none.",
+        rich_help_panel=COMMON,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        help="Processors to use; all that are allowed by default.",
+        rich_help_panel=COMMON,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Common:
+    """How a command talks, and on how many processors it runs."""
+
+    quiet: bool = False
+    verbose: bool = False
+    color: str = "auto"
+    progress: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        for option, value, choices in (
+            ("--color", self.color, ColorMode),
+            ("--progress", self.progress, ProgressMode),
+        ):
+            if value not in get_args(choices):
+                allowed = ", ".join(get_args(choices))
+                msg = f"{option} is {value!r}, not one of {allowed}"
+                raise OptionError(msg)
+        if self.threads is not None and self.threads < 1:
+            msg = f"--threads must be at least 1, not {self.threads}"
+            raise OptionError(msg)
+
+    def resolve_threads(self) -> tuple[int, str | None]:
+        """Settle the number of threads; warn if fewer than were asked for.
+
+        The option goes before ``CHARRNN_THREADS``, which goes before the
+        number of processors that this process may run on.
+        """
+        asked = self.threads
+        if asked is None and (variable := os.environ.get("CHARRNN_THREADS")):
+            if not variable.isdecimal() or int(variable) < 1:
+                msg = f"CHARRNN_THREADS is {variable!r}, not a number of threads"
+                raise OptionError(msg)
+            asked = int(variable)
+        allowed = available_processors()
+        if asked is None:
+            return allowed, None
+        if asked > allowed:
+            return allowed, f"{asked} threads asked for, {allowed} processors to use"
+        return asked, None
+
+
+def available_processors() -> int:
+    """Count the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,251 @@
+"""Samples on their way out, in order: as text while they grow, or as JSON.
+
+Samples of a batch are made side by side but shown one after another. The
+first that has not ended is shown as it grows; what the others have come to so
+far waits for its turn.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from charrnn.cli.output import TextSink, open_stdout
+from charrnn.config import UnitName
+from charrnn.errors import OutputError
+
+if TYPE_CHECKING:
+    from charrnn.generation import FinishReason, Piece
+
+
+class Writer(Protocol):
+    """What shows the pieces of a generation."""
+
+    def start(self) -> None:
+        """Show what stands before everything else."""
+
+    def take(self, piece: "Piece") -> None:
+        """Take the next piece, and show what can be shown."""
+
+    def interrupt(self, rest: Iterable["Piece"]) -> None:
+        """Show what there is, since nothing more will come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What stands around samples that are written as text."""
+
+    unit: UnitName
+    prompt: str = ""  # symbols that stand before every sample
+    separator: str = "\n"  # symbols between two samples
+    null: bool = False  # a NUL after every sample instead
+    newline: bool = True  # a newline at the very end, where there is none
+    stream: bool = True  # show a sample while it grows
+
+
+class TextWriter:
+    """Write samples as text.
+
+    Parameters
+    ----------
+    sink : TextSink
+    count : int
+        Number of samples.
+    layout : Layout
+    """
+
+    def __init__(self, sink: TextSink, count: int, layout: Layout) -> None:
+        self._sink = sink
+        self._layout = layout
+        self._current = 0
+        self._waiting: list[list[str]] = [[] for _ in range(count)]
+        self._ended: set[int] = set()
+        self._last = ""  # the symbol written last
+
+    def start(self) -> None:
+        """Write the first prompt, before a character has been made."""
+        if self._layout.stream:
+            self._write(self._layout.prompt)
+            self._sink.flush()
+
+    def take(self, piece: "Piece") -> None:
+        """Write a piece of the sample that is being shown, or keep it."""
+        if self._layout.stream and piece.sample == self._current:
+            self._write(piece.text)
+        else:
+            self._waiting[piece.sample].append(piece.text)
+        if piece.finish is not None:
+            self._ended.add(piece.sample)
+            while self._current in self._ended:
+                self._finish_current()
+
+    def interrupt(self, rest: Iterable["Piece"]) -> None:
+        """Write the sample that is being shown as far as it is; no other."""
+        texts = [piece.text for piece in rest if piece.sample == self._current]
+        if texts and not self._layout.stream:
+            self._write(self._layout.prompt)
+            self._write("".join(self._waiting[self._current]))
+        self._write("".join(texts))
+        self._sink.flush()
+
+    def _finish_current(self) -> None:
+        """Complete the sample that is being shown, and turn to the next."""
+        layout = self._layout
+        if not layout.stream:
+            self._write(layout.prompt)
+            self._write_waiting()
+        self._current += 1
+        more = self._current < len(self._waiting)
+        if layout.null:
+            self._write("\0")
+        elif more:
+            self._write(layout.separator)
+        elif layout.newline and self._last not in ("", "\n"):
+            self._write("\n")
+        if more and layout.stream:
+            self._write(layout.prompt)
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        """Write what the sample has come to so far, and forget it."""
+        pieces = self._waiting[self._current]
+        self._write("".join(pieces))
+        pieces.clear()
+
+    def _write(self, symbols: str) -> None:
+        """Send symbols to the sink, as what they stand for."""
+        if symbols:
+            byte = self._layout.unit == "byte"
+            self._sink.write(symbols.encode("latin-1") if byte else symbols)
+            self._last = symbols[-1]
+
+
+@dataclass
+class _Record:
+    """What a sample has come to."""
+
+    pieces: list[str] = field(default_factory=list)
+    nats: float = 0.0
+    finish: "FinishReason | None" = None
+
+
+class JsonWriter:
+    """Write samples as JSON Lines, each when it and all before it have ended.
+
+    Parameters
+    ----------
+    sink : TextSink
+    count : int
+        Number of samples.
+    unit : {"char", "byte"}
+    before, after : dict
+        What is the same in all records, and stands in front of a sample's own
+        values or behind them.
+    """
+
+    def __init__(
+        self,
+        sink: TextSink,
+        count: int,
+        unit: UnitName,
+        before: dict[str, Any],
+        after: dict[str, Any],
+    ) -> None:
+        self._sink = sink
+        self._unit = unit
+        self._before = before
+        self._after = after
+        self._current = 0
+        self._records = [_Record() for _ in range(count)]
+
+    def start(self) -> None:
+        """Write nothing: records come when samples end."""
+
+    def take(self, piece: "Piece") -> None:
+        """Keep a piece, and write the records that are complete."""
+        record = self._records[piece.sample]
+        record.pieces.append(piece.text)
+        record.nats += piece.nats
+        record.finish = piece.finish
+        while (
+            self._current < len(self._records) and self._records[self._current].finish
+        ):
+            self._write_current()
+
+    def interrupt(self, rest: Iterable["Piece"]) -> None:
+        """Write the records of all samples as they are."""
+        for piece in rest:
+            self.take(piece)
+        self._sink.flush()
+
+    def _write_current(self) -> None:
+        """Write one record, and forget its text."""
+        record = self._records[self._current]
+        self._records[self._current] = _Record()
+        symbols = "".join(record.pieces)
+        bits = record.nats / math.log(2) / len(symbols) if symbols else None
+        line = {
+            "index": self._current,
+            **self._before,
+            "text": readable(symbols, self._unit),
+            "chars": len(symbols),
+            "finish_reason": record.finish,
+            "nats": record.nats,
+            "bits_per_char": bits,
+            **self._after,
+        }
+        self._sink.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._current += 1
+
+
+def readable(symbols: str, unit: UnitName) -> str:
+    """Turn symbols into text; bytes that are not UTF-8 become U+FFFD."""
+    if unit == "byte":
+        return symbols.encode("latin-1").decode("utf-8", "replace")
+    return symbols
+
+
+@contextmanager
+def open_output(
+    path: str | None, *, keep: Path, raw: bool = False
+) -> Iterator[TextSink]:
+    """Open what samples are written to, and close it.
+
+    A file is written in place, as a shell's ``>`` does: it can be watched
+    while it grows, and keeps what was made when the command is interrupted.
+
+    Parameters
+    ----------
+    path : str, optional
+        A file; standard output if not given, or ``-``.
+    keep : Path
+        A file that must not be overwritten: the checkpoint.
+
+    Raises
+    ------
+    OutputError
+        It cannot be opened or written.
+    """
+    if path is None or path == "-":
+        with open_stdout(raw=raw) as sink:
+            yield sink
+        return
+    target = Path(path)
+    try:
+        if target.exists() and target.samefile(keep):
+            msg = "the output is the checkpoint itself"
+            raise OutputError(msg, where=path, hint="choose another --output")
+        file = target.open("wb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        msg = f"cannot write the output: {reason}"
+        raise OutputError(msg, where=path) from None
+    try:
+        with file, TextSink(file, raw=raw) as sink:
+            yield sink
+    except OutputError as error:
+        error.where = error.where or path
+        raise

@@ -1,0 +1,45 @@
+"""Whether a stream gets colour, and whether it may be animated.
+
+Decided per stream and by what the stream is, not by rich: ``FORCE_COLOR``
+makes rich take a log file for a terminal.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import IO
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    """Tell whether a person looks at this stream. A closed one is nobody's."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def wants_color(stream: IO[str] | None, mode: str = "auto") -> bool:
+    """Decide on colour: the option, NO_COLOR, FORCE_COLOR, then the terminal.
+
+    Parameters
+    ----------
+    mode : str
+        ``always``, ``never`` or ``auto``, as ``--color`` says.
+    """
+    if mode != "auto":
+        return mode == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def color_option(arguments: Sequence[str]) -> str:
+    """Find the value of ``--color`` in arguments that may not be parsed yet."""
+    mode = "auto"
+    for n, word in enumerate(arguments):
+        if word.startswith("--color="):
+            mode = word.partition("=")[2]
+        elif word == "--color" and n + 1 < len(arguments):
+            mode = arguments[n + 1]
+    return mode if mode in ("always", "never") else "auto"

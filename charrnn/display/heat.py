@@ -1,0 +1,125 @@
+"""Heat text: a text whose characters carry a number each.
+
+The number is shown twice: as the background's color, one hue from dull to
+glowing, and as a bar of eight levels underneath, so that nothing is lost
+without color, on a light or a dark background, or to a color-blind reader.
+Neither can tell more than a level: exact numbers are in tables.
+"""
+
+import colorsys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from charrnn.display.sparkline import LEVELS, levels
+from charrnn.display.symbols import Look, fit, visible
+
+#: Orange: apart from all that terminals use for meaning, and safe for the
+#: color-blind, who see the saturation and the brightness grow.
+HUE = 28 / 360
+
+#: A row is broken at a space if that leaves at most this share of it empty.
+RAGGED = 1 / 3
+
+
+class HeatLine(NamedTuple):
+    """One line of a text, with what stands to its left."""
+
+    label: str
+    symbols: str  # a newline at the end is shown, too
+    values: Sequence[float]  # one a symbol
+
+
+class _Cell(NamedTuple):
+    """A symbol as it is drawn."""
+
+    glyph: str
+    width: int
+    level: int
+    space: bool
+
+
+def style_of(level: int) -> str:
+    """Give the style of a level, 0 to 7; the lowest has none."""
+    if level == 0:
+        return ""
+    share = level / (LEVELS - 1)
+    rgb = colorsys.hls_to_rgb(HUE, 0.44 + 0.08 * share, 0.1 + 0.9 * share**1.5)
+    red, green, blue = (round(255 * part) for part in rgb)
+    return f"#000000 on #{red:02x}{green:02x}{blue:02x}"
+
+
+def level_of(value: float, step: float = 1.0) -> int:
+    """Count the whole steps in a value, 7 at most; what is no number has 7."""
+    if not value < (LEVELS - 1) * step:
+        return LEVELS - 1
+    return max(0, int(value / step))
+
+
+def heat_text(lines: Iterable[HeatLine], look: Look) -> Iterator[Text]:
+    """Draw lines of heat text, wrapped to the width, each with its bars.
+
+    Yields
+    ------
+    Text
+        Rows of the text and rows of bars in turn, all within ``look.width``.
+    """
+    for line in lines:
+        indent = cell_len(line.label)
+        width = max(1, look.width - indent)
+        cells = [
+            _cell(symbol, value, look)
+            for symbol, value in zip(line.symbols, line.values, strict=True)
+        ]
+        label = line.label
+        for row in _wrapped(cells, width):
+            yield from _drawn(fit(label, indent), row, look)
+            label = ""
+
+
+def _cell(symbol: str, value: float, look: Look) -> _Cell:
+    """Measure a symbol, and place its value on the scale."""
+    glyph = visible(symbol, look)
+    return _Cell(glyph, cell_len(glyph), level_of(value), symbol == " ")
+
+
+def _wrapped(cells: Sequence[_Cell], width: int) -> Iterator[Sequence[_Cell]]:
+    """Cut a line into rows, after a space where one is not too far back."""
+    start = 0
+    while start < len(cells):
+        end, used, space = start, 0, start
+        while end < len(cells) and used + cells[end].width <= width:
+            used += cells[end].width
+            end += 1
+            if cells[end - 1].space and used >= width * (1 - RAGGED):
+                space = end
+        if end < len(cells) and space > start:
+            end = space
+        # A symbol wider than the whole row gets one of its own.
+        end = max(end, start + 1)
+        yield cells[start:end]
+        start = end
+
+
+def _drawn(label: str, row: Sequence[_Cell], look: Look) -> Iterator[Text]:
+    """Draw one row of symbols, and the bars under it."""
+    bars = levels(ascii_only=look.ascii)
+    text = Text(label, style="", no_wrap=True, overflow="ignore", end="")
+    text.stylize("dim")
+    below = Text(" " * cell_len(label), no_wrap=True, overflow="ignore", end="")
+    for cell in row:
+        text.append(cell.glyph, style_of(cell.level))
+        below.append(bars[cell.level] * cell.width, "dim")
+    yield text
+    yield below
+
+
+def legend(look: Look) -> Text:
+    """Explain the levels, one bit each."""
+    text = Text("bits  ", style="dim", no_wrap=True, overflow="ignore", end="")
+    for level, bar in enumerate(levels(ascii_only=look.ascii)):
+        name = f"{level}+" if level == LEVELS - 1 else f"{level}"
+        text.append(f" {bar} {name} ", style_of(level))
+    return text

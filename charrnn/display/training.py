@@ -1,0 +1,299 @@
+"""A training as a person sees it: on stderr, live or in plain lines.
+
+Live on a terminal: a bar with the time left, a line of figures, a permanent
+line per evaluation, previews. Elsewhere plain lines: one at the start, then at
+most one every ten seconds, one at the end. Generated text is shown with its
+control characters escaped and never as markup.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from charrnn.display.color import is_terminal
+from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
+
+#: Seconds between plain lines, and between redrawings of the live ones.
+PLAIN_EVERY = 10.0
+REDRAW_EVERY = 0.1
+
+LN2 = math.log(2)
+
+
+def loss_text(nats: float) -> str:
+    """Write a loss in nats and bits."""
+    return f"{nats:.4f} nats {nats / LN2:.3f} bits"
+
+
+def duration_text(seconds: float) -> str:
+    """Write a time so that it is short at every size."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def printable(text: str) -> str:
+    """Escape the control characters of a generated text, but for newlines."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text
+    )
+
+
+class TrainingDisplay(Protocol):
+    """What the train command talks to while a run goes on."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
+        """Print one line."""
+
+    def show(self, record: Record) -> None:
+        """Take a record of the run in."""
+
+    def preview(self, text: str) -> None:
+        """Show some text that the network has just written."""
+
+
+class Silence:
+    """Nothing at all, for --quiet and --progress none."""
+
+    def __enter__(self) -> Self:
+        """Draw nothing."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Clean nothing up."""
+
+    def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
+        """Say nothing."""
+
+    def show(self, record: Record) -> None:
+        """Show nothing."""
+
+    def preview(self, text: str) -> None:
+        """Show nothing."""
+
+
+class _Figures:
+    """The latest figures of a run, as parts of a line, the important ones first."""
+
+    def __init__(self) -> None:
+        self.step: Step | None = None
+        self.val_loss: float | None = None
+
+    def take(self, record: Record) -> None:
+        """Remember what a line needs."""
+        if isinstance(record, Step):
+            self.step = record
+        elif isinstance(record, Evaluation):
+            self.val_loss = record.val_loss
+
+    def left(self) -> float | None:
+        """Estimate the seconds of training that are left."""
+        if self.step is None or self.step.progress <= 0:
+            return None
+        return self.step.elapsed * (1 - self.step.progress) / self.step.progress
+
+    def parts(self) -> list[str]:
+        """List the figures in reading order."""
+        s = self.step
+        if s is None:
+            return []
+        parts = [
+            f"step {s.step:,}",
+            f"epoch {s.epoch:.2f}",
+            f"loss {s.mean_loss:.3f} nats {s.mean_loss / LN2:.3f} bits",
+        ]
+        if self.val_loss is not None:
+            parts.append(f"val {self.val_loss:.3f}")
+        parts.append(f"{s.chars_per_second:,.0f} chars/s")
+        parts.append(f"lr {s.lr:.1e}")
+        return parts
+
+
+class PlainDisplay:
+    """Lines for a log file, or for whoever prefers them.
+
+    Parameters
+    ----------
+    console : Console
+    clock : callable
+        Seconds, from any origin.
+    """
+
+    def __init__(
+        self, console: Console, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console = console
+        self._clock = clock
+        self._last: float | None = None
+        self._figures = _Figures()
+
+    def __enter__(self) -> Self:
+        """Lines need no preparation."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Lines need no cleaning up."""
+
+    def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
+        """Print one line."""
+        prefix = "warning: " if kind == "warning" else ""
+        self._print(f"charrnn: {prefix}{message}")
+
+    def show(self, record: Record) -> None:
+        """Print the figures if it is time, warnings at once."""
+        self._figures.take(record)
+        if isinstance(record, Warned):
+            self.say(record.message, "warning")
+        elif isinstance(record, Step) and self._due():
+            left = self._figures.left()
+            time_left = [] if left is None else [f"{duration_text(left)} left"]
+            self._print("  ".join(self._figures.parts() + time_left))
+        elif isinstance(record, Ended):
+            self._print("  ".join(self._figures.parts()))
+
+    def preview(self, text: str) -> None:
+        """Print a preview, indented."""
+        for line in printable(text).splitlines():
+            self._print(f"  | {line}")
+
+    def _due(self) -> bool:
+        """Tell whether the last line is long enough ago."""
+        now = self._clock()
+        if self._last is not None and now - self._last < PLAIN_EVERY:
+            return False
+        self._last = now
+        return True
+
+    def _print(self, line: str) -> None:
+        """Print, and go on without a reader."""
+        try:
+            self._console.print(Text(line))
+            self._console.file.flush()
+        except (OSError, ValueError):
+            self._console.quiet = True
+
+
+class LiveDisplay(PlainDisplay):
+    """A bar and figures that are redrawn in place, on a terminal.
+
+    Redrawn from the training loop itself, not from a thread of rich's: the
+    processors belong to the kernels.
+    """
+
+    def __init__(
+        self, console: Console, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(console, clock)
+        self._live = Live(
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        """Take the last lines of the terminal."""
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the terminal back, its cursor shown."""
+        self._live.stop()
+
+    def show(self, record: Record) -> None:
+        """Redraw if it is time; keep a line per evaluation."""
+        self._figures.take(record)
+        if isinstance(record, Warned):
+            self.say(record.message, "warning")
+        elif isinstance(record, Evaluation):
+            mark = "  best so far" if record.best else ""
+            self._print(
+                f"epoch {record.epoch:5.2f}  step {record.step:,}  "
+                f"validation {loss_text(record.val_loss)}{mark}"
+            )
+        elif isinstance(record, Step) and self._due():
+            self._live.update(self._drawing(), refresh=True)
+
+    def preview(self, text: str) -> None:
+        """Show a preview, dimmed, behind a bar."""
+        self._console.print(
+            *(
+                Text(f"  │ {line}", style="dim")
+                for line in printable(text).splitlines()
+            ),
+            sep="\n",
+        )
+
+    def _due(self) -> bool:
+        """Tell whether the drawing is old enough."""
+        now = self._clock()
+        if self._last is not None and now - self._last < REDRAW_EVERY:
+            return False
+        self._last = now
+        return True
+
+    def _drawing(self) -> RenderableType:
+        """Draw bar, share, time left, and as many figures as fit."""
+        step, left = self._figures.step, self._figures.left()
+        progress = 0.0 if step is None else step.progress
+        bar = Table.grid(padding=(0, 1), expand=True)
+        bar.add_column(ratio=1)
+        bar.add_column(justify="right", no_wrap=True)
+        time_left = "" if left is None else f"{duration_text(left)} left"
+        bar.add_row(
+            ProgressBar(total=1.0, completed=progress),
+            Text(f"{progress:4.0%}  {time_left}"),
+        )
+        line, width = "", self._console.width - 1
+        for part in self._figures.parts():
+            longer = f"{line}  {part}" if line else part
+            if len(longer) <= width:
+                line = longer
+        return Group(bar, Text(line, no_wrap=True))
+
+
+def training_display(
+    console: Console, mode: str, *, quiet: bool
+) -> "Silence | PlainDisplay":
+    """Choose the display: --quiet, --progress, and what stderr is."""
+    if quiet or mode == "none":
+        return Silence()
+    if mode == "bar" or (mode == "auto" and is_terminal(sys.stderr)):
+        return LiveDisplay(console)
+    return PlainDisplay(console)

@@ -1,0 +1,80 @@
+"""The model behind a checkpoint, for the views that run it.
+
+Importing this module costs nothing; its functions import Numba.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from charrnn import parameters
+from charrnn.checkpoint import CheckpointFile
+from charrnn.config import ModelConfig
+
+if TYPE_CHECKING:
+    from charrnn.model import Model
+
+
+def read_model(file: CheckpointFile, threads: int) -> "Model":
+    """Build the model of a checkpoint and read its parameters.
+
+    Raises
+    ------
+    CheckpointError
+        A tensor is damaged.
+    """
+    from charrnn.model import Model  # Numba: a third of a second
+
+    model = Model(file.model, threads=threads)
+    for name in parameters.shapes(file.model):
+        model.weights[name][...] = file.read(name)
+    model.pack()
+    return model
+
+
+def compile_forward(model: "Model") -> None:
+    """Run one step of everything that reading a text needs."""
+    one = np.zeros((1, 1), np.int32)
+    model.losses(one, one, np.zeros((1, 1), np.uint8), model.new_state(1))
+    model.logits(one, model.new_state(1))
+
+
+def compile_kernels(config: ModelConfig, threads: int) -> None:
+    """Run every kernel that training and sampling such a model need, once.
+
+    Kernels are compiled for types, not for sizes: the smallest model that
+    takes every path stands for all with its cell. What is compiled stays in
+    the cache.
+    """
+    from charrnn.kernels import optimizers
+    from charrnn.model import Model, Noise  # Numba, as above
+
+    tiny = ModelConfig(
+        vocab_size=2,
+        cell=config.cell,
+        activation=config.activation,
+        hidden=2,
+        layers=2,  # the second one's inputs are projected, not gathered
+    )
+    model = Model(tiny, threads=threads)
+    model.pack()
+    compile_forward(model)
+    ids, resets = np.zeros((2, 1), np.int32), np.zeros((2, 1), np.uint8)
+    noise = Noise(np.zeros((2, 2, 2), np.uint8), 1)
+    g, m, v = (np.zeros_like(model.theta) for _ in range(3))
+    model.loss_and_gradient(ids, ids, resets, model.new_state(1), g, noise)
+    optimizers.squared_norm(g, np.zeros(1))
+    still = optimizers.Update(
+        rule=optimizers.ADAM,
+        lr=0.0,
+        beta1=0.5,
+        beta2=0.5,
+        eps=1.0,
+        correction1=1.0,
+        correction2=1.0,
+        decay=0.0,
+        decayed=0,
+        scale=1.0,
+        limit=1.0,
+    )
+    optimizers.apply(model.theta, g, m, v, still)

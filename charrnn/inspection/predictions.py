@@ -1,0 +1,164 @@
+"""The view ``next``: the likeliest next characters, after a text and in it.
+
+What is said about the end of the text is what `charrnn sample` would draw the
+first character from at temperature 1, and what stands under a position is
+the same for the text up to there.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Ids
+from charrnn.config import UnitName
+from charrnn.inspection.records import Cell, View, escaped
+from charrnn.inspection.surprise import SLICE, symbols
+from charrnn.vocab import Vocab
+
+if TYPE_CHECKING:
+    from charrnn.model import Model
+
+
+#: (V,): a probability for every symbol.
+Distribution: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One character that may come next."""
+
+    char: str
+    probability: float
+    bits: float  # -log2 of it
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A character of the text, and what the model expected in its place."""
+
+    position: int  # from 1
+    char: str
+    probability: float
+    bits: float
+    rank: int  # 1: the model would have guessed it
+    top: tuple[Choice, ...]  # the likeliest first
+
+
+@dataclass(frozen=True)
+class Predictions(View):
+    """The likeliest characters after a text, and at its last positions."""
+
+    columns: ClassVar[tuple[str, ...]] = (
+        "position",
+        "rank",
+        "char",
+        "probability",
+        "bits",
+        "actual",
+    )
+
+    unit: UnitName
+    characters: int
+    after: tuple[Choice, ...]
+    entropy: float  # bits, of what comes after
+    positions: tuple[Position, ...]
+
+    def rows(self) -> Iterable[tuple[Cell, ...]]:
+        """Give a row a choice; `actual` is empty behind the end of the text."""
+        for at in self.positions:
+            yield from self._rows(at.position, at.top, escaped(at.char, self.unit))
+        yield from self._rows(self.characters + 1, self.after, None)
+
+    def _rows(
+        self, position: int, top: tuple[Choice, ...], actual: str | None
+    ) -> Iterator[tuple[Cell, ...]]:
+        """Give the choices at one position."""
+        for rank, choice in enumerate(top, 1):
+            char = escaped(choice.char, self.unit)
+            yield position, rank, char, choice.probability, choice.bits, actual
+
+
+def predict(
+    model: "Model", vocab: Vocab, ids: Ids, *, top: int = 5, keep: int | None = None
+) -> Predictions:
+    """Read a text and list what the model expects at each position.
+
+    Parameters
+    ----------
+    ids : (N,) int array
+        The text; may be empty.
+    top : int
+        Choices at a position.
+    keep : int, optional
+        How many positions, the last ones of the text; all if not given.
+    """
+    first = 0 if keep is None else max(0, ids.size - keep)
+    positions = []
+    text = symbols(vocab, ids[first:])
+    rows = distributions(model, vocab, ids, first)
+    for n, (char, id_) in enumerate(zip(text, ids[first:].tolist(), strict=True)):
+        p = next(rows)
+        positions.append(
+            Position(
+                position=first + n + 1,
+                char=char,
+                probability=float(p[id_]),
+                bits=_bits(float(p[id_])),
+                # Of equal ones the lower id goes first, as in sampling.
+                rank=1 + int((p > p[id_]).sum() + (p[:id_] == p[id_]).sum()),
+                top=_choices(p, vocab, top),
+            )
+        )
+    last = next(rows)
+    return Predictions(
+        unit=vocab.unit,
+        characters=ids.size,
+        after=_choices(last, vocab, top),
+        entropy=-float((last * np.log2(last, where=last > 0, out=last * 0)).sum()),
+        positions=tuple(positions),
+    )
+
+
+def distributions(
+    model: "Model", vocab: Vocab, ids: Ids, first: int
+) -> Iterator[Distribution]:
+    """Yield the distribution (V,) of the character at each place, from `first` on.
+
+    The last one is that after the text. As in sampling the text stands after
+    a newline, or, where the vocabulary has none, after nothing: then its first
+    character follows the counts of the corpus.
+    """
+    newline = vocab.newline_id
+    lead = [] if newline is None else [newline]
+    if newline is None and first == 0:
+        counts = np.array(vocab.counts, np.float64)
+        yield (counts if counts.any() else counts + 1) / max(1.0, counts.sum())
+    inputs = np.concatenate([np.array(lead, np.int32), ids])
+    state = model.new_state(1)
+    # After input n comes the character at this place.
+    place = 0 if lead else 1
+    for a in range(0, inputs.size, SLICE):
+        part = inputs[a : a + SLICE, None]
+        unwanted = min(max(0, first - place - a), len(part))
+        if unwanted == len(part):
+            model.forward(part, np.zeros(part.shape, np.uint8), state)
+            continue
+        logits = model.logits(part, state)[unwanted:, 0].astype(np.float64)
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        yield from weights / weights.sum(axis=1, keepdims=True)
+
+
+def _choices(p: Distribution, vocab: Vocab, top: int) -> tuple[Choice, ...]:
+    """Take the likeliest characters, of equal ones the lowest ids first."""
+    order = np.argsort(-p, kind="stable")[:top]
+    found = zip(symbols(vocab, order.astype(np.int32)), p[order].tolist(), strict=True)
+    return tuple(Choice(char, share, _bits(share)) for char, share in found)
+
+
+def _bits(p: float) -> float:
+    """Turn a probability into the bits that it costs."""
+    return -math.log2(p) if p > 0 else math.inf

@@ -1,0 +1,115 @@
+"""The view ``system``: what charrnn runs on, for reports and for comparing speeds.
+
+Nothing is imported to be asked for its version. So the threading layer is the
+one that is wished for: which one it becomes, Numba decides when the first
+parallel kernel starts.
+"""
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import charrnn
+from charrnn.caching import cache_root
+from charrnn.inspection.records import View
+
+#: What charrnn needs to run.
+PACKAGES = ("numpy", "numba", "llvmlite", "typer", "rich")
+
+#: Vector instructions that decide how large the blocks of a product are.
+VECTORS = ("avx512f", "avx2", "fma", "asimd", "sve")
+
+PREFIXES = ("CHARRNN_", "NUMBA_", "OMP_", "GOMP_")
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where compiled kernels are kept."""
+
+    directory: str | None  # None: there is no home directory
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class System(View):
+    """Versions, machine, threads, cache."""
+
+    versions: dict[str, str | None]  # None: not installed
+    platform: str
+    processor: str
+    vectors: tuple[str, ...]
+    processors: int  # of the machine
+    processors_allowed: int  # to this process
+    threads: int
+    threading_layer: str
+    cache: Cache
+    environment: dict[str, str]  # variables that change how kernels are run
+
+
+def examine_system(processors_allowed: int, threads: int) -> System:
+    """Ask the operating system, the environment and the installed packages.
+
+    Parameters
+    ----------
+    processors_allowed, threads : int
+        As the command line has resolved them.
+    """
+    ours = {"charrnn": charrnn.__version__, "python": platform.python_version()}
+    processor, vectors = _processor()
+    return System(
+        versions={**ours, **{name: _version(name) for name in PACKAGES}},
+        platform=platform.platform(),
+        processor=processor,
+        vectors=vectors,
+        processors=os.cpu_count() or 1,
+        processors_allowed=processors_allowed,
+        threads=threads,
+        threading_layer=os.environ.get("NUMBA_THREADING_LAYER") or "default",
+        cache=_cache(),
+        environment={
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(PREFIXES)
+        },
+    )
+
+
+def _version(name: str) -> str | None:
+    """Look up the version of an installed package."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> tuple[str, tuple[str, ...]]:
+    """Name the processor and its vector instructions, as far as can be told."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:  # not a Linux system
+        lines = []
+    pairs = (line.partition(":") for line in reversed(lines))
+    facts = {key.strip().lower(): value.strip() for key, _, value in pairs}
+    name = facts.get("model name") or platform.processor() or platform.machine()
+    flags = set((facts.get("flags") or facts.get("features") or "").split())
+    return name, tuple(flag for flag in VECTORS if flag in flags)
+
+
+def _cache() -> Cache:
+    """Find the cache of compiled kernels and add up what is in it."""
+    try:
+        root = Path(os.environ.get("NUMBA_CACHE_DIR") or cache_root())
+    except RuntimeError:
+        return Cache(None, 0, 0)
+    files = size = 0
+    for folder, _, names in os.walk(root):
+        for name in names:
+            try:
+                size += Path(folder, name).lstat().st_size
+            except OSError:  # it has just gone
+                continue
+            files += 1
+    return Cache(str(root), files, size)

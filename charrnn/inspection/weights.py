@@ -1,0 +1,169 @@
+"""The view ``weights``: how the values of every tensor are distributed.
+
+Recurrent matrices are also shown gate by gate, with the spectral radius of
+each (H, H) block: the largest modulus of an eigenvalue, which says whether a
+state that only this block acted on would fade (below 1) or grow (above 1).
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats
+from charrnn.checkpoint import CheckpointFile
+from charrnn.config import GATES
+from charrnn.inspection.records import Cell, View
+from charrnn.parameters import shapes
+
+#: Bars of a histogram, from the least to the greatest value.
+BINS = 24
+
+#: Values turned into float64 at a time; bounds the memory.
+CHUNK = 1 << 18
+
+#: Largest block whose eigenvalues are all computed: a second or so.
+MAX_EXACT = 512
+
+#: Power iteration: products before and while the growth is measured.
+SETTLING, MEASURED = 100, 300
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The values of a tensor, or of the rows that belong to one gate."""
+
+    tensor: str
+    gate: str | None  # None: the whole tensor
+    shape: tuple[int, ...]
+    parameters: int
+    min: float
+    mean: float
+    std: float
+    max: float
+    norm: float  # Euclidean
+    spectral_radius: float | None  # of recurrent (H, H) blocks
+    histogram: tuple[int, ...]  # counts in equal steps from min to max
+
+
+@dataclass(frozen=True)
+class Weights(View):
+    """All tensors of parameters in the order of the file, gates after their Wh."""
+
+    columns: ClassVar[tuple[str, ...]] = (
+        "tensor",
+        "gate",
+        "shape",
+        "parameters",
+        "min",
+        "mean",
+        "std",
+        "max",
+        "norm",
+        "spectral_radius",
+        "histogram",
+    )
+
+    tensors: tuple[Distribution, ...]
+
+    def rows(self) -> Iterable[tuple[Cell, ...]]:
+        """Give a row a tensor or gate; lists are joined by ``x`` and by commas."""
+        for item in self.tensors:
+            name, gate, shape, *numbers, histogram = astuple(item)
+            size = "x".join(map(str, shape))
+            yield name, gate, size, *numbers, ",".join(map(str, histogram))
+
+
+def measure_weights(file: CheckpointFile) -> Weights:
+    """Read the parameters, one tensor at a time, and measure each."""
+    found: list[Distribution] = []
+    for name in shapes(file.model):
+        values = file.read(name)
+        if name.endswith(".Wh"):
+            found += _recurrent(name, values, GATES[file.model.cell])
+        else:
+            found.append(describe(name, None, values))
+    return Weights(tuple(found))
+
+
+def _recurrent(
+    name: str, values: Floats, gates: tuple[str, ...]
+) -> Iterator[Distribution]:
+    """Measure a recurrent matrix, and its gates where it has several."""
+    blocks = np.split(values, len(gates))
+    whole = describe(name, None, values)
+    if len(gates) == 1:
+        yield replace(whole, spectral_radius=spectral_radius(values))
+        return
+    yield whole
+    for gate, block in zip(gates, blocks, strict=True):
+        described = describe(name, gate, block)
+        yield replace(described, spectral_radius=spectral_radius(block))
+
+
+def describe(name: str, gate: str | None, values: Floats) -> Distribution:
+    """Measure the distribution of an array's values, in float64.
+
+    Parameters
+    ----------
+    values : float array
+        At least one value, all finite.
+    """
+    low, high = float(values.min()), float(values.max())
+    mean = math.fsum(float(part.sum()) for part in _parts(values)) / values.size
+    squares = math.fsum(float(np.square(part).sum()) for part in _parts(values))
+    spread = math.fsum(float(np.square(part - mean).sum()) for part in _parts(values))
+    return Distribution(
+        tensor=name,
+        gate=gate,
+        shape=values.shape,
+        parameters=values.size,
+        min=low,
+        mean=mean,
+        std=math.sqrt(spread / values.size),
+        max=high,
+        norm=math.sqrt(squares),
+        spectral_radius=None,
+        histogram=_histogram(values, low, high),
+    )
+
+
+def _histogram(values: Floats, low: float, high: float) -> tuple[int, ...]:
+    """Count the values in equal steps from the least to the greatest."""
+    counts = np.zeros(BINS, np.int64)
+    scale = BINS / (high - low) if high > low else 0.0
+    for part in _parts(values):
+        places = np.minimum((part - low) * scale, BINS - 1).astype(np.int64)
+        counts += np.bincount(places, minlength=BINS)
+    return tuple(counts.tolist())
+
+
+def _parts(values: Floats) -> Iterator[NDArray[np.float64]]:
+    """Hand out an array's values as float64, a piece at a time."""
+    flat = values.reshape(-1)
+    for start in range(0, flat.size, CHUNK):
+        yield flat[start : start + CHUNK].astype(np.float64)
+
+
+def spectral_radius(block: Floats) -> float:
+    """Find the largest modulus of a square matrix's eigenvalues.
+
+    Above `MAX_EXACT` rows it is estimated, to about a percent, by how fast
+    repeated products grow. The growth is averaged over many of them: where two
+    complex eigenvalues lead, single steps swing and never settle.
+    """
+    if len(block) <= MAX_EXACT:
+        eigenvalues = np.linalg.eigvals(block.astype(np.float64))
+        return float(np.abs(eigenvalues).max())
+    x = np.random.default_rng(0).standard_normal(len(block)).astype(block.dtype)
+    growth = 0.0
+    for n in range(SETTLING + MEASURED):
+        x = block @ (x / np.linalg.norm(x))
+        norm = float(np.linalg.norm(x))
+        if not 0 < norm < math.inf:
+            return norm
+        growth += math.log(norm) if n >= SETTLING else 0.0
+    return math.exp(growth / MEASURED)

@@ -1,0 +1,118 @@
+"""Where a run's checkpoints go: its file, the file of the best, or stdout."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from charrnn.checkpoint import (
+    Checkpoint,
+    OutputLock,
+    resolve_output,
+    save,
+    write_to,
+)
+from charrnn.errors import OutputError
+from charrnn.training.records import Saved
+
+
+def best_path(path: Path) -> Path:
+    """Name the file of the best evaluation beside a checkpoint."""
+    return path.with_name(f"{path.stem}.best{path.suffix or '.npz'}")
+
+
+class FileWriter:
+    """Checkpoints in files, locked against a second run while in use.
+
+    Parameters
+    ----------
+    path : Path
+        Of the last state; `best_path` of it gets the best one.
+    replace : bool
+        Whether files that exist may be replaced: --force or --resume.
+
+    Raises
+    ------
+    OutputError
+        A file exists and may not be replaced, is not a regular file, or
+        another run holds it.
+    """
+
+    def __init__(self, path: Path, *, replace: bool) -> None:
+        self.path = path
+        self._replace = replace
+        self._locks = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Check and lock both files."""
+        for path in (self.path, best_path(self.path)):
+            resolve_output(path)
+            if path.exists() and not self._replace:
+                hint = "--force replaces it, --resume continues it, or name another -o"
+                msg = f"{path} exists already"
+                raise OutputError(msg, hint=hint)
+        with ExitStack() as locks:
+            for path in (self.path, best_path(self.path)):
+                locks.enter_context(OutputLock(path))
+            self._locks = locks.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let other runs have the files."""
+        self._locks.close()
+
+    def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved:
+        """Replace one of the files; see `checkpoint.save` for its errors."""
+        path = best_path(self.path) if best else self.path
+        save(path, checkpoint)
+        step = checkpoint.training.step if checkpoint.training else 0
+        return Saved(step, path, best)
+
+
+class StreamWriter:
+    """The last checkpoint as bytes on a stream, and nothing before.
+
+    Parameters
+    ----------
+    stream : binary file
+        It is not sought in.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def __enter__(self) -> Self:
+        """Nothing is opened."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is closed."""
+
+    def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
+        """Write the bytes if this is the last one.
+
+        Raises
+        ------
+        OutputError
+            The stream does not take them.
+        """
+        if best or not last:
+            return None
+        try:
+            write_to(self._stream, checkpoint)
+            self._stream.flush()
+        except OSError as error:
+            msg = f"cannot write the checkpoint: {error.strerror}"
+            raise OutputError(msg, where="standard output") from None
+        step = checkpoint.training.step if checkpoint.training else 0
+        return Saved(step, Path("-"), best)

@@ -1,0 +1,72 @@
+"""What a run reports while it goes: plain records, drawn and logged by others.
+
+Losses are nats per character, times seconds of training steps: compiling,
+evaluating, saving and previews do not count.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+StopReason = Literal[
+    "epochs", "steps", "time", "patience", "interrupted", "terminated", "hangup"
+]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the optimiser."""
+
+    step: int  # steps done, this one included
+    epoch: float  # passes over the text, with fraction
+    progress: float  # share of the run, 0 to 1
+    loss: float  # of this window
+    mean_loss: float  # running mean
+    lr: float
+    grad_norm: float  # before clipping
+    chars_per_second: float  # of the last second or so
+    elapsed: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One pass over the held-out text."""
+
+    step: int
+    epoch: float
+    val_loss: float
+    best: bool  # lower than ever before
+    elapsed: float
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A checkpoint has been written."""
+
+    step: int
+    path: Path
+    best: bool  # the file of the best evaluation, not the last state
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that the user should know, and that does not end the run."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The run is over; the last checkpoint is written."""
+
+    reason: StopReason
+    steps: int
+    epochs: float
+    train_loss: float | None
+    val_loss: float | None
+    best_val_loss: float | None
+    chars_per_second: float | None
+    elapsed: float
+
+
+Record: TypeAlias = Step | Evaluation | Saved | Warned | Ended

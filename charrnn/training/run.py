@@ -1,0 +1,346 @@
+"""A whole run: when to evaluate, save, roll back and stop.
+
+The generator `run` yields records and never prints. It is asked to stop by a
+`StopRequest`, which a signal handler may set at any moment; it then finishes
+the step, evaluates nothing more, saves, and ends.
+"""
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from charrnn.arrays import PackedIds
+from charrnn.checkpoint import Checkpoint, CorpusFingerprint
+from charrnn.config import Every
+from charrnn.errors import DivergedError, OutputError
+from charrnn.evaluation import mean_loss
+from charrnn.training.history import History
+from charrnn.training.records import (
+    Ended,
+    Evaluation,
+    Record,
+    Saved,
+    Step,
+    StopReason,
+    Warned,
+)
+from charrnn.training.trainer import Snapshot, Trainer
+from charrnn.vocab import Vocab
+
+#: Evaluations in a run, if nothing else is asked for.
+EVALUATIONS = 20
+
+#: Characters trained on between evaluations, at least, per held-out character;
+#: and training time per time spent on the last evaluation, where only a time
+#: limit is known. Both keep evaluation below a tenth of the run.
+TRAINED_PER_HELD_OUT = 4
+TRAINING_PER_EVALUATION = 12
+
+#: Steps from one state worth returning to, to the next.
+SNAPSHOT_EVERY = 100
+
+#: Times that a diverging run is rolled back, with half the learning rate.
+MAX_ROLLBACKS = 4
+
+#: A loss this many times the running mean is not worth returning to.
+SUSPICIOUS = 2.0
+
+#: Seconds of training that a speed on display is measured over.
+SPEED_WINDOW = 1.0
+
+
+class Writer(Protocol):
+    """What `run` needs of the output."""
+
+    def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
+        """Write a checkpoint; None where there is nothing to write yet."""
+
+
+class StopRequest(Protocol):
+    """What a run looks at after every step: a signal handler may change it."""
+
+    save_now: bool  # save and go on; cleared when done
+
+    @property
+    def reason(self) -> StopReason | None:
+        """Why the run should end, if it should."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """The validation text."""
+
+    ids: PackedIds
+    before: int  # what stands before its first character
+    newline: int | None = None  # given where every line is a document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """What happens beside the steps. None is a default that depends on the run."""
+
+    eval_every: Every | None = None
+    save_every: Every = field(default_factory=lambda: Every(seconds=60.0))
+    patience: int = 0  # evaluations without improvement; 0 is for ever
+    on_divergence: Literal["stop", "rollback"] = "rollback"
+    keep_best: bool = True
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a checkpoint says beside the trainer's arrays."""
+
+    vocab: Vocab
+    corpus: CorpusFingerprint
+
+
+class _Due:
+    """Whether an interval, in steps or seconds of training, has passed."""
+
+    def __init__(self, every: Every, step: int, elapsed: float) -> None:
+        self.every = every
+        self._step, self._elapsed = step, elapsed
+
+    def __call__(self, step: int, elapsed: float) -> bool:
+        """Tell, and begin anew if so."""
+        every = self.every
+        passed = (every.steps and step - self._step >= every.steps) or (
+            every.seconds and elapsed - self._elapsed >= every.seconds
+        )
+        if passed:
+            self._step, self._elapsed = step, elapsed
+        return bool(passed)
+
+
+class Run:
+    """One run under way; see `records` for what `records()` yields.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    subject : Subject
+    policy : Policy
+    held_out : HeldOut or None
+    writer : Writer
+    history : History
+    stop : StopRequest
+    clock : callable
+        Seconds, from any origin.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        subject: Subject,
+        policy: Policy,
+        held_out: HeldOut | None,
+        writer: Writer,
+        history: History,
+        stop: StopRequest,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.trainer = trainer
+        self.subject = subject
+        self.policy = policy
+        self.held_out = held_out
+        self.history = history
+        self.stop = stop
+        self.val_loss: float | None = None
+        self._writer = writer
+        self._clock = clock
+        config = trainer.config
+        #: Seconds of training, those before a resume included.
+        self.elapsed = trainer.position.progress * (config.time or 0.0)
+        self._began_at = self.elapsed
+        self._first_step = trainer.position.step
+        self._characters = 0
+        self._recent_speed = (0, self.elapsed)
+        self._speed = 0.0
+        self._rollbacks = 0
+        self._good: Snapshot = trainer.snapshot()
+
+    def records(self) -> Iterator[Record]:
+        """Train to the end, saving on the way.
+
+        Raises
+        ------
+        DivergedError
+            Loss or gradient were not finite again and again; the last good
+            state has been saved.
+        OutputError
+            The first or the last checkpoint could not be written.
+        """
+        if self.trainer.position.step == 0:
+            yield from self._save()
+        position = self.trainer.position
+        due_eval = _Due(self._eval_every(), position.step, self.elapsed)
+        due_save = _Due(self.policy.save_every, position.step, self.elapsed)
+        evaluated_at = -1
+        while (reason := self._finished()) is None:
+            yield from self._step()
+            step = self.trainer.position.step
+            if self.held_out is not None and due_eval(step, self.elapsed):
+                due_eval.every = yield from self._evaluate()
+                evaluated_at = step
+            if self.stop.save_now or due_save(step, self.elapsed):
+                self.stop.save_now = False
+                yield from self._save_if_possible()
+        asked = reason in ("interrupted", "terminated", "hangup")
+        step = self.trainer.position.step
+        if self.held_out is not None and not asked and evaluated_at != step:
+            yield from self._evaluate()
+        yield from self._save(last=True)
+        yield self._end(reason)
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, by whichever limit is nearest."""
+        config, total = self.trainer.config, self.trainer.total_steps
+        shares = [0.0]
+        if total is not None:
+            shares.append(self.trainer.position.step / max(1, total))
+        if config.time is not None:
+            shares.append(self.elapsed / config.time)
+        return min(1.0, max(shares))
+
+    def _finished(self) -> StopReason | None:
+        """Find out why the run is over, if it is."""
+        if self.stop.reason is not None:
+            return self.stop.reason
+        config, position = self.trainer.config, self.trainer.position
+        total = self.trainer.total_steps
+        if total is not None and position.step >= total:
+            return "steps" if total == config.steps else "epochs"
+        if config.time is not None and self.elapsed >= config.time:
+            return "time"
+        patience = self.policy.patience
+        if patience and position.bad_evaluations >= patience:
+            return "patience"
+        return None
+
+    def _step(self) -> Iterator[Record]:
+        """Take a step, or go back if it led nowhere."""
+        trainer, progress = self.trainer, self.progress
+        began = self._clock()
+        result = trainer.step(progress)
+        self.elapsed += self._clock() - began
+        if not result.finite:
+            yield self._roll_back()
+            return
+        position = trainer.position
+        if trainer.config.time is not None:
+            position.progress = self.elapsed / trainer.config.time
+        mean = self.history.add_step(position, trainer.epochs, result)
+        self._measure_speed()
+        if position.step % SNAPSHOT_EVERY == 0 and result.loss < SUSPICIOUS * mean:
+            self._good = trainer.snapshot()
+        yield Step(
+            step=position.step,
+            epoch=trainer.epochs,
+            progress=self.progress,
+            loss=result.loss,
+            mean_loss=mean,
+            lr=result.lr,
+            grad_norm=result.grad_norm,
+            chars_per_second=self._speed,
+            elapsed=self.elapsed,
+        )
+
+    def _measure_speed(self) -> None:
+        """Keep the count of characters, and the speed of the last second."""
+        streams = self.trainer.streams
+        # An epoch's windows differ in size; its mean is what a step reads.
+        self._characters += round(streams.characters / streams.windows)
+        then, at = self._recent_speed
+        if self.elapsed - at >= SPEED_WINDOW or self._speed == 0:
+            self._speed = (self._characters - then) / max(self.elapsed - at, 1e-9)
+            self._recent_speed = self._characters, self.elapsed
+
+    def _roll_back(self) -> Warned:
+        """Return to the last good state with half the learning rate, or give up."""
+        trainer = self.trainer
+        failed = trainer.position.step + 1
+        scale = trainer.position.lr_scale / 2
+        trainer.restore(self._good)
+        self.history.cut(trainer.position.step)
+        self._rollbacks += 1
+        what = f"loss or gradient not finite at step {failed}"
+        if self.policy.on_divergence == "stop" or self._rollbacks > MAX_ROLLBACKS:
+            # The consumer need not hear of it: what it shows next is the error.
+            list(self._save(last=True))
+            raise DivergedError(what, hint="try a lower --lr or --grad-clip")
+        trainer.position.lr_scale = scale
+        back = trainer.position.step
+        return Warned(f"{what}: back to step {back}, learning rate halved")
+
+    def _eval_every(self) -> Every:
+        """Choose the interval of evaluations: as asked, or by the run's length."""
+        if self.policy.eval_every is not None:
+            return self.policy.eval_every
+        if self.held_out is None:
+            return Every()
+        total, limit = self.trainer.total_steps, self.trainer.config.time
+        if limit is not None:
+            return Every(seconds=limit / EVALUATIONS)
+        streams = self.trainer.streams
+        window = streams.characters / streams.windows
+        enough = TRAINED_PER_HELD_OUT * len(self.held_out.ids) / window
+        share = (total or 0) / EVALUATIONS
+        return Every(steps=max(1, math.ceil(max(share, enough))))
+
+    def _evaluate(self) -> Generator[Record, None, Every]:
+        """Score the held-out text; return the interval to the next time."""
+        held_out, trainer = self.held_out, self.trainer
+        if held_out is None:
+            return Every()
+        began = self._clock()
+        loss = mean_loss(trainer.model, held_out.ids, held_out.before, held_out.newline)
+        took = self._clock() - began
+        position = trainer.position
+        best = position.best_val_loss is None or loss < position.best_val_loss
+        if best:
+            position.best_val_loss, position.best_step = loss, position.step
+        position.bad_evaluations = 0 if best else position.bad_evaluations + 1
+        self.val_loss = loss
+        self.history.add_evaluation(position.step, trainer.epochs, loss)
+        yield Evaluation(position.step, trainer.epochs, loss, best, self.elapsed)
+        if best and self.policy.keep_best:
+            yield from self._save_if_possible(best=True)
+        every = self._eval_every()
+        if self.policy.eval_every is None and every.seconds:
+            seconds = max(every.seconds, TRAINING_PER_EVALUATION * took)
+            every = Every(seconds=seconds)
+        return every
+
+    def _save(self, *, best: bool = False, last: bool = False) -> Iterator[Record]:
+        """Write a checkpoint; a failure ends the run."""
+        checkpoint = self.trainer.checkpoint(
+            self.subject.vocab, self.subject.corpus, self.history.rows
+        )
+        saved = self._writer.save(checkpoint, best=best, last=last)
+        if saved is not None:
+            yield saved
+
+    def _save_if_possible(self, *, best: bool = False) -> Iterator[Record]:
+        """Write a checkpoint on the way; a failure is tried again next time."""
+        try:
+            yield from self._save(best=best)
+        except OutputError as error:
+            yield Warned(f"could not save: {error}; training goes on")
+
+    def _end(self, reason: StopReason) -> Ended:
+        """Sum the run up."""
+        position, trained = self.trainer.position, self.elapsed - self._began_at
+        speed = self._characters / trained if trained > 0 else None
+        return Ended(
+            reason=reason,
+            steps=position.step,
+            epochs=self.trainer.epochs,
+            train_loss=position.recent.get("loss"),
+            val_loss=self.val_loss,
+            best_val_loss=position.best_val_loss,
+            chars_per_second=speed,
+            elapsed=self.elapsed,
+        )

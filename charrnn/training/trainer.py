@@ -1,0 +1,264 @@
+"""One step of training, and everything that a resumed run must bring back.
+
+A step is a function of the parameters, the optimiser's moments, the carried
+state and the position (step, epoch, window). Random numbers are too: dropout's
+noise for step n comes from a stream of its own, keyed by (seed, n), so there
+is no generator whose state would have to be kept.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from charrnn import parameters
+from charrnn.arrays import Floats
+from charrnn.checkpoint import (
+    Checkpoint,
+    CorpusFingerprint,
+    Row,
+    TrainingState,
+    expected_moments,
+)
+from charrnn.config import OptimizerName, TrainConfig
+from charrnn.kernels import optimizers
+from charrnn.model import Model, Noise
+from charrnn.schedules import learning_rate
+from charrnn.streams import AnyStreams
+from charrnn.vocab import Vocab
+
+#: Children of the run's SeedSequence, by purpose. The order of --lines has its
+#: own, in `streams`.
+INIT_STREAM, DROPOUT_STREAM = 0, 1
+
+
+class Rule(NamedTuple):
+    """An optimiser's kernel code and constants."""
+
+    code: int
+    beta1: float = 0.0
+    beta2: float = 0.0
+    eps: float = 1e-8
+
+
+RULES: dict[OptimizerName, Rule] = {
+    "adam": Rule(optimizers.ADAM, 0.9, 0.99),
+    "rmsprop": Rule(optimizers.RMSPROP, 0.0, 0.95),
+    "adagrad": Rule(optimizers.ADAGRAD, eps=1e-10),
+    "sgd": Rule(optimizers.SGD),
+}
+
+
+class Result(NamedTuple):
+    """What came out of one step."""
+
+    loss: float  # nats per character
+    grad_norm: float  # before clipping
+    lr: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether the step was applied: a gradient that is not finite never is."""
+        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A copy of everything that a step changes."""
+
+    theta: Floats
+    moments: dict[str, Floats]
+    state: Floats
+    position: TrainingState
+
+
+def random_stream(seed: int, *key: int) -> np.random.Generator:
+    """Random numbers for one purpose of a run, independent of all others."""
+    seeds = np.random.SeedSequence(seed, spawn_key=key)
+    return np.random.Generator(np.random.Philox(seeds))
+
+
+class Trainer:
+    """A model on its way through a text.
+
+    Parameters
+    ----------
+    model : Model
+        With its first weights; changed by every step.
+    streams : Streams or LineStreams
+        Its batch size and window length are the run's.
+    position : TrainingState
+        Where the run stands, with the run's configuration; kept up to date.
+    moments : dict of (P,) arrays
+        The optimiser's, as `checkpoint.expected_moments` names them.
+    state : (L, S, B, H) float array
+        Carried from window to window.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        streams: AnyStreams,
+        position: TrainingState,
+        moments: dict[str, Floats],
+        state: Floats,
+    ) -> None:
+        self.model = model
+        self.streams = streams
+        self.position = position
+        self.moments = moments
+        self.state = state
+        self._dtheta = np.zeros_like(model.theta)
+        chunks = -(-model.theta.size // optimizers.CHUNK)
+        self._partial_norms = np.zeros(chunks)
+        self._no_moment = np.zeros(0, model.dtype)
+
+    @property
+    def config(self) -> TrainConfig:
+        """The run's configuration."""
+        return self.position.config
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the text so far, with fraction."""
+        return self.position.epoch + self.position.window / self.streams.windows
+
+    @property
+    def total_steps(self) -> int | None:
+        """Steps of the whole run, as far as --steps and --epochs fix them."""
+        limits = []
+        if self.config.steps is not None:
+            limits.append(self.config.steps)
+        if self.config.epochs is not None:
+            limits.append(max(1, round(self.config.epochs * self.streams.windows)))
+        return min(limits, default=None)
+
+    def step(self, progress: float) -> Result:
+        """Read one window, and move the parameters against its gradient.
+
+        Parameters
+        ----------
+        progress : float
+            Share of the run that is done, for the schedule.
+        """
+        position, model = self.position, self.model
+        window = self.streams.window(position.epoch, position.window)
+        self._dtheta.fill(0)
+        loss = model.loss_and_gradient(
+            *window, self.state, self._dtheta, self._noise(window.inputs.size)
+        )
+        optimizers.squared_norm(self._dtheta, self._partial_norms)
+        norm = math.sqrt(self._partial_norms.sum())
+        rate = learning_rate(self.config, position.step, progress, self.total_steps)
+        result = Result(loss, norm, rate * position.lr_scale)
+        if result.finite:
+            self._apply(result)
+            self._advance()
+        return result
+
+    def _noise(self, characters: int) -> Noise | None:
+        """Draw dropout's noise for the next step."""
+        threshold = round(self.config.dropout * 256)
+        if threshold == 0:
+            return None
+        threshold = min(threshold, 255)
+        shape = self.model.config.layers, characters, self.model.config.hidden
+        rng = random_stream(self.config.seed, DROPOUT_STREAM, self.position.step)
+        noise = np.frombuffer(rng.bytes(math.prod(shape)), np.uint8)
+        return Noise(noise.reshape(shape), threshold)
+
+    def _apply(self, result: Result) -> None:
+        """Clip the gradient and take the optimiser's step."""
+        config, rule = self.config, RULES[self.config.optimizer]
+        clip, by_norm = config.grad_clip, config.clip_mode == "norm"
+        scale = 1.0
+        if clip and by_norm and result.grad_norm > clip:
+            scale = clip / result.grad_norm
+        n = self.position.step + 1
+        adam = rule.code == optimizers.ADAM
+        update = optimizers.Update(
+            rule=rule.code,
+            lr=result.lr,
+            beta1=rule.beta1,
+            beta2=rule.beta2,
+            eps=rule.eps,
+            correction1=1 / (1 - rule.beta1**n) if adam else 1.0,
+            correction2=1 / (1 - rule.beta2**n) if adam else 1.0,
+            decay=result.lr * config.weight_decay,
+            decayed=parameters.matrix_size(self.model.config),
+            scale=scale,
+            limit=clip if clip and not by_norm else math.inf,
+        )
+        m, v = (
+            next((a for name, a in self.moments.items() if name.endswith(suffix)), None)
+            for suffix in (".m", ".v")
+        )
+        none = self._no_moment
+        optimizers.apply(
+            self.model.theta,
+            self._dtheta,
+            none if m is None else m,
+            none if v is None else v,
+            update,
+        )
+        self.model.pack()
+
+    def _advance(self) -> None:
+        """Move on to the next window, or to the next epoch."""
+        self.position.step += 1
+        self.position.window += 1
+        if self.position.window == self.streams.windows:
+            self.position.window = 0
+            self.position.epoch += 1
+            self.streams.carry_over(self.state)
+
+    def warm_up(self) -> None:
+        """Compile, or load, every kernel that a step needs; change nothing."""
+        window = self.streams.window(self.position.epoch, self.position.window)
+        scratch, state = np.zeros_like(self._dtheta), self.state.copy()
+        noise = self._noise(window.inputs.size)
+        self.model.loss_and_gradient(*window, state, scratch, noise)
+        optimizers.squared_norm(scratch, self._partial_norms)
+        none = self._no_moment
+        nothing = optimizers.Update(
+            optimizers.SGD, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0, 1.0, math.inf
+        )
+        optimizers.apply(scratch, scratch, none, none, nothing)
+
+    def snapshot(self) -> Snapshot:
+        """Copy everything that a step changes."""
+        position = replace(self.position, recent=dict(self.position.recent))
+        moments = {name: a.copy() for name, a in self.moments.items()}
+        return Snapshot(self.model.theta.copy(), moments, self.state.copy(), position)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot, which stays usable."""
+        self.model.theta[...] = snapshot.theta
+        for name, array in self.moments.items():
+            array[...] = snapshot.moments[name]
+        self.state[...] = snapshot.state
+        position = snapshot.position
+        self.position = replace(position, recent=dict(position.recent))
+        self.model.pack()
+
+    def checkpoint(
+        self, vocab: Vocab, corpus: CorpusFingerprint, history: list[Row]
+    ) -> Checkpoint:
+        """Everything, ready to be written; arrays are shared, not copied."""
+        return Checkpoint(
+            model=self.model.config,
+            vocab=vocab,
+            parameters=dict(self.model.weights),
+            corpus=corpus,
+            training=self.position,
+            moments=self.moments,
+            state=self.state,
+            history=history,
+        )
+
+
+def new_moments(optimizer: OptimizerName, size: int) -> dict[str, Floats]:
+    """Zero moments of an optimiser, each (P,) float32."""
+    names = expected_moments(optimizer)
+    return {name: np.zeros(size, np.float32) for name in names}

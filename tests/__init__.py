@@ -1,0 +1,1 @@
+"""Tests of charrnn; a package, so that tests share helpers by name."""

@@ -1,0 +1,353 @@
+"""The laws of the cells: equations, gradients, and bits that do not move.
+
+Every law holds for every cell, the vanilla one with each of its activations.
+Equations and gradients are checked in float64; the laws about bits in float32,
+as it is trained, at a width of whole vectors and a remainder.
+"""
+
+import inspect
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numba import config as numba_config
+from numpy.typing import NDArray
+
+from charrnn import config
+from charrnn.kernels import rnn
+from charrnn.kernels.matmul import add_affine_gradient, new_packed, pack
+from charrnn.kernels.recurrent import Recurrent
+from charrnn.kernels.threads import row_cuts, use_threads
+from charrnn.model import ACTIVATIONS, CELLS
+from tests import reference
+from tests.gradcheck import assert_same_gradient, numeric_gradient
+
+pytestmark = pytest.mark.small
+
+compiled_only = pytest.mark.skipif(
+    numba_config.DISABLE_JIT, reason="NumPy's product rounds by shape"
+)
+
+#: All different, so that no axis can be taken for another.
+T, B, H = 4, 3, 5
+
+#: Width of the laws about bits: two AVX-512 vectors and a remainder.
+WIDE = 5 if numba_config.DISABLE_JIT else 37
+
+NAMES = ["rnn-tanh", "rnn-sigmoid", "rnn-relu", "rnn-leaky-relu", "gru", "lstm"]
+cells = pytest.mark.parametrize("name", NAMES)
+modules = pytest.mark.parametrize("module", CELLS.values(), ids=CELLS.keys())
+
+Array = NDArray[Any]
+
+
+@dataclass
+class Case:
+    """A layer's weights and one window of input, ready to run."""
+
+    cell: str
+    activation: str
+    Wh: Array  # (GH, H)
+    bhn: Array  # (H,) for the GRU, else (0,)
+    zx: Array  # (T, B, GH)
+    state: Array  # (S, B, H)
+    resets: NDArray[np.uint8]  # (T, B)
+
+    @property
+    def module(self) -> ModuleType:
+        return CELLS[self.cell]
+
+    @property
+    def weights(self) -> Recurrent:
+        panels = new_packed(*self.Wh.shape, self.Wh.dtype)
+        pack(self.Wh, panels)
+        return Recurrent(panels, self.bhn)
+
+    def forward(self, threads: int = 1) -> Any:
+        """Run the window; the tape."""
+        T, B, _ = self.zx.shape
+        code = ACTIVATIONS[self.activation]
+        tape = self.module.new_tape(T, B, self.state.shape[2], self.zx.dtype, code)
+        tape.z[:] = self.zx
+        tape.states[:, 0] = self.state
+        self.module.forward(self.weights, tape, self.resets, row_cuts(B, threads))
+        return tape
+
+    def backward(self, dy: Array, threads: int = 1) -> Any:
+        """Run the window and carry gradients back; the tape."""
+        tape = self.forward(threads)
+        cuts = row_cuts(self.zx.shape[1], threads)
+        self.module.backward(self.weights, tape, dy, self.resets, cuts)
+        return tape
+
+    def part(self, steps: slice, rows: slice, state: Array | None = None) -> "Case":
+        """The same layer on some steps and rows, from a state of its own."""
+        return Case(
+            self.cell,
+            self.activation,
+            self.Wh,
+            self.bhn,
+            np.ascontiguousarray(self.zx[steps, rows]),
+            np.ascontiguousarray(self.state[:, rows] if state is None else state),
+            np.ascontiguousarray(self.resets[steps, rows]),
+        )
+
+
+def make(
+    rng: np.random.Generator,
+    name: str,
+    dtype: Any = np.float64,
+    sizes: tuple[int, int, int] = (T, B, H),
+) -> Case:
+    """A layer with random weights, input and state, and two resets."""
+    T, B, H = sizes
+    cell, _, activation = name.partition("-")
+    G, S = CELLS[cell].GATES, CELLS[cell].STATES  # type: ignore[index]
+
+    def draw(*shape: int) -> Array:
+        return rng.normal(size=shape).astype(dtype)
+
+    resets = np.zeros((T, B), np.uint8)
+    resets[0, 0] = resets[T // 2, -1] = 1
+    return Case(
+        cell,
+        activation or "tanh",
+        draw(G * H, H) / np.sqrt(H).astype(dtype),
+        draw(H if cell == "gru" else 0),
+        draw(T, B, G * H),
+        draw(S, B, H),
+        resets,
+    )
+
+
+def weight_gradients(case: Case, tape: Any, dWh: Array, dbhn: Array) -> None:
+    """Add the gradients of Wh and bhn that follow from a tape."""
+    steps, rows, _ = case.zx.shape
+    dzh = tape.dzh.reshape(steps * rows, -1)
+    h_prev = tape.states[0, :steps].reshape(steps * rows, -1)
+    add_affine_gradient(dzh, h_prev, dWh, dbhn, 1)
+
+
+@cells
+def test_forward_is_the_equations(rng: np.random.Generator, name: str) -> None:
+    """Outputs and final state are what plain NumPy makes of the docstring."""
+    case = make(rng, name)
+    tape = case.forward()
+    y, state = reference.run(
+        case.cell, case.zx, case.state, case.resets, case.Wh, case.bhn, case.activation
+    )
+
+    np.testing.assert_allclose(tape.y, y, rtol=1e-12)
+    np.testing.assert_allclose(tape.states[:, T], state, rtol=1e-12)
+
+
+@compiled_only
+@cells
+def test_float32_is_the_equations(rng: np.random.Generator, name: str) -> None:
+    """The short polynomials of float32 stay close to the equations."""
+    case = make(rng, name, np.float32, (T, B, WIDE))
+    exact = (a.astype(np.float64) for a in (case.zx, case.state))
+    weights = (a.astype(np.float64) for a in (case.Wh, case.bhn))
+    y, _ = reference.run(case.cell, *exact, case.resets, *weights, case.activation)
+
+    np.testing.assert_allclose(case.forward().y, y, rtol=1e-4, atol=1e-5)
+
+
+@cells
+def test_gradients_are_central_differences(
+    rng: np.random.Generator, name: str
+) -> None:
+    """Those of inputs, initial state, recurrent weights and bias alike."""
+    case = make(rng, name)
+    dy = rng.normal(size=(T, B, H))
+    tape = case.backward(dy)
+    dWh, dbhn = np.zeros_like(case.Wh), np.zeros_like(case.bhn)
+    weight_gradients(case, tape, dWh, dbhn)
+
+    def loss() -> float:
+        return float((case.forward().y * dy).sum())
+
+    assert_same_gradient(tape.z, numeric_gradient(loss, case.zx), "z")
+    assert_same_gradient(tape.dstates, numeric_gradient(loss, case.state), "state")
+    assert_same_gradient(dWh, numeric_gradient(loss, case.Wh), "Wh")
+    if case.cell == "gru":
+        assert_same_gradient(dbhn, numeric_gradient(loss, case.bhn), "bhn")
+
+
+@cells
+def test_gradient_stops_at_a_reset(rng: np.random.Generator, name: str) -> None:
+    """What is cleared has no influence: its gradient is exactly zero."""
+    case = make(rng, name)
+    case.resets[:] = 0
+    case.resets[2, 1] = 1
+    dy = rng.normal(size=(T, B, H))
+    dy[:2, 1] = 0
+    tape = case.backward(dy)
+
+    assert (tape.dstates[:, 1] == 0).all()
+    assert (tape.z[:2, 1] == 0).all()
+    assert tape.dstates[0].any()
+
+
+@cells
+def test_zero_gradient_in_gives_exactly_zero_out(
+    rng: np.random.Generator, name: str
+) -> None:
+    """No gradient starts from anything but what comes from above."""
+    case = make(rng, name)
+    tape = case.backward(np.zeros((T, B, H)))
+    dWh, dbhn = np.zeros_like(case.Wh), np.zeros_like(case.bhn)
+    weight_gradients(case, tape, dWh, dbhn)
+
+    for gradient in (tape.z, tape.dzh, tape.dstates, dWh, dbhn):
+        assert (gradient == 0).all()
+
+
+@cells
+def test_second_backward_doubles_weight_gradients(
+    rng: np.random.Generator, name: str
+) -> None:
+    """Weight gradients are added to, never replaced; the tape carries nothing over."""
+    case, dy = make(rng, name), rng.normal(size=(T, B, H))
+    dWh, dbhn = np.zeros_like(case.Wh), np.zeros_like(case.bhn)
+    weight_gradients(case, case.backward(dy), dWh, dbhn)
+    once = dWh.copy(), dbhn.copy()
+    weight_gradients(case, case.backward(dy), dWh, dbhn)
+
+    np.testing.assert_allclose(dWh, 2 * once[0], rtol=1e-12)
+    np.testing.assert_allclose(dbhn, 2 * once[1], rtol=1e-12)
+
+
+@cells
+def test_a_used_tape_is_as_good_as_new(rng: np.random.Generator, name: str) -> None:
+    """Whatever an earlier window left on the tape does not show in the next."""
+    case, dy = make(rng, name), rng.normal(size=(T, B, H))
+    fresh = case.backward(dy)
+    used = case.backward(dy * 3)
+    used.z[:] = case.zx
+    used.states[:, 0] = case.state
+    cuts = row_cuts(B, 1)
+    case.module.forward(case.weights, used, case.resets, cuts)
+    case.module.backward(case.weights, used, dy, case.resets, cuts)
+
+    for found, expected in zip(used, fresh, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@cells
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("lengths", [(1, 3), (3, 1), (2, 2), (1, 1, 1, 1)])
+def test_cut_sequence_is_the_whole_one(
+    rng: np.random.Generator, name: str, dtype: Any, lengths: tuple[int, ...]
+) -> None:
+    """Windows that hand their state on, down to single steps, change no bit."""
+    whole = make(rng, name, dtype, (T, B, WIDE))
+    tape = whole.forward()
+    state, begin, outputs = whole.state, 0, []
+    for length in lengths:
+        steps = slice(begin, begin + length)
+        part = whole.part(steps, slice(None), state).forward()
+        state, begin = part.states[:, length], begin + length
+        outputs.append(part.y)
+
+    assert (np.concatenate(outputs) == tape.y).all()
+    assert (state == tape.states[:, T]).all()
+
+
+@compiled_only
+@cells
+@pytest.mark.parametrize("rows", [*range(1, 20)])
+def test_a_row_alone_gets_the_same_bits(
+    rng: np.random.Generator, name: str, rows: int
+) -> None:
+    """Outputs, states and gradients of a row ignore the batch and the threads."""
+    case = make(rng, name, np.float32, (T, rows, WIDE))
+    dy = rng.normal(size=(T, rows, WIDE)).astype(np.float32)
+    tapes = []
+    for threads in (1, 2):
+        use_threads(threads)
+        tapes.append(case.backward(dy, threads))
+
+    for n in range(rows):
+        row = slice(n, n + 1)
+        alone = case.part(slice(None), row)
+        expected = alone.backward(np.ascontiguousarray(dy[:, row]))
+        for tape in tapes:
+            for field in ("z", "dzh", "states", "y", "dstates"):
+                axis = 2 if field == "states" else 1
+                found = np.take(getattr(tape, field), [n], axis)
+                assert (found == getattr(expected, field)).all(), (field, n)
+
+
+@given(
+    resets=arrays(np.uint8, (6, 3), elements=st.integers(0, 1)),
+    name=st.sampled_from(NAMES),
+)
+def test_a_reset_starts_a_new_window(resets: NDArray[np.uint8], name: str) -> None:
+    """A row with resets is, bit for bit, separate windows from a zero state."""
+    case = make(np.random.default_rng(5), name, np.float32, (6, 3, 4))
+    case.resets = resets
+    tape = case.forward()
+
+    for n in range(3):
+        begins = [0, *(t for t in range(1, 6) if resets[t, n]), 6]
+        for begin, end in zip(begins, begins[1:], strict=False):
+            state = case.state[:, n : n + 1] * (begin == 0 and not resets[0, n])
+            part = case.part(slice(begin, end), slice(n, n + 1), state)
+            part.resets[:] = 0
+            found = tape.y[begin:end, n : n + 1]
+            if numba_config.DISABLE_JIT:  # NumPy's product rounds by shape
+                np.testing.assert_allclose(part.forward().y, found, rtol=1e-5)
+            else:
+                assert (part.forward().y == found).all()
+
+
+@modules
+def test_same_contract(module: ModuleType) -> None:
+    """Every cell has the same names, and the same arguments by the same names."""
+    for function in ("new_tape", "forward", "backward"):
+        assert parameters_of(module, function) == parameters_of(rnn, function)
+    for function in ("step", "step_backward"):
+        names = parameters_of(module, function)
+        assert names[0] == "Wh"
+        assert "z" in names
+        assert getattr(module, function).__doc__
+    assert parameters_of(module, "step")[-1] == "y"
+    assert {"dy", "dh"} <= set(parameters_of(module, "step_backward"))
+    assert module.Tape._fields[:5] == rnn.Tape._fields[:5]
+    assert rnn.Tape._fields[:5] == ("z", "dzh", "states", "y", "dstates")
+
+
+def parameters_of(module: ModuleType, function: str) -> list[str]:
+    """Names of a kernel's arguments."""
+    found = getattr(module, function)
+    return list(inspect.signature(getattr(found, "py_func", found)).parameters)
+
+
+def test_gates_and_states_are_those_of_the_config() -> None:
+    """What the kernels count is what the configuration names."""
+    assert CELLS.keys() == config.GATES.keys() == config.STATES.keys()
+    for name, module in CELLS.items():
+        assert len(config.GATES[name]) == module.GATES
+        assert len(config.STATES[name]) == module.STATES
+
+
+@modules
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_new_tape_has_the_shapes_of_its_comments(
+    module: ModuleType, dtype: Any
+) -> None:
+    """T, B and H land on the axes where the fields say they are."""
+    tape = module.new_tape(T, B, H, dtype, 0)
+    G, S = module.GATES, module.STATES
+
+    assert tape.z.shape == tape.dzh.shape == (T, B, G * H)
+    assert tape.states.shape == (S, T + 1, B, H)
+    assert tape.y.shape == (T, B, H)
+    assert tape.dstates.shape == (S, B, H)
+    assert {a.dtype for a in tape if isinstance(a, np.ndarray)} == {np.dtype(dtype)}

@@ -1,0 +1,224 @@
+"""Blocked products: every remainder of rows, columns and depth.
+
+The emitted code has no bounds checks, so all arrays stand between guard cells:
+NaN, which spoils any sum it enters, before and behind. They must neither get
+into a result nor change.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import config as numba_config
+from numpy.typing import NDArray
+
+from charrnn.kernels.matmul import (
+    SLICE,
+    add_affine_gradient,
+    multiply,
+    new_packed,
+    new_panels,
+    pack,
+    panel_width,
+)
+from charrnn.kernels.threads import use_threads
+
+pytestmark = pytest.mark.small
+
+compiled_only = pytest.mark.skipif(
+    numba_config.DISABLE_JIT, reason="NumPy's product rounds by shape"
+)
+
+Array = NDArray[Any]
+
+#: One whole group of rows and its remainder on any machine, and every panel
+#: edge of float32 and float64 at 16 to 64 bytes a vector.
+ROWS, COLUMNS = range(1, 18), range(1, 71)
+DEPTHS = (1, 2, 3, 5, SLICE - 1, SLICE, SLICE + 1)
+
+#: Guard cells at either end: an odd number, so that nothing is aligned.
+GUARD = 71
+
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+class Guarded:
+    """Contiguous arrays between guard cells of NaN."""
+
+    def __init__(self) -> None:
+        self.buffers: list[Array] = []
+
+    def __call__(self, array: Array) -> Array:
+        """Copy an array into a buffer of its own, with guards."""
+        buffer = np.full(array.size + 2 * GUARD, np.nan, array.dtype)
+        self.buffers.append(buffer)
+        view = buffer[GUARD:-GUARD].reshape(array.shape)
+        view[...] = array
+        return view
+
+    def check(self) -> None:
+        """Fail if a guard has changed."""
+        for buffer in self.buffers:
+            assert np.isnan(buffer[:GUARD]).all()
+            assert np.isnan(buffer[-GUARD:]).all()
+
+
+def panels_of(matrix: Array) -> Array:
+    """Panels of a matrix B (K, n): blocks of columns, the last one filled with 0."""
+    panels = new_panels(*matrix.shape, matrix.dtype)
+    width = panels.shape[2]
+    for j, panel in enumerate(panels):
+        columns = matrix[:, j * width : (j + 1) * width]
+        panel[:, : columns.shape[1]] = columns
+    return panels
+
+
+def bound(a: Array, b: Array, dtype: Any) -> Array:
+    """How far a product (m, K) times (K, n) may be off, number by number."""
+    unit = np.finfo(dtype).eps
+    return (len(b) + 2) * unit * (np.abs(a) @ np.abs(b) + 1)
+
+
+def random(rng: np.random.Generator, dtype: Any, *shape: int) -> Array:
+    """Random numbers of a type."""
+    return rng.normal(size=shape).astype(dtype)
+
+
+@dtypes
+@pytest.mark.parametrize("accumulate", [False, True])
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_multiply(
+    rng: np.random.Generator, dtype: Any, accumulate: bool, depth: int
+) -> None:
+    """C (+)= A B for every number of rows and columns, and nothing else is touched."""
+    A, B = random(rng, dtype, ROWS[-1], depth), random(rng, dtype, depth, COLUMNS[-1])
+    C = random(rng, dtype, ROWS[-1], COLUMNS[-1])
+    exact = A.astype(np.float64) @ B.astype(np.float64)
+    exact += C if accumulate else 0
+    allowed = bound(A.astype(np.float64), B.astype(np.float64), dtype)
+    for n in COLUMNS:
+        guarded = Guarded()
+        b = guarded(panels_of(B[:, :n]))
+        for m in ROWS:
+            a, c = guarded(A[:m]), guarded(C[:m, :n])
+            multiply(a, b, c, accumulate)
+
+            assert (np.abs(c - exact[:m, :n]) <= allowed[:m, :n]).all(), (m, n)
+        guarded.check()
+
+
+@dtypes
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("biased", ["none", "all", "last"])
+def test_add_affine_gradient(
+    rng: np.random.Generator, dtype: Any, depth: int, biased: str
+) -> None:
+    """dW += dz^T x and db += the last sums of dz, for every shape of dW."""
+    use_threads(1)
+    DZ, X = random(rng, dtype, depth, ROWS[-1]), random(rng, dtype, depth, COLUMNS[-1])
+    start, db0 = random(rng, dtype, ROWS[-1], COLUMNS[-1]), random(rng, dtype, ROWS[-1])
+    DZ64, X64 = DZ.astype(np.float64), X.astype(np.float64)
+    exact = DZ64.T @ X64 + start
+    allowed = bound(DZ64.T, X64, dtype)
+    allowed_b = bound(DZ64.T, np.ones((depth, 1)), dtype)[:, 0]
+    for n in COLUMNS:
+        guarded = Guarded()
+        x = guarded(X[:, :n])
+        for m in ROWS:
+            k = {"none": 0, "all": m, "last": (m + 1) // 3}[biased]
+            dz, dW = guarded(DZ[:, :m]), guarded(start[:m, :n])
+            db = guarded(db0[:k])
+            add_affine_gradient(dz, x, dW, db, 1)
+
+            assert (np.abs(dW - exact[:m, :n]) <= allowed[:m, :n]).all(), (m, n)
+            sums = db0[:k] + DZ64[:, m - k : m].sum(axis=0)
+            assert (np.abs(db - sums) <= allowed_b[m - k : m]).all(), (m, n)
+        guarded.check()
+
+
+@compiled_only
+@pytest.mark.parametrize("depth", [3, SLICE + 1])
+def test_workers_do_not_matter(rng: np.random.Generator, depth: int) -> None:
+    """Any number of workers gives the same bits, also more than groups of rows."""
+    use_threads(2)
+    for m in (1, 7, 16, 17, 40):
+        dz, x = random(rng, np.float32, depth, m), random(rng, np.float32, depth, 37)
+        for k in (0, m // 3, m):
+            results = []
+            for workers in (1, 2, 3, 9):
+                guarded = Guarded()
+                dW = guarded(np.zeros((m, 37), np.float32))
+                db = guarded(np.zeros(k, np.float32))
+                add_affine_gradient(guarded(dz), guarded(x), dW, db, workers)
+                guarded.check()
+                results.append((dW.tobytes(), db.tobytes()))
+
+            assert len(set(results)) == 1, (m, k)
+
+
+@compiled_only
+@dtypes
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_a_row_alone_gets_the_same_bits(
+    rng: np.random.Generator, dtype: Any, accumulate: bool
+) -> None:
+    """Every row of a product is the same alone as among 1 to 17 others."""
+    A, b = random(rng, dtype, ROWS[-1], 19), panels_of(random(rng, dtype, 19, 45))
+    C = random(rng, dtype, ROWS[-1], 45)
+    alone = C.copy()
+    for n in range(len(A)):
+        multiply(A[n : n + 1], b, alone[n : n + 1], accumulate)
+
+    for m in ROWS:
+        together = C[:m].copy()
+        multiply(A[:m], b, together, accumulate)
+        assert (together == alone[:m]).all(), m
+
+
+@compiled_only
+@dtypes
+def test_a_column_alone_gets_the_same_bits(
+    rng: np.random.Generator, dtype: Any
+) -> None:
+    """The bits of a number do not depend on the columns beside it either."""
+    A, B = random(rng, dtype, 11, 19), random(rng, dtype, 19, COLUMNS[-1])
+    whole = np.empty((11, COLUMNS[-1]), dtype)
+    multiply(A, panels_of(B), whole, False)
+
+    for n in COLUMNS:
+        part = np.empty((11, n), dtype)
+        multiply(A, panels_of(B[:, :n]), part, False)
+        assert (part == whole[:, :n]).all(), n
+
+
+@compiled_only
+def test_one_chain_of_multiply_adds(rng: np.random.Generator) -> None:
+    """A number is summed in order along the depth: a cut product is the whole one."""
+    A, B = random(rng, np.float32, 5, 40), random(rng, np.float32, 40, 9)
+    whole, cut = np.empty((2, 5, 9), np.float32)
+    multiply(A, panels_of(B), whole, False)
+    multiply(np.ascontiguousarray(A[:, :13]), panels_of(B[:13]), cut, False)
+    multiply(np.ascontiguousarray(A[:, 13:]), panels_of(B[13:]), cut, True)
+
+    assert (cut == whole).all()
+
+
+@dtypes
+@pytest.mark.parametrize(("n", "K"), [(1, 1), (5, 3), (16, 33), (33, 16), (70, 65)])
+def test_pack(rng: np.random.Generator, dtype: Any, n: int, K: int) -> None:
+    """Packing fills the panels of both directions, and no more of them."""
+    matrix, packed = random(rng, dtype, n, K), new_packed(n, K, dtype)
+    pack(matrix, packed)
+
+    assert (packed.forward == panels_of(matrix.T)).all()
+    assert (packed.backward == panels_of(matrix)).all()
+
+
+@dtypes
+def test_panels_are_two_vectors_wide(dtype: Any) -> None:
+    """A panel holds a power of two of columns, and enough panels all of them."""
+    width = panel_width(dtype)
+
+    assert width in {4, 8, 16, 32}
+    assert new_panels(3, width, dtype).shape == (1, 3, width)
+    assert new_panels(3, width + 1, dtype).shape == (2, 3, width)

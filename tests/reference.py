@@ -1,0 +1,165 @@
+"""The equations of the kernels, written as they read: the tests' oracle.
+
+Plain NumPy in float64, slow and short. Nothing of charrnn is imported, so that
+no mistake can be on both sides of a comparison; the equations are those of the
+docstrings in ``charrnn/kernels``. Matrices have one row per output unit.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+
+#: Slope of leaky relu below zero: 0.01 as a float32 has it.
+LEAK = float(np.float32(0.01))
+
+
+def sigmoid(x: Array) -> Array:
+    """Logistic function, in the form that cannot overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+    "relu": lambda z: np.maximum(z, 0),
+    "leaky-relu": lambda z: np.where(z < 0, LEAK * z, z),
+}
+
+
+def rnn_step(zx: Array, state: Array, Wh: Array, activation: str) -> Array:
+    """State after one input of the vanilla cell; zx is x Wx^T + b."""
+    (h,) = state
+    return np.stack([ACTIVATIONS[activation](zx + h @ Wh.T)])
+
+
+def gru_step(zx: Array, state: Array, Wh: Array, bhn: Array) -> Array:
+    """State after one input of the GRU, reset gate after the product."""
+    (h,) = state
+    x_r, x_u, x_n = np.split(zx, 3, axis=1)
+    W_r, W_u, W_n = np.split(Wh, 3, axis=0)
+    r = sigmoid(x_r + h @ W_r.T)
+    u = sigmoid(x_u + h @ W_u.T)
+    n = np.tanh(x_n + r * (h @ W_n.T + bhn))
+    return np.stack([(1 - u) * n + u * h])
+
+
+def lstm_step(zx: Array, state: Array, Wh: Array) -> Array:
+    """State after one input of the LSTM: h and c."""
+    h, c = state
+    z_i, z_f, z_o, z_g = np.split(zx + h @ Wh.T, 4, axis=1)
+    i, f, o, g = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o), np.tanh(z_g)
+    c = f * c + i * g
+    return np.stack([o * np.tanh(c), c])
+
+
+def run(
+    cell: str,
+    zx: Array,
+    state: Array,
+    resets: Any,
+    Wh: Array,
+    bhn: Array,
+    activation: str = "tanh",
+) -> tuple[Array, Array]:
+    """One layer over a window.
+
+    Parameters
+    ----------
+    zx : (T, B, GH) array
+        Input projection.
+    state : (S, B, H) array
+        Before the window; not changed.
+    resets : (T, B) array of 0 and 1
+
+    Returns
+    -------
+    (T, B, H) array
+        Outputs.
+    (S, B, H) array
+        State after the window.
+    """
+    outputs = []
+    for z, flags in zip(zx, resets, strict=True):
+        state = np.where(np.asarray(flags, bool)[:, None], 0.0, state)
+        if cell == "rnn":
+            state = rnn_step(z, state, Wh, activation)
+        elif cell == "gru":
+            state = gru_step(z, state, Wh, bhn)
+        else:
+            state = lstm_step(z, state, Wh)
+        outputs.append(state[0])
+    return np.stack(outputs), state
+
+
+def cross_entropy(logits: Array, targets: Any) -> Array:
+    """Loss of every row (N,) in nats: -log softmax; 0 where the target is -1."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.array(
+        [-row[target] if target >= 0 else 0.0 for row, target in zip(log_p, targets)]
+    )
+
+
+def model_logits(
+    weights: dict[str, Array],
+    cell: str,
+    ids: Any,
+    resets: Any,
+    state: Array,
+    activation: str = "tanh",
+    keep: Any = 1.0,
+) -> tuple[Array, Array]:
+    """Logits (T, B, V) of the whole stack, and the state after the window.
+
+    Parameters
+    ----------
+    weights : dict of arrays
+        By the names and shapes of `charrnn.parameters`.
+    state : (L, S, B, H) array
+    keep : (L, T, B, H) array, optional
+        What dropout multiplies every layer's outputs by.
+    """
+    layers = len(state)
+    keep = np.broadcast_to(keep, (layers, *ids.shape, state.shape[-1]))
+    x = np.eye(len(weights["head.by"]))[ids]
+    after = []
+    for k in range(layers):
+        Wx = weights[f"layer{k}.Wx"]
+        zx = x @ (Wx if k == 0 else Wx.T) + weights[f"layer{k}.b"]
+        bhn = weights.get(f"layer{k}.bhn", np.zeros(0))
+        Wh = weights[f"layer{k}.Wh"]
+        x, last = run(cell, zx, state[k], resets, Wh, bhn, activation)
+        x = x * keep[k]
+        after.append(last)
+    return x @ weights["head.Wy"].T + weights["head.by"], np.stack(after)
+
+
+def optimize(
+    rule: str,
+    theta: Array,
+    g: Array,
+    m: Array,
+    v: Array,
+    *,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    step: int,
+) -> tuple[Array, Array, Array]:
+    """Parameters and moments after one step, counted from 1, of an optimiser."""
+    if rule == "sgd":
+        return theta - lr * g, m, v
+    if rule == "adagrad":
+        v = v + g**2
+        return theta - lr * g / (np.sqrt(v) + eps), m, v
+    v = beta2 * v + (1 - beta2) * g**2
+    if rule == "rmsprop":
+        return theta - lr * g / (np.sqrt(v) + eps), m, v
+    m = beta1 * m + (1 - beta1) * g
+    m_hat, v_hat = m / (1 - beta1**step), v / (1 - beta2**step)
+    return theta - lr * m_hat / (np.sqrt(v_hat) + eps), m, v
