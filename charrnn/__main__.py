@@ -7,7 +7,6 @@ by the signal and a ``for`` loop around it stops.
 
 import contextlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,9 +16,14 @@ from charrnn.cli.signals import Killed, die_by
 from charrnn.display.color import color_option, wants_color
 from charrnn.errors import CharRNNError
 
+#: What shells add to a signal's number to make an exit code of it.
+SIGNALLED = 128
+
 
 def report(what: str, hint: str | None) -> None:
     """Print an error and a hint as the last lines of stderr, if it is there."""
+    if sys.stderr is None:
+        return
     colored = wants_color(sys.stderr, color_option(sys.argv[1:]))
     red, off = ("\x1b[1;31m", "\x1b[0m") if colored else ("", "")
     lines = [f"charrnn: {red}error:{off} {what}"]
@@ -78,8 +82,9 @@ def main() -> NoReturn:
         code = run()
     except Killed as killed:
         die_by(killed.number)
-    except KeyboardInterrupt:
-        die_by(signal.SIGINT)
+    if code > SIGNALLED:
+        # Typer makes an exit code of a Ctrl-C.
+        die_by(code - SIGNALLED)
     sys.exit(code)
 
 

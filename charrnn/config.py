@@ -142,7 +142,7 @@ class TrainConfig:
     steps: int | None = None
     time: float | None = None  # seconds of training steps
     optimizer: OptimizerName = "adam"
-    lr: float = 4e-3  # the schedule's peak
+    lr: float = 1e-2  # the schedule's peak; see training.defaults
     schedule: ScheduleName = "cosine"
     warmup: float = 0.02  # share of the run below 1, steps from 1 on
     weight_decay: float = 0.0  # decoupled, on weight matrices
@@ -231,7 +231,7 @@ DURATION_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def parse_duration(text: str, option: str) -> float:
-    """Seconds of a duration such as ``90s``, ``30m``, ``1.5h``.
+    """Read the seconds of a duration such as ``90s``, ``30m``, ``1.5h``.
 
     Raises
     ------
@@ -249,7 +249,7 @@ def parse_duration(text: str, option: str) -> float:
 
 
 def parse_every(text: str, option: str) -> Every:
-    """An interval in steps (``500``) or in time (``10m``); ``0`` is never.
+    """Read an interval in steps (``500``) or in time (``10m``); ``0`` is never.
 
     Raises
     ------

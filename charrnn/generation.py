@@ -29,8 +29,10 @@ from charrnn.vocab import Vocab
 #: Characters of a prompt read at a time: a Ctrl-C waits for one slice.
 PROMPT_SLICE = 256
 
-#: Multiply-adds of one step that are worth waking another thread for.
-WORK_PER_THREAD = 4_000_000
+#: Multiply-adds of one step that are worth waking another thread for: most of
+#: a millisecond. With other processes on the same processors, waking takes as
+#: long as that.
+WORK_PER_THREAD = 32_000_000
 
 #: Rows that are not shared between threads, as `kernels.threads.row_cuts` cuts.
 ROWS_PER_THREAD = 4

@@ -12,7 +12,8 @@ of the weights are formed from the stacked results; neither depends on how many
 threads there are, so results do not either.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -146,6 +147,16 @@ class Model:
             if layer.Wx is not None:
                 pack(self.weights[f"layer{k}.Wx"], layer.Wx)
         pack(self.weights["head.Wy"], self.head.Wy)
+
+    @contextlib.contextmanager
+    def limited_to(self, threads: int) -> Iterator[None]:
+        """Use fewer threads for a while; results do not depend on it."""
+        before = self.threads
+        self.threads = use_threads(min(threads, before))
+        try:
+            yield
+        finally:
+            self.threads = use_threads(before)
 
     def new_state(self, B: int) -> Floats:
         """Zero state of B rows, (L, S, B, H): S arrays a layer, h first."""

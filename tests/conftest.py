@@ -65,11 +65,11 @@ def new_model(rng: np.random.Generator) -> Callable[..., "Model"]:
 
 @pytest.fixture
 def model32(new_model: Callable[..., "Model"], tiny_config: ModelConfig) -> "Model":
-    """The tiny model as it is trained."""
+    """Build the tiny model as it is trained."""
     return new_model(tiny_config)
 
 
 @pytest.fixture
 def model64(new_model: Callable[..., "Model"], tiny_config: ModelConfig) -> "Model":
-    """The tiny model as its gradients are checked."""
+    """Build the tiny model as its gradients are checked."""
     return new_model(tiny_config, np.float64)

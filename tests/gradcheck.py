@@ -14,7 +14,7 @@ RTOL = 1e-6
 
 
 def numeric_gradient(
-    loss: Callable[[], float], x: NDArray[np.float64], eps: float = EPS
+    loss: Callable[[], float], x: NDArray[Any], eps: float = EPS
 ) -> NDArray[np.float64]:
     """Central differences of a loss with respect to every element of an array.
 

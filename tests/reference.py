@@ -5,7 +5,7 @@ no mistake can be on both sides of a comparison; the equations are those of the
 docstrings in ``charrnn/kernels``. Matrices have one row per output unit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -99,13 +99,12 @@ def cross_entropy(logits: Array, targets: Any) -> Array:
     """Loss of every row (N,) in nats: -log softmax; 0 where the target is -1."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return np.array(
-        [-row[target] if target >= 0 else 0.0 for row, target in zip(log_p, targets)]
-    )
+    rows = zip(log_p, targets, strict=True)
+    return np.array([-row[target] if target >= 0 else 0.0 for row, target in rows])
 
 
 def model_logits(
-    weights: dict[str, Array],
+    weights: Mapping[str, Any],
     cell: str,
     ids: Any,
     resets: Any,

@@ -288,4 +288,4 @@ def test_useful_threads_grow_with_the_work(
 def test_a_large_batch_uses_all_threads() -> None:
     config = ModelConfig(vocab_size=100, hidden=256, layers=2)
 
-    assert useful_threads(config, 256, 4) == 4
+    assert useful_threads(config, 512, 4) == 4

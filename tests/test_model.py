@@ -79,7 +79,9 @@ class Window:
 
 @small
 @cells
-def test_logits_are_the_equations(new_model: NewModel, cell: CellName, rng: Any) -> None:
+def test_logits_are_the_equations(
+    new_model: NewModel, cell: CellName, rng: Any
+) -> None:
     """Logits and state of two layers are what plain NumPy makes of them."""
     model = new_model(tiny(cell), np.float64)
     window = Window(rng, model)
@@ -96,7 +98,9 @@ def test_logits_are_the_equations(new_model: NewModel, cell: CellName, rng: Any)
 
 @small
 @cells
-def test_losses_are_the_equations(new_model: NewModel, cell: CellName, rng: Any) -> None:
+def test_losses_are_the_equations(
+    new_model: NewModel, cell: CellName, rng: Any
+) -> None:
     """So are the losses, with resets and an ignored target."""
     model = new_model(tiny(cell), np.float64)
     window = Window(rng, model)

@@ -5,69 +5,33 @@ loss on top is a test's own. The tutorials multiply row vectors by their
 matrices; ours are stored a row per output unit, layer 0's by character.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from charrnn import parameters
 from charrnn.config import ModelConfig
 from charrnn.kernels import lstm, rnn
 from charrnn.kernels.activations import TANH
-from charrnn.kernels.inputs import gather, project, scatter
-from charrnn.kernels.matmul import (
-    Packed,
-    add_affine_gradient,
-    multiply,
-    new_packed,
-    pack,
-)
-from charrnn.kernels.optimizers import ADAM, SGD, Update, apply
+from charrnn.kernels.inputs import project
+from charrnn.kernels.matmul import add_affine_gradient, multiply
+from charrnn.kernels.optimizers import ADAM, Update, apply
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
 from charrnn.model import Model
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
-
-pytestmark = pytest.mark.small
+from tests.networks import (
+    ManyToOne,
+    descend,
+    elman,
+    elman_backward,
+    packed,
+    softmax,
+)
 
 Array = NDArray[Any]
-
-
-def packed(W: Array) -> Packed:
-    """Panels of a matrix with a row per output unit."""
-    panels = new_packed(*W.shape, W.dtype)
-    pack(np.ascontiguousarray(W), panels)
-    return panels
-
-
-def descend(theta: Array, gradient: Array, lr: float) -> None:
-    """Step down a gradient, W = W - lr dW, in place."""
-    none = np.zeros(0)
-    plain = Update(SGD, lr, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0, 1.0, np.inf)
-    apply(theta.reshape(-1), gradient.reshape(-1), none, none, plain)
-
-
-def elman(Wh: Array, z: Array) -> Any:
-    """Run a tanh layer over a window of input projections, from a zero state."""
-    T, B, H = z.shape
-    tape = rnn.new_tape(T, B, H, z.dtype, TANH)
-    tape.z[:] = z
-    weights = Recurrent(packed(Wh), np.zeros(0))
-    rnn.forward(weights, tape, np.zeros((T, B), np.uint8), row_cuts(B, 1))
-    return tape
-
-
-def elman_backward(Wh: Array, tape: Any, dy: Array) -> Array:
-    """Carry the gradient of the outputs back; that of the recurrent weights."""
-    T, B, H = dy.shape
-    weights, dWh = Recurrent(packed(Wh), np.zeros(0)), np.zeros((H, H))
-    rnn.backward(weights, tape, dy, np.zeros((T, B), np.uint8), row_cuts(B, 1))
-    h_prev = tape.states[0, :T].reshape(T * B, H)
-    add_affine_gradient(tape.dzh.reshape(T * B, H), h_prev, dWh, np.zeros(0), 1)
-    return dWh
 
 
 class Reversing:
@@ -96,7 +60,7 @@ class Reversing:
         return tape, reference.sigmoid(o)
 
     def loss(self, only_ones: bool) -> float:
-        """The article's loss, -y log o; or the whole binary cross-entropy."""
+        """Sum -y log o, as the article does, or the whole binary cross-entropy."""
         _, p = self.forward()
         y = self.targets
         zeros = 0 if only_ones else (1 - y) * np.log(1 - p)
@@ -123,6 +87,7 @@ class Reversing:
             descend(weight, np.ascontiguousarray(gradient), 0.5)
 
 
+@pytest.mark.small
 def test_a_states_and_outputs() -> None:
     """Six states and three outputs, to the article's four decimals."""
     tape, outputs = Reversing().forward()
@@ -138,6 +103,7 @@ def test_a_states_and_outputs() -> None:
     np.testing.assert_array_equal(outputs[3:].round(4), expected)
 
 
+@pytest.mark.small
 def test_a_gradients() -> None:
     """Gradients summed over the three outputs, to three decimals."""
     expected = {
@@ -152,6 +118,7 @@ def test_a_gradients() -> None:
         np.testing.assert_array_equal(gradient.round(3), expected[name], name)
 
 
+@pytest.mark.small
 @pytest.mark.parametrize("only_ones", [True, False])
 def test_a_gradients_are_central_differences(only_ones: bool) -> None:
     """Both losses' gradients, for every weight."""
@@ -163,6 +130,7 @@ def test_a_gradients_are_central_differences(only_ones: bool) -> None:
         assert_same_gradient(gradient, numeric, name)
 
 
+@pytest.mark.small
 @pytest.mark.parametrize(
     ("only_ones", "before", "after"), [(True, 3.2963, 1.3627), (False, 7.6263, 4.9142)]
 )
@@ -210,12 +178,7 @@ def spell(text: str) -> NDArray[np.int32]:
     return np.array([[LETTERS.index(letter)] for letter in text], np.int32)
 
 
-def softmax(logits: Array) -> Array:
-    """Probabilities along the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
+@pytest.mark.small
 def test_b_the_untrained_network_says_h(hello: Model) -> None:
     """States, logits and probabilities after "he", to the article's digits."""
     state = hello.new_state(1)
@@ -251,54 +214,6 @@ def test_b_training_repairs_it(hello: Model) -> None:
     assert (softmax(said).max(axis=1) > 0.9).all()
 
 
-@dataclass
-class ManyToOne:
-    """A tanh layer over words, and a linear output of its last state."""
-
-    W: Array  # (V, H): by word
-    U: Array  # (H, H)
-    b: Array  # (H,)
-    V: Array  # (outputs, H)
-    c: Array  # (outputs,)
-
-    @classmethod
-    def new(cls, words: int, hidden: int, outputs: int, seed: int) -> "ManyToOne":
-        """Random weights."""
-        rng = np.random.default_rng(seed)
-        return cls(
-            rng.normal(0, 0.5, (words, hidden)),
-            rng.normal(0, 0.5, (hidden, hidden)),
-            np.zeros(hidden),
-            rng.normal(0, 0.5, (outputs, hidden)),
-            np.zeros(outputs),
-        )
-
-    def forward(self, ids: NDArray[np.int32]) -> tuple[Any, Array]:
-        """Read phrases (T, B); the tape and the outputs (B, outputs)."""
-        T, B = ids.shape
-        z = np.empty((T * B, len(self.U)))
-        gather(self.W, self.b, ids.reshape(-1), z, 1)
-        tape = elman(self.U, z.reshape(T, B, -1))
-        out = np.tile(self.c, (B, 1))
-        multiply(tape.y[-1], packed(self.V).forward, out, True)
-        return tape, out
-
-    def gradients(self, ids: NDArray[np.int32], dout: Array, tape: Any) -> Any:
-        """Gradients of all weights from that of the outputs."""
-        d = ManyToOne(*(np.zeros_like(a) for a in vars(self).values()))
-        add_affine_gradient(dout, tape.y[-1], d.V, d.c, 1)
-        dy = np.zeros_like(tape.y)
-        multiply(dout, packed(self.V).backward, dy[-1], False)
-        d.U = elman_backward(self.U, tape, dy)
-        scatter(ids.reshape(-1), tape.z.reshape(ids.size, -1), d.W, d.b, 1)
-        return d
-
-    def descend(self, d: "ManyToOne", lr: float) -> None:
-        """W = W - lr dW for all of them."""
-        for name, weight in vars(self).items():
-            descend(weight, getattr(d, name), lr)
-
-
 #: C: the forest, the sea and the fire, and their colours (Oreshko).
 PHRASES = np.array([[0, 0, 0], [1, 2, 3]], np.int32)
 COLOURS = np.array([[0, 128, 0], [0, 0, 255], [255, 165, 0]], float)
@@ -315,6 +230,7 @@ def colour_gradients(network: ManyToOne) -> ManyToOne:
     return network.gradients(PHRASES, 2 * (out - COLOURS) / COLOURS.size, tape)
 
 
+@pytest.mark.small
 def test_c_first_gradients_are_central_differences() -> None:
     """Those of W, U and V, and of the biases, before the first step."""
     network = ManyToOne.new(words=4, hidden=6, outputs=3, seed=0)
@@ -327,14 +243,146 @@ def test_c_first_gradients_are_central_differences() -> None:
 
 def test_c_colours_come_out_exactly() -> None:
     """Plain gradient descent, until rounding gives the very colours."""
-    network = ManyToOne.new(words=4, hidden=6, outputs=3, seed=0)
-    for step in range(5000):
-        network.descend(colour_gradients(network), lr=COLOUR_RATE)
-        if step % 50 == 0 and (network.forward(PHRASES)[1].round() == COLOURS).all():
+    network = ManyToOne.new(words=4, hidden=6, outputs=3, seed=1)
+    for _ in range(100):
+        for _ in range(100):
+            network.descend(colour_gradients(network), lr=0.001)
+        if (network.forward(PHRASES)[1].round() == COLOURS).all():
             break
-    print(step, network.forward(PHRASES)[1])
 
     np.testing.assert_array_equal(network.forward(PHRASES)[1].round(), COLOURS)
 
-import os
-COLOUR_RATE = float(os.environ.get("CR", 0.01))
+
+#: D: reviews of three words, liked or not (after Sachinsoni). Some turn on one
+#: word, some on a negation two words before it, some repeat a word.
+REVIEWS = {
+    "truly lovely film": 1,
+    "simply great fun": 1,
+    "warm clever story": 1,
+    "not bad really": 1,
+    "never dull once": 1,
+    "fun fun fun": 1,
+    "truly awful film": 0,
+    "simply no fun": 0,
+    "cold clumsy story": 0,
+    "not great really": 0,
+    "never funny once": 0,
+    "so so dull": 0,
+}
+WORDS = sorted({word for review in REVIEWS for word in review.split()})
+LIKED = np.array(list(REVIEWS.values()), float)[:, None]
+
+
+def read(*reviews: str) -> NDArray[np.int32]:
+    """Ids (3, B) of the words of reviews."""
+    return np.array([[WORDS.index(w) for w in r.split()] for r in reviews], np.int32).T
+
+
+def log_loss(network: ManyToOne, ids: NDArray[np.int32], liked: Array) -> float:
+    """-y log p - (1 - y) log(1 - p), summed over the reviews."""
+    p = reference.sigmoid(network.forward(ids)[1])
+    return float(-(liked * np.log(p) + (1 - liked) * np.log(1 - p)).sum())
+
+
+def review_gradients(
+    network: ManyToOne, ids: NDArray[np.int32], liked: Array
+) -> ManyToOne:
+    """Gradients of the log loss; behind a sigmoid it is p - y."""
+    tape, out = network.forward(ids)
+    return network.gradients(ids, reference.sigmoid(out) - liked, tape)
+
+
+@pytest.mark.small
+def test_d_gradients_are_central_differences() -> None:
+    """All weights of the untrained network, over all twelve reviews."""
+    network, ids = ManyToOne.new(len(WORDS), 4, 1, seed=2), read(*REVIEWS)
+    d = review_gradients(network, ids, LIKED)
+
+    for name, weight in vars(network).items():
+        numeric = numeric_gradient(lambda: log_loss(network, ids, LIKED), weight)
+        assert_same_gradient(getattr(d, name), numeric, name)
+
+
+def test_d_every_review_is_judged_right() -> None:
+    """After training, liked is above one half and not liked below."""
+    network, ids = ManyToOne.new(len(WORDS), 4, 1, seed=2), read(*REVIEWS)
+    for _ in range(500):
+        network.descend(review_gradients(network, ids, LIKED), lr=0.1)
+
+    p = reference.sigmoid(network.forward(ids)[1])
+    assert ((p > 0.5) == (LIKED == 1)).all()
+    assert np.abs(p - LIKED).max() < 0.1
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("review", ["fun fun fun", "so so dull", "never dull once"])
+def test_d_input_gradient_is_the_sum_over_the_steps(review: str) -> None:
+    """Three paths from the loss to the input weights, each a product of its own.
+
+    dL/dp dp/do3 do3/dw  +  dL/dp dp/do3 do3/do2 do2/dw  +  ... do2/do1 do1/dw
+    """
+    network, ids = ManyToOne.new(len(WORDS), 4, 1, seed=2), read(review)
+    liked = np.array([[REVIEWS[review]]], float)
+    tape, out = network.forward(ids)
+    o1, o2, o3 = tape.y[:, 0]
+    x1, x2, x3 = np.eye(len(WORDS))[ids[:, 0]]
+    dL_do3 = (reference.sigmoid(out) - liked)[0] @ network.V
+    # o = tanh(w x + U o_prev): the slopes, and what one state does to the next.
+    f1, f2, f3 = (1 - o**2 for o in (o1, o2, o3))
+    do3_do2, do2_do1 = f3[:, None] * network.U, f2[:, None] * network.U
+    terms = [
+        np.outer(x3, dL_do3 * f3),
+        np.outer(x2, dL_do3 @ do3_do2 * f2),
+        np.outer(x1, dL_do3 @ do3_do2 @ do2_do1 * f1),
+    ]
+
+    found = review_gradients(network, ids, liked).W
+    np.testing.assert_allclose(found, sum(terms), rtol=1e-12, atol=1e-15)
+    assert all(np.abs(term).max() > 1e-3 for term in terms)
+
+
+def reach(cell: Any, radius: float, steps: int) -> float:
+    """Norm of dL_t / dh_{t-k} for k steps, beside that of dL_t / dh_t.
+
+    Inputs are so small that tanh is the identity. Every gate's recurrent matrix
+    is `radius` times an orthogonal one, all of whose eigenvalues have that size.
+    The LSTM has forget bias 1.
+    """
+    H, rng = 16, np.random.default_rng(3)
+    Wh = np.concatenate(
+        [radius * np.linalg.qr(rng.normal(size=(H, H)))[0] for _ in range(cell.GATES)]
+    )
+    tape = cell.new_tape(steps, 1, H, np.float64, TANH)
+    tape.z[:] = 1e-12 * rng.normal(size=tape.z.shape)
+    if cell is lstm:
+        tape.z[:, :, H : 2 * H] += 1
+    dy = np.zeros((steps, 1, H))
+    dy[-1] = rng.normal(size=H)
+    weights, resets = Recurrent(packed(Wh), np.zeros(0)), np.zeros((steps, 1), np.uint8)
+    cell.forward(weights, tape, resets, row_cuts(1, 1))
+    cell.backward(weights, tape, dy, resets, row_cuts(1, 1))
+    return float(np.linalg.norm(tape.dstates[0]) / np.linalg.norm(dy))
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("radius", [0.5, 1.0, 1.5])
+def test_d_vanilla_gradient_is_a_power_of_the_radius(radius: float) -> None:
+    """After k steps back it has fallen, stayed or grown: it is radius^k."""
+    for k in (1, 5, 10, 20, 40):
+        assert reach(rnn, radius, k) == pytest.approx(radius**k, rel=1e-3)
+
+
+@pytest.mark.small
+def test_d_lstm_gradient_falls_far_more_slowly() -> None:
+    """With forget bias 1 a tenfold fall takes the LSTM three times as long.
+
+    From 10 to 40 steps back the vanilla cell of radius 0.5 loses nine orders of
+    magnitude; the LSTM, whose cell state keeps sigmoid(1) = 0.73 a step and
+    more, less than three.
+    """
+    vanilla = reach(rnn, 0.5, 10) / reach(rnn, 0.5, 40)
+    gated = reach(lstm, 0.5, 10) / reach(lstm, 0.5, 40)
+
+    assert vanilla > 1e9
+    assert gated < 1e3
+    assert reach(lstm, 0.5, 40) > 1e7 * reach(rnn, 0.5, 40)

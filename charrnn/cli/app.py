@@ -6,11 +6,12 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli.inspect import inspect
+from charrnn.cli.sample import EXAMPLES as SAMPLE_EXAMPLES
 from charrnn.cli.sample import sample
+from charrnn.cli.train import EXAMPLES as TRAIN_EXAMPLES
 from charrnn.cli.train import train
 
-#: Double newlines keep the lines apart in rich's rendering.
-EXAMPLES = "\n\n".join(
+EXAMPLES = "\n".join(
     [
         "Examples:",
         "charrnn train lovecraft.txt",
@@ -46,6 +47,7 @@ def charrnn(
             "--version",
             callback=_print_version,
             is_eager=True,
+            metavar="",
             help="Print the version and leave.",
         ),
     ] = False,
@@ -53,6 +55,6 @@ def charrnn(
     """Train character-level RNNs on any text, on a plain CPU, and sample them."""
 
 
-app.command()(train)
-app.command()(sample)
+app.command(epilog=TRAIN_EXAMPLES)(train)
+app.command(epilog=SAMPLE_EXAMPLES)(sample)
 app.command()(inspect)

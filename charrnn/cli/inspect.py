@@ -6,15 +6,12 @@ output, as a drawing, as JSON or as tab-separated lines.
 """
 
 import shutil
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 from charrnn.cli import inspect_options as options
 from charrnn.cli.inspect_forms import (
@@ -23,6 +20,7 @@ from charrnn.cli.inspect_forms import (
     PlainWriter,
     Writer,
 )
+from charrnn.cli.notes import Meter, Notes
 from charrnn.cli.options import (
     Color,
     Common,
@@ -39,9 +37,6 @@ from charrnn.inspection import TEXT_VIEWS, VIEWS
 
 if TYPE_CHECKING:
     from charrnn.inspection.subject import Settings, Subject
-
-#: Seconds of silence before we say why nothing is seen yet.
-PATIENCE = 1.5
 
 PREPARING = "getting ready; the first run compiles the kernels, which takes a while"
 
@@ -152,15 +147,11 @@ class Inspector:
     def __init__(self, common: Common, request: Request) -> None:
         self.common = common
         self.request = request
+        self.tell = Notes(common)
+        self.limits: list[str] = []
         self.threads, warning = common.resolve_threads()
         if warning:
-            self.say(f"warning: {warning}")
-
-    def say(self, message: str) -> None:
-        """Print a line on stderr, unless told to be quiet."""
-        if not self.common.quiet:
-            with suppress(OSError, ValueError):  # nobody listens
-                typer.echo(f"charrnn: {message}", err=True)
+            self.tell.warn(warning)
 
     def run(self, paths: Sequence[Path]) -> None:
         """Inspect one checkpoint after the other.
@@ -184,6 +175,7 @@ class Inspector:
                     writer.verdict(path, error)
                     faults.append(error)
                 sink.flush()
+                self._tell_limits()
         if faults:
             raise _summed_up(faults, len(paths))
 
@@ -245,22 +237,28 @@ class Inspector:
         view = subject.view(name)
         writer.view(name, view)
         if name in TEXT_VIEWS:
-            self._tell_limits(name, subject, view)
+            self._note_limits(name, subject, view)
 
-    def _tell_limits(self, name: str, subject: "Subject", view: Any) -> None:
-        """Say what of the text is not shown as it is."""
+    def _tell_limits(self) -> None:
+        """Say once what was noted, below what it is about."""
+        for note in dict.fromkeys(self.limits):
+            self.tell.say(f"note: {note}")
+        self.limits.clear()
+
+    def _note_limits(self, name: str, subject: "Subject", view: Any) -> None:
+        """Note what of the text is not shown as it is."""
         shown = len(view.text if name == "surprise" else view.positions)
         if shown < view.characters:
             end = "first" if name == "surprise" else "last"
-            self.say(
-                f"note: {name} shows the {end} {shown:,} of {view.characters:,} "
+            self.limits.append(
+                f"{name} shows the {end} {shown:,} of {view.characters:,} "
                 "characters; --max-chars 0 shows all"
             )
         if subject.strangers:
             done = "skipped" if self.request.unknown == "skip" else "replaced"
-            self.say(
-                f"note: {subject.strangers:,} characters that the model does not "
-                f"know were {done}"
+            self.limits.append(
+                f"{done} what the model does not know: "
+                f"{subject.strangers:,} of the text's characters"
             )
 
     def _warm_up(self, subject: "Subject") -> None:
@@ -270,18 +268,11 @@ class Inspector:
         cell, start = subject.file.model.cell, time.monotonic()
         with self._patience():
             compile_kernels(subject.file.model, self.threads)
-        self.say(f"kernels of {cell} ready in {time.monotonic() - start:.1f} s")
+        self.tell.say(f"kernels of {cell} ready in {time.monotonic() - start:.1f} s")
 
-    @contextmanager
-    def _patience(self) -> Iterator[None]:
-        """Say why nothing happens if something takes long."""
-        timer = threading.Timer(PATIENCE, self.say, [PREPARING])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
+    def _patience(self) -> Meter:
+        """Say why nothing happens if what is done inside takes long."""
+        return Meter(lambda: self.tell.say(PREPARING))
 
 
 def _summed_up(faults: Sequence[CharRNNError], files: int) -> CharRNNError:

@@ -109,12 +109,14 @@ class DrawingWriter(LineWriter):
 
     @cached_property
     def _look(self) -> "Look":
+        """How to draw; made when something is drawn."""
         from charrnn.display.symbols import Look  # imports rich
 
         return Look(self._width, self._ascii)
 
     @cached_property
     def _board(self) -> "Board":
+        """What turns styles into color codes."""
         from charrnn.display.board import Board  # imports rich
 
         return Board(self._color)

@@ -15,11 +15,23 @@ COMMON = "Common"
 
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print errors only.", rich_help_panel=COMMON),
+    typer.Option(
+        "--quiet",
+        "-q",
+        metavar="",
+        help="Print errors only.",
+        rich_help_panel=COMMON,
+    ),
 ]
 Verbose = Annotated[
     bool,
-    typer.Option("--verbose", "-v", help="Say more on stderr.", rich_help_panel=COMMON),
+    typer.Option(
+        "--verbose",
+        "-v",
+        metavar="",
+        help="Say more on stderr.",
+        rich_help_panel=COMMON,
+    ),
 ]
 Color = Annotated[
     str,

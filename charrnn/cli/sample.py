@@ -39,14 +39,13 @@ SEEDS = 2**53
 
 PREPARING = "getting ready; the first run compiles the kernels, which takes a while"
 
-#: Double newlines keep the lines apart in rich's rendering.
-EXAMPLES = "\n\n".join(
+EXAMPLES = "\n".join(
     [
         "Examples:",
         "charrnn sample lovecraft.npz",
         "charrnn sample -t 0.7 -p 'The old house' -n 400 lovecraft.npz",
         "echo 'The old house' | charrnn sample lovecraft.npz | fold -s -w 72",
-        "charrnn sample names.npz -p '' --no-echo --stop '.' -N 20",
+        r"charrnn sample names.npz -p '' -e --stop '\n' -N 20",
         "charrnn sample lovecraft.npz -n -1 < /dev/null | head -c 100000",
         "charrnn sample lovecraft.npz -N 50 --json | jq -r .text",
     ]

@@ -25,8 +25,7 @@ LENGTH = "How long"
 LEARNING = "Learning"
 REPORTS = "Reports"
 
-#: Lines of an epilog are kept apart by empty ones.
-EXAMPLES = "\n\n".join(
+EXAMPLES = "\n".join(
     [
         "Examples:",
         "charrnn train lovecraft.txt --time 10m",
@@ -43,6 +42,11 @@ def _option(*names: str, panel: str, help: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)
 
 
+def _flag(*names: str, panel: str, help: str) -> Any:
+    """Build one option without a value."""
+    return typer.Option(*names, help=help, rich_help_panel=panel, metavar="")
+
+
 Paths = Annotated[
     list[str] | None,
     typer.Argument(metavar="PATHS...", help="Texts, joined in order; - is stdin."),
@@ -53,16 +57,16 @@ Output = Annotated[
             help="Checkpoint; named after the first text by default. - is stdout."),
 ]  # fmt: skip
 Force = Annotated[
-    bool, _option("--force", "-f", panel=OUTPUT, help="Replace an existing checkpoint.")
+    bool, _flag("--force", "-f", panel=OUTPUT, help="Replace an existing checkpoint.")
 ]
 Resume = Annotated[
     bool,
-    _option("--resume", panel=OUTPUT,
+    _flag("--resume", panel=OUTPUT,
             help="Continue the checkpoint exactly where it stopped."),
 ]  # fmt: skip
 NewCorpus = Annotated[
     bool,
-    _option("--new-corpus", panel=OUTPUT, help="Let --resume go on with another text."),
+    _flag("--new-corpus", panel=OUTPUT, help="Let --resume go on with another text."),
 ]
 InitFrom = Annotated[
     Path | None,
@@ -76,7 +80,7 @@ SaveEvery = Annotated[
 ]  # fmt: skip
 KeepBest = Annotated[
     bool,
-    _option("--keep-best/--no-keep-best", panel=OUTPUT,
+    _flag("--keep-best/--no-keep-best", panel=OUTPUT,
             help="Keep the best validation in STEM.best.npz."),
 ]  # fmt: skip
 Encoding = Annotated[
@@ -99,7 +103,7 @@ MinCount = Annotated[
 ]  # fmt: skip
 Lines = Annotated[
     bool,
-    _option("--lines", panel=TEXT, help="Every line is a document; order is shuffled."),
+    _flag("--lines", panel=TEXT, help="Every line is a document; order is shuffled."),
 ]
 ValFraction = Annotated[
     float | None,
@@ -148,7 +152,8 @@ ForgetBias = Annotated[
 Epochs = Annotated[
     float | None,
     _option("--epochs", metavar="X", panel=LENGTH,
-            help="Passes over the text. \\[default: 10]"),
+            help="Passes over the text. "
+            "\\[default: 20 million characters, in 1 to 20 passes]"),
 ]  # fmt: skip
 Steps = Annotated[
     int | None, _option("--steps", metavar="N", panel=LENGTH, help="Steps in all.")
@@ -241,7 +246,7 @@ PreviewChars = Annotated[
 ]
 Json = Annotated[
     bool,
-    _option("--json", panel=REPORTS, help="JSON Lines of metrics on stdout."),
+    _flag("--json", panel=REPORTS, help="JSON Lines of metrics on stdout."),
 ]
 LogFile = Annotated[
     Path | None,
@@ -250,7 +255,7 @@ LogFile = Annotated[
 ]  # fmt: skip
 DryRun = Annotated[
     bool,
-    _option("--dry-run", panel=REPORTS,
+    _flag("--dry-run", panel=REPORTS,
             help="Show size, memory and time; write nothing."),
 ]  # fmt: skip
 

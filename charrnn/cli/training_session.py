@@ -26,7 +26,7 @@ from charrnn.display.training import (
     training_display,
 )
 from charrnn.errors import OptionError, OutputError
-from charrnn.generation import Generation
+from charrnn.generation import Generation, useful_threads
 from charrnn.kernels.jit import is_cached
 from charrnn.training.output import FileWriter, StreamWriter
 from charrnn.training.prepare import Prepared, Request, memory_estimate, prepare
@@ -297,10 +297,11 @@ class Session:
             temperature=TEMPERATURE, length=reports.preview_chars, seed=step
         )
         no_prompt = prepared.subject.vocab.encode("")
-        generation = Generation(
-            prepared.trainer.model, prepared.subject.vocab, no_prompt, config
-        )
-        self.display.preview("".join(piece.text for piece in generation.pieces()))
+        model = prepared.trainer.model
+        generation = Generation(model, prepared.subject.vocab, no_prompt, config)
+        with model.limited_to(useful_threads(model.config, 1, model.threads)):
+            text = "".join(piece.text for piece in generation.pieces())
+        self.display.preview(text)
 
     def _conclude(self, ended: Ended, prepared: Prepared, caught: Caught) -> None:
         """Print the path, sum up, and pass a signal on."""

@@ -235,7 +235,7 @@ def open_output(
         return
     target = Path(path)
     try:
-        if target.exists() and target.samefile(keep):
+        if _same(target, keep):
             msg = "the output is the checkpoint itself"
             raise OutputError(msg, where=path, hint="choose another --output")
         file = target.open("wb")
@@ -249,3 +249,8 @@ def open_output(
     except OutputError as error:
         error.where = error.where or path
         raise
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Tell whether two paths lead to one existing file."""
+    return path.exists() and other.exists() and path.samefile(other)

@@ -118,7 +118,7 @@ def _drawn(label: str, row: Sequence[_Cell], look: Look) -> Iterator[Text]:
 
 def legend(look: Look) -> Text:
     """Explain the levels, one bit each."""
-    text = Text("bits  ", style="dim", no_wrap=True, overflow="ignore", end="")
+    text = Text("bits  ", no_wrap=True, overflow="ignore", end="")
     for level, bar in enumerate(levels(ascii_only=look.ascii)):
         name = f"{level}+" if level == LEVELS - 1 else f"{level}"
         text.append(f" {bar} {name} ", style_of(level))

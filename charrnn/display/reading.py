@@ -15,8 +15,11 @@ from charrnn.inspection.surprise import Surprise
 #: Cells of the longest bar of a probability.
 BAR = 30
 
-#: Symbols of context shown before a surprising one.
-CONTEXT = 16
+#: Cells of context shown before a surprising symbol.
+CONTEXT = 20
+
+#: Cells of the widest character; what is wider is written by its number.
+WIDE = 2
 
 
 def draw_surprise(view: Surprise, look: Look) -> Iterator[Text]:
@@ -36,6 +39,7 @@ def draw_surprise(view: Surprise, look: Look) -> Iterator[Text]:
     if view.text:
         yield line()
         yield line("  ").append_text(legend(look))
+        yield line("  left of the text: line, mean bits per character", "dim")
         yield line()
         yield from heat_text(_heat_lines(view), look)
     yield line()
@@ -46,10 +50,17 @@ def draw_surprise(view: Surprise, look: Look) -> Iterator[Text]:
         Column("column", [f"{c.column:,}" for c in worst], "right"),
         Column("bits", [f"{c.bits:.2f}" for c in worst], "right"),
         Column("char", [named(c.char, look) for c in worst]),
-        Column("after", [shown_text(c.before[-CONTEXT:], look) for c in worst], rank=1),
+        Column("after", [_context(c.before, look) for c in worst], rank=1),
     ]
     yield from table(columns, look)
     yield from _worst_lines(view, look)
+
+
+def _context(before: str, look: Look) -> str:
+    """Show as much of the end of a text as has room."""
+    while cell_len(text := shown_text(before, look)) > CONTEXT:
+        before = before[1:]
+    return text
 
 
 def _heat_lines(view: Surprise) -> Iterator[HeatLine]:
@@ -127,6 +138,7 @@ def _bands(positions: Sequence[Position], look: Look) -> Iterator[Text]:
     for position in positions:
         shown = [position.char, *(choice.char for choice in position.top)]
         width = max(cell_len(_cell(char, look)) for char in shown)
+        width += width > WIDE  # apart from its neighbors
         if band and used + width > look.width:
             yield from _band(band, label, look)
             band, used = [], label + 2
@@ -149,8 +161,10 @@ def _band(
     below = line(" " * (label + 2))
     for position, width in band:
         level = level_of(position.bits)
-        text.append(fit(visible(position.char, look), width), style_of(level))
-        below.append(bars[level] * width, "dim")
+        glyph = visible(position.char, look)
+        room = cell_len(glyph)
+        text.append(glyph, style_of(level)).append(" " * (width - room))
+        below.append(fit(bars[level] * room, width), "dim")
     yield line()
     yield text
     yield below

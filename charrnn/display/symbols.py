@@ -56,9 +56,9 @@ def visible(symbol: str, look: Look) -> str:
         return code_escape(symbol)
     if cell_len(symbol) > 0 and not _joins(symbol):
         return symbol
-    combining = unicodedata.category(symbol) in {"Mn", "Mc", "Me"}
+    # Terminals disagree about the width of other marks.
     selector = unicodedata.name(symbol, "").startswith("VARIATION SELECTOR")
-    if combining and not selector:
+    if unicodedata.category(symbol) == "Mn" and not selector:
         return CIRCLE + symbol
     return code_escape(symbol)
 

@@ -56,7 +56,7 @@ def table(columns: Sequence[Column], look: Look) -> Iterator[Text]:
     yield _row([column.title for column in kept], kept, widths, heading=True)
     for cells in zip(*(column.cells for column in kept), strict=True):
         yield _row(cells, kept, widths)
-    if missing := [column.title for column in columns if column not in kept]:
+    if missing := [c.title for c in columns if c not in kept and c.title]:
         yield line(" " * INDENT + f"(wider: also {', '.join(missing)})", "dim")
 
 

@@ -200,6 +200,7 @@ def draw_weights(view: Weights, look: Look) -> Iterator[Text]:
     """Draw the distribution of every tensor, gates below theirs."""
 
     def cells(name: str, form: str = ".3g") -> list[str]:
+        """Write one measure of all tensors."""
         return [number(getattr(t, name), form) for t in view.tensors]
 
     bars = [_bars(t, look) for t in view.tensors]

@@ -60,7 +60,8 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
     model.pack()
     compile_forward(model)
     ids, resets = np.zeros((2, 1), np.int32), np.zeros((2, 1), np.uint8)
-    noise = Noise(np.zeros((2, 2, 2), np.uint8), 1)
+    # Random bytes cannot be written to: to Numba that is a type of its own.
+    noise = Noise(np.frombuffer(bytes(8), np.uint8).reshape(2, 2, 2), 1)
     g, m, v = (np.zeros_like(model.theta) for _ in range(3))
     model.loss_and_gradient(ids, ids, resets, model.new_state(1), g, noise)
     optimizers.squared_norm(g, np.zeros(1))

@@ -136,7 +136,8 @@ def distributions(
     lead = [] if newline is None else [newline]
     if newline is None and first == 0:
         counts = np.array(vocab.counts, np.float64)
-        yield (counts if counts.any() else counts + 1) / max(1.0, counts.sum())
+        counts += not counts.any()
+        yield counts / counts.sum()
     inputs = np.concatenate([np.array(lead, np.int32), ids])
     state = model.new_state(1)
     # After input n comes the character at this place.

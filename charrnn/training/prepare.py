@@ -22,6 +22,7 @@ from charrnn.corpus import Corpus, ReadOptions, read_corpus, split
 from charrnn.errors import CheckpointError, CorpusError, OptionError
 from charrnn.model import Model
 from charrnn.streams import AnyStreams, LineStreams, Streams, fit, initial_id
+from charrnn.training import defaults
 from charrnn.training.adopt import adopt, union
 from charrnn.training.history import History
 from charrnn.training.run import HeldOut, Subject
@@ -47,9 +48,6 @@ CHANGEABLE = (
     "dropout",
 )
 LIMITS = ("epochs", "steps", "time")
-
-#: The limit of a run for which none is given.
-DEFAULT_EPOCHS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +101,15 @@ def prepare(request: Request, threads: int, stdin: BinaryIO | None = None) -> Pr
     vocab, ids = corpus.vocab, corpus.ids
     if source is not None:
         vocab, ids = union(source.vocab, corpus)
-    train, held_out = _divide(request, ids, vocab, notes, stdin)
-    config = _fitted(request, train, vocab, notes)
     if source is None:
         model_config = ModelConfig(vocab_size=len(vocab), **request.model)
     else:
         model_config = replace(source.model, vocab_size=len(vocab))
+    if "lr" not in request.train:
+        rate = defaults.peak_rate(model_config)
+        request = replace(request, train={**request.train, "lr": rate})
+    train, held_out = _divide(request, ids, vocab, notes, stdin)
+    config = _fitted(request, train, vocab, notes)
     model = Model(model_config, threads=threads)
     rng = random_stream(config.seed, INIT_STREAM)
     parameters.initialise(
@@ -286,7 +287,7 @@ def _fitted(
     """
     config = TrainConfig(**request.train)
     if config.epochs is None and config.steps is None and config.time is None:
-        config = replace(config, epochs=DEFAULT_EPOCHS)
+        config = replace(config, epochs=defaults.epochs(len(train)))
     lines = None
     if config.lines:
         lines = int(np.count_nonzero(train == vocab.newline_id))

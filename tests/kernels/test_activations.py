@@ -63,7 +63,7 @@ Loop = Callable[[Any, Any], None]
 
 
 def apply(loop: Callable[..., None], *args: Any) -> NDArray[Any]:
-    """Result of a loop over an array, which is its last argument."""
+    """Run a loop over an array, its last argument; what it writes."""
     out = np.full_like(args[-1], np.nan)
     loop(*args, out)
     return out
@@ -76,7 +76,7 @@ def ulps(found: NDArray[Any], exact: NDArray[np.float64]) -> float:
 
 
 def dense(low: float, high: float) -> NDArray[np.float32]:
-    """A million and one float32 numbers, and many tiny ones of both signs."""
+    """Draw up a million float32 numbers, and many tiny ones of both signs."""
     even = np.linspace(low, high, 1_000_001)
     tiny = np.geomspace(1e-37, 1, 100_000)
     x = np.concatenate([even, tiny, -tiny])

@@ -7,8 +7,9 @@ as it is trained, at a width of whole vectors and a remainder.
 
 import inspect
 from dataclasses import dataclass
+from itertools import pairwise
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,13 +20,15 @@ from numba import config as numba_config
 from numpy.typing import NDArray
 
 from charrnn import config
+from charrnn.config import ActivationName, CellName
 from charrnn.kernels import rnn
-from charrnn.kernels.matmul import add_affine_gradient, new_packed, pack
+from charrnn.kernels.matmul import add_affine_gradient
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts, use_threads
 from charrnn.model import ACTIVATIONS, CELLS
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
+from tests.networks import packed
 
 pytestmark = pytest.mark.small
 
@@ -50,8 +53,8 @@ Array = NDArray[Any]
 class Case:
     """A layer's weights and one window of input, ready to run."""
 
-    cell: str
-    activation: str
+    cell: CellName
+    activation: ActivationName
     Wh: Array  # (GH, H)
     bhn: Array  # (H,) for the GRU, else (0,)
     zx: Array  # (T, B, GH)
@@ -64,9 +67,7 @@ class Case:
 
     @property
     def weights(self) -> Recurrent:
-        panels = new_packed(*self.Wh.shape, self.Wh.dtype)
-        pack(self.Wh, panels)
-        return Recurrent(panels, self.bhn)
+        return Recurrent(packed(self.Wh), self.bhn)
 
     def forward(self, threads: int = 1) -> Any:
         """Run the window; the tape."""
@@ -86,7 +87,7 @@ class Case:
         return tape
 
     def part(self, steps: slice, rows: slice, state: Array | None = None) -> "Case":
-        """The same layer on some steps and rows, from a state of its own."""
+        """Cut some steps and rows out, to start from a state of their own."""
         return Case(
             self.cell,
             self.activation,
@@ -104,10 +105,12 @@ def make(
     dtype: Any = np.float64,
     sizes: tuple[int, int, int] = (T, B, H),
 ) -> Case:
-    """A layer with random weights, input and state, and two resets."""
+    """Build a layer with random weights, input and state, and two resets."""
     T, B, H = sizes
-    cell, _, activation = name.partition("-")
-    G, S = CELLS[cell].GATES, CELLS[cell].STATES  # type: ignore[index]
+    cell, _, activation = cast(
+        "tuple[CellName, str, ActivationName]", name.partition("-")
+    )
+    G, S = CELLS[cell].GATES, CELLS[cell].STATES
 
     def draw(*shape: int) -> Array:
         return rng.normal(size=shape).astype(dtype)
@@ -151,17 +154,16 @@ def test_forward_is_the_equations(rng: np.random.Generator, name: str) -> None:
 def test_float32_is_the_equations(rng: np.random.Generator, name: str) -> None:
     """The short polynomials of float32 stay close to the equations."""
     case = make(rng, name, np.float32, (T, B, WIDE))
-    exact = (a.astype(np.float64) for a in (case.zx, case.state))
-    weights = (a.astype(np.float64) for a in (case.Wh, case.bhn))
-    y, _ = reference.run(case.cell, *exact, case.resets, *weights, case.activation)
+    zx, state, Wh, bhn = (
+        a.astype(np.float64) for a in (case.zx, case.state, case.Wh, case.bhn)
+    )
+    y, _ = reference.run(case.cell, zx, state, case.resets, Wh, bhn, case.activation)
 
     np.testing.assert_allclose(case.forward().y, y, rtol=1e-4, atol=1e-5)
 
 
 @cells
-def test_gradients_are_central_differences(
-    rng: np.random.Generator, name: str
-) -> None:
+def test_gradients_are_central_differences(rng: np.random.Generator, name: str) -> None:
     """Those of inputs, initial state, recurrent weights and bias alike."""
     case = make(rng, name)
     dy = rng.normal(size=(T, B, H))
@@ -296,7 +298,7 @@ def test_a_reset_starts_a_new_window(resets: NDArray[np.uint8], name: str) -> No
 
     for n in range(3):
         begins = [0, *(t for t in range(1, 6) if resets[t, n]), 6]
-        for begin, end in zip(begins, begins[1:], strict=False):
+        for begin, end in pairwise(begins):
             state = case.state[:, n : n + 1] * (begin == 0 and not resets[0, n])
             part = case.part(slice(begin, end), slice(n, n + 1), state)
             part.resets[:] = 0

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from charrnn.kernels import head
 from charrnn.kernels.head import BLOCK, Head, HeadTape
-from charrnn.kernels.matmul import add_affine_gradient, new_packed, pack
+from charrnn.kernels.matmul import add_affine_gradient
 from charrnn.kernels.threads import use_threads
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
+from tests.networks import packed
 
 pytestmark = pytest.mark.small
 
@@ -36,9 +37,7 @@ class Case(NamedTuple):
     @property
     def weights(self) -> Head:
         """The same, packed."""
-        panels = new_packed(*self.Wy.shape, self.Wy.dtype)
-        pack(self.Wy, panels)
-        return Head(panels, self.by)
+        return Head(packed(self.Wy), self.by)
 
     def losses(self, workers: int = 1) -> Array:
         """Loss of every row."""
@@ -50,16 +49,14 @@ class Case(NamedTuple):
         """Losses and gradients."""
         dlogits = np.full((len(self.y), len(self.by)), np.nan, self.y.dtype)
         tape = HeadTape(np.full(len(self.y), np.nan), dlogits, np.empty_like(self.y))
-        head.loss_and_gradient(
-            self.weights, self.y, self.targets, scale, tape, workers
-        )
+        head.loss_and_gradient(self.weights, self.y, self.targets, scale, tape, workers)
         return tape
 
 
 def make(
     rng: np.random.Generator, dtype: Any = np.float64, rows: int = N, V: int = V
 ) -> Case:
-    """A random case in which every third target is ignored."""
+    """Build a random case in which every third target is ignored."""
     targets = rng.integers(0, V, rows).astype(np.int32)
     targets[::3] = -1
     Wy, by, y = (
@@ -69,7 +66,7 @@ def make(
 
 
 def test_logits(rng: np.random.Generator) -> None:
-    """logits = y Wy^T + by."""
+    """Logits are y Wy^T + by."""
     case = make(rng)
     out = np.full((N, V), np.nan)
     head.logits(case.weights, case.y, out, 1)

@@ -1,28 +1,20 @@
 """Layer inputs: gather is a one-hot product, project a dense one."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from numba import config as numba_config
 from numpy.typing import NDArray
 
 from charrnn.kernels.inputs import gather, project, project_backward, scatter
-from charrnn.kernels.matmul import ROWS, Packed, add_affine_gradient, new_packed, pack
+from charrnn.kernels.matmul import ROWS, add_affine_gradient
 from charrnn.kernels.threads import use_threads
 from tests.gradcheck import assert_same_gradient, numeric_gradient
+from tests.networks import packed
 
 pytestmark = pytest.mark.small
 
 #: Steps times streams, width below, gates times units, characters.
 N, D, GH, V = 12, 7, 15, 6
-
-
-def packed(W: NDArray[Any]) -> Packed:
-    """Panels of a weight matrix (n, K)."""
-    panels = new_packed(*W.shape, W.dtype)
-    pack(W, panels)
-    return panels
 
 
 def normal(rng: np.random.Generator, *shape: int) -> NDArray[np.float64]:
@@ -65,7 +57,7 @@ def test_scatter_is_the_gradient_of_gather(
 
 
 def test_project_is_a_product(rng: np.random.Generator) -> None:
-    """z = x Wx^T + b."""
+    """Inputs are multiplied by Wx^T, and the bias is added."""
     x, Wx, b = normal(rng, N, D), normal(rng, GH, D), normal(rng, GH)
     z = np.full((N, GH), np.nan)
     project(x, packed(Wx).forward, b, z, 1)

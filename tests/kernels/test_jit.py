@@ -1,5 +1,6 @@
 """The compiler's policy: NaN is seen, and the cache is private or nowhere."""
 
+import os
 import stat
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ def _is_finite(x: Any) -> bool:
 
 @pytest.fixture
 def root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A place for the cache that does not exist yet."""
+    """Choose a place for the cache that does not exist yet."""
     path = tmp_path / "cache"
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setenv("CHARRNN_CACHE_DIR", str(path))
@@ -116,7 +117,7 @@ def test_somebody_elses_directory_is_refused(
     """The cache must belong to who runs the program."""
     assert cache_directory() is not None
     owner = root.stat().st_uid
-    monkeypatch.setattr(policy.os, "getuid", lambda: owner + 1)
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
 
     assert cache_directory() is None
 
@@ -137,7 +138,7 @@ def test_no_home_is_no_cache(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.delenv("CHARRNN_CACHE_DIR")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(policy.Path, "home", homeless)
+    monkeypatch.setattr(Path, "home", homeless)
 
     assert cache_directory() is None
     assert not root.exists()
@@ -147,7 +148,7 @@ def test_xdg_cache_home(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without CHARRNN_CACHE_DIR the user's cache directory is asked for."""
     monkeypatch.delenv("CHARRNN_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(root))
-    monkeypatch.setattr(policy.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
 
     assert cache_root() == root / "charrnn"
 

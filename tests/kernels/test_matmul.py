@@ -65,7 +65,8 @@ class Guarded:
 
 def panels_of(matrix: Array) -> Array:
     """Panels of a matrix B (K, n): blocks of columns, the last one filled with 0."""
-    panels = new_panels(*matrix.shape, matrix.dtype)
+    depth, n = matrix.shape
+    panels = new_panels(depth, n, matrix.dtype)
     width = panels.shape[2]
     for j, panel in enumerate(panels):
         columns = matrix[:, j * width : (j + 1) * width]
@@ -113,7 +114,7 @@ def test_multiply(
 def test_add_affine_gradient(
     rng: np.random.Generator, dtype: Any, depth: int, biased: str
 ) -> None:
-    """dW += dz^T x and db += the last sums of dz, for every shape of dW."""
+    """To dW is added dz^T x, to db the last sums of dz, for every shape of dW."""
     use_threads(1)
     DZ, X = random(rng, dtype, depth, ROWS[-1]), random(rng, dtype, depth, COLUMNS[-1])
     start, db0 = random(rng, dtype, ROWS[-1], COLUMNS[-1]), random(rng, dtype, ROWS[-1])

@@ -118,9 +118,7 @@ def test_decay_shrinks_the_leading_part_only(
 
 
 @rules
-def test_decay_is_not_part_of_the_gradient(
-    rng: np.random.Generator, rule: str
-) -> None:
+def test_decay_is_not_part_of_the_gradient(rng: np.random.Generator, rule: str) -> None:
     """A step with decay is the decay, then the step without it; moments agree."""
     theta, g = rng.normal(size=(2, 17))
     other = theta * 0.9
@@ -162,7 +160,7 @@ def test_clipping_by_value_bounds_the_gradient(
 
 
 def partial_sums(g: Array) -> Array:
-    """Sums of squares, a chunk each."""
+    """Compute sums of squares, a chunk each."""
     partial = np.full(-(-g.size // CHUNK), np.nan)
     squared_norm(g, partial)
     return partial

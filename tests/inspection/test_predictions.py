@@ -1,0 +1,110 @@
+import math
+
+import numpy as np
+import pytest
+
+from charrnn.generation import read_prompt
+from charrnn.inspection.predictions import Predictions, predict
+from charrnn.inspection.records import as_json, tsv
+from charrnn.inspection.surprise import measure_surprise
+from charrnn.model import Model
+from charrnn.vocab import Vocab
+from tests.inspection.support import TEXT, make_checkpoint
+
+CHECKPOINT = make_checkpoint(cell="gru")
+VOCAB = CHECKPOINT.vocab
+NO_NEWLINE = Vocab(VOCAB.symbols.replace("\n", "\v"), VOCAB.counts)
+LONG = TEXT * 13  # two slices
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    model = Model(CHECKPOINT.model)
+    model.load(CHECKPOINT.parameters)
+    return model
+
+
+def expected(model: Model, vocab: Vocab, text: str) -> np.ndarray:
+    """Ask what sampling would draw from after a text."""
+    logits = read_prompt(model, vocab, vocab.encode(text))[1][0].astype(np.float64)
+    weights = np.exp(logits - logits.max())
+    return weights / weights.sum()
+
+
+@pytest.mark.parametrize("vocab", [VOCAB, NO_NEWLINE], ids=["newline", "none"])
+@pytest.mark.parametrize("text", ["", "t", "the sea", LONG.replace("\n", " ")])
+def test_what_comes_after_is_what_sampling_draws_from(
+    model: Model, vocab: Vocab, text: str
+):
+    found = predict(model, vocab, vocab.encode(text), top=3)
+    p = expected(model, vocab, text)
+    order = np.argsort(-p, kind="stable")[:3]
+
+    assert [c.char for c in found.after] == [vocab.symbols[i] for i in order]
+    assert [c.probability for c in found.after] == pytest.approx(p[order], rel=1e-5)
+    assert found.entropy == pytest.approx(-(p * np.log2(p)).sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("vocab", [VOCAB, NO_NEWLINE], ids=["newline", "none"])
+def test_each_position_is_what_would_come_after_the_text_so_far(
+    model: Model, vocab: Vocab
+):
+    text = "the sea"
+    found = predict(model, vocab, vocab.encode(text), top=2)
+
+    for n, position in enumerate(found.positions):
+        before = predict(model, vocab, vocab.encode(text[:n]), top=2)
+        assert [c.char for c in position.top] == [c.char for c in before.after]
+        p = expected(model, vocab, text[:n])
+        actual = vocab.symbols.index(text[n])
+        assert position.probability == pytest.approx(p[actual], rel=1e-5)
+        better, as_good = p > p[actual] * 1.0001, p > p[actual] * 0.9999
+        assert better.sum() < position.rank <= as_good.sum()
+
+
+def test_positions_cost_what_surprise_says(model: Model):
+    ids = VOCAB.encode(LONG)
+    bits = [p.bits for p in predict(model, VOCAB, ids).positions]
+
+    assert bits == pytest.approx(
+        measure_surprise(model, VOCAB, ids).char_bits, rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("keep", [0, 1, 7, 256, 300, len(LONG), 9999])
+@pytest.mark.parametrize("vocab", [VOCAB, NO_NEWLINE], ids=["newline", "none"])
+def test_only_the_last_positions_are_kept(model: Model, vocab: Vocab, keep: int):
+    ids = vocab.encode(LONG.replace("\n", " "))
+    whole = predict(model, vocab, ids)
+    part = predict(model, vocab, ids, keep=keep)
+
+    kept = whole.positions[max(0, len(LONG) - keep) :]
+    assert [p.position for p in part.positions] == [p.position for p in kept]
+    assert [p.bits for p in part.positions] == pytest.approx([p.bits for p in kept])
+    assert part.after[0].probability == pytest.approx(whole.after[0].probability)
+
+
+def test_rows_and_json_have_the_same_numbers(model: Model):
+    found: Predictions = predict(model, VOCAB, VOCAB.encode("a\n"), top=2)
+    header, *rows = [line.split("\t") for line in tsv(found)]
+    data = as_json(found)
+
+    assert header == ["position", "rank", "char", "probability", "bits", "actual"]
+    places = [("1", "a"), ("1", "a"), ("2", "\\n"), ("2", "\\n"), ("3", ""), ("3", "")]
+    assert [(row[0], row[5]) for row in rows] == places
+    top = data["positions"][0]["top"] + data["positions"][1]["top"] + data["after"]
+    assert [float(row[3]) for row in rows] == [choice["probability"] for choice in top]
+
+
+def test_more_choices_than_symbols_are_all_of_them(model: Model):
+    found = predict(model, VOCAB, VOCAB.encode("a"), top=10_000)
+
+    assert len(found.after) == VOCAB.size
+    assert math.fsum(c.probability for c in found.after) == pytest.approx(1)
+
+
+def test_without_counts_the_first_character_is_anything(model: Model):
+    vocab = Vocab(NO_NEWLINE.symbols, (0,) * VOCAB.size)
+    found = predict(model, vocab, vocab.encode(""), top=1)
+
+    assert found.after[0].probability == pytest.approx(1 / VOCAB.size)
