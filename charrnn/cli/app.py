@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from charrnn import __version__
+from charrnn.cli.inspect import EXAMPLES as INSPECT_EXAMPLES
 from charrnn.cli.inspect import inspect
 from charrnn.cli.sample import EXAMPLES as SAMPLE_EXAMPLES
 from charrnn.cli.sample import sample
@@ -57,4 +58,4 @@ def charrnn(
 
 app.command(epilog=TRAIN_EXAMPLES)(train)
 app.command(epilog=SAMPLE_EXAMPLES)(sample)
-app.command()(inspect)
+app.command(epilog=INSPECT_EXAMPLES)(inspect)

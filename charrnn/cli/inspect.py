@@ -20,7 +20,7 @@ from charrnn.cli.inspect_forms import (
     PlainWriter,
     Writer,
 )
-from charrnn.cli.notes import Meter, Notes
+from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import (
     Color,
     Common,
@@ -38,7 +38,17 @@ from charrnn.inspection import TEXT_VIEWS, VIEWS
 if TYPE_CHECKING:
     from charrnn.inspection.subject import Settings, Subject
 
-PREPARING = "getting ready; the first run compiles the kernels, which takes a while"
+
+EXAMPLES = "\n".join(
+    [
+        "Examples:",
+        "charrnn inspect lovecraft.npz",
+        "charrnn inspect lovecraft.npz --view history --view weights",
+        "charrnn inspect lovecraft.npz --view surprise --text-file story.txt",
+        "charrnn sample a.npz | charrnn inspect b.npz --view surprise --text-file -",
+        "charrnn inspect --verify *.npz",
+    ]
+)
 
 #: Narrower than this, nothing can be drawn.
 MIN_WIDTH = 20

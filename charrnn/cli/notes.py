@@ -1,4 +1,4 @@
-"""What `sample` says on stderr beside its text: plain lines, few of them."""
+"""What `sample` and `inspect` say on stderr beside their payload: few plain lines."""
 
 import threading
 import time
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 #: Seconds of silence before we say why nothing is seen yet.
 PATIENCE = 1.5
+
+#: The reason, nearly always.
+PREPARING = "getting ready; the first run compiles the kernels, which takes a while"
 
 
 class Notes:

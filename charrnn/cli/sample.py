@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charrnn.cli import sample_options as options
-from charrnn.cli.notes import Meter, Notes
+from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import Color, Common, Progress, Quiet, Threads, Verbose
 from charrnn.cli.output import ReaderGone, TextSink
 from charrnn.cli.prompts import WAITING, Prompt, expand, to_symbols
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 #: Random seeds are below this: any JSON reader keeps such an integer exact.
 SEEDS = 2**53
 
-PREPARING = "getting ready; the first run compiles the kernels, which takes a while"
 
 EXAMPLES = "\n".join(
     [

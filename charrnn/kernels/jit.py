@@ -20,7 +20,6 @@ import hashlib
 import os
 import platform
 import stat
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar, cast, overload
@@ -29,6 +28,8 @@ import llvmlite
 import llvmlite.binding as llvm
 import numba
 from numba.core import config as numba_config
+
+from charrnn.caching import cache_root
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,16 +41,6 @@ FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 _MAX_OVERLAP_CHECKS = 256
 
 llvm.set_option("", f"--runtime-memory-check-threshold={_MAX_OVERLAP_CHECKS}")
-
-
-def cache_root() -> Path:
-    """Directory below which compiled kernels are kept, existing or not."""
-    if explicit := os.environ.get("CHARRNN_CACHE_DIR"):
-        return Path(explicit)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "charrnn"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "charrnn"
 
 
 def _digest() -> str:

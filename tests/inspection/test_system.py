@@ -30,9 +30,9 @@ def test_a_cache_that_does_not_exist_is_empty(tmp_path: Path, monkeypatch):
 
 
 def test_the_cache_is_where_the_kernels_put_it(tmp_path: Path, monkeypatch):
-    from charrnn.kernels import jit
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("CHARRNN_CACHE_DIR", str(tmp_path))
+    (tmp_path / "kernel.nbi").write_bytes(b"x")
 
-    monkeypatch.delenv("CHARRNN_CACHE_DIR", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-
-    assert cache_root() == jit.cache_root()
+    assert cache_root() == tmp_path
+    assert examine_system(1, 1).cache.files == 1

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numba import config as numba_config
 
+from charrnn.caching import cache_root
 from charrnn.kernels import jit as policy
-from charrnn.kernels.jit import FASTMATH, cache_directory, cache_root, jit
+from charrnn.kernels.jit import FASTMATH, cache_directory, jit
 
 pytestmark = pytest.mark.small
 
