@@ -126,6 +126,15 @@ class Streams(_Cut):
         The text.
     before : int
         What stands before its first character.
+    reset_rate : float
+        Probability that a stream's state is cleared at a window's beginning.
+        Otherwise a network hardly ever meets a state of zeros, from which
+        every sample starts: on Lovecraft a rate of 0.01 brings the loss of the
+        first four characters after a cold start from 2.70 to 2.30 nats, and
+        the validation loss from 1.671 to 1.670.
+    seed : int
+        Not negative. Which states are cleared is a function of (seed, epoch,
+        window).
 
     Raises
     ------
@@ -134,10 +143,19 @@ class Streams(_Cut):
     """
 
     def __init__(
-        self, ids: PackedIds, batch_size: int, seq_length: int, before: int
+        self,
+        ids: PackedIds,
+        batch_size: int,
+        seq_length: int,
+        before: int,
+        *,
+        reset_rate: float = 0.0,
+        seed: int = 0,
     ) -> None:
         super().__init__(ids, batch_size, seq_length, len(ids), "characters")
         self.before = before
+        self.reset_rate = reset_rate
+        self.seed = seed
         N, B = len(ids), batch_size
         S = -(-N // B)
         self._long = N - B * (S - 1)  # streams 0 to here have S characters
@@ -146,9 +164,13 @@ class Streams(_Cut):
         self._lay_out(ends - S, S)
 
     def window(self, epoch: int, k: int) -> Window:
-        """Cut out window k, which is the same in every epoch."""
+        """Cut out window k, whose text is the same in every epoch."""
         inputs, targets = self._gather(self.ids, k)
         resets = np.zeros(inputs.shape, np.uint8)
+        if self.reset_rate:
+            seeds = np.random.SeedSequence([self.seed, epoch, k])
+            rng = np.random.Generator(np.random.Philox(seeds))
+            resets[0] = rng.random(self.batch_size) < self.reset_rate
         if k == 0:
             inputs[0, 0] = self.before
             resets[0, 0] = 1  # the text begins anew

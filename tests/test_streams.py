@@ -290,3 +290,23 @@ def test_what_stands_before_a_text(text: str, before: str) -> None:
     vocab = Vocab(symbols, tuple(map(text.count, symbols)))
 
     assert vocab.symbols[initial_id(vocab)] == before
+
+
+def test_streams_begin_anew_at_the_given_rate_and_by_the_seed_alone() -> None:
+    ids = np.zeros(40_000, np.uint8)
+    one, same, other = (
+        Streams(ids, 20, 10, 0, reset_rate=0.1, seed=seed) for seed in (1, 1, 2)
+    )
+
+    windows = [one.window(epoch, k) for epoch in (0, 1) for k in range(1, one.windows)]
+    resets = np.array([window.resets for window in windows])
+
+    assert not resets[:, 1:].any()
+    assert resets[:, 0].mean() == pytest.approx(0.1, abs=0.01)
+    np.testing.assert_array_equal(
+        one.window(3, 7).resets, same.window(3, 7).resets, strict=True
+    )
+    assert (one.window(0, 5).resets != one.window(1, 5).resets).any()
+    assert any(
+        (one.window(0, k).resets != other.window(0, k).resets).any() for k in range(20)
+    )

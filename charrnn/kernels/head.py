@@ -16,8 +16,9 @@ from numba import prange
 
 from charrnn.arrays import Floats, Ids
 from charrnn.kernels.activations import exp
+from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import ROWS, Packed, multiply
+from charrnn.kernels.matmul import Packed, multiply
 
 #: Rows of logits computed and used while they are in the cache.
 BLOCK = 4 * ROWS

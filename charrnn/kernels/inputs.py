@@ -10,8 +10,9 @@ below for all steps and streams at once; the gradient of their weights is
 from numba import prange
 
 from charrnn.arrays import Floats, Ids
+from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import ROWS, multiply
+from charrnn.kernels.matmul import multiply
 
 
 @jit(parallel=True)

@@ -1,14 +1,10 @@
-"""Blocked matrix products: the one low-level thing in this project.
+"""Blocked matrix products, made of the vector code in `blocks`.
 
     multiply             C (+)= A B              A (m, K), B (K, n) in panels
     add_affine_gradient  dW += dz^T x            dz (N, M), x (N, n)
 
-Both are made of one block: a few rows of C by two vectors of columns, kept in
-registers while it walks along the shared axis; each step loads two vectors of
-B, broadcasts one number of A per row, and does one fused multiply-add per
-row and vector. The block is emitted as LLVM vector code, because a loop that
-stores into C inside the shared axis is not vectorised by LLVM (it cannot know
-that C does not overlap A or B), and because Numba has no BLAS without SciPy.
+Numba has no product of its own (its ``@`` calls SciPy's BLAS, which brings a
+second set of threads), so these are ours.
 
 B is read from *panels*, (P, K, W): panel j holds columns j W to (j + 1) W of
 B, W being two vectors wide, so that the block reads memory in order. Columns
@@ -25,34 +21,13 @@ of rows, columns and depth, with guard cells around the arrays.
 
 from typing import Any, NamedTuple
 
-import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
-from numba import prange, types
-from numba.core import cgutils
+from numba import prange
 from numba.core import config as numba_config
-from numba.extending import intrinsic
 
 from charrnn.arrays import Floats
+from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS, make_block
 from charrnn.kernels.jit import jit
-
-
-def _block_shape() -> tuple[int, int]:
-    """Bytes of a vector register, and rows of a block that fit the registers.
-
-    The accumulators (2 per row), two vectors of B and one broadcast must fit
-    the machine's vector registers: 32 with AVX-512 and on ARM, 16 with AVX2.
-    """
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64, 8
-    if features.get("avx2"):
-        return 32, 4
-    return 16, 8 if features.get("neon") else 4
-
-
-VECTOR_BYTES, ROWS = _block_shape()
-VECTORS = 2
 
 #: Rows of the shared axis that `add_affine_gradient` takes at a time: its
 #: packed slices should stay in the second-level cache.
@@ -70,164 +45,10 @@ def new_panels(depth: int, columns: int, dtype: Any) -> Floats:
     return np.zeros((-(-columns // width), depth, width), dtype)
 
 
-def _make_block(rows: int, vectors: int) -> Any:
-    """Intrinsic that computes `rows` by `vectors` vectors of a product."""
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def block(
-        typing_context: Any,
-        a: Any,
-        a_row: Any,
-        a_step: Any,
-        b: Any,
-        c: Any,
-        c_row: Any,
-        depth: Any,
-        columns: Any,
-        accumulate: Any,
-    ) -> Any:
-        signature = types.void(
-            a, types.intp, types.intp, b, c, types.intp, types.intp, types.intp,
-            types.boolean,
-        )  # fmt: skip
-        emit = _emit_block(rows, vectors)
-        return signature, emit
-
-    return block
-
-
-def _emit_block(rows: int, vectors: int) -> Any:
-    """Code generator of one block shape; see the module's docstring.
-
-    The emitted code reads ``a[r * a_row + k * a_step]`` and ``b[k, :]`` for
-    every step k of ``depth`` and writes the first ``columns`` of every row r
-    of ``c``; it starts from the values in ``c`` if ``accumulate``.
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        types_ = signature.args
-        real = context.get_value_type(types_[0].dtype)
-        lanes = VECTOR_BYTES // (types_[0].dtype.bitwidth // 8)
-        vector = ir.VectorType(real, lanes)
-        mask_type = ir.VectorType(ir.IntType(1), lanes)
-        lane_ids = ir.VectorType(ir.IntType(64), lanes)
-        i32, i64 = ir.IntType(32), ir.IntType(64)
-        pa, pb, pc = (
-            context.make_array(types_[i])(context, builder, args[i]).data
-            for i in (0, 3, 4)
-        )
-        a_row, a_step, c_row, depth, columns, accumulate = (
-            args[i] for i in (1, 2, 5, 6, 7, 8)
-        )
-        suffix = f"v{lanes}f{types_[0].dtype.bitwidth}"
-        module = builder.module
-        align = types_[0].dtype.bitwidth // 8
-
-        fma = cgutils.get_or_insert_function(
-            module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.{suffix}"
-        )
-        pointer = vector.as_pointer()
-        masked_load = cgutils.get_or_insert_function(
-            module,
-            ir.FunctionType(vector, [pointer, i32, mask_type, vector]),
-            f"llvm.masked.load.{suffix}.p0",
-        )
-        masked_store = cgutils.get_or_insert_function(
-            module,
-            ir.FunctionType(ir.VoidType(), [vector, pointer, i32, mask_type]),
-            f"llvm.masked.store.{suffix}.p0",
-        )
-
-        def splat(scalar: Any, type_: Any) -> Any:
-            undefined = ir.Constant(type_, ir.Undefined)
-            first = builder.insert_element(undefined, scalar, i32(0))
-            zeros = ir.Constant(ir.VectorType(i32, lanes), [0] * lanes)
-            return builder.shuffle_vector(first, undefined, zeros)
-
-        def mask(v: int) -> Any:
-            ids = ir.Constant(lane_ids, [v * lanes + lane for lane in range(lanes)])
-            return builder.icmp_signed("<", ids, splat(columns, lane_ids))
-
-        def at(base: Any, *offsets: Any) -> Any:
-            for offset in offsets:
-                base = builder.gep(base, [offset])
-            return base
-
-        zero = ir.Constant(vector, [0.0] * lanes)
-        masks = [mask(v) for v in range(vectors)]
-        a_rows = [at(pa, builder.mul(a_row, i64(r))) for r in range(rows)]
-        c_vectors = [
-            [
-                builder.bitcast(
-                    at(pc, builder.mul(c_row, i64(r)), i64(v * lanes)), pointer
-                )
-                for v in range(vectors)
-            ]
-            for r in range(rows)
-        ]
-        entry = builder.block
-        load = builder.append_basic_block("load")
-        loop = builder.append_basic_block("along_depth")
-        store = builder.append_basic_block("store")
-        builder.cbranch(accumulate, load, loop)
-
-        builder.position_at_end(load)
-        start = [
-            [
-                builder.call(masked_load, [c_vectors[r][v], i32(align), masks[v], zero])
-                for v in range(vectors)
-            ]
-            for r in range(rows)
-        ]
-        builder.branch(loop)
-
-        builder.position_at_end(loop)
-        k = builder.phi(i64)
-        sums = [[builder.phi(vector) for _ in range(vectors)] for _ in range(rows)]
-        b_row = builder.mul(k, i64(VECTORS * lanes))
-        b_vectors = [
-            builder.load(builder.bitcast(at(pb, b_row, i64(v * lanes)), pointer))
-            for v in range(vectors)
-        ]
-        for value in b_vectors:
-            value.align = align
-        a_offset = builder.mul(k, a_step)
-        totals = []
-        for r in range(rows):
-            number = splat(builder.load(at(a_rows[r], a_offset)), vector)
-            totals.append(
-                [
-                    builder.call(fma, [number, b_vectors[v], sums[r][v]])
-                    for v in range(vectors)
-                ]
-            )
-        following = builder.add(k, i64(1))
-        k.add_incoming(i64(0), entry)
-        k.add_incoming(i64(0), load)
-        k.add_incoming(following, loop)
-        for r in range(rows):
-            for v in range(vectors):
-                sums[r][v].add_incoming(zero, entry)
-                sums[r][v].add_incoming(start[r][v], load)
-                sums[r][v].add_incoming(totals[r][v], loop)
-        builder.cbranch(builder.icmp_signed("<", following, depth), loop, store)
-
-        builder.position_at_end(store)
-        for r in range(rows):
-            for v in range(vectors):
-                builder.call(
-                    masked_store,
-                    [totals[r][v], c_vectors[r][v], i32(align), masks[v]],
-                )
-        return context.get_dummy_value()
-
-    return codegen
-
-
-_block_8x2, _block_8x1 = _make_block(8, 2), _make_block(8, 1)
-_block_4x2, _block_4x1 = _make_block(4, 2), _make_block(4, 1)
-_block_2x2, _block_2x1 = _make_block(2, 2), _make_block(2, 1)
-_block_1x2, _block_1x1 = _make_block(1, 2), _make_block(1, 1)
+_block_8x2, _block_8x1 = make_block(8, 2), make_block(8, 1)
+_block_4x2, _block_4x1 = make_block(4, 2), make_block(4, 1)
+_block_2x2, _block_2x1 = make_block(2, 2), make_block(2, 1)
+_block_1x2, _block_1x1 = make_block(1, 2), make_block(1, 1)
 
 
 @jit

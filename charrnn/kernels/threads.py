@@ -15,7 +15,7 @@ import numba
 import numpy as np
 
 from charrnn.arrays import Ids
-from charrnn.kernels.matmul import ROWS
+from charrnn.kernels.blocks import ROWS
 
 #: Turns that a waiting thread of GNU's OpenMP spins before it sleeps. The
 #: library reads it when Numba first loads it, at the first parallel kernel.

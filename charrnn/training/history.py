@@ -6,6 +6,8 @@ stay. All of it depends on steps alone, so that a history does not depend on
 the clock, on what is displayed, or on where a run was resumed.
 """
 
+import math
+
 from charrnn.checkpoint import Row, TrainingState
 from charrnn.training.trainer import Result
 
@@ -74,9 +76,20 @@ class History:
             ]
 
     def add_evaluation(self, step: int, epochs: float, val_loss: float) -> None:
-        """Write one pass over the held-out text down."""
-        self.rows.append({"step": step, "epoch": epochs, "val_loss": val_loss})
+        """Write one pass over the held-out text down; no number if it overflowed."""
+        shown = val_loss if math.isfinite(val_loss) else None
+        self.rows.append({"step": step, "epoch": epochs, "val_loss": shown})
+
+    def evaluation_at(self, step: int) -> float | None:
+        """Find what the held-out text scored at a step, if that is known."""
+        found = (r["val_loss"] for r in self.rows[::-1] if _evaluated(r, step))
+        return next(found, None)
 
     def cut(self, step: int) -> None:
         """Forget what came after a step that the run was rolled back to."""
         self.rows[:] = [row for row in self.rows if (row["step"] or 0) <= step]
+
+
+def _evaluated(row: Row, step: int) -> bool:
+    """Whether a row is that of an evaluation at some step."""
+    return row["step"] == step and row.get("val_loss") is not None

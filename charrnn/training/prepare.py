@@ -49,6 +49,9 @@ CHANGEABLE = (
 )
 LIMITS = ("epochs", "steps", "time")
 
+#: How often a stream begins anew; see `streams.Streams`.
+RESET_RATE = 0.01
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -319,7 +322,8 @@ def _streams(ids: PackedIds, vocab: Vocab, config: TrainConfig) -> AnyStreams:
     B, T = config.batch_size, config.seq_length
     if config.lines and vocab.newline_id is not None:
         return LineStreams(ids, B, T, vocab.newline_id, config.seed)
-    return Streams(ids, B, T, initial_id(vocab))
+    before = initial_id(vocab)
+    return Streams(ids, B, T, before, reset_rate=RESET_RATE, seed=config.seed)
 
 
 def memory_estimate(trainer: Trainer) -> int:

@@ -131,7 +131,10 @@ class Trainer:
         if self.config.steps is not None:
             limits.append(self.config.steps)
         if self.config.epochs is not None:
-            limits.append(max(1, round(self.config.epochs * self.streams.windows)))
+            position, windows = self.position, self.streams.windows
+            # Steps on a text that a resumed run has left behind; else none.
+            earlier = position.step - position.epoch * windows - position.window
+            limits.append(earlier + max(1, round(self.config.epochs * windows)))
         return min(limits, default=None)
 
     def step(self, progress: float) -> Result:

@@ -5,8 +5,9 @@ import pytest
 from numba import config as numba_config
 from numpy.typing import NDArray
 
+from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.inputs import gather, project, project_backward, scatter
-from charrnn.kernels.matmul import ROWS, add_affine_gradient
+from charrnn.kernels.matmul import add_affine_gradient
 from charrnn.kernels.threads import use_threads
 from tests.gradcheck import assert_same_gradient, numeric_gradient
 from tests.networks import packed
