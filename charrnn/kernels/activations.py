@@ -173,3 +173,23 @@ def slope(code: int, y: Any) -> Any:
     if code == RELU:
         return y * ZERO if y <= 0 else y * ZERO + ONE
     return y * ZERO + LEAK if y < 0 else y * ZERO + ONE
+
+
+@jit
+def activate_row(code: int, x: Any) -> None:
+    """Apply `activate` to every number of x (n,), in place.
+
+    A loop per activation: with the choice inside it LLVM does not vectorise.
+    """
+    if code == TANH:
+        for j in range(x.size):
+            x[j] = activate(TANH, x[j])
+    elif code == SIGMOID:
+        for j in range(x.size):
+            x[j] = activate(SIGMOID, x[j])
+    elif code == RELU:
+        for j in range(x.size):
+            x[j] = activate(RELU, x[j])
+    else:
+        for j in range(x.size):
+            x[j] = activate(LEAKY_RELU, x[j])

@@ -16,7 +16,7 @@ import numpy as np
 from numba import prange
 
 from charrnn.arrays import Flags, Floats, Ids
-from charrnn.kernels.activations import activate, slope
+from charrnn.kernels.activations import activate_row, slope
 from charrnn.kernels.jit import jit
 from charrnn.kernels.matmul import multiply
 from charrnn.kernels.recurrent import Recurrent
@@ -70,11 +70,10 @@ def step(
     B, H = h.shape
     multiply(h_prev, Wh, z, True)
     for n in range(B):
+        activate_row(activation, z[n])
         for j in range(H):
-            value = activate(activation, z[n, j])
-            z[n, j] = value
-            h[n, j] = value
-            y[n, j] = value
+            h[n, j] = z[n, j]
+            y[n, j] = z[n, j]
 
 
 @jit
