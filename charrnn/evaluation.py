@@ -14,7 +14,7 @@ import numpy as np
 
 from charrnn.arrays import IGNORED, PackedIds
 from charrnn.model import Model
-from charrnn.streams import Window
+from charrnn.streams import Window, document_starts
 
 #: Characters that a piece reads before it counts.
 WARM_UP = 512
@@ -53,7 +53,7 @@ def pieces(ids: PackedIds, before: int, newline: int | None) -> Iterator[Window]
         inputs = ids.take(places - 1, mode="clip").astype(np.int32)
         inputs[places <= 0] = before
         targets[np.broadcast_to((t < 0) | (places >= N), targets.shape)] = IGNORED
-        resets = (places == 0) if newline is None else (inputs == newline)
+        resets = document_starts(inputs, newline) | (places == 0)
         yield Window(inputs, targets, resets.astype(np.uint8))
 
 

@@ -24,6 +24,7 @@ from charrnn.config import GATES, ModelConfig, SampleConfig
 from charrnn.model import Model
 from charrnn.sampling import Randomness, choose
 from charrnn.stopping import StopScanner
+from charrnn.streams import document_starts
 from charrnn.vocab import Vocab
 
 #: Characters of a prompt read at a time: a Ctrl-C waits for one slice.
@@ -63,12 +64,20 @@ def useful_threads(config: ModelConfig, num_samples: int, threads: int) -> int:
     return max(1, min(threads, most))
 
 
-def read_prompt(model: Model, vocab: Vocab, prompt: Ids) -> tuple[Floats, Floats]:
+def read_prompt(
+    model: Model, vocab: Vocab, prompt: Ids, *, documents: bool = False
+) -> tuple[Floats, Floats]:
     """Read a prompt through the network, in slices of bounded size.
 
     It stands at the beginning of a line: a virtual newline is read before it
     where the vocabulary has one. Without a newline in the vocabulary, and
     without a prompt, the first character follows the counts of the corpus.
+
+    Parameters
+    ----------
+    prompt : (N,) int array
+    documents : bool
+        Whether every line is a document, as the model was trained.
 
     Returns
     -------
@@ -82,11 +91,12 @@ def read_prompt(model: Model, vocab: Vocab, prompt: Ids) -> tuple[Floats, Floats
     ids = np.concatenate([np.array(lead, np.int32), prompt])
     if not ids.size:
         return state, _logits_of_counts(vocab)
-    last = ids.size - 1
+    last, starts = ids.size - 1, newline if documents else None
     for a in range(0, last, PROMPT_SLICE):
         part = ids[a : min(last, a + PROMPT_SLICE), None]
-        model.forward(part, np.zeros(part.shape, np.uint8), state)
-    return state, model.logits(ids[last:, None], state)[-1]
+        model.forward(part, document_starts(part, starts), state)
+    end = ids[last:, None]
+    return state, model.logits(end, state, document_starts(end, starts))[-1]
 
 
 def _logits_of_counts(vocab: Vocab) -> Floats:
@@ -151,6 +161,9 @@ class Generation:
         Character ids; may be empty.
     config : SampleConfig
         Its stop texts are made of the vocabulary's symbols.
+    documents : bool
+        Whether every line is a document, as the model was trained: its state
+        is then cleared where a newline is read.
     scored : bool
         Whether pieces say how likely they are, which costs some time.
     """
@@ -162,11 +175,13 @@ class Generation:
         prompt: Ids,
         config: SampleConfig,
         *,
+        documents: bool = False,
         scored: bool = True,
     ) -> None:
         self.model = model
         self.vocab = vocab
         self.config = config
+        self.documents = documents
         self.scored = scored
         self._prompt = prompt
         self._random = Randomness(config.seed)
@@ -183,7 +198,10 @@ class Generation:
             Of all samples in turn; the last one of each says why it ended.
         """
         rows = len(self._running)
-        state, logits = read_prompt(self.model, self.vocab, self._prompt)
+        state, logits = read_prompt(
+            self.model, self.vocab, self._prompt, documents=self.documents
+        )
+        starts = self.vocab.newline_id if self.documents else None
         state = np.repeat(state, rows, axis=2)
         logits = np.repeat(logits, rows, axis=0)
         left = self.config.length  # below 0: it never gets to 0
@@ -196,7 +214,9 @@ class Generation:
                 self._running = [self._running[n] for n in going]
                 state, ids = np.ascontiguousarray(state[:, :, going]), ids[going]
             if self._running and left:
-                logits = self.model.logits(ids[None], state)[0]
+                inputs = ids[None]
+                resets = document_starts(inputs, starts)
+                logits = self.model.logits(inputs, state, resets)[0]
         yield from self._end("length")
 
     def interrupt(self) -> Iterator[Piece]:

@@ -215,10 +215,12 @@ class Model:
                 dropout.drop(y, noise.bytes[k], noise.threshold, self.threads)
         return space
 
-    def logits(self, ids: Ids, state: Floats) -> Floats:
-        """Logits after every input, (T, B, V); see `forward` for the state."""
+    def logits(self, ids: Ids, state: Floats, resets: Flags | None = None) -> Floats:
+        """Logits after every input, (T, B, V); see `forward` for the rest."""
         T, B = ids.shape
-        space = self.forward(ids, np.zeros((T, B), np.uint8), state)
+        if resets is None:
+            resets = np.zeros((T, B), np.uint8)
+        space = self.forward(ids, resets, state)
         out = np.empty((T * B, self.config.vocab_size), self.dtype)
         y = space.tapes[-1].y.reshape(T * B, -1)
         head.logits(self.head, y, out, self.threads)

@@ -39,6 +39,23 @@ def initial_id(vocab: Vocab) -> int:
     return vocab.most_frequent_id if newline is None else newline
 
 
+def document_starts(inputs: Ids, newline: int | None) -> Flags:
+    """Flag the inputs before which the state of a model of lines is cleared.
+
+    A newline is read before every line, and begins it: whoever runs a model
+    that was trained with ``--lines`` clears the state there as training did.
+
+    Parameters
+    ----------
+    inputs : int array
+    newline : int, optional
+        None for a model of running text: nothing is flagged.
+    """
+    if newline is None:
+        return np.zeros(inputs.shape, np.uint8)
+    return (inputs == newline).view(np.uint8)
+
+
 def fit(
     characters: int, batch_size: int, seq_length: int, lines: int | None = None
 ) -> tuple[int, int]:
@@ -249,7 +266,7 @@ class LineStreams(_Cut):
             padding = np.arange(done, done + len(inputs))[:, None] >= self._loads
             inputs[padding] = self.newline
             targets[padding] = IGNORED
-        return Window(inputs, targets, (inputs == self.newline).view(np.uint8))
+        return Window(inputs, targets, document_starts(inputs, self.newline))
 
     def carry_over(self, state: Floats) -> None:
         """Clear the state: no line goes on in the next epoch.

@@ -20,6 +20,7 @@ from charrnn.generation import (
     useful_threads,
 )
 from charrnn.model import Model
+from charrnn.parameters import initialise
 from charrnn.vocab import Vocab
 
 NewModel = Callable[..., Model]
@@ -289,3 +290,21 @@ def test_a_large_batch_uses_all_threads() -> None:
     config = ModelConfig(vocab_size=100, hidden=256, layers=2)
 
     assert useful_threads(config, 512, 4) == 4
+
+
+def test_a_model_of_lines_begins_every_line_from_nothing():
+    vocab = Vocab("\nab", (1, 1, 1))
+    model = Model(ModelConfig(vocab_size=3, hidden=8))
+    initialise(model.theta, model.config, "auto", 1.0, np.random.default_rng(3))
+    model.pack()
+
+    lines = [
+        read_prompt(model, vocab, vocab.encode(text), documents=True)[1]
+        for text in ("ab", "bba\nab")
+    ]
+    running = [
+        read_prompt(model, vocab, vocab.encode(text))[1] for text in ("ab", "bba\nab")
+    ]
+
+    np.testing.assert_array_equal(*lines)
+    assert (running[0] != running[1]).any()

@@ -175,7 +175,10 @@ def _run(
             model = _load(file, config, threads)
             from charrnn.generation import Generation  # imports Numba
 
-            generation = Generation(model, vocab, ids, config, scored=form.json)
+            lines = file.training is not None and file.training.config.lines
+            generation = Generation(
+                model, vocab, ids, config, documents=lines, scored=form.json
+            )
             with open_output(form.path, keep=path, raw=form.raw) as sink:
                 writer = _writer(sink, form, config, vocab, prompt, path)
                 _show(generation, writer, meter)

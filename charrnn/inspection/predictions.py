@@ -17,6 +17,7 @@ from charrnn.arrays import Ids
 from charrnn.config import UnitName
 from charrnn.inspection.records import Cell, View, escaped
 from charrnn.inspection.surprise import SLICE, symbols
+from charrnn.streams import document_starts
 from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -83,7 +84,13 @@ class Predictions(View):
 
 
 def predict(
-    model: "Model", vocab: Vocab, ids: Ids, *, top: int = 5, keep: int | None = None
+    model: "Model",
+    vocab: Vocab,
+    ids: Ids,
+    *,
+    documents: bool = False,
+    top: int = 5,
+    keep: int | None = None,
 ) -> Predictions:
     """Read a text and list what the model expects at each position.
 
@@ -91,6 +98,8 @@ def predict(
     ----------
     ids : (N,) int array
         The text; may be empty.
+    documents : bool
+        Whether every line is a document, as the model was trained.
     top : int
         Choices at a position.
     keep : int, optional
@@ -99,7 +108,8 @@ def predict(
     first = 0 if keep is None else max(0, ids.size - keep)
     positions = []
     text = symbols(vocab, ids[first:])
-    rows = distributions(model, vocab, ids, first)
+    starts = vocab.newline_id if documents else None
+    rows = distributions(model, vocab, ids, first, starts)
     for n, (char, id_) in enumerate(zip(text, ids[first:].tolist(), strict=True)):
         p = next(rows)
         positions.append(
@@ -124,13 +134,14 @@ def predict(
 
 
 def distributions(
-    model: "Model", vocab: Vocab, ids: Ids, first: int
+    model: "Model", vocab: Vocab, ids: Ids, first: int, starts: int | None = None
 ) -> Iterator[Distribution]:
     """Yield the distribution (V,) of the character at each place, from `first` on.
 
     The last one is that after the text. As in sampling the text stands after
     a newline, or, where the vocabulary has none, after nothing: then its first
-    character follows the counts of the corpus.
+    character follows the counts of the corpus. `starts` is the id before which
+    the state is cleared, if any.
     """
     newline = vocab.newline_id
     lead = [] if newline is None else [newline]
@@ -144,11 +155,12 @@ def distributions(
     place = 0 if lead else 1
     for a in range(0, inputs.size, SLICE):
         part = inputs[a : a + SLICE, None]
+        resets = document_starts(part, starts)
         unwanted = min(max(0, first - place - a), len(part))
         if unwanted == len(part):
-            model.forward(part, np.zeros(part.shape, np.uint8), state)
+            model.forward(part, resets, state)
             continue
-        logits = model.logits(part, state)[unwanted:, 0].astype(np.float64)
+        logits = model.logits(part, state, resets)[unwanted:, 0].astype(np.float64)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         yield from weights / weights.sum(axis=1, keepdims=True)
 

@@ -84,6 +84,12 @@ class Subject:
         """Build the model, and compile what its views will run."""
         compile_forward(self.model)
 
+    @property
+    def documents(self) -> bool:
+        """Whether every line is a document, as the model was trained."""
+        run = self.file.training
+        return run is not None and run.config.lines
+
     def view(self, name: str) -> View:
         """Make one view.
 
@@ -99,20 +105,25 @@ class Subject:
 
 def _predictions(subject: Subject) -> View:
     """Make the view ``next``."""
-    settings = subject.settings
-    ids, limit = subject.ids, settings.limit(SHOWN)
-    return predict(subject.model, subject.file.vocab, ids, top=settings.top, keep=limit)
+    settings, ids = subject.settings, subject.ids
+    return predict(
+        subject.model,
+        subject.file.vocab,
+        ids,
+        documents=subject.documents,
+        top=settings.top,
+        keep=settings.limit(SHOWN),
+    )
 
 
 def _surprise(subject: Subject) -> View:
     """Make the view ``surprise``."""
-    settings, run = subject.settings, subject.file.training
-    ids = subject.ids
+    settings, ids = subject.settings, subject.ids
     return measure_surprise(
         subject.model,
         subject.file.vocab,
         ids,
-        documents=run is not None and run.config.lines,
+        documents=subject.documents,
         top=settings.top,
         keep=settings.limit(SHOWN if settings.drawn else LISTED),
     )
