@@ -166,9 +166,9 @@ def test_a_character_is_shown_before_the_network_reads_it(
     calls = []
     logits = Model.logits
 
-    def counted(self: Model, ids: Ids, state: np.ndarray) -> np.ndarray:
+    def counted(self: Model, ids: Ids, *rest: np.ndarray) -> np.ndarray:
         calls.append(ids.size)
-        return logits(self, ids, state)
+        return logits(self, ids, *rest)
 
     monkeypatch.setattr(Model, "logits", counted)
     pieces = Generation(model32, VOCAB, NOTHING, SampleConfig(length=5)).pieces()
