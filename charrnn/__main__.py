@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
+from charrnn.cli.output import silence
 from charrnn.cli.signals import Killed, die_by
 from charrnn.display.color import color_option, wants_color
 from charrnn.errors import CharRNNError
@@ -26,12 +27,19 @@ def report(what: str, hint: str | None) -> None:
         return
     colored = wants_color(sys.stderr, color_option(sys.argv[1:]))
     red, off = ("\x1b[1;31m", "\x1b[0m") if colored else ("", "")
-    lines = [f"charrnn: {red}error:{off} {what}"]
+    lines = [f"charrnn: {red}error:{off} {_one_line(what)}"]
     if hint:
-        lines.append(f"hint: {hint}")
+        lines.append(f"hint: {_one_line(hint)}")
     # If nobody listens, the exit code still tells.
     with contextlib.suppress(OSError, ValueError):
         print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _one_line(text: str) -> str:
+    """Escape what would break a line or steer a terminal: names may hold it."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def _usage(error: Exception, message: str) -> tuple[str, str]:
@@ -65,6 +73,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except typer.TyperException as error:
         report(*_usage(error, error.format_message()))
         return error.exit_code
+    except SystemExit:
+        return 0  # rich's way out when nobody reads the help any more
+    except MemoryError:
+        if debug:
+            traceback.print_exc()
+        report("out of memory", "try a smaller network, batch or text")
+        return 1
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -76,6 +91,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _settle_streams() -> None:
+    """Flush what is left; of a reader who has gone, Python must not complain.
+
+    It would try once more at exit, print an error and change the exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                silence(stream.buffer)
+
+
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
     try:
@@ -85,6 +113,7 @@ def main() -> NoReturn:
     if code > SIGNALLED:
         # Typer makes an exit code of a Ctrl-C.
         die_by(code - SIGNALLED)
+    _settle_streams()
     sys.exit(code)
 
 

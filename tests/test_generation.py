@@ -306,5 +306,5 @@ def test_a_model_of_lines_begins_every_line_from_nothing():
         read_prompt(model, vocab, vocab.encode(text))[1] for text in ("ab", "bba\nab")
     ]
 
-    np.testing.assert_array_equal(*lines)
+    np.testing.assert_array_equal(lines[0], lines[1])
     assert (running[0] != running[1]).any()

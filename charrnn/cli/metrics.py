@@ -7,8 +7,10 @@ The names of events and fields are a contract: every object has ``event`` and
 import json
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
+from charrnn.cli.output import ReaderGone, TextSink
+from charrnn.errors import OutputError
 from charrnn.training.records import (
     Ended,
     Evaluation,
@@ -70,6 +72,40 @@ def describe(record: Record, output: str) -> dict[str, Any]:
             return _event("end", **(vars(record) | {"path": output}))
 
 
+class Lines:
+    """Lines of text for a stream, dropped once the stream does not take them.
+
+    Neither a reader who leaves nor a full disk stops a training for its log.
+
+    Parameters
+    ----------
+    stream : binary file or None
+        None is a stream that the process was started without.
+    lost : callable
+        Told, once, why lines are dropped; not when a reader has left.
+    """
+
+    def __init__(
+        self, stream: BinaryIO | None, lost: Callable[[str], None] | None = None
+    ) -> None:
+        self._sink = None if stream is None else TextSink(stream, raw=True)
+        self._lost = lost
+
+    def write(self, line: str) -> None:
+        """Write one line, newline included, at once."""
+        if self._sink is None:
+            return
+        try:
+            self._sink.write(line)
+            self._sink.flush()
+        except ReaderGone:
+            self._sink = None
+        except OutputError as error:
+            self._sink = None
+            if self._lost is not None:
+                self._lost(str(error))
+
+
 class MetricsLog:
     """Writes records as lines, steps only every so often.
 
@@ -108,4 +144,4 @@ class MetricsLog:
             key: None if isinstance(v, float) and not math.isfinite(v) else v
             for key, v in event.items()
         }
-        self._write(json.dumps(clean, ensure_ascii=False) + "\n")
+        self._write(json.dumps(clean) + "\n")

@@ -49,12 +49,15 @@ class Caught:
         return None if self.number is None else REASONS[self.number]
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Note the first signal; at a second interrupt leave at once."""
+        """Note the first signal; leave at once when asked a second time.
+
+        A second SIGHUP asks for nothing: shell and terminal both send one.
+        """
         if number == signal.SIGUSR1:
             self.save_now = True
         elif self.number is None:
             self.number = number
-        elif number == signal.SIGINT:
+        elif number != signal.SIGHUP:
             if is_terminal(sys.stderr):
                 sys.stderr.write(SHOW_CURSOR + "\n")
                 sys.stderr.flush()

@@ -1,6 +1,6 @@
 """``charrnn train``: texts in, a checkpoint out."""
 
-import os
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,7 +38,11 @@ EXAMPLES = "\n".join(
 
 
 def _option(*names: str, panel: str, help: str, **more: Any) -> Any:
-    """Build one option of a group."""
+    """Build one option of a group.
+
+    Paths are told not to be ``readable``, which typer would check: a file that
+    cannot be read is no mistake in the options.
+    """
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)
 
 
@@ -70,7 +74,7 @@ NewCorpus = Annotated[
 ]
 InitFrom = Annotated[
     Path | None,
-    _option("--init-from", metavar="PATH", panel=OUTPUT,
+    _option("--init-from", metavar="PATH", panel=OUTPUT, readable=False,
             help="Begin with another checkpoint's weights."),
 ]  # fmt: skip
 SaveEvery = Annotated[
@@ -250,7 +254,7 @@ Json = Annotated[
 ]
 LogFile = Annotated[
     Path | None,
-    _option("--log-file", metavar="PATH", panel=REPORTS,
+    _option("--log-file", metavar="PATH", panel=REPORTS, readable=False,
             help="Append the same lines to a file."),
 ]  # fmt: skip
 DryRun = Annotated[
@@ -341,5 +345,6 @@ def _announce(sources: tuple[str, ...]) -> None:
     """Say at once that something happens; reading may take a while."""
     names = ", ".join("standard input" if s == "-" else s for s in sources[:3])
     more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""
-    typer.echo(f"charrnn: reading {os.fsencode(names).decode(errors='replace')}{more}",
-               err=True)  # fmt: skip
+    shown = "".join(c if c.isprintable() else "?" for c in names)
+    with contextlib.suppress(OSError, ValueError):  # nobody listens
+        typer.echo(f"charrnn: reading {shown}{more}", err=True)

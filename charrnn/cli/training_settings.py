@@ -1,5 +1,6 @@
 """The options of ``train``, checked and put in order before anything is read."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -108,6 +109,26 @@ def _conflicts(options: Mapping[str, Any]) -> None:
             if options[name]:
                 msg = f"--{name} cannot be combined with --output -"
                 raise OptionError(msg)
+    if [*options["paths"], options["val_file"]].count("-") > 1:
+        msg = "standard input is named twice"
+        raise OptionError(msg)
+
+
+def _spare_texts(settings: "Settings") -> None:
+    """Refuse to write where a text is read from.
+
+    Raises
+    ------
+    OptionError
+        A text would be overwritten.
+    """
+    names = {*settings.sources, settings.val_file} - {"-", None}
+    texts = {os.path.realpath(name) for name in names if name}
+    written = {"--output": settings.output, "--log-file": settings.reports.log_file}
+    for option, path in written.items():
+        if path is not None and os.path.realpath(path) in texts:
+            msg = f"{path} is a text to read and cannot be written to"
+            raise OptionError(msg, hint=f"name another file with {option}")
 
 
 def settings_of(options: Mapping[str, Any]) -> Settings:
@@ -140,7 +161,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     check_number("--min-count", options["min_count"], low=1)
     check_number("--patience", options["patience"], low=0)
     output = options["output"]
-    return Settings(
+    settings = Settings(
         sources=tuple(options["paths"]),
         output=None
         if output == "-"
@@ -168,6 +189,8 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         reports=_reports(options),
         dry_run=options["dry_run"],
     )
+    _spare_texts(settings)
+    return settings
 
 
 def _reports(options: Mapping[str, Any]) -> ReportOptions:

@@ -7,6 +7,14 @@ from rich.console import Console
 from charrnn.display.color import is_terminal, wants_color
 
 
+class PatientConsole(Console):
+    """A console whose reader may leave without ending the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Pass the error on, where rich would exit; called while it is handled."""
+        raise
+
+
 def stderr_console(color: str = "auto") -> Console:
     """Build a console for what is not payload.
 
@@ -14,7 +22,7 @@ def stderr_console(color: str = "auto") -> Console:
     whoever animates asks `color.is_terminal` first.
     """
     colored = wants_color(sys.stderr, color)
-    return Console(
+    return PatientConsole(
         stderr=True,
         force_terminal=is_terminal(sys.stderr) or colored,
         no_color=not colored,

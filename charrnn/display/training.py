@@ -6,10 +6,12 @@ most one every ten seconds, one at the end. Generated text is shown with its
 control characters escaped and never as markup.
 """
 
+import contextlib
 import math
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
@@ -27,6 +29,9 @@ PLAIN_EVERY = 10.0
 REDRAW_EVERY = 0.1
 
 LN2 = math.log(2)
+
+#: What stands before a line that the network has written.
+MARGIN = "  │ "
 
 
 def loss_text(nats: float) -> str:
@@ -102,20 +107,27 @@ class _Figures:
 
     def __init__(self) -> None:
         self.step: Step | None = None
+        self._first: Step | None = None
         self.val_loss: float | None = None
 
     def take(self, record: Record) -> None:
         """Remember what a line needs."""
         if isinstance(record, Step):
             self.step = record
+            self._first = self._first or record  # a resumed run begins later
         elif isinstance(record, Evaluation):
             self.val_loss = record.val_loss
 
     def left(self) -> float | None:
-        """Estimate the seconds of training that are left."""
-        if self.step is None or self.step.progress <= 0:
+        """Estimate the seconds of training that are left, from the second step on."""
+        if self.step is None or self._first is None:
             return None
-        return self.step.elapsed * (1 - self.step.progress) / self.step.progress
+        done = self.step.progress - self._first.progress
+        if done <= 0:
+            return None
+        return (self.step.elapsed - self._first.elapsed) * (
+            (1 - self.step.progress) / done
+        )
 
     def parts(self) -> list[str]:
         """List the figures in reading order."""
@@ -129,9 +141,19 @@ class _Figures:
         ]
         if self.val_loss is not None:
             parts.append(f"val {self.val_loss:.3f}")
-        parts.append(f"{s.chars_per_second:,.0f} chars/s")
         parts.append(f"lr {s.lr:.1e}")
+        parts.append(f"{s.chars_per_second:,.0f} chars/s")
         return parts
+
+    def lines(self, width: int) -> list[str]:
+        """Lay the figures out in lines of at most so many columns."""
+        lines: list[str] = []
+        for part in self.parts():
+            if lines and len(lines[-1]) + 2 + len(part) <= width:
+                lines[-1] += f"  {part}"
+            else:
+                lines.append(part)
+        return lines
 
 
 class PlainDisplay:
@@ -178,12 +200,12 @@ class PlainDisplay:
             left = self._figures.left()
             time_left = [] if left is None else [f"{duration_text(left)} left"]
             self._print("  ".join(self._figures.parts() + time_left))
-        elif isinstance(record, Ended):
+        elif isinstance(record, Ended) and self._figures.step is not None:
             self._print("  ".join(self._figures.parts()))
 
     def preview(self, text: str) -> None:
         """Print a preview, indented."""
-        for line in printable(text).splitlines():
+        for line in printable(text).split("\n"):
             self._print(f"  | {line}")
 
     def _due(self) -> bool:
@@ -194,11 +216,17 @@ class PlainDisplay:
         self._last = now
         return True
 
-    def _print(self, line: str) -> None:
-        """Print, and go on without a reader."""
-        try:
-            self._console.print(Text(line))
+    def _print(self, line: str, style: str = "") -> None:
+        """Print one line."""
+        with self._going_on():
+            self._console.print(Text(line, style=style))
             self._console.file.flush()
+
+    @contextlib.contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Go on in silence when nobody reads any more."""
+        try:
+            yield
         except (OSError, ValueError):
             self._console.quiet = True
 
@@ -224,7 +252,8 @@ class LiveDisplay(PlainDisplay):
 
     def __enter__(self) -> Self:
         """Take the last lines of the terminal."""
-        self._live.start()
+        with self._going_on():
+            self._live.start()
         return self
 
     def __exit__(
@@ -234,7 +263,8 @@ class LiveDisplay(PlainDisplay):
         trace: TracebackType | None,
     ) -> None:
         """Give the terminal back, its cursor shown."""
-        self._live.stop()
+        with self._going_on():
+            self._live.stop()
 
     def show(self, record: Record) -> None:
         """Redraw if it is time; keep a line per evaluation."""
@@ -242,23 +272,21 @@ class LiveDisplay(PlainDisplay):
         if isinstance(record, Warned):
             self.say(record.message, "warning")
         elif isinstance(record, Evaluation):
-            mark = "  best so far" if record.best else ""
+            mark = "  best" if record.best else ""
             self._print(
                 f"epoch {record.epoch:5.2f}  step {record.step:,}  "
-                f"validation {loss_text(record.val_loss)}{mark}"
+                f"val {loss_text(record.val_loss)}{mark}"
             )
         elif isinstance(record, Step) and self._due():
-            self._live.update(self._drawing(), refresh=True)
+            with self._going_on():
+                self._live.update(self._drawing(), refresh=True)
 
     def preview(self, text: str) -> None:
-        """Show a preview, dimmed, behind a bar."""
-        self._console.print(
-            *(
-                Text(f"  │ {line}", style="dim")
-                for line in printable(text).splitlines()
-            ),
-            sep="\n",
-        )
+        """Show a preview, dimmed, behind a bar, in lines that fit."""
+        width = max(1, self._console.width - len(MARGIN) - 1)
+        for line in printable(text).split("\n"):
+            for part in Text(line).wrap(self._console, width) or [Text()]:
+                self._print(f"{MARGIN}{part}", style="dim")
 
     def _due(self) -> bool:
         """Tell whether the drawing is old enough."""
@@ -269,7 +297,7 @@ class LiveDisplay(PlainDisplay):
         return True
 
     def _drawing(self) -> RenderableType:
-        """Draw bar, share, time left, and as many figures as fit."""
+        """Draw a bar with share and time left, and the figures below it."""
         step, left = self._figures.step, self._figures.left()
         progress = 0.0 if step is None else step.progress
         bar = Table.grid(padding=(0, 1), expand=True)
@@ -280,12 +308,8 @@ class LiveDisplay(PlainDisplay):
             ProgressBar(total=1.0, completed=progress),
             Text(f"{progress:4.0%}  {time_left}"),
         )
-        line, width = "", self._console.width - 1
-        for part in self._figures.parts():
-            longer = f"{line}  {part}" if line else part
-            if len(longer) <= width:
-                line = longer
-        return Group(bar, Text(line, no_wrap=True))
+        lines = self._figures.lines(self._console.width - 1)
+        return Group(bar, *(Text(line, no_wrap=True) for line in lines))
 
 
 def training_display(
@@ -294,6 +318,7 @@ def training_display(
     """Choose the display: --quiet, --progress, and what stderr is."""
     if quiet or mode == "none":
         return Silence()
-    if mode == "bar" or (mode == "auto" and is_terminal(sys.stderr)):
-        return LiveDisplay(console)
-    return PlainDisplay(console)
+    animated = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+    return (
+        LiveDisplay(console) if animated and mode != "plain" else PlainDisplay(console)
+    )

@@ -6,14 +6,13 @@ stay. All of it depends on steps alone, so that a history does not depend on
 the clock, on what is displayed, or on where a run was resumed.
 """
 
-import math
-
 from charrnn.checkpoint import Row, TrainingState
 from charrnn.training.trainer import Result
 
-#: Rows of the training loss that are kept at most, and steps a row at first.
+#: Rows of the training loss that are kept at most, and steps a row at first: a
+#: float, as a checkpoint gives it back.
 MAX_ROWS = 1000
-FIRST_INTERVAL = 10
+FIRST_INTERVAL = 10.0
 
 #: Weight of the newest window in the running mean loss.
 NEWEST = 0.02
@@ -76,20 +75,14 @@ class History:
             ]
 
     def add_evaluation(self, step: int, epochs: float, val_loss: float) -> None:
-        """Write one pass over the held-out text down; no number if it overflowed."""
-        shown = val_loss if math.isfinite(val_loss) else None
-        self.rows.append({"step": step, "epoch": epochs, "val_loss": shown})
+        """Write one pass over the held-out text down."""
+        self.rows.append({"step": step, "epoch": epochs, "val_loss": val_loss})
 
     def evaluation_at(self, step: int) -> float | None:
         """Find what the held-out text scored at a step, if that is known."""
-        found = (r["val_loss"] for r in self.rows[::-1] if _evaluated(r, step))
-        return next(found, None)
+        rows = (row for row in reversed(self.rows) if row["step"] == step)
+        return next((row["val_loss"] for row in rows if "val_loss" in row), None)
 
     def cut(self, step: int) -> None:
         """Forget what came after a step that the run was rolled back to."""
         self.rows[:] = [row for row in self.rows if (row["step"] or 0) <= step]
-
-
-def _evaluated(row: Row, step: int) -> bool:
-    """Whether a row is that of an evaluation at some step."""
-    return row["step"] == step and row.get("val_loss") is not None

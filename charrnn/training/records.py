@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 StopReason = Literal[
-    "epochs", "steps", "time", "patience", "interrupted", "terminated", "hangup"
+    "epochs",
+    "steps",
+    "time",
+    "patience",
+    "interrupted",
+    "terminated",
+    "hangup",
+    "diverged",
 ]
 
 

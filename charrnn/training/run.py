@@ -97,21 +97,24 @@ class Subject:
 
 
 class _Due:
-    """Whether an interval, in steps or seconds of training, has passed."""
+    """Whether an interval, in steps or seconds of training, has passed.
 
-    def __init__(self, every: Every, step: int, elapsed: float) -> None:
+    Steps are counted from the beginning of the run, so that one which was
+    interrupted and resumed does everything where it would have anyway.
+    """
+
+    def __init__(self, every: Every, elapsed: float) -> None:
         self.every = every
-        self._step, self._elapsed = step, elapsed
+        self._last = elapsed
 
     def __call__(self, step: int, elapsed: float) -> bool:
-        """Tell, and begin anew if so."""
-        every = self.every
-        passed = (every.steps and step - self._step >= every.steps) or (
-            every.seconds and elapsed - self._elapsed >= every.seconds
-        )
-        if passed:
-            self._step, self._elapsed = step, elapsed
-        return bool(passed)
+        """Tell, after a step; an interval of time begins anew if it has passed."""
+        if self.every.steps:
+            return step % self.every.steps == 0
+        if not self.every.seconds or elapsed - self._last < self.every.seconds:
+            return False
+        self._last = elapsed
+        return True
 
 
 class Run:
@@ -147,7 +150,8 @@ class Run:
         self.held_out = held_out
         self.history = history
         self.stop = stop
-        self.val_loss: float | None = None
+        #: Of the last evaluation, if the resumed run had just made one, too.
+        self.val_loss = history.evaluation_at(trainer.position.step)
         self._writer = writer
         self._clock = clock
         config = trainer.config
@@ -162,7 +166,7 @@ class Run:
         self._good: Snapshot = trainer.snapshot()
 
     def records(self) -> Iterator[Record]:
-        """Train to the end, saving on the way.
+        """Train to the end, saving on the way; `Ended` comes last, and always.
 
         Raises
         ------
@@ -174,22 +178,21 @@ class Run:
         """
         if self.trainer.position.step == 0:
             yield from self._save()
-        position = self.trainer.position
-        due_eval = _Due(self._eval_every(), position.step, self.elapsed)
-        due_save = _Due(self.policy.save_every, position.step, self.elapsed)
-        evaluated_at = -1
+        due_eval = _Due(self._eval_every(), self.elapsed)
+        due_save = _Due(self.policy.save_every, self.elapsed)
+        evaluated_at = -1 if self.val_loss is None else self.trainer.position.step
         while (reason := self._finished()) is None:
-            yield from self._step()
+            if not (yield from self._step()):
+                continue
             step = self.trainer.position.step
-            if self.held_out is not None and due_eval(step, self.elapsed):
+            if due_eval(step, self.elapsed):
                 due_eval.every = yield from self._evaluate()
                 evaluated_at = step
             if self.stop.save_now or due_save(step, self.elapsed):
                 self.stop.save_now = False
                 yield from self._save_if_possible()
         asked = reason in ("interrupted", "terminated", "hangup")
-        step = self.trainer.position.step
-        if self.held_out is not None and not asked and evaluated_at != step:
+        if not asked and evaluated_at != self.trainer.position.step:
             yield from self._evaluate()
         yield from self._save(last=True)
         yield self._end(reason)
@@ -220,15 +223,15 @@ class Run:
             return "patience"
         return None
 
-    def _step(self) -> Iterator[Record]:
-        """Take a step, or go back if it led nowhere."""
+    def _step(self) -> Generator[Record, None, bool]:
+        """Take a step and return True, or go back if it led nowhere."""
         trainer, progress = self.trainer, self.progress
         began = self._clock()
         result = trainer.step(progress)
         self.elapsed += self._clock() - began
         if not result.finite:
-            yield self._roll_back()
-            return
+            yield from self._roll_back()
+            return False
         position = trainer.position
         if trainer.config.time is not None:
             position.progress = self.elapsed / trainer.config.time
@@ -247,6 +250,7 @@ class Run:
             chars_per_second=self._speed,
             elapsed=self.elapsed,
         )
+        return True
 
     def _measure_speed(self) -> None:
         """Keep the count of characters, and the speed of the last second."""
@@ -258,22 +262,24 @@ class Run:
             self._speed = (self._characters - then) / max(self.elapsed - at, 1e-9)
             self._recent_speed = self._characters, self.elapsed
 
-    def _roll_back(self) -> Warned:
+    def _roll_back(self) -> Iterator[Record]:
         """Return to the last good state with half the learning rate, or give up."""
-        trainer = self.trainer
-        failed = trainer.position.step + 1
-        scale = trainer.position.lr_scale / 2
+        trainer, failed = self.trainer, self.trainer.position
         trainer.restore(self._good)
         self.history.cut(trainer.position.step)
+        # The file of the best evaluation stays, and so does what it takes to
+        # replace it.
+        trainer.position.best_val_loss = failed.best_val_loss
+        trainer.position.best_step = failed.best_step
         self._rollbacks += 1
-        what = f"loss or gradient not finite at step {failed}"
+        what = f"loss or gradient not finite at step {failed.step + 1}"
         if self.policy.on_divergence == "stop" or self._rollbacks > MAX_ROLLBACKS:
-            # The consumer need not hear of it: what it shows next is the error.
-            list(self._save(last=True))
+            yield from self._save(last=True)
+            yield self._end("diverged")
             raise DivergedError(what, hint="try a lower --lr or --grad-clip")
-        trainer.position.lr_scale = scale
+        trainer.position.lr_scale = failed.lr_scale / 2
         back = trainer.position.step
-        return Warned(f"{what}: back to step {back}, learning rate halved")
+        yield Warned(f"{what}: back to step {back}, learning rate halved")
 
     def _eval_every(self) -> Every:
         """Choose the interval of evaluations: as asked, or by the run's length."""
@@ -298,13 +304,17 @@ class Run:
         began = self._clock()
         loss = mean_loss(trainer.model, held_out.ids, held_out.before, held_out.newline)
         took = self._clock() - began
-        position = trainer.position
-        best = position.best_val_loss is None or loss < position.best_val_loss
+        position, finite = trainer.position, math.isfinite(loss)
+        former = position.best_val_loss
+        best = finite and (former is None or loss < former)
         if best:
             position.best_val_loss, position.best_step = loss, position.step
         position.bad_evaluations = 0 if best else position.bad_evaluations + 1
         self.val_loss = loss
-        self.history.add_evaluation(position.step, trainer.epochs, loss)
+        if finite:
+            self.history.add_evaluation(position.step, trainer.epochs, loss)
+        else:
+            yield Warned("the validation loss is not finite")
         yield Evaluation(position.step, trainer.epochs, loss, best, self.elapsed)
         if best and self.policy.keep_best:
             yield from self._save_if_possible(best=True)
@@ -329,6 +339,8 @@ class Run:
             yield from self._save(best=best)
         except OutputError as error:
             yield Warned(f"could not save: {error}; training goes on")
+        except DivergedError:
+            yield from self._roll_back()
 
     def _end(self, reason: StopReason) -> Ended:
         """Sum the run up."""

@@ -1,0 +1,125 @@
+"""What is said of a training before it begins and when it is over."""
+
+import shlex
+from collections.abc import Iterator
+
+from charrnn.cli.training_settings import Settings, default_output
+from charrnn.config import TrainConfig, UnitName
+from charrnn.display.training import duration_text, loss_text
+from charrnn.training.records import Ended
+from charrnn.training.request import Prepared
+from charrnn.training.yardsticks import measure
+
+#: What a text is counted in.
+UNITS: dict[UnitName, str] = {"char": "characters", "byte": "bytes"}
+
+#: Temperature of previews and of the command that is suggested in the end.
+TEMPERATURE = 0.8
+
+
+def description(prepared: Prepared) -> Iterator[str]:
+    """Say what is trained on what."""
+    model, config = prepared.trainer.model, prepared.trainer.config
+    shape, held_out = model.config, prepared.held_out
+    held = f", {len(held_out.ids):,} held out" if held_out is not None else ""
+    unit = UNITS[prepared.subject.vocab.unit]
+    yield (
+        f"{prepared.corpus.characters:,} {unit}, {shape.vocab_size:,} distinct{held}"
+    )
+    kind = shape.cell if shape.cell != "rnn" else f"rnn ({shape.activation})"
+    yield (
+        f"{kind} {shape.layers} x {shape.hidden}, {model.theta.size:,} parameters; "
+        f"batch {config.batch_size} x {config.seq_length}, {config.optimizer} "
+        f"{config.lr:g} {config.schedule}, {limit(config)}"
+    )
+    yield from prepared.notes
+    if done := prepared.trainer.position.step:
+        yield f"resuming after step {done:,}"
+
+
+def limit(config: TrainConfig) -> str:
+    """Say when a run ends."""
+    limits = []
+    if config.epochs is not None:
+        limits.append(f"{config.epochs:g} epochs")
+    if config.steps is not None:
+        limits.append(f"{config.steps:,} steps")
+    if config.time is not None:
+        limits.append(duration_text(config.time))
+    return " or ".join(limits)
+
+
+def start_fields(prepared: Prepared, output: str) -> dict[str, object]:
+    """Describe a run for the first of its records."""
+    model, config = prepared.trainer.model, prepared.trainer.config
+    corpus = prepared.corpus
+    return {
+        "corpus": {
+            "files": list(corpus.files),
+            "bytes": corpus.bytes,
+            "characters": corpus.characters,
+            "sha256": corpus.sha256,
+        },
+        "vocabulary": model.config.vocab_size,
+        "parameters": model.theta.size,
+        "cell": model.config.cell,
+        "layers": model.config.layers,
+        "hidden": model.config.hidden,
+        "batch_size": config.batch_size,
+        "seq_length": config.seq_length,
+        "threads": model.threads,
+        "seed": config.seed,
+        "output": output,
+    }
+
+
+def continuation(settings: Settings) -> str:
+    """Write the command that resumes a run, with all that it needs."""
+    text, sources = settings.text, settings.sources
+    words = ["charrnn", "train", *sources, "--resume"]
+    if settings.output != default_output(sources[0]):
+        words += ["--output", str(settings.output)]
+    if text.encoding != "utf-8":
+        words += ["--encoding", text.encoding]
+    if text.newlines != "keep":
+        words += ["--newlines", text.newlines]
+    if settings.val_file is not None:
+        words += ["--val-file", settings.val_file]
+    return shlex.join(words)
+
+
+def summary(ended: Ended, prepared: Prepared, began: int) -> Iterator[str]:
+    """Sum a run up: its length, its losses, and what they are worth.
+
+    Parameters
+    ----------
+    began : int
+        The steps that a resumed run had done before.
+    """
+    if ended.steps == began > 0:
+        over = limit(prepared.trainer.config)
+        reached = "patience" if ended.reason == "patience" else over
+        yield f"nothing left to do ({reached}); a larger limit goes on"
+    else:
+        speed = ended.chars_per_second
+        rate = f" ({speed:,.0f} characters a second)" if speed else ""
+        took = duration_text(ended.elapsed)
+        yield f"{ended.steps:,} steps, {ended.epochs:.2f} epochs in {took}{rate}"
+    if ended.train_loss is not None:
+        yield f"training loss {loss_text(ended.train_loss)}"
+    if ended.val_loss is not None:
+        yield f"validation loss {loss_text(ended.val_loss)}"
+    if prepared.held_out is not None:
+        train, held_out = prepared.trainer.streams.ids, prepared.held_out.ids
+        found = measure(train, held_out, prepared.trainer.model.config.vocab_size)
+        parts = [f"single characters {found.order0:.3f}"]
+        if found.xz is not None:
+            parts.append(f"xz {found.xz:.3f}")
+        without = "for comparison, bits a character without a network"
+        yield f"{without}: {', '.join(parts)}"
+
+
+def suggestion(output: str) -> str:
+    """Write the command that samples what was trained."""
+    words = ["charrnn", "sample", "--temperature", str(TEMPERATURE), output]
+    return f"try: {shlex.join(words)}"

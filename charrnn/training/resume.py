@@ -1,0 +1,197 @@
+"""How a run goes on where its checkpoint left it.
+
+Limits and the learning rate may be changed, which is put into notes; shapes
+may not. The text must be the one that was trained on, unless a new one is
+asked for.
+"""
+
+from dataclasses import replace
+from typing import BinaryIO
+
+from charrnn.arrays import PackedIds
+from charrnn.checkpoint import Checkpoint, TrainingState
+from charrnn.config import TrainConfig
+from charrnn.corpus import Corpus, read_corpus
+from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError
+from charrnn.model import Model
+from charrnn.streams import fit
+from charrnn.training.history import History
+from charrnn.training.request import Prepared, Request, option_name, shape_conflicts
+from charrnn.training.run import Subject
+from charrnn.training.texts import count_lines, divide, fingerprint, streams_of
+from charrnn.training.trainer import Trainer
+from charrnn.vocab import Vocab
+
+#: What `--resume` may change: the limits and how the optimiser goes on.
+CHANGEABLE = (
+    "epochs",
+    "steps",
+    "time",
+    "lr",
+    "schedule",
+    "warmup",
+    "weight_decay",
+    "grad_clip",
+    "clip_mode",
+    "dropout",
+)
+LIMITS = ("epochs", "steps", "time")
+
+#: What a short text may have reduced; see `streams.fit`.
+WINDOW = ("batch_size", "seq_length")
+
+
+def resume(
+    request: Request, checkpoint: Checkpoint, threads: int, stdin: BinaryIO | None
+) -> Prepared:
+    """Continue a run exactly where its checkpoint left it.
+
+    Raises
+    ------
+    OptionError
+        Options conflict with the checkpoint.
+    CorpusError
+        The text is another one, and --new-corpus was not given.
+    CheckpointError
+        The checkpoint has no run to continue.
+    """
+    position, vocab = checkpoint.training, checkpoint.vocab
+    if position is None:
+        msg = f"{request.resume} holds weights only and cannot be resumed"
+        raise CheckpointError(msg, hint="--init-from starts a new run from it")
+    _refuse(request, _conflicts(request, checkpoint, position.config))
+    config, notes = _changed(position.config, request)
+    options = replace(request.read, vocab=vocab, unit=vocab.unit, lines=config.lines)
+    request = replace(request, read=options)
+    corpus, same = _read_again(request, checkpoint, stdin)
+    notes += corpus.notes
+    train, held_out = divide(request, config, corpus.ids, vocab, notes, stdin)
+    _refuse(request, _other_windows(request, config, train, vocab))
+    model = Model(checkpoint.model, threads=threads)
+    model.load(checkpoint.parameters)
+    state = model.new_state(config.batch_size)
+    if not same:
+        notes.append("a new text: training goes on from its beginning")
+    elif checkpoint.state is not None:
+        state[...] = checkpoint.state
+    trainer = Trainer(
+        model,
+        streams_of(train, vocab, config),
+        _position(position, config, same=same),
+        {name: a.copy() for name, a in checkpoint.moments.items()},
+        state,
+    )
+    if trainer.position.window >= trainer.streams.windows:
+        msg = "the position in the text lies behind its end"
+        raise CheckpointError(msg, where=str(request.resume))
+    subject = Subject(vocab, fingerprint(corpus))
+    history = History(list(checkpoint.history))
+    return Prepared(trainer, subject, corpus, held_out, history, notes)
+
+
+def _position(
+    stored: TrainingState, config: TrainConfig, *, same: bool
+) -> TrainingState:
+    """Say where the run goes on: with other limits, perhaps in another text."""
+    position = replace(stored, config=config, recent=dict(stored.recent))
+    before = stored.config
+    if config.lr != before.lr:
+        position.lr_scale = 1.0  # the rate that was asked for, not a share of it
+    if config.time is not None and config.time != before.time:
+        # The limit has changed; the seconds that were used have not.
+        position.progress *= (before.time or 0.0) / config.time
+    if not same:
+        position.epoch = position.window = position.bad_evaluations = 0
+        position.best_val_loss = position.best_step = None
+    return position
+
+
+def _read_again(
+    request: Request, checkpoint: Checkpoint, stdin: BinaryIO | None
+) -> tuple[Corpus, bool]:
+    """Read the text of a run that is resumed, and tell whether it is the same.
+
+    Raises
+    ------
+    CorpusError
+        It is another one, and --new-corpus was not given.
+    """
+    hint = "--new-corpus continues with it; the same --newlines and --encoding?"
+    msg = f"not the text that {request.resume} was trained on"
+    try:
+        corpus = read_corpus(request.sources, request.read, stdin)
+    except VocabError:
+        if request.new_corpus:
+            raise
+        raise CorpusError(msg, hint=hint) from None
+    read, known = fingerprint(corpus), checkpoint.corpus
+    same = (read.sha256, read.characters) == (known.sha256, known.characters)
+    if not same and not request.new_corpus:
+        raise CorpusError(msg, hint=hint)
+    return corpus, same
+
+
+def _refuse(request: Request, conflicts: list[str]) -> None:
+    """Raise `OptionError` if options conflict with the checkpoint, naming all."""
+    if conflicts:
+        msg = f"conflicts with {request.resume}: {', '.join(conflicts)}"
+        hint = "leave these options away, or start a new run with --init-from"
+        raise OptionError(msg, hint=hint)
+
+
+def _conflicts(
+    request: Request, checkpoint: Checkpoint, stored: TrainConfig
+) -> list[str]:
+    """List the options that a resumed run cannot change."""
+    found = shape_conflicts(request.model, checkpoint.model)
+    found += [
+        f"{option_name(name)} {value} (it has {getattr(stored, name)})"
+        for name, value in request.train.items()
+        if name not in CHANGEABLE + WINDOW and getattr(stored, name) != value
+    ]
+    if request.val_file is not None and stored.val_fraction:
+        found.append(f"--val-file (it has --val-fraction {stored.val_fraction:g})")
+    if request.read.unit == "byte" and checkpoint.vocab.unit == "char":
+        found.append("--unit byte (it has char)")
+    return found
+
+
+def _other_windows(
+    request: Request, config: TrainConfig, train: PackedIds, vocab: Vocab
+) -> list[str]:
+    """List batch size and window length if the run was started with others.
+
+    What was given then may have been reduced for a short text; given again,
+    it means the same.
+    """
+    asked = {name: request.train.get(name, getattr(config, name)) for name in WINDOW}
+    lines = count_lines(config, train, vocab)
+    batch_size, seq_length = asked.values()
+    fitted = fit(len(train), batch_size, seq_length, lines)
+    return [
+        f"{option_name(name)} {asked[name]} (it has {getattr(config, name)})"
+        for name, value in zip(WINDOW, fitted, strict=True)
+        if getattr(config, name) not in (asked[name], value)
+    ]
+
+
+def _changed(stored: TrainConfig, request: Request) -> tuple[TrainConfig, list[str]]:
+    """Put what was given for a resume into the stored configuration."""
+    given = {name: v for name, v in request.train.items() if name not in WINDOW}
+    if any(name in given for name in LIMITS):
+        given = dict.fromkeys(LIMITS) | given
+    config = replace(stored, **given)
+    notes = [
+        f"{option_name(name)}: {_shown(getattr(stored, name))} before, "
+        f"{_shown(value)} now"
+        for name, value in given.items()
+        if getattr(stored, name) != value
+    ]
+    return config, notes
+
+
+def _shown(value: object) -> str:
+    """Write an option's value for a note."""
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

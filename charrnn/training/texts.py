@@ -1,0 +1,76 @@
+"""A run's text: what is held out, what is trained on, and how that is cut."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from charrnn.arrays import PackedIds
+from charrnn.checkpoint import CorpusFingerprint
+from charrnn.config import TrainConfig
+from charrnn.corpus import Corpus, read_corpus, split
+from charrnn.streams import AnyStreams, LineStreams, Streams, initial_id
+from charrnn.training.request import Request
+from charrnn.training.run import HeldOut
+from charrnn.vocab import Vocab
+
+#: How often a stream begins anew; see `streams.Streams`.
+RESET_RATE = 0.01
+
+
+def fingerprint(corpus: Corpus) -> CorpusFingerprint:
+    """By what this text will be known again."""
+    names = tuple(Path(name).name for name in corpus.files)
+    return CorpusFingerprint(names, corpus.bytes, corpus.characters, corpus.sha256)
+
+
+def divide(
+    request: Request,
+    config: TrainConfig,
+    ids: PackedIds,
+    vocab: Vocab,
+    notes: list[str],
+    stdin: BinaryIO | None,
+) -> tuple[PackedIds, HeldOut | None]:
+    """Split the text into what is trained on and what is held out.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Its window may be longer than the text.
+    notes : list of str
+        Added to.
+    """
+    newline = vocab.newline_id if config.lines else None
+    before = initial_id(vocab)
+    if request.val_file is not None:
+        options = replace(request.read, vocab=vocab, unit=vocab.unit)
+        held = read_corpus((request.val_file,), options, stdin)
+        notes += held.notes
+        return ids, HeldOut(ids=held.ids, before=before, newline=newline)
+    if config.val_fraction == 0:
+        return ids, None
+    train, held_ids = split(ids, config.val_fraction, lines_newline_id=newline)
+    enough = 1 if config.lines else min(config.seq_length, 64)
+    if len(held_ids) < enough or len(train) < 2:
+        notes.append(
+            f"validation is off: {config.val_fraction:g} of {len(ids):,} characters "
+            "is less than a window"
+        )
+        return ids, None
+    return train, HeldOut(ids=held_ids, before=before, newline=newline)
+
+
+def count_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None:
+    """Count the lines, where each is a document."""
+    return int(np.count_nonzero(ids == vocab.newline_id)) if config.lines else None
+
+
+def streams_of(ids: PackedIds, vocab: Vocab, config: TrainConfig) -> AnyStreams:
+    """Cut the training text as the configuration says."""
+    B, T = config.batch_size, config.seq_length
+    if config.lines and vocab.newline_id is not None:
+        return LineStreams(ids, B, T, vocab.newline_id, config.seed)
+    before = initial_id(vocab)
+    return Streams(ids, B, T, before, reset_rate=RESET_RATE, seed=config.seed)

@@ -1,0 +1,170 @@
+"""Records as JSON Lines: the fields that scripts rely on."""
+
+import io
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.cli.metrics import Lines, MetricsLog, describe
+from charrnn.training.records import Ended, Evaluation, Record, Saved, Step, Warned
+
+STEP = Step(50, 1.25, 0.5, math.log(4), 1.5, 0.002, 0.7, 12_345.6, 5.0)
+EVAL = Evaluation(50, 1.25, math.log(8), True, 5.0)
+END = Ended("time", 99, 2.5, 1.5, None, None, None, 10.0)
+
+EXPECTED: list[tuple[Record, dict[str, Any]]] = [
+    (
+        STEP,
+        {
+            "event": "step",
+            "schema": 1,
+            "step": 50,
+            "epoch": 1.25,
+            "loss": math.log(4),
+            "bits_per_char": pytest.approx(2),
+            "lr": 0.002,
+            "grad_norm": 0.7,
+            "chars_per_second": 12_345.6,
+            "elapsed": 5.0,
+        },
+    ),
+    (
+        EVAL,
+        {
+            "event": "eval",
+            "schema": 1,
+            "step": 50,
+            "epoch": 1.25,
+            "val_loss": math.log(8),
+            "val_bits_per_char": pytest.approx(3),
+            "best": True,
+            "elapsed": 5.0,
+        },
+    ),
+    (
+        Saved(50, Path("a b.npz"), False),
+        {"event": "save", "schema": 1, "step": 50, "path": "a b.npz"},
+    ),
+    (Warned("é\n"), {"event": "warning", "schema": 1, "message": "é\n"}),
+    (
+        END,
+        {
+            "event": "end",
+            "schema": 1,
+            "reason": "time",
+            "steps": 99,
+            "epochs": 2.5,
+            "train_loss": 1.5,
+            "val_loss": None,
+            "best_val_loss": None,
+            "chars_per_second": None,
+            "elapsed": 10.0,
+            "path": "m.npz",
+        },
+    ),
+]
+
+
+def logged(*records: Record, every: int = 1) -> list[str]:
+    """Write records down; the lines."""
+    lines: list[str] = []
+    log = MetricsLog(lines.append, "m.npz", every)
+    for record in records:
+        log.add(record)
+    return lines
+
+
+@pytest.mark.parametrize(("record", "fields"), EXPECTED)
+def test_fields_of_every_record(record: Record, fields: dict[str, Any]) -> None:
+    """In this order, on one line."""
+    (line,) = logged(record)
+
+    assert line.endswith("\n")
+    assert line.count("\n") == 1
+    assert json.loads(line) == fields
+    assert list(json.loads(line)) == list(fields)
+    assert list(describe(record, "m.npz")) == list(fields)
+
+
+def test_first_record() -> None:
+    lines: list[str] = []
+    MetricsLog(lines.append, "m.npz", 1).start({"seed": 3, "corpus": {"bytes": 1}})
+
+    assert json.loads(lines[0]) == {
+        "event": "start",
+        "schema": 1,
+        "seed": 3,
+        "corpus": {"bytes": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("every", "count"), [(1, 60), (7, 8), (60, 1), (61, 0), (0, 0)]
+)
+def test_steps_are_logged_every_so_often(every: int, count: int) -> None:
+    """All else always."""
+    steps = [Step(n, 0, 0, 1, 1, 1, 1, 1, 1) for n in range(1, 61)]
+
+    assert len(logged(*steps, every=every)) == count
+    assert len(logged(EVAL, END, Warned(""), every=every)) == 3
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_json_cannot_say_is_null(value: float) -> None:
+    line = logged(Evaluation(5, 1.0, value, False, 1.0))[0]
+    fields = json.loads(line, parse_constant=pytest.fail)
+
+    assert fields["val_loss"] is None
+    assert fields["val_bits_per_char"] is None
+
+
+def test_names_that_are_not_text_are_valid_json() -> None:
+    """A path may hold any byte; a line of JSON may not."""
+    name = os.fsdecode(b"caf\xe9\n.npz")
+    line = logged(Saved(1, Path(name), False))[0]
+
+    assert json.loads(line.encode("utf-8"))["path"] == name
+
+
+class Failing(io.BytesIO):
+    """A stream that takes so many writes and then fails."""
+
+    def __init__(self, good: int, error: type[OSError]) -> None:
+        super().__init__()
+        self.good = good
+        self.error = error
+
+    def write(self, data: Any) -> int:
+        if self.good == 0:
+            raise self.error(5, "no luck")
+        self.good -= 1
+        return super().write(data)
+
+    def fileno(self) -> int:
+        raise OSError
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(BrokenPipeError, []), (OSError, ["cannot write the text: no luck"])],
+)
+def test_lines_are_dropped_when_they_cannot_be_written(
+    error: type[OSError], told: list[str]
+) -> None:
+    """A reader who leaves is no news; a disk that is full is, once."""
+    stream = Failing(2, error)
+    lost: list[str] = []
+    lines = Lines(stream, lost.append)
+    for n in range(5):
+        lines.write(f"{n}\n")
+
+    assert stream.getvalue() == b"0\n1\n"
+    assert lost == told
+
+
+def test_lines_for_nobody() -> None:
+    Lines(None).write("x\n")

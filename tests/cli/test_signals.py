@@ -1,0 +1,126 @@
+"""Signals: noted once, obeyed at once the second time, and left as they were."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from charrnn.cli import signals
+from charrnn.cli.signals import REASONS, SHOW_CURSOR, caught_signals
+
+INT, TERM, HUP, USR1 = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1
+
+
+@pytest.fixture
+def deaths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note by which signals the process would have died, instead of dying."""
+    numbers: list[int] = []
+    monkeypatch.setattr(signals, "die_by", numbers.append)
+    return numbers
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    """Put every handler back, whatever a test did."""
+    before = {n: signal.getsignal(n) for n in (*REASONS, USR1)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def send(*numbers: int) -> None:
+    for number in numbers:
+        os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(INT, "interrupted"), (TERM, "terminated"), (HUP, "hangup")]
+)
+def test_first_signal_is_noted(number: int, reason: str, deaths: list[int]) -> None:
+    with caught_signals() as caught:
+        before = caught.number, caught.reason
+        send(number)
+        after = caught.number, caught.reason
+
+    assert (before, after) == ((None, None), (number, reason))
+    assert deaths == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "died"),
+    [
+        ([INT, INT], [INT]),
+        ([TERM, TERM], [TERM]),
+        ([TERM, INT], [INT]),
+        ([INT, TERM], [TERM]),
+        ([HUP, TERM], [TERM]),
+        ([HUP, HUP], []),
+        ([TERM, HUP], []),
+        ([INT, USR1], []),
+    ],
+)
+def test_second_signal_ends_at_once(
+    numbers: list[int], died: list[int], deaths: list[int]
+) -> None:
+    """But for a hangup, of which a closed terminal may send two."""
+    with caught_signals() as caught:
+        send(*numbers)
+        assert caught.number == numbers[0]
+
+    assert deaths == died
+
+
+def test_save_on_request(deaths: list[int]) -> None:
+    with caught_signals() as caught:
+        assert not caught.save_now
+        send(USR1)
+        assert caught.save_now
+        assert caught.reason is None
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    """As nohup, and shells for jobs in the background, ask for."""
+    signal.signal(HUP, signal.SIG_IGN)
+    signal.signal(INT, signal.SIG_IGN)
+    with caught_signals() as caught:
+        send(HUP, INT)
+        assert caught.reason is None
+        send(TERM)
+        assert caught.reason == "terminated"
+
+    assert signal.getsignal(HUP) is signal.SIG_IGN
+
+
+def test_handlers_are_put_back(deaths: list[int]) -> None:
+    """Also after an error."""
+    seen: list[int] = []
+
+    def mine(number: int, frame: Any) -> None:
+        seen.append(number)
+
+    def fail() -> None:
+        with caught_signals():
+            raise KeyError
+
+    signal.signal(INT, mine)
+    with pytest.raises(KeyError):
+        fail()
+    send(INT)
+
+    assert seen == [INT]
+    assert signal.getsignal(USR1) is signal.SIG_DFL
+
+
+def test_cursor_is_shown_before_leaving(
+    deaths: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On a terminal, and only there."""
+    for terminal, shown in ((True, f"{SHOW_CURSOR}\n"), (False, "")):
+        monkeypatch.setattr(signals, "is_terminal", lambda _, answer=terminal: answer)
+        with caught_signals():
+            send(INT, INT)
+        assert capsys.readouterr().err == shown

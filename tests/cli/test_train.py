@@ -1,0 +1,283 @@
+"""`charrnn train`: its payload, its reports, and how runs go on."""
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.training import run as run_module
+from tests.cli.training import (
+    SHORT,
+    SMALL,
+    Train,
+    names,
+    objects,
+    position,
+    trained,
+)
+from tests.training.support import TEXT
+
+pytestmark = pytest.mark.usefixtures("train_directory")
+
+
+def test_path_is_the_payload(train: Train) -> None:
+    """One line on stdout; everything else on stderr; no locks left behind."""
+    code, out, err = train("t.txt", *SHORT)
+
+    assert (code, out) == (0, b"t.npz\n")
+    assert position().step == 12
+    assert names() == {"t.txt", "t.npz", "t.best.npz"}
+    assert err.startswith("charrnn: reading t.txt\n")
+    assert err.rstrip().endswith("charrnn sample --temperature 0.8 t.npz")
+    assert "validation loss" in err
+    assert "single characters" in err
+
+
+def test_quiet_prints_the_path_only(train: Train) -> None:
+    assert train("t.txt", *SHORT, "-q") == (0, b"t.npz\n", "")
+    assert train("t.txt", *SHORT, "-q", "--resume") == (0, b"t.npz\n", "")
+
+
+def test_no_keep_best(train: Train) -> None:
+    assert train("t.txt", *SHORT, "--no-keep-best", "-q")[0] == 0
+    assert names() == {"t.txt", "t.npz"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "name"),
+    [
+        (["sub/b.c.txt", "t.txt"], "b.c.npz"),
+        (["-"], "charrnn.npz"),
+        (["é y"], "é y.npz"),
+    ],
+)
+def test_default_output_stands_in_the_working_directory(
+    train: Train, monkeypatch: pytest.MonkeyPatch, sources: list[str], name: str
+) -> None:
+    Path("sub").mkdir()
+    for path in ("sub/b.c.txt", "é y"):
+        Path(path).write_text(TEXT)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+    code, out, _ = train(*sources, *SHORT, "-q")
+
+    assert (code, out.decode()) == (0, f"{name}\n")
+    assert position(name).step == 12
+
+
+def test_checkpoint_on_stdout(train: Train) -> None:
+    """The very bytes that a file would have, and no file."""
+    assert train("t.txt", *SHORT, "-q")[0] == 0
+    data = Path("t.npz").read_bytes()
+    for path in ("t.npz", "t.best.npz"):
+        Path(path).unlink()
+    code, out, err = train("t.txt", *SHORT, "-q", "-o", "-")
+
+    assert (code, err) == (0, "")
+    assert out == data
+    assert names() == {"t.txt"}
+
+
+def test_checkpoint_is_not_shown_to_a_person(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.cli.training_session.is_terminal", lambda stream: True)
+    code, out, err = train("t.txt", *SHORT, "-o", "-")
+
+    assert (code, out) == (2, b"")
+    assert "terminal" in err
+
+
+VARIATIONS = {
+    "log": ["--log-every", "1", "--log-file", "x.jsonl", "--json"],
+    "previews": ["--preview-every", "3", "--preview-chars", "20"],
+    "saves": ["--save-every", "5"],
+    "threads": ["--threads", "2"],
+    "plain": ["--progress", "plain", "--color", "always"],
+}
+
+
+@pytest.mark.parametrize("more", VARIATIONS.values(), ids=VARIATIONS)
+def test_what_is_told_and_saved_changes_nothing(train: Train, more: list[str]) -> None:
+    plan = [*SHORT, "--dropout", "0.2", "--threads", "1", "--seed", "4"]
+    assert train("t.txt", *plan)[0] == 0
+    assert train("t.txt", *plan, "-o", "again.npz", *more)[0] == 0
+
+    assert Path("t.npz").read_bytes() == Path("again.npz").read_bytes()
+    assert Path("t.best.npz").read_bytes() == Path("again.best.npz").read_bytes()
+
+
+def test_texts_are_joined_in_order(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("b.txt").write_text("zz" * 20)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"the end\n" * 9)))
+    assert train("t.txt", "-", "b.txt", *SHORT, "-q")[0] == 0
+    whole = TEXT.encode() + b"the end\n" * 9 + b"zz" * 20
+
+    assert trained().corpus.sha256 == hashlib.sha256(whole).hexdigest()
+
+
+def test_json_records(train: Train) -> None:
+    """A line each: start, steps, evaluations, saves, end; every field has its type."""
+    more = ["--log-every", "4", "--eval-every", "5", "--save-every", "6", "--seed", "7"]
+    code, out, _ = train("t.txt", *SHORT, "--json", "--threads", "1", *more)
+    records = objects(out)
+    by_event: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        by_event.setdefault(record["event"], []).append(record)
+
+    assert code == 0
+    assert {record["schema"] for record in records} == {1}
+    assert [records[0]["event"], records[-1]["event"]] == ["start", "end"]
+    assert set(by_event) == {"start", "step", "eval", "save", "end"}
+    assert records[0] == {
+        "event": "start",
+        "schema": 1,
+        "corpus": {
+            "files": ["t.txt"],
+            "bytes": len(TEXT),
+            "characters": len(TEXT),
+            "sha256": hashlib.sha256(TEXT.encode()).hexdigest(),
+        },
+        "vocabulary": len(set(TEXT)),
+        "parameters": sum(a.size for a in trained().parameters.values()),
+        "cell": "lstm",
+        "layers": 1,
+        "hidden": 8,
+        "batch_size": 4,
+        "seq_length": 8,
+        "threads": 1,
+        "seed": 7,
+        "output": "t.npz",
+    }
+    assert [record["step"] for record in by_event["step"]] == [4, 8, 12]
+    assert [record["step"] for record in by_event["eval"]] == [5, 10, 12]
+    saves = [(record["step"], record["path"]) for record in by_event["save"]]
+    assert saves[0] == (0, "t.npz")
+    assert (5, "t.best.npz") in saves
+    assert (6, "t.npz") in saves
+    assert saves[-1] == (12, "t.npz")
+    for record in by_event["step"] + by_event["eval"]:
+        numbers = {k: v for k, v in record.items() if k not in ("event", "best")}
+        assert all(isinstance(v, int | float) for v in numbers.values())
+    end = records[-1]
+    assert (end["reason"], end["steps"], end["path"]) == ("steps", 12, "t.npz")
+    assert end["val_loss"] == by_event["eval"][-1]["val_loss"]
+    assert end["best_val_loss"] == min(e["val_loss"] for e in by_event["eval"])
+
+
+def test_log_file_is_appended_to(train: Train) -> None:
+    Path("log.jsonl").write_text('{"event": "mine"}\n')
+    for _ in range(2):
+        assert train("t.txt", *SHORT, "-qf", "--log-file", "log.jsonl")[0] == 0
+    events = [record["event"] for record in objects(Path("log.jsonl").read_text())]
+
+    assert events[0] == "mine"
+    assert events.count("start") == events.count("end") == 2
+    assert events[-1] == "end"
+
+
+def test_json_of_a_run_that_diverged(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends in an end, too; the exit code is 7, and the file is the last good one."""
+    monkeypatch.setattr(run_module, "MAX_ROLLBACKS", 2)
+    wild = [
+        "--cell",
+        "rnn",
+        "--activation",
+        "relu",
+        "--optimizer",
+        "sgd",
+        "--lr",
+        "1e9",
+    ]
+    more = ["--grad-clip", "0", "--warmup", "0", "--json"]
+    code, out, err = train("t.txt", *SMALL, *wild, *more)
+    records = objects(out)
+
+    assert code == 7
+    assert records[-1]["event"] == "end"
+    assert records[-1]["reason"] == "diverged"
+    assert [r["event"] for r in records].count("warning") == 2
+    assert "not finite" in err.splitlines()[-2]
+    assert "--lr" in err.splitlines()[-1]
+    assert position().step < 100
+
+
+def test_dry_run_writes_nothing(train: Train) -> None:
+    Path("t.npz").write_text("mine")
+    for limit in (["--steps", "100"], ["--steps", "0"], ["--time", "2h"], []):
+        code, out, err = train("t.txt", *SMALL, *limit, "--dry-run")
+        assert (code, out) == (0, b"")
+        assert f"{len(TEXT)} characters, {len(set(TEXT))} distinct" in err
+        assert "parameters" in err
+        assert " MB beside the text" in err
+        assert "of training" in err
+    assert Path("t.npz").read_text() == "mine"
+    assert names() == {"t.txt", "t.npz"}
+
+
+def test_previews_go_to_stderr(train: Train) -> None:
+    code, out, err = train("t.txt", *SHORT, "--preview-every", "5")
+
+    assert (code, out) == (0, b"t.npz\n")
+    assert "\n  | " in err
+    assert "\n  | " not in train("t.txt", *SHORT, "-f")[2]
+
+
+def test_patience_without_validation_is_told(train: Train) -> None:
+    plan = [*SHORT, "--patience", "3", "--val-fraction", "0"]
+    assert "--patience does nothing" in train("t.txt", *plan)[2]
+
+
+def test_resume_goes_on_and_tells_what_changed(train: Train) -> None:
+    assert train("t.txt", *SHORT)[0] == 0
+    code, out, err = train("t.txt", "--resume", "--steps", "20", "--lr", "0.001")
+
+    assert (code, out) == (0, b"t.npz\n")
+    assert "--steps: 12 before, 20 now" in err
+    assert "--lr: 0.01 before, 0.001 now" in err
+    assert "resuming after step 12" in err
+    assert position().step == 20
+
+
+def test_resume_refuses_other_shapes_and_texts(train: Train) -> None:
+    assert train("t.txt", *SHORT, "-q")[0] == 0
+    before = Path("t.npz").read_bytes()
+    code, _, err = train("t.txt", "--resume", "--hidden", "9", "--batch-size", "5")
+    assert code == 2
+    assert "--hidden 9 (it has 8)" in err
+    Path("t.txt").write_text(TEXT * 2)
+    code, _, err = train("t.txt", "--resume", "--steps", "20")
+    assert code == 4
+    assert "--new-corpus" in err
+    assert Path("t.npz").read_bytes() == before
+    code, _, err = train("t.txt", "--resume", "--steps", "20", "--new-corpus")
+    assert code == 0
+    assert position().step == 20
+
+
+def test_finished_run_says_that_nothing_is_left(train: Train) -> None:
+    assert train("t.txt", *SHORT, "-q")[0] == 0
+    before = Path("t.npz").read_bytes()
+    code, out, err = train("t.txt", "--resume")
+
+    assert (code, out) == (0, b"t.npz\n")
+    assert "nothing left to do (12 steps)" in err
+    assert Path("t.npz").read_bytes() == before
+
+
+def test_init_from_takes_the_weights(train: Train) -> None:
+    assert train("t.txt", *SHORT, "-q")[0] == 0
+    Path("new.txt").write_text(TEXT + "é" * 30)
+    code, out, err = train("new.txt", "--init-from", "t.npz", "--steps", "3")
+
+    assert (code, out) == (0, b"new.npz\n")
+    assert "1 new characters: 'é' U+00E9" in err
+    assert trained("new.npz").model.hidden == 8
+    code, _, err = train("new.txt", "-f", "--init-from", "t.npz", "--hidden", "9")
+    assert code == 2
+    assert "--hidden 9 (it has 8)" in err

@@ -1,0 +1,149 @@
+"""Tiny runs: their texts, their writers, their clocks, and who stops them."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from charrnn.checkpoint import Checkpoint, write_to
+from charrnn.corpus import ReadOptions
+from charrnn.training.prepare import prepare
+from charrnn.training.records import Ended, Record, Saved, Step, StopReason
+from charrnn.training.request import Prepared, Request
+from charrnn.training.run import Policy, Run
+
+#: About 500 characters, in lines of different lengths.
+TEXT = "".join(
+    f"{word} went down to the {place},\nand {word} came back.\n"
+    for word in ("the old man", "a girl", "Ann", "nobody", "the tide")
+    for place in ("sea", "harbor wall")
+)
+
+
+def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
+    """Write a checkpoint as its file would be."""
+    out = io.BytesIO()
+    write_to(out, checkpoint)
+    return out.getvalue()
+
+
+@dataclass
+class Recorder:
+    """A writer that keeps what it is given; told to, it fails instead."""
+
+    saved: list[tuple[int, bool, bool]] = field(default_factory=list)
+    latest: bytes = b""
+    best: bytes = b""
+    failing: Callable[[int], Exception | None] = lambda step: None
+
+    def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
+        assert checkpoint.training is not None
+        step = checkpoint.training.step
+        error = self.failing(step)
+        if error is not None:
+            raise error
+        data = checkpoint_bytes(checkpoint)
+        if best:
+            self.best = data
+        else:
+            self.latest = data
+        self.saved.append((step, best, last))
+        return Saved(step, Path("best.npz" if best else "m.npz"), best)
+
+
+@dataclass
+class Stop:
+    """Somebody who may ask a run to end, or to save."""
+
+    reason: StopReason | None = None
+    save_now: bool = False
+
+
+class Ticking:
+    """A clock that moves on by the same time whenever it is looked at."""
+
+    def __init__(self, tick: float = 1.0) -> None:
+        self.now, self.tick = 0.0, tick
+
+    def __call__(self) -> float:
+        self.now += self.tick
+        return self.now
+
+
+def prepared(
+    path: Path,
+    text: str = TEXT,
+    *,
+    model: dict[str, Any] | None = None,
+    threads: int = 1,
+    read: dict[str, Any] | None = None,
+    **options: Any,
+) -> Prepared:
+    """Prepare a run on a text, which is written to `path`; see `Request`.
+
+    An option that is None is as if it was not given.
+    """
+    path.write_text(text, newline="")
+    own = {name: options.pop(name) for name in OWN if name in options}
+    loaded = "resume" in own or "init_from" in own
+    train = {"batch_size": 4, "seq_length": 8, "val_fraction": 0.2, "lr": 0.01}
+    if "resume" in own:
+        train = {}
+    elif "val_file" in own:
+        del train["val_fraction"]
+    given = {name: v for name, v in (train | options).items() if v is not None}
+    request = Request(
+        sources=(str(path),),
+        read=ReadOptions(lines=options.get("lines", False), **(read or {})),
+        model=({} if loaded else {"hidden": 8}) | (model or {}),
+        train=given,
+        **own,
+    )
+    return prepare(request, threads)
+
+
+#: Arguments of `prepared` that are fields of `Request`; others are TrainConfig's.
+OWN = ("val_file", "resume", "new_corpus", "init_from")
+
+
+def run_of(
+    ready: Prepared,
+    writer: Any = None,
+    stop: Stop | None = None,
+    clock: Callable[[], float] | None = None,
+    **policy: Any,
+) -> Run:
+    """Put a run together."""
+    return Run(
+        ready.trainer,
+        ready.subject,
+        Policy(**policy),
+        ready.held_out,
+        writer or Recorder(),
+        ready.history,
+        stop or Stop(),
+        clock or Ticking(),
+    )
+
+
+def finish(run: Run) -> tuple[list[Record], Ended]:
+    """Let a run come to its end: all records, and the last one."""
+    records = list(run.records())
+    assert isinstance(records[-1], Ended)
+    return records, records[-1]
+
+
+def steps_of(records: Sequence[Record]) -> list[Step]:
+    """Pick the steps."""
+    return [record for record in records if isinstance(record, Step)]
+
+
+def stop_after(run: Run, stop: Stop, step: int) -> list[Record]:
+    """Let a run be interrupted once it has taken so many steps."""
+    records = []
+    for record in run.records():
+        records.append(record)
+        if isinstance(record, Step) and record.step == step:
+            stop.reason = "interrupted"
+    return records

@@ -1,0 +1,138 @@
+"""Where checkpoints go, and what is left alone."""
+
+import errno
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from charrnn.checkpoint import Checkpoint, load
+from charrnn.errors import OutputError
+from charrnn.training.output import FileWriter, StreamWriter, best_path
+from tests.training.support import checkpoint_bytes, prepared
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Checkpoint:
+    made = prepared(tmp_path / "t.txt")
+    return made.trainer.checkpoint(made.subject.vocab, made.subject.corpus, [])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    directory = tmp_path / "out"
+    directory.mkdir()
+    return directory / "m.npz"
+
+
+def names(directory: Path) -> set[str]:
+    return {entry.name for entry in directory.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("name", "best"),
+    [("m.npz", "m.best.npz"), ("m", "m.best.npz"), ("a.b.npz", "a.b.best.npz")],
+)
+def test_best_stands_beside_the_last(name: str, best: str) -> None:
+    assert best_path(Path("somewhere") / name) == Path("somewhere") / best
+
+
+def test_last_and_best_are_two_files(path: Path, checkpoint: Checkpoint) -> None:
+    """Whose locks are gone in the end."""
+    with FileWriter(path, replace=False) as writer:
+        first = writer.save(checkpoint, best=False, last=False)
+        assert checkpoint.training is not None
+        checkpoint.training.step = 7
+        best = writer.save(checkpoint, best=True, last=False)
+
+    assert (first.step, first.path, first.best) == (0, path, False)
+    assert (best.step, best.path, best.best) == (7, best_path(path), True)
+    assert names(path.parent) == {"m.npz", "m.best.npz"}
+    loaded = load(best_path(path)).training
+    assert loaded is not None
+    assert loaded.step == 7
+
+
+@pytest.mark.parametrize("name", ["m.npz", "m.best.npz"])
+def test_existing_file_is_not_replaced_unasked(path: Path, name: str) -> None:
+    """Both ways out are named."""
+    path.with_name(name).write_text("mine")
+    with pytest.raises(OutputError) as caught, FileWriter(path, replace=False):
+        pass
+
+    assert name in str(caught.value)
+    assert "--force" in str(caught.value.hint)
+    assert "--resume" in str(caught.value.hint)
+    assert path.with_name(name).read_text() == "mine"
+    assert names(path.parent) == {name}
+
+
+def test_existing_file_is_replaced_if_asked(path: Path, checkpoint: Checkpoint) -> None:
+    path.write_text("old")
+    with FileWriter(path, replace=True) as writer:
+        assert path.read_text() == "old"
+        writer.save(checkpoint, best=False, last=True)
+
+    assert path.read_bytes() == checkpoint_bytes(checkpoint)
+
+
+def test_two_runs_do_not_share_an_output(path: Path) -> None:
+    with FileWriter(path, replace=True):
+        with (
+            pytest.raises(OutputError, match="another run"),
+            FileWriter(path, replace=True),
+        ):
+            pass
+        with FileWriter(path.with_name("other.npz"), replace=True):
+            pass
+    with FileWriter(path, replace=True):
+        pass
+
+
+def test_what_is_no_file_is_refused(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(OutputError, match="directory"), FileWriter(path, replace=True):
+        pass
+    fifo = path.with_name("fifo")
+    os.mkfifo(fifo)
+    with (
+        pytest.raises(OutputError, match="not a regular file"),
+        FileWriter(fifo, replace=True),
+    ):
+        pass
+
+
+def test_missing_directory_is_noticed_at_once(path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="no such file or directory"),
+        FileWriter(path / "x" / "m.npz", replace=True),
+    ):
+        pass
+
+
+def test_stream_gets_the_last_checkpoint_only(checkpoint: Checkpoint) -> None:
+    out = io.BytesIO()
+    with StreamWriter(out) as writer:
+        assert writer.save(checkpoint, best=False, last=False) is None
+        assert writer.save(checkpoint, best=True, last=True) is None
+        assert out.getvalue() == b""
+        saved = writer.save(checkpoint, best=False, last=True)
+
+    assert saved is not None
+    assert saved.path == Path("-")
+    assert out.getvalue() == checkpoint_bytes(checkpoint)
+
+
+def test_stream_that_takes_nothing_is_an_error(checkpoint: Checkpoint) -> None:
+    class Full(io.RawIOBase):
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OutputError, match="No space left"):
+        StreamWriter(io.BufferedWriter(Full(), 10)).save(
+            checkpoint, best=False, last=True
+        )

@@ -1,0 +1,140 @@
+"""How a new run begins: its configuration, its notes, what it refuses."""
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn.config import ModelConfig
+from charrnn.errors import CorpusError, OptionError
+from charrnn.training import defaults
+from charrnn.training.prepare import memory_estimate
+from tests.training.support import (
+    TEXT,
+    checkpoint_bytes,
+    finish,
+    prepared,
+    run_of,
+)
+
+
+def test_options_that_are_not_given_have_measured_values(tmp_path: Path) -> None:
+    made = prepared(tmp_path / "t.txt", lr=None, batch_size=4, seq_length=8)
+    config = made.trainer.config
+
+    assert config.epochs == defaults.epochs(len(made.trainer.streams.ids))
+    assert (config.steps, config.time) == (None, None)
+
+
+@pytest.mark.parametrize("limit", ["steps", "time", "epochs"])
+def test_a_limit_that_is_given_is_the_only_one(tmp_path: Path, limit: str) -> None:
+    given: dict[str, Any] = {limit: 7}
+    config = prepared(tmp_path / "t.txt", **given).trainer.config
+    limits = {name: getattr(config, name) for name in ("steps", "time", "epochs")}
+
+    assert limits == {"steps": None, "time": None, "epochs": None} | {limit: 7}
+
+
+def test_rate_follows_from_the_network(tmp_path: Path) -> None:
+    made = prepared(tmp_path / "t.txt", model={"hidden": 12, "layers": 3}, lr=None)
+    shape = ModelConfig(vocab_size=9, hidden=12, layers=3)
+
+    assert made.trainer.config.lr == defaults.peak_rate(shape)
+
+
+def test_short_text_reduces_what_was_not_asked_for(tmp_path: Path) -> None:
+    made = prepared(tmp_path / "t.txt", "abcdefghij" * 3, batch_size=None, seq_length=9)
+    config = made.trainer.config
+
+    assert (config.batch_size, config.seq_length) == (3, 9)
+    assert any("--batch-size 3" in note for note in made.notes)
+
+
+def test_window_longer_than_the_text_is_refused_if_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="shorter than one window") as caught:
+        prepared(tmp_path / "t.txt", "abcde" * 4, seq_length=21, val_fraction=0.0)
+    assert caught.value.hint == "--seq-length 20 or less"
+
+
+@pytest.mark.parametrize(("lines", "noun"), [(False, "characters"), (True, "lines")])
+def test_more_streams_than_the_text_has(tmp_path: Path, lines: bool, noun: str) -> None:
+    """Of characters, or of lines, if asked for."""
+    with pytest.raises(CorpusError, match=f"more streams .* {noun}"):
+        prepared(
+            tmp_path / "t.txt",
+            "abcd\n" * 4,
+            seq_length=1,
+            batch_size=21,
+            val_fraction=0.0,
+            lines=lines,
+        )
+
+
+def test_network_that_fits_no_checkpoint_is_refused_before_it_is_made(
+    tmp_path: Path,
+) -> None:
+    """It would take tens of gigabytes first."""
+    with pytest.raises(OptionError, match="parameters does not fit"):
+        prepared(tmp_path / "t.txt", model={"hidden": 8192, "layers": 16})
+
+
+def test_same_seed_same_beginning(tmp_path: Path) -> None:
+    def beginning(**options: Any) -> bytes:
+        made = prepared(tmp_path / "t.txt", **options)
+        return made.trainer.model.theta.tobytes()
+
+    assert beginning(seed=5) == beginning(seed=5, threads=2)
+    assert beginning(seed=5) != beginning(seed=6)
+
+
+def test_beginning_is_ready_to_be_used(tmp_path: Path) -> None:
+    """Weights are packed: the first loss is that of an even guess."""
+    made = prepared(tmp_path / "t.txt", steps=1)
+    loss = made.trainer.step(0.0).loss
+
+    assert loss == pytest.approx(np.log(len(made.subject.vocab)), rel=0.1)
+
+
+def test_fingerprint_names_files_without_their_directories(tmp_path: Path) -> None:
+    corpus = prepared(tmp_path / "t.txt").subject.corpus
+
+    assert corpus.files == ("t.txt",)
+    assert corpus.characters == len(TEXT)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model": {"cell": "lstm", "hidden": 48}},
+        {"model": {"cell": "gru", "hidden": 32, "layers": 3}, "dropout": 0.2},
+        {"model": {"cell": "rnn", "hidden": 64}, "batch_size": 16, "seq_length": 16},
+        {"optimizer": "sgd", "batch_size": 8, "seq_length": 32},
+    ],
+)
+def test_memory_is_estimated(tmp_path: Path, options: dict[str, Any]) -> None:
+    """Within a factor of two of what NumPy allocates to train a few steps."""
+    prepared(tmp_path / "t.txt", **options).trainer.warm_up()  # compiled: not counted
+    tracemalloc.start()
+    made = prepared(tmp_path / "t.txt", steps=3, val_fraction=0.0, **options)
+    run = run_of(made)  # keeps a good state to return to
+    made.trainer.step(0.0)
+    used = tracemalloc.get_traced_memory()[0]
+    del run
+    tracemalloc.stop()
+    estimate = memory_estimate(made.trainer)
+
+    assert used / 2 < estimate < used * 2
+
+
+def test_finished_run_is_a_function_of_the_request(tmp_path: Path) -> None:
+    def result() -> bytes:
+        made = prepared(tmp_path / "t.txt", steps=12, lines=True, dropout=0.1)
+        finish(run_of(made))
+        checkpoint = made.trainer.checkpoint(
+            made.subject.vocab, made.subject.corpus, made.history.rows
+        )
+        return checkpoint_bytes(checkpoint)
+
+    assert result() == result()

@@ -1,0 +1,436 @@
+"""A whole run: its limits, its evaluations, its saves, and what goes wrong in it."""
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.checkpoint import load
+from charrnn.config import Every
+from charrnn.errors import DivergedError, OutputError
+from charrnn.training import run as run_module
+from charrnn.training.records import (
+    Ended,
+    Evaluation,
+    Record,
+    Saved,
+    Step,
+    StopReason,
+    Warned,
+)
+from charrnn.training.request import Prepared
+from charrnn.training.trainer import Result
+from tests.training.support import (
+    Recorder,
+    Stop,
+    Ticking,
+    finish,
+    prepared,
+    run_of,
+    steps_of,
+    stop_after,
+)
+
+Ready = Callable[..., Prepared]
+
+
+@pytest.fixture
+def ready(tmp_path: Path) -> Ready:
+    """Prepare a run on a little text: 13 windows an epoch."""
+
+    def prepare(**options: Any) -> Prepared:
+        return prepared(tmp_path / "t.txt", **options)
+
+    return prepare
+
+
+@pytest.fixture(autouse=True)
+def _small_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let even the little held-out text be read in several pieces."""
+    monkeypatch.setattr("charrnn.evaluation.MIN_PIECE", 32)
+    monkeypatch.setattr("charrnn.evaluation.WARM_UP", 16)
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
+    """Make evaluations find these losses, and then the last one for ever."""
+    values = itertools.chain(losses, itertools.repeat(losses[-1]))
+    monkeypatch.setattr(run_module, "mean_loss", lambda *_: next(values))
+
+
+def of(kind: type[Record], records: list[Record]) -> list[Any]:
+    return [record for record in records if isinstance(record, kind)]
+
+
+# Limits.
+
+
+def test_steps_end_the_run_and_the_schedule(ready: Ready) -> None:
+    plan = {"steps": 20, "schedule": "linear", "warmup": 0.0, "lr": 0.01}
+    records, ended = finish(run_of(ready(**plan)))
+    rates = [record.lr for record in steps_of(records)]
+
+    assert (ended.reason, ended.steps) == ("steps", 20)
+    assert [record.step for record in steps_of(records)] == list(range(1, 21))
+    assert steps_of(records)[-1].progress == 1
+    assert rates[0] == 0.01
+    assert rates[-1] == pytest.approx(0.01 * (1 - 0.98 * 19 / 20))
+
+
+@pytest.mark.parametrize("epochs", [1.0, 2.5, 0.4, 1e-9])
+def test_epochs_end_the_run_also_in_the_middle(ready: Ready, epochs: float) -> None:
+    made = ready(epochs=epochs)
+    windows = made.trainer.streams.windows
+    records, ended = finish(run_of(made))
+
+    assert ended.reason == "epochs"
+    assert ended.steps == max(1, round(epochs * windows))
+    assert ended.epochs == pytest.approx(ended.steps / windows)
+    assert steps_of(records)[-1].progress == 1
+
+
+def test_time_ends_the_run_and_the_schedule(ready: Ready) -> None:
+    """Only seconds of steps count: a step takes one here, so does an evaluation."""
+    plan = {"time": 30.0, "schedule": "linear", "warmup": 0.0, "lr": 0.01}
+    records, ended = finish(run_of(ready(**plan), clock=Ticking(1.0)))
+    rates = [record.lr for record in steps_of(records)]
+
+    assert (ended.reason, ended.steps, ended.elapsed) == ("time", 30, 30)
+    assert rates[-1] == pytest.approx(0.01 * (1 - 0.98 * 29 / 30))
+    assert len(of(Evaluation, records)) > 1
+
+
+def test_first_limit_reached_wins(ready: Ready) -> None:
+    limits = {"steps": 12, "epochs": 50.0, "time": 1e6}
+    assert finish(run_of(ready(**limits)))[1].reason == "steps"
+    assert finish(run_of(ready(**limits | {"time": 5.0})))[1].reason == "time"
+    assert finish(run_of(ready(**limits | {"epochs": 0.5})))[1].reason == "epochs"
+
+
+def test_no_steps_leave_the_first_weights(ready: Ready) -> None:
+    writer = Recorder()
+    records, ended = finish(run_of(ready(steps=0), writer))
+
+    assert (ended.reason, ended.steps) == ("steps", 0)
+    assert ended.train_loss is None
+    assert ended.chars_per_second is None
+    assert not steps_of(records)
+
+
+def test_patience_ends_the_run(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many evaluations in a row that are not better than the best."""
+    scripted(monkeypatch, [3.0, 2.0, 2.5, 1.9, 1.95, 1.9, 2.0])
+    run = run_of(ready(steps=1000), eval_every=Every(steps=5), patience=3)
+    records, ended = finish(run)
+
+    assert (ended.reason, ended.steps) == ("patience", 35)
+    assert ended.best_val_loss == 1.9
+    assert [e.best for e in of(Evaluation, records)] == [1, 1, 0, 1, 0, 0, 0]
+
+
+# Evaluations and saves.
+
+
+def test_order_of_records(ready: Ready) -> None:
+    """A save before the first step; the last evaluation, the last save, the end."""
+    writer = Recorder()
+    records, _ = finish(
+        run_of(
+            ready(steps=12),
+            writer,
+            eval_every=Every(steps=5),
+            save_every=Every(steps=4),
+            keep_best=False,
+        )
+    )
+    names = "".join(
+        {Step: ".", Evaluation: "e", Saved: "s", Ended: "E"}[type(r)] for r in records
+    )
+
+    assert names == "s....s.e...s..e..sesE"
+    assert writer.saved[0] == (0, False, False)
+    assert writer.saved[-1] == (12, False, True)
+
+
+def test_best_is_kept(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, [2.0, 1.5, 1.8])
+    writer = Recorder()
+    finish(run_of(ready(steps=15), writer, eval_every=Every(steps=5)))
+
+    assert [s for s, best, _ in writer.saved if best] == [5, 10]
+    assert writer.best != writer.latest
+
+
+def test_best_is_not_kept_if_nobody_wants_it(ready: Ready) -> None:
+    writer = Recorder()
+    run = run_of(ready(steps=15), writer, eval_every=Every(steps=5), keep_best=False)
+    finish(run)
+
+    assert not writer.best
+
+
+def test_evaluations_are_rare_by_default(ready: Ready) -> None:
+    """About twenty in a run, and never so many that they take long."""
+    long = of(Evaluation, finish(run_of(ready(steps=400)))[0])
+    short = of(Evaluation, finish(run_of(ready(steps=10)))[0])
+    timed = of(Evaluation, finish(run_of(ready(time=600.0)))[0])
+
+    assert len(long) == 20
+    assert len(short) <= 2
+    assert 15 <= len(timed) <= 20
+
+
+def test_evaluation_may_be_left_out_but_for_the_last(ready: Ready) -> None:
+    run = run_of(ready(steps=50), eval_every=Every())
+
+    assert [e.step for e in of(Evaluation, finish(run)[0])] == [50]
+    assert not of(Evaluation, finish(run_of(ready(steps=9, val_fraction=0.0)))[0])
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_looking_changes_nothing(ready: Ready, lines: bool) -> None:
+    """The run is the same with and without evaluations, saves, and threads."""
+
+    def run(threads: int, **policy: Any) -> tuple[list[float], bytes]:
+        made = ready(steps=30, dropout=0.2, lines=lines, threads=threads)
+        records, _ = finish(run_of(made, **policy))
+        return [s.loss for s in steps_of(records)], made.trainer.model.theta.tobytes()
+
+    plain = run(1, eval_every=Every(), save_every=Every())
+    busy = run(2, eval_every=Every(steps=1), save_every=Every(steps=1))
+
+    assert plain == busy
+
+
+def test_same_request_same_bytes(ready: Ready) -> None:
+    """Whatever the saves and the threads, as long as evaluations are the same."""
+
+    def run(threads: int, tick: float, **policy: Any) -> bytes:
+        writer = Recorder()
+        made = ready(steps=33, dropout=0.2, threads=threads)
+        finish(run_of(made, writer, clock=Ticking(tick), **policy))
+        return writer.latest
+
+    assert run(1, 1.0) == run(2, 0.1, save_every=Every(steps=3), keep_best=False)
+
+
+def test_save_on_request(ready: Ready) -> None:
+    stop, writer = Stop(), Recorder()
+    run = run_of(ready(steps=9), writer, stop, save_every=Every(), keep_best=False)
+    for record in run.records():
+        if isinstance(record, Step) and record.step == 4:
+            stop.save_now = True
+
+    assert [step for step, _, _ in writer.saved] == [0, 4, 9]
+    assert not stop.save_now
+
+
+@pytest.mark.parametrize("reason", ["interrupted", "terminated", "hangup"])
+def test_stop_on_request(ready: Ready, reason: StopReason) -> None:
+    """The step is finished, nothing is evaluated, everything is saved."""
+    stop, writer = Stop(), Recorder()
+    run = run_of(ready(steps=100), writer, stop, eval_every=Every(steps=50))
+    records = []
+    for record in run.records():
+        records.append(record)
+        if isinstance(record, Step) and record.step == 7:
+            stop.reason = reason
+    ended = records[-1]
+
+    assert isinstance(ended, Ended)
+    assert (ended.reason, ended.steps) == (reason, 7)
+    assert writer.saved[-1] == (7, False, True)
+    assert not of(Evaluation, records)
+
+
+def test_stop_before_the_first_step(ready: Ready) -> None:
+    writer = Recorder()
+    _, ended = finish(run_of(ready(steps=9), writer, Stop("interrupted")))
+
+    assert (ended.reason, ended.steps) == ("interrupted", 0)
+
+
+# What goes wrong.
+
+
+def failing_at(*steps: int) -> Callable[[int], Exception | None]:
+    """Refuse to save at these steps."""
+    error = OutputError("no space left on device", where="m.npz")
+    return lambda step: error if step in steps else None
+
+
+def test_failed_save_on_the_way_is_told_and_tried_again(ready: Ready) -> None:
+    writer = Recorder(failing=failing_at(4, 8))
+    run = run_of(ready(steps=14), writer, save_every=Every(steps=4), keep_best=False)
+    warnings = [w.message for w in of(Warned, finish(run)[0])]
+
+    assert len(warnings) == 2
+    assert all("no space left on device (m.npz)" in message for message in warnings)
+    assert [step for step, _, _ in writer.saved] == [0, 12, 14]
+
+
+@pytest.mark.parametrize("step", [0, 14])
+def test_failed_first_or_last_save_is_an_error(ready: Ready, step: int) -> None:
+    run = run_of(ready(steps=14), Recorder(failing=failing_at(step)))
+
+    with pytest.raises(OutputError):
+        finish(run)
+
+
+def poison(
+    made: Prepared, bad: Callable[[int, int], bool], result: Result | None = None
+) -> None:
+    """Make steps fail: `bad` is asked with the step's number and the attempt's."""
+    attempts, real = itertools.count(1), made.trainer.step
+    broken = result or Result(math.nan, 1.0, 0.1)
+
+    def step(progress: float) -> Result:
+        wrong = bad(made.trainer.position.step + 1, next(attempts))
+        return broken if wrong else real(progress)
+
+    made.trainer.step = step  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    "result", [Result(math.nan, 1.0, 0.1), Result(1.0, math.inf, 0.1)]
+)
+def test_divergence_rolls_back_with_half_the_rate(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch, result: Result
+) -> None:
+    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    made = ready(steps=20, schedule="constant", warmup=0.0, lr=0.01)
+    poison(made, lambda step, attempt: attempt == 13, result)
+    writer = Recorder()
+    records, ended = finish(run_of(made, writer, eval_every=Every(steps=4)))
+    warning = of(Warned, records)[0].message
+    steps = [record.step for record in steps_of(records)]
+    rates = [record.lr for record in steps_of(records)]
+
+    assert "step 13" in warning
+    assert "back to step 10" in warning
+    assert steps == [*range(1, 13), *range(11, 21)]
+    assert rates == [0.01] * 12 + [0.005] * 10
+    assert (ended.reason, ended.steps) == ("steps", 20)
+    rows = [row["step"] for row in made.history.rows if "val_loss" in row]
+    assert rows == [4, 8, 12, 16, 20]
+
+
+def test_rolled_back_run_forgets_what_it_left(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the rate as it was, it would be the very run that never failed."""
+    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+
+    def run(bad: Callable[[int, int], bool]) -> bytes:
+        made, writer = ready(steps=20, dropout=0.2), Recorder()
+        poison(made, bad)
+        for record in run_of(made, writer, keep_best=False).records():
+            if isinstance(record, Warned):
+                made.trainer.position.lr_scale = 1.0
+        return writer.latest
+
+    assert run(lambda step, attempt: attempt == 9) == run(lambda *_: False)
+
+
+@pytest.mark.parametrize("policy", ["rollback", "stop"])
+def test_divergence_for_good_ends_in_an_error(ready: Ready, policy: str) -> None:
+    """What is saved last is the last good state, and the records say how it ended."""
+    made, writer = ready(steps=20), Recorder()
+    poison(made, lambda step, attempt: step >= 3)
+    with pytest.raises(DivergedError, match="step 3") as caught:
+        finish(run_of(made, writer, on_divergence=policy))
+
+    assert caught.value.exit_code == 7
+    assert "--lr" in str(caught.value.hint)
+    assert writer.saved[-1] == (0, False, True)
+
+
+def test_error_comes_after_the_end_record(ready: Ready) -> None:
+    made, records = ready(steps=20), []
+    poison(made, lambda step, attempt: step >= 3)
+
+    def collect() -> None:
+        for record in run_of(made).records():
+            records.append(record)  # noqa: PERF402 - kept when it raises
+
+    with pytest.raises(DivergedError):
+        collect()
+    assert isinstance(records[-1], Ended)
+    assert records[-1].reason == "diverged"
+    assert len(of(Warned, records)) == run_module.MAX_ROLLBACKS
+
+
+def test_real_divergence(ready: Ready) -> None:
+    """A rectified cell with an absurd rate, without clipping, blows up."""
+    made = ready(
+        model={"cell": "rnn", "activation": "relu"},
+        steps=300,
+        optimizer="sgd",
+        lr=1e6,
+        warmup=0.0,
+        grad_clip=0.0,
+    )
+    writer = Recorder()
+
+    with pytest.raises(DivergedError):
+        finish(run_of(made, writer))
+    assert writer.latest
+
+
+def test_weights_that_overflowed_are_never_saved(ready: Ready, tmp_path: Path) -> None:
+    """A rate beyond float32 ruins the weights while loss and gradient are fine."""
+    made, writer = ready(steps=300, lr=1e39, warmup=0.0), Recorder()
+    with pytest.raises(DivergedError):
+        finish(run_of(made, writer, save_every=Every(steps=1)))
+    path = tmp_path / "m.npz"
+    path.write_bytes(writer.latest)
+
+    assert load(path).training is not None
+
+
+def test_validation_that_overflows_is_not_the_best(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is told, counts against the patience, and leaves the file readable."""
+    scripted(monkeypatch, [math.nan, 2.0, math.inf])
+    writer = Recorder()
+    run = run_of(ready(steps=20), writer, eval_every=Every(steps=5))
+    records, ended = finish(run)
+    path = tmp_path / "m.npz"
+    path.write_bytes(writer.latest)
+
+    assert [e.best for e in of(Evaluation, records)] == [False, True, False, False]
+    assert len(of(Warned, records)) == 3
+    assert ended.best_val_loss == 2.0
+    assert [r["val_loss"] for r in load(path).history if "val_loss" in r] == [2.0]
+
+
+def test_best_survives_a_rollback(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file stays, so only a better evaluation may replace it."""
+    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    scripted(monkeypatch, [2.0, 1.0, 1.5])
+    made, writer = ready(steps=20), Recorder()
+    poison(made, lambda step, attempt: attempt == 9)
+    _, ended = finish(run_of(made, writer, eval_every=Every(steps=4)))
+
+    assert [step for step, best, _ in writer.saved if best] == [4, 8]
+    assert ended.best_val_loss == 1.0
+
+
+def test_interrupted_is_the_same_as_undisturbed(ready: Ready, tmp_path: Path) -> None:
+    """Evaluations, too, are made where they would have been made."""
+    policy: dict[str, Any] = {"eval_every": Every(steps=7), "keep_best": False}
+    plan = {"steps": 40, "dropout": 0.2}
+    whole, first, second = Recorder(), Recorder(), Recorder()
+    finish(run_of(ready(**plan), whole, **policy))
+    stop = Stop()
+    stop_after(run_of(ready(**plan), first, stop, **policy), stop, 17)
+    path = tmp_path / "m.npz"
+    path.write_bytes(first.latest)
+    finish(run_of(ready(resume=path), second, **policy))
+
+    assert second.latest == whole.latest

@@ -1,0 +1,111 @@
+"""What is held out, what is trained on, and how it is cut."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn.errors import VocabError
+from charrnn.streams import LineStreams, Streams
+from charrnn.training.request import Prepared
+from tests.training.support import TEXT, prepared
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    return tmp_path / "t.txt"
+
+
+def parts(made: Prepared) -> tuple[str, str]:
+    """Read back what is trained on, and what is held out."""
+    held = "" if made.held_out is None else made.subject.vocab.decode(made.held_out.ids)
+    return made.subject.vocab.decode(made.trainer.streams.ids), held
+
+
+def test_tail_is_held_out(text: Path) -> None:
+    train, held = parts(prepared(text, val_fraction=0.25))
+
+    assert train + held == TEXT
+    assert len(held) == len(TEXT) // 4
+
+
+def test_nothing_is_held_out_if_asked_for(text: Path) -> None:
+    made = prepared(text, val_fraction=0.0)
+
+    assert parts(made) == (TEXT, "")
+    assert made.notes == []
+
+
+@pytest.mark.parametrize(
+    ("content", "fraction"), [("abcdefgh" * 9, 0.1), ("ab", 0.5), ("abc", 0.9)]
+)
+def test_tail_too_small_for_a_window_is_not_held_out(
+    text: Path, content: str, fraction: float
+) -> None:
+    """Which is told."""
+    plan: dict[str, Any] = {"batch_size": None, "seq_length": None}
+    made = prepared(text, content, val_fraction=fraction, **plan)
+
+    assert parts(made) == (content, "")
+    assert "validation is off" in made.notes[0]
+
+
+def test_lines_are_held_out_whole(text: Path) -> None:
+    made = prepared(text, val_fraction=0.3, lines=True)
+    train, held = parts(made)
+
+    assert train + held == TEXT
+    assert train.endswith("\n")
+    assert held
+    assert made.held_out is not None
+    assert made.held_out.newline == made.subject.vocab.newline_id
+    assert isinstance(made.trainer.streams, LineStreams)
+
+
+def test_a_single_line_leaves_nothing_to_hold_out(text: Path) -> None:
+    made = prepared(
+        text, "one line and no more", lines=True, batch_size=None, seq_length=None
+    )
+
+    assert parts(made) == ("one line and no more\n", "")
+    assert "validation is off" in made.notes[0]
+
+
+def test_validation_file_leaves_the_whole_text(text: Path, tmp_path: Path) -> None:
+    other = tmp_path / "v.txt"
+    other.write_text("the old girl came back\n")
+    made = prepared(text, val_file=str(other))
+
+    assert parts(made) == (TEXT, "the old girl came back\n")
+    assert made.trainer.config.val_fraction == 0
+
+
+def test_validation_file_with_unknown_characters(text: Path, tmp_path: Path) -> None:
+    """Refused, or replaced where the vocabulary has a replacement."""
+    other = tmp_path / "v.txt"
+    other.write_text("the gïrl\n")
+    with pytest.raises(VocabError, match="U\\+00EF"):
+        prepared(text, val_file=str(other))
+    made = prepared(text, val_file=str(other), read={"min_count": 12})
+
+    assert "\ufffd" in parts(made)[1]
+
+
+def test_running_text_begins_anew_now_and_then(text: Path) -> None:
+    """So that a sample, which starts from nothing, is not a surprise."""
+    made = prepared(text, TEXT * 20, seed=3)
+    streams = made.trainer.streams
+    resets = [streams.window(0, k).resets.any() for k in range(1, streams.windows)]
+
+    assert isinstance(streams, Streams)
+    assert 0 < np.mean(resets) < 0.2
+
+
+def test_order_of_lines_follows_the_seed(text: Path) -> None:
+    def windows(**options: Any) -> list[bytes]:
+        streams = prepared(text, lines=True, **options).trainer.streams
+        return [streams.window(1, k).inputs.tobytes() for k in range(streams.windows)]
+
+    assert windows(seed=1) == windows(seed=1)
+    assert windows(seed=1) != windows(seed=2)

@@ -1,0 +1,275 @@
+"""One step: what it changes, what it depends on, and what it leaves alone."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn import parameters
+from charrnn.checkpoint import TrainingState
+from charrnn.config import CellName, ModelConfig, TrainConfig
+from charrnn.model import Model
+from charrnn.streams import Streams
+from charrnn.training.trainer import (
+    INIT_STREAM,
+    Trainer,
+    new_moments,
+    random_stream,
+)
+
+IDS = np.tile(np.array([0, 3, 1, 4, 1, 5, 2, 2, 4], np.uint8), 9)
+
+
+def trainer_of(
+    *,
+    cell: CellName = "lstm",
+    hidden: int = 8,
+    threads: int = 1,
+    **options: Any,
+) -> Trainer:
+    """Build a trainer on 81 characters: 6 windows of 4 x 4 an epoch."""
+    config = TrainConfig(**{"batch_size": 4, "seq_length": 4, "steps": 50, **options})
+    model = Model(ModelConfig(vocab_size=6, cell=cell, hidden=hidden), threads=threads)
+    rng = random_stream(config.seed, INIT_STREAM)
+    parameters.initialise(
+        model.theta, model.config, config.init, config.forget_bias, rng
+    )
+    model.pack()
+    return Trainer(
+        model,
+        Streams(IDS, config.batch_size, config.seq_length, before=0),
+        TrainingState(config=config),
+        new_moments(config.optimizer, model.theta.size),
+        model.new_state(config.batch_size),
+    )
+
+
+def contents(trainer: Trainer) -> list[bytes]:
+    """Everything that a step may change, bit for bit."""
+    arrays = [trainer.model.theta, trainer.state, *trainer.moments.values()]
+    return [a.tobytes() for a in arrays] + [repr(trainer.position).encode()]
+
+
+def take(trainer: Trainer, count: int) -> list[float]:
+    """Take some steps; their losses."""
+    return [trainer.step(trainer.position.step / 50).loss for _ in range(count)]
+
+
+GOLDEN: dict[CellName, list[float]] = {
+    "lstm": [
+        1.89508, 1.85675, 1.78248, 1.75483, 1.76192, 1.70278, 1.69167, 1.65847,
+        1.63860, 1.65782, 1.77181, 1.26708, 1.66558, 1.63732, 1.61398, 1.71438,
+        1.65380, 1.19037, 1.56285, 1.54628,
+    ],
+    "gru": [
+        1.82490, 1.70645, 1.72277, 1.65599, 1.62029, 1.40748, 1.54997, 1.46709,
+        1.47280, 1.47168, 1.43692, 1.11758, 1.42806, 1.26134, 1.25569, 1.32292,
+        1.21380, 0.73627, 1.16804, 1.07317,
+    ],
+    "rnn": [
+        1.71442, 1.63131, 1.48239, 1.38975, 1.28583, 1.48379, 1.51428, 1.10499,
+        1.07897, 0.95885, 1.02203, 0.95350, 1.24143, 0.89209, 0.81969, 0.86422,
+        0.82927, 0.66881, 1.14560, 0.74129,
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_losses_are_those_of_the_past(cell: CellName) -> None:
+    """Twenty losses at a fixed seed, over three epochs, with most options in use.
+
+    They change only when the arithmetic does, which must be on purpose.
+    """
+    trainer = trainer_of(cell=cell, lr=0.02, dropout=0.1, weight_decay=0.1, seed=7)
+
+    np.testing.assert_allclose(take(trainer, 20), GOLDEN[cell], rtol=1e-3)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_restored_snapshot_leads_to_the_same_place(threads: int) -> None:
+    """Again and again: a snapshot is not touched by what comes after it."""
+    trainer = trainer_of(dropout=0.3, threads=threads)
+    take(trainer, 5)
+    snapshot, before = trainer.snapshot(), contents(trainer)
+    take(trainer, 4)
+    after = contents(trainer)
+
+    for _ in range(2):
+        trainer.restore(snapshot)
+        assert contents(trainer) == before
+        take(trainer, 4)
+        assert contents(trainer) == after
+
+
+def test_threads_change_nothing() -> None:
+    one, two = (
+        trainer_of(dropout=0.3, hidden=9),
+        trainer_of(dropout=0.3, hidden=9, threads=2),
+    )
+
+    assert take(one, 8) == take(two, 8)
+    assert contents(one) == contents(two)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "adagrad", "sgd"])
+def test_every_optimizer_learns(cell: CellName, optimizer: Any) -> None:
+    lr = {"adam": 0.02, "rmsprop": 0.01, "adagrad": 0.1, "sgd": 1.0}[optimizer]
+    trainer = trainer_of(cell=cell, optimizer=optimizer, lr=lr, schedule="constant")
+    losses = take(trainer, 48)
+
+    assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])
+
+
+def test_warming_up_changes_nothing() -> None:
+    trainer = trainer_of(dropout=0.5)
+    take(trainer, 3)
+    before = contents(trainer)
+    trainer.warm_up()
+
+    assert contents(trainer) == before
+
+
+@pytest.mark.parametrize("broken", [(math.nan, 1.0), (1.0, math.nan), (1.0, math.inf)])
+def test_a_step_that_is_not_finite_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, broken: tuple[float, float]
+) -> None:
+    """Whether it is the loss or the gradient: weights and moments stay."""
+    trainer = trainer_of()
+    take(trainer, 2)
+
+    def fail(*arguments: Any) -> float:
+        dtheta = arguments[4]
+        dtheta[3] = broken[1]
+        return broken[0]
+
+    monkeypatch.setattr(trainer.model, "loss_and_gradient", fail)
+    before = contents(trainer)
+    result = trainer.step(0.0)
+
+    assert not result.finite
+    assert contents(trainer) == before
+
+
+def gradient_of(value: float) -> Any:
+    """Replace the model's gradient by one that is the same everywhere."""
+
+    def loss_and_gradient(*arguments: Any) -> float:
+        arguments[4][...] = value
+        return 1.0
+
+    return loss_and_gradient
+
+
+PLAIN: dict[str, Any] = {
+    "optimizer": "sgd",
+    "lr": 0.5,
+    "schedule": "constant",
+    "warmup": 0.0,
+}
+
+
+def moved_by(monkeypatch: pytest.MonkeyPatch, gradient: float, **options: Any) -> Any:
+    """How far a step of plain descent moves each parameter."""
+    trainer = trainer_of(**PLAIN, **options)
+    monkeypatch.setattr(trainer.model, "loss_and_gradient", gradient_of(gradient))
+    before = trainer.model.theta.copy()
+    result = trainer.step(0.0)
+    size = before.size
+    assert result.grad_norm == pytest.approx(abs(gradient) * math.sqrt(size), rel=1e-5)
+    return trainer.model.theta - before, size, before
+
+
+def test_gradient_is_clipped_by_its_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved, size, _ = moved_by(monkeypatch, 2.0, grad_clip=3.0)
+
+    assert np.linalg.norm(moved) == pytest.approx(0.5 * 3.0, rel=1e-4)
+    np.testing.assert_allclose(moved, -0.5 * 3.0 / math.sqrt(size), rtol=1e-3)
+
+
+def test_gradient_is_clipped_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved, _, _ = moved_by(monkeypatch, -2.0, grad_clip=0.25, clip_mode="value")
+
+    np.testing.assert_allclose(moved, 0.5 * 0.25, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["norm", "value"])
+def test_clipping_is_off_at_zero(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    moved, _, _ = moved_by(monkeypatch, 2.0, grad_clip=0.0, clip_mode=mode)
+
+    np.testing.assert_allclose(moved, -1.0, rtol=1e-4)
+
+
+def test_weight_decay_is_of_matrices_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shrinks them by lr times the decay; biases stay."""
+    moved, _, before = moved_by(monkeypatch, 0.0, weight_decay=0.1)
+    matrices = parameters.matrix_size(ModelConfig(vocab_size=6, hidden=8))
+
+    np.testing.assert_allclose(moved[:matrices], -0.05 * before[:matrices], atol=1e-6)
+    assert not moved[matrices:].any()
+
+
+def test_first_step_of_adam_is_as_long_as_the_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bias correction makes of any gradient its sign."""
+    trainer = trainer_of(lr=0.25, schedule="constant", warmup=0.0)
+    monkeypatch.setattr(trainer.model, "loss_and_gradient", gradient_of(-7e-4))
+    before = trainer.model.theta.copy()
+    trainer.step(0.0)
+
+    np.testing.assert_allclose(trainer.model.theta - before, 0.25, rtol=1e-3)
+
+
+def test_rate_after_a_rollback_is_scaled() -> None:
+    trainer = trainer_of(schedule="constant", warmup=0.0, lr=0.1)
+    trainer.position.lr_scale = 0.25
+
+    assert trainer.step(0.0).lr == pytest.approx(0.025)
+
+
+def test_dropout_depends_on_seed_and_step_only() -> None:
+    """So a resumed run needs no state of a random generator."""
+    trainer = trainer_of(dropout=0.25, seed=3)
+    first = trainer._noise(16)
+    take(trainer, 1)
+    second = trainer._noise(16)
+    trainer.position.step = 0
+    again, other = trainer._noise(16), trainer_of(dropout=0.25, seed=4)._noise(16)
+
+    assert first is not None
+    assert second is not None
+    assert again is not None
+    assert other is not None
+    assert first.threshold == 64
+    np.testing.assert_array_equal(first.bytes, again.bytes)
+    assert (first.bytes != second.bytes).any()
+    assert (first.bytes != other.bytes).any()
+    assert trainer_of()._noise(16) is None
+
+
+def test_epochs_are_counted_with_fraction() -> None:
+    trainer = trainer_of()
+    windows = trainer.streams.windows
+    take(trainer, windows + 2)
+
+    assert (trainer.position.epoch, trainer.position.window) == (1, 2)
+    assert trainer.epochs == pytest.approx(1 + 2 / windows)
+
+
+def test_total_steps_are_those_of_the_nearer_limit() -> None:
+    windows = trainer_of().streams.windows
+
+    assert trainer_of(steps=None).total_steps is None
+    assert trainer_of(steps=5, epochs=9.0).total_steps == 5
+    assert trainer_of(steps=500, epochs=9.0).total_steps == 9 * windows
+    assert trainer_of(steps=None, epochs=1.5).total_steps == 3 * windows // 2
+    assert trainer_of(steps=None, epochs=1e-6).total_steps == 1
+
+
+def test_steps_on_an_earlier_text_do_not_count_as_epochs() -> None:
+    trainer = trainer_of(steps=None, epochs=2.0)
+    trainer.position.step, trainer.position.epoch = 1000, 0
+
+    assert trainer.total_steps == 1000 + 2 * trainer.streams.windows
