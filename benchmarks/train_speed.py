@@ -71,7 +71,7 @@ def text() -> np.ndarray[Any, Any]:
 def our_step(config: ModelConfig, threads: int) -> Callable[[], object]:
     """Make a training step of ours, checked against float64 and compiled."""
     model = Model(config, threads=threads)
-    parameters.initialise(model.theta, config, "auto", 1.0, random_stream(0))
+    parameters.initialize(model.theta, config, "auto", 1.0, random_stream(0))
     model.pack()
     check(model, threads)
     run = TrainConfig(batch_size=B, seq_length=T, steps=10**9, lr=1e-3)

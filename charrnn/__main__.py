@@ -7,6 +7,7 @@ by the signal and a ``for`` loop around it stops.
 
 import contextlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from typing import NoReturn
 from charrnn.cli.output import silence
 from charrnn.cli.signals import Killed, die_by
 from charrnn.display.color import color_option, wants_color
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, OutputError
 
 #: What shells add to a signal's number to make an exit code of it.
 SIGNALLED = 128
@@ -71,10 +72,19 @@ def run(arguments: Sequence[str] | None = None) -> int:
         report(str(error), error.hint)
         return error.exit_code
     except typer.TyperException as error:
-        report(*_usage(error, error.format_message()))
+        message = error.format_message()
+        if not message:
+            return 0  # no command at all: the help has been printed
+        report(*_usage(error, message))
         return error.exit_code
     except SystemExit:
         return 0  # rich's way out when nobody reads the help any more
+    except OSError as error:
+        # Commands translate their own; this is help or version on a full disk.
+        if debug:
+            traceback.print_exc()
+        report(f"cannot write: {error.strerror or error}", None)
+        return OutputError.exit_code
     except MemoryError:
         if debug:
             traceback.print_exc()
@@ -110,6 +120,8 @@ def main() -> NoReturn:
         code = run()
     except Killed as killed:
         die_by(killed.number)
+    except KeyboardInterrupt:  # while modules were still being imported
+        die_by(signal.SIGINT)
     if code > SIGNALLED:
         # Typer makes an exit code of a Ctrl-C.
         die_by(code - SIGNALLED)

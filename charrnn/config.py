@@ -76,10 +76,11 @@ def check_number(
     if too_low or too_high:
         bounds = []
         if low > -math.inf:
-            bounds.append(f"above {low:g}" if open_low else f"at least {low:g}")
+            bounds.append(f"above {low}" if open_low else f"at least {low}")
         if high < math.inf:
-            bounds.append(f"below {high:g}" if open_high else f"at most {high:g}")
-        msg = f"{name} must be {' and '.join(bounds)}, not {value:g}"
+            bounds.append(f"below {high}" if open_high else f"at most {high}")
+        # In full: rounded, a value just outside would look allowed.
+        msg = f"{name} must be {' and '.join(bounds)}, not {value}"
         raise OptionError(msg)
 
 
@@ -175,9 +176,7 @@ class TrainConfig:
         check_number("--dropout", self.dropout, low=0, high=1, open_high=True)
         check_choice("--init", self.init, InitName)
         check_number("--forget-bias", self.forget_bias)
-        check_number(
-            "--val-fraction", self.val_fraction, low=0, high=1, open_high=True
-        )
+        check_number("--val-fraction", self.val_fraction, low=0, high=1, open_high=True)
         check_number("--seed", self.seed, low=0, high=2**63 - 1)
 
 

@@ -237,8 +237,9 @@ def _settle(
         rare &= points != ord("\n")  # the line ends must stay
     if rare.any():
         notes.append(
-            f"{rare.sum():,} kinds of characters met fewer than {options.min_count:,} "
-            f"times ({counts[rare].sum():,} characters in all) became U+FFFD"
+            f"{_plural(rare.sum(), 'kind')} of characters met fewer than "
+            f"{_plural(options.min_count, 'time')} "
+            f"({_plural(counts[rare].sum(), 'character')} in all) became U+FFFD"
         )
     folded = np.where(rare, np.uint32(ord(REPLACEMENT)), points)
     kept, final_ids = np.unique(folded, return_inverse=True)
@@ -273,8 +274,8 @@ def _within(
         )
     final_ids[vocab.size :] = replacement
     notes.append(
-        f"{strange:,} kinds of characters outside the vocabulary "
-        f"({counts.sum():,} characters in all) became U+FFFD"
+        f"{_plural(strange, 'kind')} of characters outside the vocabulary "
+        f"({_plural(counts.sum(), 'character')} in all) became U+FFFD"
     )
     return final_ids
 
@@ -283,7 +284,12 @@ def _notes(readers: Sequence[Reader]) -> list[str]:
     """Say what was odd about the texts."""
     notes = [f"{r.name} is empty" for r in readers if not r.characters]
     if returns := sum(reader.carriage_returns for reader in readers):
-        noun = "carriage return" if returns == 1 else "carriage returns"
+        found = _plural(returns, "carriage return")
         advice = "--newlines lf turns CR LF and CR into LF"
-        notes.append(f"{returns:,} {noun} (CR) found and kept; {advice}")
+        notes.append(f"{found} (CR) found and kept; {advice}")
     return notes
+
+
+def _plural(count: int, noun: str) -> str:
+    """Count something."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"

@@ -31,7 +31,7 @@ from charrnn.config import GATES, InitName, ModelConfig
 
 Shape: TypeAlias = tuple[int, ...]
 
-#: Half the width of the "uniform" initialiser, a habit of char-rnn's family.
+#: Half the width of the "uniform" initializer, a habit of char-rnn's family.
 UNIFORM_BOUND = 0.08
 
 #: Recurrent weights of a rectified cell start as this times the identity. Le et
@@ -92,7 +92,7 @@ def views(flat: Floats, config: ModelConfig) -> dict[str, Floats]:
     return named
 
 
-def initialise(
+def initialize(
     flat: Floats,
     config: ModelConfig,
     init: InitName,

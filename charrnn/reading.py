@@ -11,6 +11,8 @@ code point of the same number.
 import codecs
 import contextlib
 import io
+import os
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -113,7 +115,12 @@ def _open(
 ) -> contextlib.AbstractContextManager[io.FileIO | BinaryIO]:
     """Open a source; standard input stays open afterwards."""
     if source != "-":
-        return io.FileIO(source)
+        file = io.FileIO(source)
+        if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):
+            file.close()
+            msg = "it is a device"  # /dev/zero would fill the memory
+            raise ValueError(msg)
+        return file
     if stdin is None and sys.stdin is None:
         msg = "it is closed"
         raise ValueError(msg)

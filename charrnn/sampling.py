@@ -2,7 +2,7 @@
 
 Everything is a pure function of arrays with a leading axis N, one row a
 sample, and rows never meet: sample i comes out the same alone and in a batch.
-The order is fixed: temperature, top-k, top-p, min-p, renormalise, draw. Each
+The order is fixed: temperature, top-k, top-p, min-p, renormalize, draw. Each
 filter sees what the ones before it left, and says which characters stay; the
 likeliest always does. A filter whose setting is neutral is not run at all, so
 that the defaults give the model's own distribution, bit for bit.
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import SampleConfig
+from charrnn.errors import VocabError
 
 #: (N, V): probabilities, or weights in proportion to them.
 Weights: TypeAlias = NDArray[np.float64]
@@ -63,7 +64,7 @@ def choose(
 
     Raises
     ------
-    ValueError
+    VocabError
         As `distribution`.
     """
     if is_greedy(config):
@@ -88,7 +89,7 @@ def distribution(logits: Floats, config: SampleConfig) -> Weights:
 
     Raises
     ------
-    ValueError
+    VocabError
         A row has a NaN, an infinity, or nothing but -inf.
     """
     if is_greedy(config):
@@ -132,14 +133,14 @@ def heated(logits: Floats, temperature: float) -> Weights:
 
 
 def _check_finite(peaks: NDArray[np.floating[Any]]) -> None:
-    """Raise `ValueError` unless every row has something to choose from.
+    """Raise `VocabError` unless every row has something to choose from.
 
     The maximum of a row tells all: NaN and inf win it, and -inf only if alone.
     """
     finite = np.isfinite(peaks)
     if not finite.all():
         msg = f"no character can be chosen: the highest logit is {peaks[~finite][0]}"
-        raise ValueError(msg)
+        raise VocabError(msg, hint="this model's weights are too large to be of use")
 
 
 def keep_top_k(scores: Floats, k: int) -> Kept:

@@ -150,7 +150,7 @@ def optimize(
     eps: float,
     step: int,
 ) -> tuple[Array, Array, Array]:
-    """Parameters and moments after one step, counted from 1, of an optimiser."""
+    """Parameters and moments after one step, counted from 1, of an optimizer."""
     if rule == "sgd":
         return theta - lr * g, m, v
     if rule == "adagrad":

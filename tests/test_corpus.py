@@ -166,7 +166,9 @@ def test_rare_characters_become_the_replacement(text: str, min_count: int) -> No
     assert sum(corpus.vocab.counts) == len(text)
     rare = {c for c in text if text.count(c) < min_count} - {"\ufffd"}
     assert len(corpus.notes) - any("\r" in note for note in corpus.notes) <= 2
-    assert any(f"{len(rare):,} kinds" in note for note in corpus.notes) == bool(rare)
+    noun = "kind" if len(rare) == 1 else "kinds"
+    counted = f"{len(rare):,} {noun} of characters met"
+    assert any(counted in note for note in corpus.notes) == bool(rare)
 
 
 def test_lines_end_in_a_newline_in_every_source(tmp_path: Path) -> None:
@@ -196,7 +198,11 @@ def test_given_vocabulary_is_kept() -> None:
 
     assert corpus.vocab is vocab
     assert corpus.ids.tolist() == [2, 1, 3, 3]
-    assert "2 kinds of characters outside the vocabulary" in corpus.notes[0]
+    assert corpus.notes == (
+        "2 kinds of characters outside the vocabulary (2 characters in all) "
+        "became U+FFFD",
+    )
+    assert "1 kind of characters" in read_bytes("aé".encode(), vocab=vocab).notes[0]
     assert read_bytes(b"ab", vocab=vocab).notes == ()
 
 

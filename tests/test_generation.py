@@ -20,7 +20,7 @@ from charrnn.generation import (
     useful_threads,
 )
 from charrnn.model import Model
-from charrnn.parameters import initialise
+from charrnn.parameters import initialize
 from charrnn.vocab import Vocab
 
 NewModel = Callable[..., Model]
@@ -295,7 +295,7 @@ def test_a_large_batch_uses_all_threads() -> None:
 def test_a_model_of_lines_begins_every_line_from_nothing():
     vocab = Vocab("\nab", (1, 1, 1))
     model = Model(ModelConfig(vocab_size=3, hidden=8))
-    initialise(model.theta, model.config, "auto", 1.0, np.random.default_rng(3))
+    initialize(model.theta, model.config, "auto", 1.0, np.random.default_rng(3))
     model.pack()
 
     lines = [

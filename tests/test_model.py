@@ -350,12 +350,12 @@ def test_load_refuses_what_does_not_fit(model32: Model) -> None:
 @cells
 def test_memorises_and_recites(cell: CellName) -> None:
     """Thirty characters, learned by heart, are recited from the first one."""
-    text = "an old house beside a grey sea"
+    text = "an old house beside a gray sea"
     characters = sorted(set(text))
     ids = np.array([[characters.index(c)] for c in text], np.int32)
     config = ModelConfig(vocab_size=len(characters), cell=cell, hidden=32)
     model = Model(config)
-    parameters.initialise(model.theta, config, "auto", 1.0, np.random.default_rng(1))
+    parameters.initialize(model.theta, config, "auto", 1.0, np.random.default_rng(1))
     loss = _train(model, ids[:-1], ids[1:], steps=300)
 
     assert len(text) == 30

@@ -40,7 +40,7 @@ def initial(
     """Make the buffer of a new model; what is not written stays NaN."""
     flat: Floats = np.full(parameters.size(config), np.nan, dtype)
     rng = np.random.default_rng(seed)
-    parameters.initialise(flat, config, init, forget_bias, rng)
+    parameters.initialize(flat, config, init, forget_bias, rng)
     return flat
 
 

@@ -11,6 +11,7 @@ from numpy.random import Philox, SeedSequence, default_rng
 from numpy.typing import NDArray
 
 from charrnn.config import SampleConfig
+from charrnn.errors import VocabError
 from charrnn.sampling import (
     BLOCK,
     Randomness,
@@ -264,9 +265,9 @@ def test_rows_without_a_choice_are_refused(
     logits = np.array([[0, 1], row], dtype=np.float32)
     config = SampleConfig(temperature=temperature)
 
-    with pytest.raises(ValueError, match="highest logit"):
+    with pytest.raises(VocabError, match="highest logit"):
         choose(logits, config, Randomness(0))
-    with pytest.raises(ValueError, match="highest logit"):
+    with pytest.raises(VocabError, match="highest logit"):
         distribution(logits, config)
 
 

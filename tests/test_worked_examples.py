@@ -214,43 +214,43 @@ def test_b_training_repairs_it(hello: Model) -> None:
     assert (softmax(said).max(axis=1) > 0.9).all()
 
 
-#: C: the forest, the sea and the fire, and their colours (Oreshko).
+#: C: the forest, the sea and the fire, and their colors (Oreshko).
 PHRASES = np.array([[0, 0, 0], [1, 2, 3]], np.int32)
-COLOURS = np.array([[0, 128, 0], [0, 0, 255], [255, 165, 0]], float)
+COLORS = np.array([[0, 128, 0], [0, 0, 255], [255, 165, 0]], float)
 
 
-def colour_loss(network: ManyToOne) -> float:
-    """Mean squared error of the three colours."""
-    return float(((network.forward(PHRASES)[1] - COLOURS) ** 2).mean())
+def color_loss(network: ManyToOne) -> float:
+    """Mean squared error of the three colors."""
+    return float(((network.forward(PHRASES)[1] - COLORS) ** 2).mean())
 
 
-def colour_gradients(network: ManyToOne) -> ManyToOne:
+def color_gradients(network: ManyToOne) -> ManyToOne:
     """Its gradients."""
     tape, out = network.forward(PHRASES)
-    return network.gradients(PHRASES, 2 * (out - COLOURS) / COLOURS.size, tape)
+    return network.gradients(PHRASES, 2 * (out - COLORS) / COLORS.size, tape)
 
 
 @pytest.mark.small
 def test_c_first_gradients_are_central_differences() -> None:
     """Those of W, U and V, and of the biases, before the first step."""
     network = ManyToOne.new(words=4, hidden=6, outputs=3, seed=0)
-    d = colour_gradients(network)
+    d = color_gradients(network)
 
     for name, weight in vars(network).items():
-        numeric = numeric_gradient(lambda: colour_loss(network), weight)
+        numeric = numeric_gradient(lambda: color_loss(network), weight)
         assert_same_gradient(getattr(d, name), numeric, name)
 
 
-def test_c_colours_come_out_exactly() -> None:
-    """Plain gradient descent, until rounding gives the very colours."""
+def test_c_colors_come_out_exactly() -> None:
+    """Plain gradient descent, until rounding gives the very colors."""
     network = ManyToOne.new(words=4, hidden=6, outputs=3, seed=1)
     for _ in range(100):
         for _ in range(100):
-            network.descend(colour_gradients(network), lr=0.001)
-        if (network.forward(PHRASES)[1].round() == COLOURS).all():
+            network.descend(color_gradients(network), lr=0.001)
+        if (network.forward(PHRASES)[1].round() == COLORS).all():
             break
 
-    np.testing.assert_array_equal(network.forward(PHRASES)[1].round(), COLOURS)
+    np.testing.assert_array_equal(network.forward(PHRASES)[1].round(), COLORS)
 
 
 #: D: reviews of three words, liked or not (after Sachinsoni). Some turn on one

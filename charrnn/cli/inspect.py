@@ -273,12 +273,17 @@ class Inspector:
 
     def _warm_up(self, subject: "Subject") -> None:
         """Compile what training and sampling such a model need."""
-        from charrnn.inspection.network import compile_kernels
+        from charrnn.inspection.network import compile_kernels, kernels_are_kept
 
         cell, start = subject.file.model.cell, time.monotonic()
         with self._patience():
             compile_kernels(subject.file.model, self.threads)
         self.tell.say(f"kernels of {cell} ready in {time.monotonic() - start:.1f} s")
+        if not kernels_are_kept():
+            self.tell.warn(
+                "they cannot be kept, so every command compiles anew: "
+                "CHARRNN_CACHE_DIR must name a directory that only you can write to"
+            )
 
     def _patience(self) -> Meter:
         """Say why nothing happens if what is done inside takes long."""

@@ -132,7 +132,8 @@ class DrawingWriter(LineWriter):
         title = line(name, "bold").append(f"  {path}", "not bold dim")
         self.sink.write(self._board.render(title))
         for row in draw(view, self._look):
-            row.truncate(self._width)  # where even the least has no room
+            # Where even the least has no room. Lines ignore overflow of their own.
+            row.truncate(self._width, overflow="crop")
             self.sink.write(self._board.render(row))
 
 

@@ -199,7 +199,8 @@ def _encode(vocab: "Vocab", prompt: str, unknown: UnknownPolicy, notes: Notes) -
     lost = sum(symbol not in known for symbol in prompt)
     if lost:
         done = "left out" if unknown == "skip" else "replaced"
-        notes.warn(f"{lost:,} unknown characters of the prompt {done}")
+        noun = "character" if lost == 1 else "characters"
+        notes.warn(f"{lost:,} unknown {noun} of the prompt {done}")
     return ids
 
 

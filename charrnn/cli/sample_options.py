@@ -13,8 +13,8 @@ CHOICE = "Choice of characters"
 OUTPUT = "Output"
 
 
-def _option(*names: str, panel: str, help: str, metavar: str | None = None) -> Any:
-    """Declare an option of one of the groups."""
+def _option(*names: str, panel: str, help: str, metavar: str = "") -> Any:
+    """Declare an option of one of the groups; a flag has no metavar."""
     return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
 
 

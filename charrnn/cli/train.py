@@ -325,7 +325,7 @@ def train(
     if not paths:
         _explain(context)
     settings = settings_of(context.params)
-    if not common.quiet and common.progress != "none":
+    if not common.quiet:
         _announce(settings.sources)
     # Heavy: numpy, and numba with it.
     from charrnn.cli.training_session import Session

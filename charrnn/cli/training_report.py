@@ -112,11 +112,10 @@ def summary(ended: Ended, prepared: Prepared, began: int) -> Iterator[str]:
     if prepared.held_out is not None:
         train, held_out = prepared.trainer.streams.ids, prepared.held_out.ids
         found = measure(train, held_out, prepared.trainer.model.config.vocab_size)
-        parts = [f"single characters {found.order0:.3f}"]
+        parts = [f"single characters {found.order0:.3f} bits"]
         if found.xz is not None:
-            parts.append(f"xz {found.xz:.3f}")
-        without = "for comparison, bits a character without a network"
-        yield f"{without}: {', '.join(parts)}"
+            parts.append(f"xz {found.xz:.3f} bits")
+        yield f"without a network: {', '.join(parts)}"
 
 
 def suggestion(output: str) -> str:

@@ -31,7 +31,8 @@ from charrnn.display.training import (
     duration_text,
     training_display,
 )
-from charrnn.errors import OptionError, OutputError
+from charrnn.errors import OptionError, OutputError, VocabError
+from charrnn.evaluation import mean_loss
 from charrnn.generation import Generation, useful_threads
 from charrnn.kernels.jit import is_cached
 from charrnn.training.output import FileWriter, StreamWriter
@@ -165,6 +166,9 @@ class Session:
             self.display.say(self._clamped, "warning")
         for line in description(prepared):
             self.display.say(line)
+        if prepared.held_out is None and prepared.trainer.config.val_fraction:
+            message = "validation is off: what would be held out is less than a window"
+            self.display.say(message, "warning")
         if s.patience and prepared.held_out is None:
             self.display.say("--patience does nothing without validation", "warning")
         return prepared
@@ -173,7 +177,18 @@ class Session:
         """Get the kernels, and say so when that takes a while."""
         if not is_cached(f"{prepared.trainer.model.config.cell}.backward"):
             self.display.say("compiling for this machine, once: 10 to 30 seconds")
+        began = time.perf_counter()
         prepared.trainer.warm_up()
+        if prepared.held_out is not None:
+            # The first evaluation would look slow, and the next be put off.
+            sip = prepared.held_out.ids[:1]
+            mean_loss(prepared.trainer.model, sip, prepared.held_out.before)
+        if self.common.verbose:
+            model, seed = prepared.trainer.model, prepared.trainer.config.seed
+            self.display.say(
+                f"kernels ready in {time.perf_counter() - began:.1f} s; "
+                f"{model.threads} threads, seed {seed}"
+            )
 
     def _run(
         self,
@@ -205,12 +220,12 @@ class Session:
                 self.display.show(record)
                 for log in logs:
                     log.add(record)
-                self._preview(record, prepared)
+                self._preview(record, prepared, caught)
                 if isinstance(record, Ended):
                     ended = record
         return ended
 
-    def _preview(self, record: Record, prepared: Prepared) -> None:
+    def _preview(self, record: Record, prepared: Prepared, caught: Caught) -> None:
         """Let the network write a little, if it is time."""
         reports = self.settings.reports
         every = reports.preview_every
@@ -233,9 +248,15 @@ class Session:
             config,
             documents=prepared.trainer.config.lines,
         )
-        with model.limited_to(useful_threads(model.config, 1, model.threads)):
-            text = "".join(piece.text for piece in generation.pieces())
-        self.display.preview(text)
+        text = []
+        few = model.limited_to(useful_threads(model.config, 1, model.threads))
+        # A network about to diverge may have nothing to say.
+        with contextlib.suppress(VocabError), few:
+            for piece in generation.pieces():
+                text.append(piece.text)
+                if caught.reason is not None:
+                    break
+        self.display.preview("".join(text).strip("\n"))
 
     def _print_path(self) -> None:
         """Print where the checkpoint is.

@@ -1,4 +1,4 @@
-"""Whether a stream gets colour, and whether it may be animated.
+"""Whether a stream gets color, and whether it may be animated.
 
 Decided per stream and by what the stream is, not by rich: ``FORCE_COLOR``
 makes rich take a log file for a terminal.
@@ -18,7 +18,7 @@ def is_terminal(stream: IO[str] | None) -> bool:
 
 
 def wants_color(stream: IO[str] | None, mode: str = "auto") -> bool:
-    """Decide on colour: the option, NO_COLOR, FORCE_COLOR, then the terminal.
+    """Decide on color: the option, NO_COLOR, FORCE_COLOR, then the terminal.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ class TrainingDisplay(Protocol):
 
 
 class Silence:
-    """Nothing at all, for --quiet and --progress none."""
+    """Nothing at all, for --quiet."""
 
     def __enter__(self) -> Self:
         """Draw nothing."""
@@ -231,6 +231,15 @@ class PlainDisplay:
             self._console.quiet = True
 
 
+class MessageDisplay(PlainDisplay):
+    """Messages and warnings, but no figures, for --progress none."""
+
+    def show(self, record: Record) -> None:
+        """Print warnings."""
+        if isinstance(record, Warned):
+            self.say(record.message, "warning")
+
+
 class LiveDisplay(PlainDisplay):
     """A bar and figures that are redrawn in place, on a terminal.
 
@@ -316,9 +325,11 @@ def training_display(
     console: Console, mode: str, *, quiet: bool
 ) -> "Silence | PlainDisplay":
     """Choose the display: --quiet, --progress, and what stderr is."""
-    if quiet or mode == "none":
+    if quiet:
         return Silence()
+    if mode == "none":
+        return MessageDisplay(console)
     animated = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
-    return (
-        LiveDisplay(console) if animated and mode != "plain" else PlainDisplay(console)
-    )
+    if mode == "plain" or not animated:
+        return PlainDisplay(console)
+    return LiveDisplay(console)

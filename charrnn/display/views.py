@@ -80,8 +80,8 @@ def _training(view: Summary) -> Iterator[tuple[str, str]]:
         "optimizer",
         f"{run.optimizer}, learning rate {run.lr:g}, {run.schedule}{decay}",
     )
-    kind = "lines" if run.lines else "streams"
-    yield "batch", f"{run.batch_size:,} {kind} of {run.seq_length:,} steps"
+    rows = plural(run.batch_size, "line" if run.lines else "stream")
+    yield "batch", f"{rows} of {plural(run.seq_length, 'step')}"
     clip = f"clipping by {run.clip_mode} {run.grad_clip:g}"
     yield (
         "regularized",
@@ -114,7 +114,7 @@ def _corpus(view: Summary, look: Look) -> Iterator[tuple[str, str]]:
     files = ", ".join(shown_text(name, look) for name in corpus.files)
     yield "corpus", files or "-"
     yield "", f"{plural(corpus.characters, 'character')}, {size(corpus.bytes)}"
-    yield "", f"sha256 {corpus.sha256}"
+    yield "", f"sha256 {shown_text(corpus.sha256, look)}"
 
 
 def _shape(shape: Iterable[int]) -> str:

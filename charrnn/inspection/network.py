@@ -32,6 +32,13 @@ def read_model(file: CheckpointFile, threads: int) -> "Model":
     return model
 
 
+def kernels_are_kept() -> bool:
+    """Tell whether there is a place for compiled kernels until the next command."""
+    from charrnn.kernels.jit import cache_directory  # Numba, as above
+
+    return cache_directory() is not None
+
+
 def compile_forward(model: "Model") -> None:
     """Run one step of everything that reading a text needs."""
     one = np.zeros((1, 1), np.int32)

@@ -17,6 +17,7 @@ from charrnn.arrays import Ids
 from charrnn.config import UnitName
 from charrnn.inspection.records import Cell, View, escaped
 from charrnn.inspection.surprise import SLICE, symbols
+from charrnn.sampling import heated
 from charrnn.streams import document_starts
 from charrnn.vocab import Vocab
 
@@ -128,7 +129,7 @@ def predict(
         unit=vocab.unit,
         characters=ids.size,
         after=_choices(last, vocab, top),
-        entropy=-float((last * np.log2(last, where=last > 0, out=last * 0)).sum()),
+        entropy=_entropy(last),
         positions=tuple(positions),
     )
 
@@ -160,8 +161,8 @@ def distributions(
         if unwanted == len(part):
             model.forward(part, resets, state)
             continue
-        logits = model.logits(part, state, resets)[unwanted:, 0].astype(np.float64)
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        logits = model.logits(part, state, resets)[unwanted:, 0]
+        weights = heated(logits, 1.0)
         yield from weights / weights.sum(axis=1, keepdims=True)
 
 
@@ -172,6 +173,11 @@ def _choices(p: Distribution, vocab: Vocab, top: int) -> tuple[Choice, ...]:
     return tuple(Choice(char, share, _bits(share)) for char, share in found)
 
 
+def _entropy(p: Distribution) -> float:
+    """Add up the bits that a character is expected to cost."""
+    return abs(float((p * np.log2(p, where=p > 0, out=p * 0)).sum()))
+
+
 def _bits(p: float) -> float:
-    """Turn a probability into the bits that it costs."""
-    return -math.log2(p) if p > 0 else math.inf
+    """Turn a probability into the bits that it costs; of 1 into 0, not -0."""
+    return abs(math.log2(p)) if p > 0 else math.inf

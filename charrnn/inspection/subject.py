@@ -15,7 +15,7 @@ from charrnn.inspection.history import read_history
 from charrnn.inspection.network import compile_forward, read_model
 from charrnn.inspection.predictions import predict
 from charrnn.inspection.records import View
-from charrnn.inspection.summary import summarise
+from charrnn.inspection.summary import summarize
 from charrnn.inspection.surprise import measure_surprise
 from charrnn.inspection.system import examine_system
 from charrnn.inspection.text import Text
@@ -132,7 +132,7 @@ def _surprise(subject: Subject) -> View:
 #: How each view is made. Texts are encoded before a model is built: a wrong
 #: character must not have to wait.
 MAKERS: dict[str, Callable[[Subject], View]] = {
-    "summary": lambda subject: summarise(subject.file),
+    "summary": lambda subject: summarize(subject.file),
     "vocab": lambda subject: list_symbols(subject.file.vocab),
     "history": lambda subject: read_history(subject.file.history),
     "weights": lambda subject: measure_weights(subject.file),

@@ -60,7 +60,7 @@ class Summary(View):
     file: FileFacts
 
 
-def summarise(file: CheckpointFile) -> Summary:
+def summarize(file: CheckpointFile) -> Summary:
     """Gather what the manifest says, and hash the file."""
     run = file.training
     return Summary(

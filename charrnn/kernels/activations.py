@@ -179,7 +179,7 @@ def slope(code: int, y: Any) -> Any:
 def activate_row(code: int, x: Any) -> None:
     """Apply `activate` to every number of x (n,), in place.
 
-    A loop per activation: with the choice inside it LLVM does not vectorise.
+    A loop per activation: with the choice inside it LLVM does not vectorize.
     """
     if code == TANH:
         for j in range(x.size):

@@ -2,7 +2,7 @@
 
     c[r, :] (+)= sum over k of a[r, k] * b[k, :]
 
-This is the one place that goes below Numba. LLVM does not vectorise a loop
+This is the one place that goes below Numba. LLVM does not vectorize a loop
 that stores into c inside the sum, because it cannot know that c does not
 overlap a or b; so the block is emitted through `numba.extending.intrinsic`
 with its sums in vector registers. Each step along k loads two vectors of b,

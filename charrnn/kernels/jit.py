@@ -4,8 +4,8 @@
 assume that no NaN exists, and the check for a diverged training is compiled
 away.
 
-*Vectorised loops.* Numba cannot tell LLVM that two arrays do not overlap, so
-LLVM guards every vectorised loop with a comparison of each pair of address
+*Vectorized loops.* Numba cannot tell LLVM that two arrays do not overlap, so
+LLVM guards every vectorized loop with a comparison of each pair of address
 ranges, and gives up above eight comparisons. The gates of a cell read and
 write about ten arrays in one loop: the limit is raised.
 
@@ -37,7 +37,7 @@ R = TypeVar("R")
 #: All of LLVM's fast-math flags but ``nnan`` and ``ninf``.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-#: Comparisons of address ranges that LLVM may put before a vectorised loop.
+#: Comparisons of address ranges that LLVM may put before a vectorized loop.
 _MAX_OVERLAP_CHECKS = 256
 
 llvm.set_option("", f"--runtime-memory-check-threshold={_MAX_OVERLAP_CHECKS}")

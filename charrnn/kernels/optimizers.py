@@ -1,4 +1,4 @@
-"""One step of each optimiser on the flat parameter buffer, and the norm.
+"""One step of each optimizer on the flat parameter buffer, and the norm.
 
     SGD       theta -= lr g
     Adagrad   v += g^2                        theta -= lr g / (sqrt(v) + eps)
@@ -71,7 +71,7 @@ def squared_norm(g: Floats, partial: Floats) -> None:
 
 @jit(parallel=True)
 def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> None:
-    """One step of an optimiser.
+    """One step of an optimizer.
 
     Parameters
     ----------

@@ -3,7 +3,7 @@
 Characters are matched by what they are, not by their ids: a text with the same
 number of characters in another order would otherwise come out as a
 substitution cipher. What the old model knew stays in the vocabulary; new
-characters get the freshly initialised rows of their own.
+characters get the freshly initialized rows of their own.
 """
 
 import numpy as np
@@ -53,7 +53,7 @@ def union(old: Vocab, corpus: Corpus) -> tuple[Vocab, PackedIds]:
 
 
 def adopt(model: Model, vocab: Vocab, source: Checkpoint) -> list[str]:
-    """Copy a checkpoint's weights into a freshly initialised model.
+    """Copy a checkpoint's weights into a freshly initialized model.
 
     Parameters
     ----------
@@ -81,4 +81,5 @@ def adopt(model: Model, vocab: Vocab, source: Checkpoint) -> list[str]:
         return ["all characters are known to the model"]
     shown = ", ".join(name_symbol(s, vocab.unit) for s in new[:NAMED])
     more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
-    return [f"{len(new)} new characters: {shown}{more}"]
+    noun = "character" if len(new) == 1 else "characters"
+    return [f"{len(new)} new {noun}: {shown}{more}"]

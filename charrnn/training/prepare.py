@@ -66,7 +66,7 @@ def prepare(request: Request, threads: int, stdin: BinaryIO | None = None) -> Pr
     _check_size(model_config, config)
     model = Model(model_config, threads=threads)
     rng = random_stream(config.seed, INIT_STREAM)
-    parameters.initialise(
+    parameters.initialize(
         model.theta, model_config, config.init, config.forget_bias, rng
     )
     if source is not None:

@@ -22,7 +22,7 @@ StopReason = Literal[
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the optimiser."""
+    """One step of the optimizer."""
 
     step: int  # steps done, this one included
     epoch: float  # passes over the text, with fraction

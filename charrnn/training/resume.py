@@ -22,7 +22,7 @@ from charrnn.training.texts import count_lines, divide, fingerprint, streams_of
 from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 
-#: What `--resume` may change: the limits and how the optimiser goes on.
+#: What `--resume` may change: the limits and how the optimizer goes on.
 CHANGEABLE = (
     "epochs",
     "steps",

@@ -276,6 +276,7 @@ class Run:
         if self.policy.on_divergence == "stop" or self._rollbacks > MAX_ROLLBACKS:
             yield from self._save(last=True)
             yield self._end("diverged")
+            what += f"; what is saved is step {trainer.position.step}"
             raise DivergedError(what, hint="try a lower --lr or --grad-clip")
         trainer.position.lr_scale = failed.lr_scale / 2
         back = trainer.position.step

@@ -41,6 +41,12 @@ def divide(
         Its window may be longer than the text.
     notes : list of str
         Added to.
+
+    Returns
+    -------
+    train : (N,) unsigned array
+    held_out : HeldOut or None
+        None where nothing is wanted, or where it would be less than a window.
     """
     newline = vocab.newline_id if config.lines else None
     before = initial_id(vocab)
@@ -54,10 +60,6 @@ def divide(
     train, held_ids = split(ids, config.val_fraction, lines_newline_id=newline)
     enough = 1 if config.lines else min(config.seq_length, 64)
     if len(held_ids) < enough or len(train) < 2:
-        notes.append(
-            f"validation is off: {config.val_fraction:g} of {len(ids):,} characters "
-            "is less than a window"
-        )
         return ids, None
     return train, HeldOut(ids=held_ids, before=before, newline=newline)
 

@@ -1,6 +1,6 @@
 """One step of training, and everything that a resumed run must bring back.
 
-A step is a function of the parameters, the optimiser's moments, the carried
+A step is a function of the parameters, the optimizer's moments, the carried
 state and the position (step, epoch, window). Random numbers are too: dropout's
 noise for step n comes from a stream of its own, keyed by (seed, n), so there
 is no generator whose state would have to be kept.
@@ -34,7 +34,7 @@ INIT_STREAM, DROPOUT_STREAM = 0, 1
 
 
 class Rule(NamedTuple):
-    """An optimiser's kernel code and constants."""
+    """An optimizer's kernel code and constants."""
 
     code: int
     beta1: float = 0.0
@@ -91,7 +91,7 @@ class Trainer:
     position : TrainingState
         Where the run stands, with the run's configuration; kept up to date.
     moments : dict of (P,) arrays
-        The optimiser's, as `checkpoint.expected_moments` names them.
+        The optimizer's, as `checkpoint.expected_moments` names them.
     state : (L, S, B, H) float array
         Carried from window to window.
     """
@@ -172,7 +172,7 @@ class Trainer:
         return Noise(noise.reshape(shape), threshold)
 
     def _apply(self, result: Result) -> None:
-        """Clip the gradient and take the optimiser's step."""
+        """Clip the gradient and take the optimizer's step."""
         config, rule = self.config, RULES[self.config.optimizer]
         clip, by_norm = config.grad_clip, config.clip_mode == "norm"
         scale = 1.0
@@ -262,6 +262,6 @@ class Trainer:
 
 
 def new_moments(optimizer: OptimizerName, size: int) -> dict[str, Floats]:
-    """Zero moments of an optimiser, each (P,) float32."""
+    """Zero moments of an optimizer, each (P,) float32."""
     names = expected_moments(optimizer)
     return {name: np.zeros(size, np.float32) for name in names}

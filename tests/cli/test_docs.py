@@ -56,6 +56,16 @@ def test_every_option_is_explained(command: str, option: Any) -> None:
         assert option.rich_help_panel
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_flags_ask_for_no_value(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Help puts a type behind an option unless it is told not to."""
+    assert run([name, "--help"]) == 0
+    page = capsys.readouterr().out
+    typed = [line for line in page.splitlines() if "<bool>" in line]
+
+    assert all("--help" in line for line in typed)  # the one that typer adds
+
+
 def test_readme_names_every_command_and_option() -> None:
     text = README.read_text()
     missing = [

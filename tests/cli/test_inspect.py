@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from charrnn.__main__ import run
-from charrnn.inspection import VIEWS
+from charrnn.inspection import TEXT_VIEWS, VIEWS
 from tests.inspection.support import TEXT, write_checkpoint
 
 
@@ -220,6 +220,15 @@ def test_width_comes_from_the_option_or_the_environment(call, model, monkeypatch
     assert call(*arguments, "--width", "120", "--ascii")[1].isascii()
 
 
+@pytest.mark.parametrize("name", VIEWS)
+def test_no_line_is_wider_than_the_narrowest_width(call, model, name):
+    """Below the title, which has the path in full, what has no room is cut."""
+    text = ["--text", "the sea"] if name in TEXT_VIEWS else []
+    out = call(model, "--view", name, *text, "--width", "20")[1]
+
+    assert max(map(len, out.splitlines()[1:])) <= 20
+
+
 def test_verify_says_ok_for_sound_files(call, model):
     assert call(model, model, "--verify") == (0, f"{model}: ok\n" * 2, "")
 
@@ -261,6 +270,18 @@ def test_warm_up_says_what_it_made_ready_and_shows_nothing(call, model):
 
     assert (code, out) == (0, "")
     assert "kernels of lstm ready in " in err
+
+
+def test_warm_up_warns_where_kernels_cannot_be_kept(call, model, tmp_path, monkeypatch):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("CHARRNN_CACHE_DIR", str(shared))
+
+    assert "they cannot be kept" in call(model, "--warmup")[2]
+    shared.chmod(0o700)
+    assert "they cannot be kept" not in call(model, "--warmup")[2]
 
 
 def test_views_without_a_text_do_not_import_numba(model):

@@ -253,7 +253,7 @@ def test_escaped_bytes_of_an_argument_are_given_back() -> None:
     assert piped("a\ud800b") == b"a?b"
 
 
-def test_pseudo_terminal_is_recognised() -> None:
+def test_pseudo_terminal_is_recognized() -> None:
     """A real one: what arrives at the other end is harmless."""
     controller, terminal = pty.openpty()
     tty.setraw(terminal)

@@ -176,6 +176,8 @@ def test_unknown_characters(sample: Run) -> None:
     replaced = sample(*options, "--unknown", "replace")
     assert (skipped[0], replaced[0]) == (0, 0)
     assert "2 unknown characters of the prompt left out" in skipped[2]
+    one = sample("m.npz", "-p", "z", "-n", "1", "--unknown", "skip")[2]
+    assert "1 unknown character of the prompt left out" in one
     assert "2 unknown characters of the prompt replaced" in replaced[2]
     assert skipped[1].startswith("Té zoë".encode())
     _, expected, _ = sample("m.npz", "-p", "Té o", *options[3:], "--no-echo")

@@ -5,8 +5,10 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from charrnn.sampling import choose
 from charrnn.training import run as run_module
 from tests.cli.training import (
     SHORT,
@@ -228,6 +230,20 @@ def test_previews_go_to_stderr(train: Train) -> None:
     assert "\n  | " not in train("t.txt", *SHORT, "-f")[2]
 
 
+def test_preview_of_a_diverging_network(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its output is not finite: there is nothing to show, and no reason to stop."""
+
+    def overflow(logits: Any, *others: Any) -> Any:
+        return choose(np.full_like(logits, np.inf), *others)
+
+    monkeypatch.setattr("charrnn.generation.choose", overflow)
+
+    assert train("t.txt", *SHORT, "--preview-every", "5")[0] == 0
+    assert position().step == 12
+
+
 def test_patience_without_validation_is_told(train: Train) -> None:
     plan = [*SHORT, "--patience", "3", "--val-fraction", "0"]
     assert "--patience does nothing" in train("t.txt", *plan)[2]
@@ -276,8 +292,21 @@ def test_init_from_takes_the_weights(train: Train) -> None:
     code, out, err = train("new.txt", "--init-from", "t.npz", "--steps", "3")
 
     assert (code, out) == (0, b"new.npz\n")
-    assert "1 new characters: 'é' U+00E9" in err
+    assert "1 new character: 'é' U+00E9" in err
     assert trained("new.npz").model.hidden == 8
     code, _, err = train("new.txt", "-f", "--init-from", "t.npz", "--hidden", "9")
     assert code == 2
     assert "--hidden 9 (it has 8)" in err
+
+
+def test_a_tail_too_small_to_hold_out_is_warned_of(train: Train) -> None:
+    _, _, err = train("t.txt", "--val-fraction", "0.001", "--steps", "2")
+
+    assert "warning: validation is off" in err
+
+
+def test_verbose_tells_how_long_the_kernels_took(train: Train) -> None:
+    _, _, err = train("t.txt", "-v", "--steps", "2")
+
+    assert "kernels ready in " in err
+    assert "seed 0" in err

@@ -13,6 +13,7 @@ from rich.console import Console
 from charrnn.display.console import PatientConsole
 from charrnn.display.training import (
     LiveDisplay,
+    MessageDisplay,
     PlainDisplay,
     Silence,
     duration_text,
@@ -313,7 +314,7 @@ class Terminal(io.StringIO):
         ("auto", False, False, "xterm", PlainDisplay),
         ("bar", False, False, "xterm", PlainDisplay),
         ("auto", False, True, "dumb", PlainDisplay),
-        ("none", False, True, "xterm", Silence),
+        ("none", False, True, "xterm", MessageDisplay),
         ("auto", True, True, "xterm", Silence),
     ],
 )
@@ -342,6 +343,15 @@ def test_silence_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
         display.preview("y")
 
     assert capfd.readouterr() == ("", "")
+
+
+def test_messages_without_progress(out: io.StringIO, clock: Clock) -> None:
+    with MessageDisplay(Console(file=out), clock) as display:
+        display.say("hello")
+        for record in (step(1), Evaluation(1, 1.0, 2.0, True, 1.0), Warned("x"), END):
+            display.show(record)
+
+    assert out.getvalue() == "charrnn: hello\ncharrnn: warning: x\n"
 
 
 def test_texts() -> None:

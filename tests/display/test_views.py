@@ -23,7 +23,7 @@ CASES: dict[str, dict[str, Any]] = {
     "plain": {"text": TEXT},
     "weights": {"text": TEXT, "optimizer": None, "history": [], "cell": "rnn"},
     "sgd": {"text": TEXT, "optimizer": "sgd", "cell": "gru", "layers": 1},
-    "odd": {"text": ODD, "files": ("\x1b[31m[b].txt", "漢" * 60)},
+    "odd": {"text": ODD, "files": ("\x1b[31m[b].txt", "漢" * 60), "sha256": "\x1b[31m"},
     "bytes": {"text": ODD, "unit": "byte"},
     "tiny": {"text": "a", "hidden": 1, "layers": 1},
     "void": {"text": TEXT, "history": [{"step": 1, "loss": None}]},
@@ -72,6 +72,7 @@ def test_the_summary_names_what_matters(views):
     for fact in ("lstm, 2 layers of 5 units", "30 steps, 1.5 epochs", "seed         7"):
         assert fact in text
     assert "2.7500 nats, 3.9674 bits per character, at step 20" in text
+    assert "3 streams of 64 steps" in text
     assert "sea.txt" in text
     assert "layer1.Wh" in text
 

@@ -46,6 +46,7 @@ def make_checkpoint(
     lines: bool = False,
     seed: int = 0,
     files: tuple[str, ...] = ("sea.txt",),
+    sha256: str = "ab" * 32,
     **model: Any,
 ) -> Checkpoint:
     """Make a checkpoint of random weights; without an optimizer weights only."""
@@ -68,7 +69,7 @@ def make_checkpoint(
         model=config,
         vocab=vocab,
         parameters={n: draw(*s) for n, s in parameters.shapes(config).items()},
-        corpus=CorpusFingerprint(files, len(text.encode()), len(text), "ab" * 32),
+        corpus=CorpusFingerprint(files, len(text.encode()), len(text), sha256),
         training=run,
         moments=moments,
         state=state,

@@ -3,6 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from charrnn.config import ModelConfig
+from charrnn.errors import VocabError
 from charrnn.generation import read_prompt
 from charrnn.inspection.predictions import Predictions, predict
 from charrnn.inspection.records import as_json, tsv
@@ -108,3 +110,24 @@ def test_without_counts_the_first_character_is_anything(model: Model):
     found = predict(model, vocab, vocab.encode(""), top=1)
 
     assert found.after[0].probability == pytest.approx(1 / VOCAB.size)
+
+
+def test_a_certain_character_costs_nothing():
+    """And not minus nothing, as the logarithm of 1 would have it."""
+    sure = Vocab("a", (1,))
+    one = Model(ModelConfig(vocab_size=1, hidden=2))
+    one.pack()
+    found = predict(one, sure, sure.encode("a"))
+
+    numbers = [found.entropy, found.after[0].bits, found.positions[0].bits]
+    assert [str(number) for number in numbers] == ["0.0"] * 3
+
+
+def test_a_network_that_overflows_is_refused():
+    """Its weights are finite, as a checkpoint's must be; its logits are not."""
+    sound = make_checkpoint(cell="rnn")
+    broken = Model(sound.model)
+    broken.load({k: np.full_like(v, 3e38) for k, v in sound.parameters.items()})
+
+    with pytest.raises(VocabError, match="highest logit"):
+        predict(broken, VOCAB, VOCAB.encode("the sea"))

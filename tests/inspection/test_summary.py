@@ -3,13 +3,13 @@ import math
 from pathlib import Path
 
 from charrnn.checkpoint import CheckpointFile
-from charrnn.inspection.summary import Summary, summarise
+from charrnn.inspection.summary import Summary, summarize
 from tests.inspection.support import write_checkpoint
 
 
 def summary(path: Path) -> Summary:
     with CheckpointFile(path) as file:
-        return summarise(file)
+        return summarize(file)
 
 
 def test_parameters_of_all_tensors_add_up(tmp_path: Path):

@@ -28,7 +28,7 @@ CODES = {
 }
 
 
-# Loops, as the kernels have them, so that the vectorised code is what is tested.
+# Loops, as the kernels have them, so that the vectorized code is what is tested.
 @jit
 def _exp_all(x: Any, out: Any) -> None:
     for k in range(x.size):

@@ -1,4 +1,4 @@
-"""Optimisers: each rule against its formula, clipping, decay, threads."""
+"""Optimizers: each rule against its formula, clipping, decay, threads."""
 
 from typing import Any
 

@@ -32,7 +32,7 @@ def trainer_of(
     config = TrainConfig(**{"batch_size": 4, "seq_length": 4, "steps": 50, **options})
     model = Model(ModelConfig(vocab_size=6, cell=cell, hidden=hidden), threads=threads)
     rng = random_stream(config.seed, INIT_STREAM)
-    parameters.initialise(
+    parameters.initialize(
         model.theta, model.config, config.init, config.forget_bias, rng
     )
     model.pack()

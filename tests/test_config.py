@@ -1,0 +1,67 @@
+"""Limits of settings: what is refused, and in which words."""
+
+import math
+
+import pytest
+
+from charrnn.config import (
+    Every,
+    SampleConfig,
+    TrainConfig,
+    check_number,
+    parse_duration,
+    parse_every,
+)
+from charrnn.errors import OptionError
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "message"),
+    [
+        (-1, {"low": 0}, "--n must be at least 0, not -1"),
+        (0, {"low": 0, "high": 1, "open_low": True}, "above 0 and at most 1, not 0"),
+        (1, {"low": 0, "high": 1, "open_high": True}, "at least 0 and below 1, not 1"),
+        (math.nan, {}, "--n must be a finite number, not nan"),
+        (-math.inf, {}, "--n must be a finite number, not -inf"),
+        # Rounded to six digits, these would be said to be what is allowed.
+        (1.00000001, {"high": 1}, "at most 1, not 1.00000001"),
+        (10_000_001, {"high": 10_000_000}, "at most 10000000, not 10000001"),
+        (2**63, {"high": 2**63 - 1}, "at most 9223372036854775807, not 922337203"),
+    ],
+)
+def test_a_number_outside_its_limits_is_named_in_full(
+    value: float, limits: dict[str, float], message: str
+) -> None:
+    with pytest.raises(OptionError) as caught:
+        check_number("--n", value, **limits)  # type: ignore[arg-type]
+    assert message in str(caught.value)
+
+
+def test_limits_themselves_are_allowed_unless_open() -> None:
+    check_number("--n", 0, low=0, high=1)
+    check_number("--n", 1, low=0, high=1)
+    SampleConfig(top_p=1, min_p=0, seed=2**63 - 1, length=-1)
+    TrainConfig(dropout=0, grad_clip=0, steps=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("1.5h", 5400), (" 30m ", 1800), ("2d", 172_800), ("1e-3s", 0.001)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text, "--time") == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "90", "s", "1w", "-1s", "0s", "nans", "infs"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="--time"):
+        parse_duration(text, "--time")
+
+
+def test_intervals_are_steps_or_seconds_or_never() -> None:
+    assert parse_every("500", "--eval-every") == Every(steps=500)
+    assert parse_every("10m", "--eval-every") == Every(seconds=600)
+    assert not parse_every("0", "--eval-every")
+    with pytest.raises(OptionError) as caught:
+        parse_every("often", "--eval-every")
+    assert "a number of steps" in str(caught.value.hint)
