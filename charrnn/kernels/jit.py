@@ -9,6 +9,12 @@ LLVM guards every vectorized loop with a comparison of each pair of address
 ranges, and gives up above eight comparisons. The gates of a cell read and
 write about ten arrays in one loop: the limit is raised.
 
+*Inlining.* What is called inside a kernel is always inlined. Otherwise every
+kernel brings its own copy of a shared function, optimized in its own way, and
+the linker takes whichever copy was loaded first: the last bit of a loss then
+depended on which kernels a process had used before, and a resumed run was no
+longer the same as an undisturbed one.
+
 *Cache.* Numba does not notice an edit to a compiled function that another file
 imports, so the cache directory is named after a digest of all kernel sources
 and of what the block shapes are chosen by. A cache is pickle: whoever can
@@ -96,7 +102,11 @@ _CACHE_DIRECTORY = cache_directory()
 def _compile(function: Callable[P, R], *, parallel: bool) -> Callable[P, R]:
     """Hand one function to Numba, with a cache if there is a place for it."""
     make = numba.njit(
-        fastmath=FASTMATH, error_model="numpy", parallel=parallel, cache=False
+        fastmath=FASTMATH,
+        error_model="numpy",
+        parallel=parallel,
+        forceinline=not parallel,
+        cache=False,
     )
     compiled = make(function)
     if _CACHE_DIRECTORY is not None and not numba_config.DISABLE_JIT:
