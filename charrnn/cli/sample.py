@@ -261,9 +261,15 @@ def _writer(
 
 def _show(generation: "Generation", writer: Writer, meter: Meter) -> None:
     """Generate and show; when interrupted, show what there is."""
+    pieces = meter.watch(generation.pieces())
     try:
+        # Made before the prompt is echoed: a note on stderr that kernels are
+        # being compiled must not stand in the middle of the prompt's line.
+        first = next(pieces, None)
         writer.start()
-        for piece in meter.watch(generation.pieces()):
+        if first is not None:
+            writer.take(first)
+        for piece in pieces:
             writer.take(piece)
     except KeyboardInterrupt:
         writer.interrupt(generation.interrupt())
