@@ -1,10 +1,11 @@
 """The options of `inspect`, one alias each, in the groups of its help."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from charrnn.cli.options import option
 from charrnn.config import UnknownPolicy
 from charrnn.inspection import VIEWS
 
@@ -14,18 +15,17 @@ FORM = "Form"
 FILE = "Files and kernels"
 
 
-def _option(*names: str, panel: str, help: str, metavar: str = "") -> Any:
-    """Declare an option of one of the groups; a flag has no metavar."""
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
-
-
 Checkpoints = Annotated[
     list[Path],
-    typer.Argument(metavar="CHECKPOINT", help="Models, as charrnn train saves them."),
+    typer.Argument(
+        readable=False,
+        metavar="CHECKPOINT",
+        help="Models, as charrnn train saves them.",
+    ),
 ]
 View = Annotated[
     list[str] | None,
-    _option(
+    option(
         "--view",
         panel=VIEW,
         metavar="NAME",
@@ -34,7 +34,7 @@ View = Annotated[
 ]
 Top = Annotated[
     int,
-    _option(
+    option(
         "--top",
         panel=VIEW,
         metavar="K",
@@ -43,13 +43,13 @@ Top = Annotated[
 ]
 TextOption = Annotated[
     str | None,
-    _option(
+    option(
         "--text", panel=TEXT, metavar="TEXT", help="The text for next and surprise."
     ),
 ]
 TextFile = Annotated[
     str | None,
-    _option(
+    option(
         "--text-file",
         panel=TEXT,
         metavar="PATH",
@@ -58,7 +58,7 @@ TextFile = Annotated[
 ]
 Unknown = Annotated[
     UnknownPolicy,
-    _option(
+    option(
         "--unknown",
         panel=TEXT,
         metavar="HOW",
@@ -68,7 +68,7 @@ Unknown = Annotated[
 ]
 MaxChars = Annotated[
     int | None,
-    _option(
+    option(
         "--max-chars",
         panel=TEXT,
         metavar="N",
@@ -77,20 +77,20 @@ MaxChars = Annotated[
     ),
 ]
 Json = Annotated[
-    bool, _option("--json", panel=FORM, help="One JSON object a checkpoint.")
+    bool, option("--json", panel=FORM, help="One JSON object a checkpoint.")
 ]
 Plain = Annotated[
     bool,
-    _option("--plain", panel=FORM, help="Tab-separated, the column names first."),
+    option("--plain", panel=FORM, help="Tab-separated, the column names first."),
 ]
 Width = Annotated[
     int | None,
-    _option("--width", panel=FORM, metavar="N", help="Columns to draw in."),
+    option("--width", panel=FORM, metavar="N", help="Columns to draw in."),
 ]
-Ascii = Annotated[bool, _option("--ascii", panel=FORM, help="Draw in ASCII only.")]
+Ascii = Annotated[bool, option("--ascii", panel=FORM, help="Draw in ASCII only.")]
 Verify = Annotated[
     bool,
-    _option(
+    option(
         "--verify",
         panel=FILE,
         help="Check every byte of each file. Shows no view unless one is named.",
@@ -98,7 +98,7 @@ Verify = Annotated[
 ]
 WarmUp = Annotated[
     bool,
-    _option(
+    option(
         "--warmup",
         panel=FILE,
         help="Compile every kernel that the model needs, so that no later command "

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -12,6 +12,22 @@ ColorMode = Literal["auto", "always", "never"]
 ProgressMode = Literal["auto", "bar", "plain", "none"]
 
 COMMON = "Common"
+
+
+def option(*names: str, panel: str, help: str, metavar: str = "", **more: Any) -> Any:
+    """Declare an option of one of a command's groups; a flag has no metavar.
+
+    Paths are told not to be ``readable``, which typer would check: a file that
+    cannot be read is no mistake in the options.
+    """
+    return typer.Option(
+        *names,
+        help=help,
+        metavar=metavar,
+        rich_help_panel=panel,
+        readable=False,
+    )
+
 
 Quiet = Annotated[
     bool,

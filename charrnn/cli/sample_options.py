@@ -1,10 +1,11 @@
 """The options of `sample`, one alias each, in the groups of its help."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from charrnn.cli.options import option
 from charrnn.config import UnknownPolicy
 
 PROMPT = "Prompt"
@@ -13,18 +14,15 @@ CHOICE = "Choice of characters"
 OUTPUT = "Output"
 
 
-def _option(*names: str, panel: str, help: str, metavar: str = "") -> Any:
-    """Declare an option of one of the groups; a flag has no metavar."""
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
-
-
 CheckpointPath = Annotated[
     Path,
-    typer.Argument(metavar="CHECKPOINT", help="A model, as charrnn train saves it."),
+    typer.Argument(
+        readable=False, metavar="CHECKPOINT", help="A model, as charrnn train saves it."
+    ),
 ]
 PromptText = Annotated[
     str | None,
-    _option(
+    option(
         "--prompt",
         "-p",
         panel=PROMPT,
@@ -34,7 +32,7 @@ PromptText = Annotated[
 ]
 PromptFile = Annotated[
     str | None,
-    _option(
+    option(
         "--prompt-file",
         panel=PROMPT,
         metavar="PATH",
@@ -43,7 +41,7 @@ PromptFile = Annotated[
 ]
 Escape = Annotated[
     bool,
-    _option(
+    option(
         "--escape",
         "-e",
         panel=PROMPT,
@@ -52,7 +50,7 @@ Escape = Annotated[
 ]
 Unknown = Annotated[
     UnknownPolicy,
-    _option(
+    option(
         "--unknown",
         panel=PROMPT,
         metavar="HOW",
@@ -61,11 +59,11 @@ Unknown = Annotated[
     ),
 ]
 Echo = Annotated[
-    bool, _option("--echo/--no-echo", panel=PROMPT, help="Print the prompt too.")
+    bool, option("--echo/--no-echo", panel=PROMPT, help="Print the prompt too.")
 ]
 Length = Annotated[
     int,
-    _option(
+    option(
         "--length",
         "-n",
         panel=LENGTH,
@@ -75,7 +73,7 @@ Length = Annotated[
 ]
 Stop = Annotated[
     list[str] | None,
-    _option(
+    option(
         "--stop",
         panel=LENGTH,
         metavar="TEXT",
@@ -83,11 +81,11 @@ Stop = Annotated[
     ),
 ]
 IncludeStop = Annotated[
-    bool, _option("--include-stop", panel=LENGTH, help="End after the stop text.")
+    bool, option("--include-stop", panel=LENGTH, help="End after the stop text.")
 ]
 Temperature = Annotated[
     float,
-    _option(
+    option(
         "--temperature",
         "-t",
         panel=CHOICE,
@@ -97,11 +95,11 @@ Temperature = Annotated[
 ]
 TopK = Annotated[
     int | None,
-    _option("--top-k", panel=CHOICE, metavar="N", help="Choose from the N likeliest."),
+    option("--top-k", panel=CHOICE, metavar="N", help="Choose from the N likeliest."),
 ]
 TopP = Annotated[
     float | None,
-    _option(
+    option(
         "--top-p",
         panel=CHOICE,
         metavar="F",
@@ -110,7 +108,7 @@ TopP = Annotated[
 ]
 MinP = Annotated[
     float | None,
-    _option(
+    option(
         "--min-p",
         panel=CHOICE,
         metavar="F",
@@ -119,7 +117,7 @@ MinP = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    _option(
+    option(
         "--seed",
         panel=CHOICE,
         metavar="N",
@@ -128,7 +126,7 @@ Seed = Annotated[
 ]
 NumSamples = Annotated[
     int,
-    _option(
+    option(
         "--num-samples",
         "-N",
         panel=OUTPUT,
@@ -138,7 +136,7 @@ NumSamples = Annotated[
 ]
 Output = Annotated[
     str | None,
-    _option(
+    option(
         "--output",
         "-o",
         panel=OUTPUT,
@@ -148,7 +146,7 @@ Output = Annotated[
 ]
 Separator = Annotated[
     str | None,
-    _option(
+    option(
         "--separator",
         panel=OUTPUT,
         metavar="TEXT",
@@ -157,18 +155,16 @@ Separator = Annotated[
 ]
 Null = Annotated[
     bool,
-    _option("--null", "-0", panel=OUTPUT, help="End every sample with a NUL byte."),
+    option("--null", "-0", panel=OUTPUT, help="End every sample with a NUL byte."),
 ]
-Json = Annotated[
-    bool, _option("--json", panel=OUTPUT, help="One JSON object a sample.")
-]
+Json = Annotated[bool, option("--json", panel=OUTPUT, help="One JSON object a sample.")]
 Stream = Annotated[
     bool,
-    _option("--stream/--no-stream", panel=OUTPUT, help="Show a sample while it grows."),
+    option("--stream/--no-stream", panel=OUTPUT, help="Show a sample while it grows."),
 ]
 Raw = Annotated[
     bool,
-    _option(
+    option(
         "--raw",
         panel=OUTPUT,
         help="Exactly the text: a terminal gets control characters unescaped, and "

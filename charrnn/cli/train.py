@@ -3,7 +3,7 @@
 import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from charrnn.cli.options import (
     Quiet,
     Threads,
     Verbose,
+    option,
 )
 from charrnn.cli.training_settings import settings_of
 from charrnn.errors import OptionError
@@ -37,229 +38,215 @@ EXAMPLES = "\n".join(
 )
 
 
-def _option(*names: str, panel: str, help: str, **more: Any) -> Any:
-    """Build one option of a group.
-
-    Paths are told not to be ``readable``, which typer would check: a file that
-    cannot be read is no mistake in the options.
-    """
-    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
-
-
-def _flag(*names: str, panel: str, help: str) -> Any:
-    """Build one option without a value."""
-    return typer.Option(*names, help=help, rich_help_panel=panel, metavar="")
-
-
 Paths = Annotated[
     list[str] | None,
     typer.Argument(metavar="PATHS...", help="Texts, joined in order; - is stdin."),
 ]
 Output = Annotated[
     str | None,
-    _option("--output", "-o", metavar="PATH", panel=OUTPUT,
+    option("--output", "-o", metavar="PATH", panel=OUTPUT,
             help="Checkpoint; named after the first text by default. - is stdout."),
 ]  # fmt: skip
 Force = Annotated[
-    bool, _flag("--force", "-f", panel=OUTPUT, help="Replace an existing checkpoint.")
+    bool, option("--force", "-f", panel=OUTPUT, help="Replace an existing checkpoint.")
 ]
 Resume = Annotated[
     bool,
-    _flag("--resume", panel=OUTPUT,
+    option("--resume", panel=OUTPUT,
             help="Continue the checkpoint exactly where it stopped."),
 ]  # fmt: skip
 NewCorpus = Annotated[
     bool,
-    _flag("--new-corpus", panel=OUTPUT, help="Let --resume go on with another text."),
+    option("--new-corpus", panel=OUTPUT, help="Let --resume go on with another text."),
 ]
 InitFrom = Annotated[
     Path | None,
-    _option("--init-from", metavar="PATH", panel=OUTPUT, readable=False,
+    option("--init-from", metavar="PATH", panel=OUTPUT,
             help="Begin with another checkpoint's weights."),
 ]  # fmt: skip
 SaveEvery = Annotated[
     str,
-    _option("--save-every", metavar="N|DUR", panel=OUTPUT,
+    option("--save-every", metavar="N|DUR", panel=OUTPUT,
             help="Steps, or time of training, between saves."),
 ]  # fmt: skip
 KeepBest = Annotated[
     bool,
-    _flag("--keep-best/--no-keep-best", panel=OUTPUT,
+    option("--keep-best/--no-keep-best", panel=OUTPUT,
             help="Keep the best validation in STEM.best.npz."),
 ]  # fmt: skip
 Encoding = Annotated[
-    str, _option("--encoding", metavar="NAME", panel=TEXT, help="Of the texts.")
+    str, option("--encoding", metavar="NAME", panel=TEXT, help="Of the texts.")
 ]
 Newlines = Annotated[
     str,
-    _option("--newlines", metavar="keep|lf", panel=TEXT,
+    option("--newlines", metavar="keep|lf", panel=TEXT,
             help="lf turns CR LF and CR into LF."),
 ]  # fmt: skip
 Unit = Annotated[
     str,
-    _option("--unit", metavar="char|byte", panel=TEXT,
+    option("--unit", metavar="char|byte", panel=TEXT,
             help="Model characters, or raw bytes."),
 ]  # fmt: skip
 MinCount = Annotated[
     int,
-    _option("--min-count", metavar="N", panel=TEXT,
+    option("--min-count", metavar="N", panel=TEXT,
             help="Rarer characters become U+FFFD."),
 ]  # fmt: skip
 Lines = Annotated[
     bool,
-    _flag("--lines", panel=TEXT, help="Every line is a document; order is shuffled."),
+    option("--lines", panel=TEXT, help="Every line is a document; order is shuffled."),
 ]
 ValFraction = Annotated[
     float | None,
-    _option("--val-fraction", metavar="F", panel=TEXT,
+    option("--val-fraction", metavar="F", panel=TEXT,
             help="Tail of the text held out for validation. \\[default: 0.1]"),
 ]  # fmt: skip
 ValFile = Annotated[
     str | None,
-    _option("--val-file", metavar="PATH", panel=TEXT, help="A text to validate on."),
+    option("--val-file", metavar="PATH", panel=TEXT, help="A text to validate on."),
 ]
 Cell = Annotated[
     str | None,
-    _option("--cell", metavar="rnn|gru|lstm", panel=MODEL,
+    option("--cell", metavar="rnn|gru|lstm", panel=MODEL,
             help="Kind of cell. \\[default: lstm]"),
 ]  # fmt: skip
 Activation = Annotated[
     str | None,
-    _option("--activation", metavar="NAME", panel=MODEL,
+    option("--activation", metavar="NAME", panel=MODEL,
             help="tanh, sigmoid, relu or leaky-relu, of --cell rnn. \\[default: tanh]"),
 ]  # fmt: skip
 Hidden = Annotated[
     int | None,
-    _option("--hidden", metavar="N", panel=MODEL,
+    option("--hidden", metavar="N", panel=MODEL,
             help="Units per layer. \\[default: 256]"),
 ]  # fmt: skip
 Layers = Annotated[
     int | None,
-    _option("--layers", metavar="N", panel=MODEL,
+    option("--layers", metavar="N", panel=MODEL,
             help="Layers, 1 to 16. \\[default: 1]"),
 ]  # fmt: skip
 Dropout = Annotated[
     float | None,
-    _option("--dropout", metavar="P", panel=MODEL,
+    option("--dropout", metavar="P", panel=MODEL,
             help="After every layer. \\[default: 0]"),
 ]  # fmt: skip
 Init = Annotated[
     str | None,
-    _option("--init", metavar="NAME", panel=MODEL,
+    option("--init", metavar="NAME", panel=MODEL,
             help="auto, orthogonal, xavier, he or uniform. \\[default: auto]"),
 ]  # fmt: skip
 ForgetBias = Annotated[
     float | None,
-    _option("--forget-bias", metavar="F", panel=MODEL,
+    option("--forget-bias", metavar="F", panel=MODEL,
             help="First bias of the LSTM's forget gate. \\[default: 1]"),
 ]  # fmt: skip
 Epochs = Annotated[
     float | None,
-    _option("--epochs", metavar="X", panel=LENGTH,
+    option("--epochs", metavar="X", panel=LENGTH,
             help="Passes over the text. "
             "\\[default: 20 million characters, in 1 to 20 passes]"),
 ]  # fmt: skip
 Steps = Annotated[
-    int | None, _option("--steps", metavar="N", panel=LENGTH, help="Steps in all.")
+    int | None, option("--steps", metavar="N", panel=LENGTH, help="Steps in all.")
 ]
 Time = Annotated[
     str | None,
-    _option("--time", metavar="DUR", panel=LENGTH,
+    option("--time", metavar="DUR", panel=LENGTH,
             help="Time of training: 90s, 30m, 2h. The first limit reached ends."),
 ]  # fmt: skip
 Patience = Annotated[
     int,
-    _option("--patience", metavar="N", panel=LENGTH,
+    option("--patience", metavar="N", panel=LENGTH,
             help="Stop after N evaluations without improvement; 0 never."),
 ]  # fmt: skip
 BatchSize = Annotated[
     int | None,
-    _option("--batch-size", metavar="N", panel=LEARNING,
+    option("--batch-size", metavar="N", panel=LEARNING,
             help="Streams read side by side. \\[default: 32]"),
 ]  # fmt: skip
 SeqLength = Annotated[
     int | None,
-    _option("--seq-length", metavar="N", panel=LEARNING,
+    option("--seq-length", metavar="N", panel=LEARNING,
             help="Steps of backpropagation through time. \\[default: 64]"),
 ]  # fmt: skip
 Optimizer = Annotated[
     str | None,
-    _option("--optimizer", metavar="NAME", panel=LEARNING,
+    option("--optimizer", metavar="NAME", panel=LEARNING,
             help="adam, rmsprop, adagrad or sgd. \\[default: adam]"),
 ]  # fmt: skip
 WeightDecay = Annotated[
     float | None,
-    _option("--weight-decay", metavar="F", panel=LEARNING,
+    option("--weight-decay", metavar="F", panel=LEARNING,
             help="Decoupled, on weight matrices. \\[default: 0]"),
 ]  # fmt: skip
 LearningRate = Annotated[
     float | None,
-    _option("--lr", metavar="F", panel=LEARNING,
+    option("--lr", metavar="F", panel=LEARNING,
             help="Peak learning rate. \\[default: by cell and width]"),
 ]  # fmt: skip
 Schedule = Annotated[
     str | None,
-    _option("--schedule", metavar="NAME", panel=LEARNING,
+    option("--schedule", metavar="NAME", panel=LEARNING,
             help="constant, step, exponential, linear, cosine or cyclic. "
             "\\[default: cosine]"),
 ]  # fmt: skip
 Warmup = Annotated[
     float | None,
-    _option("--warmup", metavar="X", panel=LEARNING,
+    option("--warmup", metavar="X", panel=LEARNING,
             help="Share of the run, or steps from 1 on. \\[default: 0.02]"),
 ]  # fmt: skip
 GradClip = Annotated[
     float | None,
-    _option("--grad-clip", metavar="F", panel=LEARNING,
+    option("--grad-clip", metavar="F", panel=LEARNING,
             help="Limit of the gradient; 0 is off. \\[default: 1]"),
 ]  # fmt: skip
 ClipMode = Annotated[
     str | None,
-    _option("--clip-mode", metavar="norm|value", panel=LEARNING,
+    option("--clip-mode", metavar="norm|value", panel=LEARNING,
             help="What the limit is on. \\[default: norm]"),
 ]  # fmt: skip
 OnDivergence = Annotated[
     str,
-    _option("--on-divergence", metavar="stop|rollback", panel=LEARNING,
+    option("--on-divergence", metavar="stop|rollback", panel=LEARNING,
             help="When loss or gradient are not finite."),
 ]  # fmt: skip
 Seed = Annotated[
     int | None,
-    _option("--seed", metavar="N", panel=LEARNING,
+    option("--seed", metavar="N", panel=LEARNING,
             help="Of first weights, dropout and order. \\[default: 0]"),
 ]  # fmt: skip
 EvalEvery = Annotated[
     str | None,
-    _option("--eval-every", metavar="N|DUR", panel=REPORTS,
+    option("--eval-every", metavar="N|DUR", panel=REPORTS,
             help="Between validations. \\[default: 20 in a run]"),
 ]  # fmt: skip
 LogEvery = Annotated[
     int,
-    _option("--log-every", metavar="N", panel=REPORTS,
+    option("--log-every", metavar="N", panel=REPORTS,
             help="Steps between step records of --json and --log-file."),
 ]  # fmt: skip
 PreviewEvery = Annotated[
     int | None,
-    _option("--preview-every", metavar="N", panel=REPORTS,
+    option("--preview-every", metavar="N", panel=REPORTS,
             help="Steps between previews; 0 is never. "
             "\\[default: at validations, on a terminal]"),
 ]  # fmt: skip
 PreviewChars = Annotated[
     int,
-    _option("--preview-chars", metavar="N", panel=REPORTS, help="Length of a preview."),
+    option("--preview-chars", metavar="N", panel=REPORTS, help="Length of a preview."),
 ]
 Json = Annotated[
     bool,
-    _flag("--json", panel=REPORTS, help="JSON Lines of metrics on stdout."),
+    option("--json", panel=REPORTS, help="JSON Lines of metrics on stdout."),
 ]
 LogFile = Annotated[
     Path | None,
-    _option("--log-file", metavar="PATH", panel=REPORTS, readable=False,
+    option("--log-file", metavar="PATH", panel=REPORTS,
             help="Append the same lines to a file."),
 ]  # fmt: skip
 DryRun = Annotated[
     bool,
-    _flag("--dry-run", panel=REPORTS,
+    option("--dry-run", panel=REPORTS,
             help="Show size, memory and time; write nothing."),
 ]  # fmt: skip
 
