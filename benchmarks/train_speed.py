@@ -64,8 +64,8 @@ class Row:
 
 
 def text() -> np.ndarray[Any, Any]:
-    """Random characters, enough for one epoch of several windows."""
-    return np.random.default_rng(0).integers(0, V, 4 * B * T + B, np.uint8)
+    """Random characters for an epoch of whole windows: every step counts B T."""
+    return np.random.default_rng(0).integers(0, V, 4 * B * T, np.uint8)
 
 
 def our_step(config: ModelConfig, threads: int) -> Callable[[], object]:
