@@ -44,6 +44,12 @@ ACTIVATIONS: dict[ActivationName, int] = {
 }
 
 
+#: Gradients of z that are carried back before they are used: what fits into the
+#: second-level caches of two cores, but not so few rows that the weight
+#: gradients, which are read and written once a chunk, come to dominate.
+CHUNK_BYTES, CHUNK_ROWS = 2**22, 256
+
+
 class Noise(NamedTuple):
     """Random bytes for dropout, drawn anew for every window."""
 
@@ -59,21 +65,44 @@ class Layer(NamedTuple):
     recurrent: Recurrent
 
 
+class Part(NamedTuple):
+    """Some steps of a window, on the way back."""
+
+    first: int
+    last: int
+    rows: slice  # the same steps in arrays (T * B, ...)
+    ids: Ids  # (T, B), of the whole window, as the others
+    resets: Flags  # (T, B)
+    noise: Noise | None
+
+
 @dataclass
 class Workspace:
-    """Room for one window of T steps and B rows, used again and again."""
+    """Room for one window of T steps and B rows, used again and again.
 
-    T: int
-    B: int
+    On the way back `chunk` steps are taken at a time, down through all layers:
+    what the recurrence leaves is still in the cache when the weight gradients
+    are formed.
+    """
+
     cuts: Ids  # blocks of rows for the threads
     tapes: list[Any]  # one of the cell's `Tape` a layer
-    head: HeadTape | None = None  # made when a gradient is first wanted
+    chunk: int
+    dlogits: Floats  # (chunk * B, V), with rows when a gradient is first wanted
+    dy: Floats  # (chunk * B, H), likewise
+
+    def head_tape(self, rows: int, losses: Floats) -> HeadTape:
+        """Room for the head's gradients of some rows; losses as given."""
+        if rows > len(self.dlogits):
+            self.dlogits = np.zeros((rows, self.dlogits.shape[1]), self.dlogits.dtype)
+            self.dy = np.zeros((rows, self.dy.shape[1]), self.dy.dtype)
+        return HeadTape(losses, self.dlogits[:rows], self.dy[:rows])
 
     @property
     def nbytes(self) -> int:
         """Memory that the arrays take, in bytes."""
         arrays = [a for tape in self.tapes for a in tape if isinstance(a, np.ndarray)]
-        arrays += list(self.head or ())
+        arrays += [self.dlogits, self.dy]
         return sum({id(a): a.nbytes for a in arrays}.values())
 
 
@@ -173,8 +202,15 @@ class Model:
                 self.cell.new_tape(T, B, self.config.hidden, self.dtype, code)
                 for _ in self.layers
             ]
-            cuts = row_cuts(B, self.threads)
-            self._workspaces[T, B] = Workspace(T, B, cuts, tapes)
+            row_bytes = B * self.cell.GATES * self.config.hidden * self.dtype.itemsize
+            chunk = max(CHUNK_BYTES // row_bytes, -(-CHUNK_ROWS // B))
+            self._workspaces[T, B] = Workspace(
+                row_cuts(B, self.threads),
+                tapes,
+                min(T, chunk),
+                np.zeros((0, self.config.vocab_size), self.dtype),
+                np.zeros((0, self.config.hidden), self.dtype),
+            )
         return self._workspaces[T, B]
 
     def forward(
@@ -200,20 +236,22 @@ class Model:
         T, B = ids.shape
         space = self.workspace(T, B)
         for k, (layer, tape) in enumerate(zip(self.layers, space.tapes, strict=True)):
-            z = tape.z.reshape(T * B, -1)
-            if layer.Wx is None:
-                Wx = self.weights["layer0.Wx"]
-                inputs.gather(Wx, layer.b, ids.reshape(-1), z, self.threads)
-            else:
-                x = space.tapes[k - 1].y.reshape(T * B, -1)
-                inputs.project(x, layer.Wx.forward, layer.b, z, self.threads)
             tape.states[:, 0] = state[k]
-            self.cell.forward(layer.recurrent, tape, resets, space.cuts)
+            self.cell.forward(
+                layer.recurrent, self._inputs(k, ids, space), tape, resets, space.cuts
+            )
             state[k] = tape.states[:, T]
             if noise is not None:
                 y = tape.y.reshape(T * B, -1)
                 dropout.drop(y, noise.bytes[k], noise.threshold, self.threads)
         return space
+
+    def _inputs(self, k: int, ids: Ids, space: Workspace) -> inputs.Inputs:
+        """Say what layer k reads in a window: characters, or the layer below."""
+        layer = self.layers[k]
+        if layer.Wx is None:
+            return inputs.characters(ids, self.weights["layer0.Wx"], layer.b)
+        return inputs.outputs_below(space.tapes[k - 1].y, layer.Wx, layer.b)
 
     def logits(self, ids: Ids, state: Floats, resets: Flags | None = None) -> Floats:
         """Logits after every input, (T, B, V); see `forward` for the rest."""
@@ -261,55 +299,67 @@ class Model:
             Nats per target.
         """
         T, B = ids.shape
-        N, V, H = T * B, self.config.vocab_size, self.config.hidden
         space = self.forward(ids, resets, state, noise)
-        if space.head is None:
-            arrays = np.zeros(N), np.zeros((N, V)), np.zeros((N, H))
-            space.head = HeadTape(
-                arrays[0], *(a.astype(self.dtype) for a in arrays[1:])
-            )
-        count = max(1, int(np.count_nonzero(targets >= 0)))
-        y = space.tapes[-1].y.reshape(N, H)
-        head.loss_and_gradient(
-            self.head, y, targets.reshape(-1), 1 / count, space.head, self.threads
-        )
-        self._backward(ids, resets, space, dtheta, noise)
-        return float(space.head.losses.sum()) / count
-
-    def _backward(
-        self,
-        ids: Ids,
-        resets: Flags,
-        space: Workspace,
-        dtheta: Floats,
-        noise: Noise | None,
-    ) -> None:
-        """Carry the head's gradient down through all layers."""
-        N, H, workers = ids.size, self.config.hidden, self.threads
         gradients = parameters.views(dtheta, self.config)
-        none = np.zeros(0, self.dtype)
-        _, dlogits, dy = space.head  # type: ignore[misc]
+        losses = np.empty(T * B)
+        count = max(1, int(np.count_nonzero(targets >= 0)))
+        for first in reversed(range(0, T, space.chunk)):
+            last = min(T, first + space.chunk)
+            rows = slice(first * B, last * B)
+            tape = space.head_tape((last - first) * B, losses[rows])
+            y = space.tapes[-1].y.reshape(T * B, -1)[rows]
+            self._head_backward(
+                y, targets.reshape(-1)[rows], 1 / count, tape, gradients
+            )
+            part = Part(first, last, rows, ids, resets, noise)
+            self._layers_backward(part, space, tape.dy, gradients)
+        return float(losses.sum()) / count
+
+    def _head_backward(
+        self,
+        y: Floats,
+        targets: Ids,
+        scale: float,
+        tape: HeadTape,
+        gradients: dict[str, Floats],
+    ) -> None:
+        """Score some rows, and take the gradient down to the outputs y."""
+        head.loss_and_gradient(self.head, y, targets, scale, tape, self.threads)
         # logits = y Wy^T + by
-        y = space.tapes[-1].y.reshape(N, H)
         dWy, dby = gradients["head.Wy"], gradients["head.by"]
-        add_affine_gradient(dlogits, y, dWy, dby, workers)
+        add_affine_gradient(tape.dlogits, y, dWy, dby, self.threads)
+
+    def _layers_backward(
+        self, part: Part, space: Workspace, dy: Floats, gradients: dict[str, Floats]
+    ) -> None:
+        """Carry the gradient of the outputs down through all layers."""
+        first, last, rows, ids, resets, noise = part
+        (T, B), workers = ids.shape, self.threads
+        none = np.zeros(0, self.dtype)
         for k in reversed(range(self.config.layers)):
             layer, tape, prefix = self.layers[k], space.tapes[k], f"layer{k}"
             if noise is not None:
-                dropout.drop(dy, noise.bytes[k], noise.threshold, workers)
+                dropout.drop(dy, noise.bytes[k, rows], noise.threshold, workers)
             self.cell.backward(
-                layer.recurrent, tape, dy.reshape(*ids.shape, H), resets, space.cuts
+                layer.recurrent,
+                self._inputs(k, ids, space),
+                tape,
+                dy.reshape(last - first, B, -1),
+                resets,
+                space.cuts,
+                first,
+                last,
             )
             # z += h_prev Wh^T (+ bhn)
-            h_prev = tape.states[0, : ids.shape[0]].reshape(N, H)
+            h_prev = tape.states[0, :T].reshape(T * B, -1)[rows]
+            dzh = tape.dzh.reshape(T * B, -1)[rows]
             dWh, dbh = gradients[f"{prefix}.Wh"], gradients.get(f"{prefix}.bhn", none)
-            add_affine_gradient(tape.dzh.reshape(N, -1), h_prev, dWh, dbh, workers)
+            add_affine_gradient(dzh, h_prev, dWh, dbh, workers)
             # z = x Wx^T + b
-            dz = tape.z.reshape(N, -1)
+            dz = tape.z.reshape(T * B, -1)[rows]
             dWx, db = gradients[f"{prefix}.Wx"], gradients[f"{prefix}.b"]
             if layer.Wx is None:
-                inputs.scatter(ids.reshape(-1), dz, dWx, db, workers)
+                inputs.scatter(ids.reshape(-1)[rows], dz, dWx, db, workers)
             else:
-                x = space.tapes[k - 1].y.reshape(N, H)
+                x = space.tapes[k - 1].y.reshape(T * B, -1)[rows]
                 add_affine_gradient(dz, x, dWx, db, workers)
-                inputs.project_backward(dz, layer.Wx.backward, dy, workers)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from charrnn.kernels import rnn
 from charrnn.kernels.activations import TANH
-from charrnn.kernels.inputs import gather, scatter
+from charrnn.kernels.inputs import Inputs, characters, projected, scatter
 from charrnn.kernels.matmul import (
     Packed,
     add_affine_gradient,
@@ -47,8 +47,14 @@ def elman(Wh: Array, z: Array) -> Any:
     T, B, H = z.shape
     tape = rnn.new_tape(T, B, H, z.dtype, TANH)
     tape.z[:] = z
+    return run_elman(Wh, projected(z.dtype), tape)
+
+
+def run_elman(Wh: Array, inputs: Inputs, tape: Any) -> Any:
+    """Run a tanh layer over the inputs; the tape."""
+    T, B, _ = tape.z.shape
     weights = Recurrent(packed(Wh), np.zeros(0))
-    rnn.forward(weights, tape, np.zeros((T, B), np.uint8), row_cuts(B, 1))
+    rnn.forward(weights, inputs, tape, np.zeros((T, B), np.uint8), row_cuts(B, 1))
     return tape
 
 
@@ -56,7 +62,8 @@ def elman_backward(Wh: Array, tape: Any, dy: Array) -> Array:
     """Carry the gradient of the outputs back; that of the recurrent weights."""
     T, B, H = dy.shape
     weights, dWh = Recurrent(packed(Wh), np.zeros(0)), np.zeros((H, H))
-    rnn.backward(weights, tape, dy, np.zeros((T, B), np.uint8), row_cuts(B, 1))
+    resets, cuts = np.zeros((T, B), np.uint8), row_cuts(B, 1)
+    rnn.backward(weights, projected(dy.dtype), tape, dy, resets, cuts, 0, T)
     h_prev = tape.states[0, :T].reshape(T * B, H)
     add_affine_gradient(tape.dzh.reshape(T * B, H), h_prev, dWh, np.zeros(0), 1)
     return dWh
@@ -93,9 +100,8 @@ class ManyToOne:
     def forward(self, ids: NDArray[np.int32]) -> tuple[Any, Array]:
         """Read phrases (T, B); the tape and the outputs (B, outputs)."""
         T, B = ids.shape
-        z = np.empty((T * B, len(self.U)))
-        gather(self.W, self.b, ids.reshape(-1), z, 1)
-        tape = elman(self.U, z.reshape(T, B, -1))
+        tape = rnn.new_tape(T, B, len(self.U), np.float64, TANH)
+        run_elman(self.U, characters(ids, self.W, self.b), tape)
         out = np.tile(self.c, (B, 1))
         multiply(tape.y[-1], packed(self.V).forward, out, True)
         return tape, out

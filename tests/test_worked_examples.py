@@ -12,9 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from charrnn.config import ModelConfig
-from charrnn.kernels import lstm, rnn
+from charrnn.kernels import inputs, lstm, rnn
 from charrnn.kernels.activations import TANH
-from charrnn.kernels.inputs import project
 from charrnn.kernels.matmul import add_affine_gradient, multiply
 from charrnn.kernels.optimizers import ADAM, Update, apply
 from charrnn.kernels.recurrent import Recurrent
@@ -53,7 +52,8 @@ class Reversing:
     def forward(self) -> tuple[Any, Array]:
         """Run all six steps; the tape and the outputs (6, 3)."""
         z = np.empty((6, 2))
-        project(self.inputs, packed(self.Ws.T).forward, self.Bs, z, 1)
+        heard = inputs.outputs_below(self.inputs[None], packed(self.Ws.T), self.Bs)
+        inputs.read(heard, 0, 0, 6, z)
         tape = elman(self.U.T, z[:, None])
         o = np.tile(self.Bo, (6, 1))
         multiply(tape.y[:, 0], packed(self.Wo.T).forward, o, True)
@@ -359,8 +359,9 @@ def reach(cell: Any, radius: float, steps: int) -> float:
     dy = np.zeros((steps, 1, H))
     dy[-1] = rng.normal(size=H)
     weights, resets = Recurrent(packed(Wh), np.zeros(0)), np.zeros((steps, 1), np.uint8)
-    cell.forward(weights, tape, resets, row_cuts(1, 1))
-    cell.backward(weights, tape, dy, resets, row_cuts(1, 1))
+    nothing, cuts = inputs.projected(np.float64), row_cuts(1, 1)
+    cell.forward(weights, nothing, tape, resets, cuts)
+    cell.backward(weights, nothing, tape, dy, resets, cuts, 0, steps)
     return float(np.linalg.norm(tape.dstates[0]) / np.linalg.norm(dy))
 
 

@@ -20,6 +20,7 @@ from numba import prange
 
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.kernels.activations import ONE, sigmoid, tanh
+from charrnn.kernels.inputs import Inputs, carry_back, read
 from charrnn.kernels.jit import jit
 from charrnn.kernels.matmul import multiply
 from charrnn.kernels.recurrent import Recurrent
@@ -127,27 +128,38 @@ def step_backward(
     multiply(zh, Wh, dh, True)
 
 
+@jit
+def advance(Wh: Floats, bh: Floats, tape: Tape, t: int, a: int, b: int) -> None:
+    """Take `step` t of a tape for rows a to b; see `rnn.advance`."""
+    z, zh, states, y, _ = tape
+    h = states[0]
+    step(Wh, bh, z[t, a:b], zh[t, a:b], h[t, a:b], h[t + 1, a:b], y[t, a:b])
+
+
 @jit(parallel=True)
-def forward(weights: Recurrent, tape: Tape, resets: Flags, cuts: Ids) -> None:
+def forward(
+    weights: Recurrent, inputs: Inputs, tape: Tape, resets: Flags, cuts: Ids
+) -> None:
     """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
 
     See `rnn.forward` for the parameters, which are the same for every cell.
     """
-    z, zh, states, y, _ = tape
-    Wh, bhn, h = weights.Wh.forward, weights.bh, states[0]
+    z, h = tape.z, tape.states[0]
+    Wh, bh = weights.Wh.forward, weights.bh
     for s in prange(cuts.size - 1):
         a, b = cuts[s], cuts[s + 1]
         for t in range(z.shape[0]):
             clear(resets[t, a:b], h[t, a:b])
-            h_prev, h_next = h[t, a:b], h[t + 1, a:b]
-            step(Wh, bhn, z[t, a:b], zh[t, a:b], h_prev, h_next, y[t, a:b])
+            read(inputs, t, a, b, z[t, a:b])
+            advance(Wh, bh, tape, t, a, b)
 
 
 @jit(parallel=True)
 def backward(
-    weights: Recurrent, tape: Tape, dy: Floats, resets: Flags, cuts: Ids
-) -> None:
-    """Carry gradients back through a window (truncated BPTT).
+    weights: Recurrent, inputs: Inputs, tape: Tape, dy: Floats, resets: Flags,
+    cuts: Ids, first: int, last: int,
+) -> None:  # fmt: skip
+    """Carry gradients back from step `last` to `first` (truncated BPTT).
 
     See `rnn.backward` for the parameters, which are the same for every cell.
     """
@@ -156,7 +168,9 @@ def backward(
     for s in prange(cuts.size - 1):
         a, b = cuts[s], cuts[s + 1]
         dh = dstates[0, a:b]
-        dh[:] = 0
-        for t in range(z.shape[0] - 1, -1, -1):
-            step_backward(Wh, z[t, a:b], zh[t, a:b], h[t, a:b], dy[t, a:b], dh)
+        if last == z.shape[0]:
+            dh[:] = 0
+        for t in range(last - 1, first - 1, -1):
+            step_backward(Wh, z[t, a:b], zh[t, a:b], h[t, a:b], dy[t - first, a:b], dh)
             clear(resets[t, a:b], dh)
+            carry_back(inputs, z[t, a:b], dy[t - first, a:b])

@@ -1,43 +1,114 @@
-"""What enters a layer: z = x Wx^T + b for a whole window, and its gradient.
+"""What enters a layer: z = x Wx^T + b, and its gradient.
 
 Layer 0 reads characters. A one-hot vector times a matrix is a row of the
-matrix, so its Wx is stored by character, (V, GH), and gathered: the product
+matrix, so its Wx is stored by character, (V, GH), and looked up: the product
 costs nothing. Its gradient is a scatter. Higher layers multiply the outputs
-below for all steps and streams at once; the gradient of their weights is
-`matmul.add_affine_gradient`.
+below; the gradient of their weights is `matmul.add_affine_gradient`.
+
+The loops over time call `read` and `carry_back` once a step, for the rows that
+a thread has: what they write is still in the cache when the recurrence takes
+it up.
 """
 
+from typing import NamedTuple
+
+import numpy as np
 from numba import prange
+from numpy.typing import DTypeLike
 
 from charrnn.arrays import Floats, Ids
-from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import multiply
+from charrnn.kernels.matmul import Packed, multiply
 
 
-@jit(parallel=True)
-def gather(Wx: Floats, b: Floats, ids: Ids, z: Floats, workers: int) -> None:
-    """Look the projection of characters up: z[n] = Wx[ids[n]] + b.
+class Inputs(NamedTuple):
+    """What one layer reads in a window; made by one of the functions below."""
+
+    ids: Ids  # (T, B) characters, for layer 0; else empty
+    table: Floats  # (V, GH) Wx by character, for layer 0; else empty
+    x: Floats  # (T, B, D) outputs of the layer below; for layer 0 empty
+    forward: Floats  # (P, D, W) panels of Wx^T, else empty
+    backward: Floats  # (P, GH, W) panels of Wx, else empty
+    b: Floats  # (GH,)
+
+
+def characters(ids: Ids, table: Floats, b: Floats) -> Inputs:
+    """Let layer 0 read characters: z = table[ids] + b.
 
     Parameters
     ----------
-    Wx : (V, GH) float array
+    ids : (T, B) int array
+    table : (V, GH) float array
     b : (GH,) float array
-    ids : (N,) int array
-    z : (N, GH) float array
-        Written.
     """
-    N, GH = z.shape
-    for worker in prange(workers):
-        for n in range(N * worker // workers, N * (worker + 1) // workers):
-            row, out = Wx[ids[n]], z[n]
-            for j in range(GH):
-                out[j] = row[j] + b[j]
+    none = np.zeros((0, 0, 0), table.dtype)
+    return Inputs(ids, table, none, none, none, b)
+
+
+def outputs_below(x: Floats, Wx: Packed, b: Floats) -> Inputs:
+    """Let a layer read the one below: z = x Wx^T + b.
+
+    Parameters
+    ----------
+    x : (T, B, D) float array
+    Wx : Packed
+        (GH, D).
+    b : (GH,) float array
+    """
+    no_ids, no_table = np.zeros((0, 0), np.int32), np.zeros((0, 0), x.dtype)
+    return Inputs(no_ids, no_table, x, Wx.forward, Wx.backward, b)
+
+
+def projected(dtype: DTypeLike) -> Inputs:
+    """Let a layer read nothing: z stands on the tape already."""
+    none = np.zeros((0, 0, 0), dtype)
+    no_ids, no_table = np.zeros((0, 0), np.int32), np.zeros((0, 0), dtype)
+    return Inputs(no_ids, no_table, none, none, none, np.zeros(0, dtype))
+
+
+@jit
+def read(inputs: Inputs, t: int, a: int, b: int, z: Floats) -> None:
+    """Project the inputs of step t, rows a to b.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    z : (b - a, GH) float array
+        Written: x Wx^T + b; left alone where it is `projected`.
+    """
+    bias = inputs.b
+    if inputs.ids.size > 0:
+        ids, table = inputs.ids[t, a:b], inputs.table
+        for n in range(z.shape[0]):
+            row, out = table[ids[n]], z[n]
+            for j in range(z.shape[1]):
+                out[j] = row[j] + bias[j]
+    elif inputs.x.size > 0:
+        for n in range(z.shape[0]):
+            out = z[n]
+            for j in range(z.shape[1]):
+                out[j] = bias[j]
+        multiply(inputs.x[t, a:b], inputs.forward, z, True)
+
+
+@jit
+def carry_back(inputs: Inputs, dz: Floats, dx: Floats) -> None:
+    """Carry the gradient of some rows through `read`: dx = dz Wx.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    dz : (B, GH) float array
+    dx : (B, D) float array
+        Written; left alone where there is no layer below.
+    """
+    if inputs.x.size > 0:
+        multiply(dz, inputs.backward, dx, False)
 
 
 @jit(parallel=True)
 def scatter(ids: Ids, dz: Floats, dWx: Floats, db: Floats, workers: int) -> None:
-    """Accumulate the gradients of `gather`.
+    """Accumulate the gradients of `read` at layer 0.
 
     Every thread takes its own columns of all rows, so that no two of them
     write to one number and the order of the sums is that of the text.
@@ -60,52 +131,3 @@ def scatter(ids: Ids, dz: Floats, dWx: Floats, db: Floats, workers: int) -> None
             for j in range(high - low):
                 out[j] += row[j]
                 total[j] += row[j]
-
-
-@jit(parallel=True)
-def project(x: Floats, panels: Floats, b: Floats, z: Floats, workers: int) -> None:
-    """Multiply the outputs of the layer below: z = x Wx^T + b.
-
-    Parameters
-    ----------
-    x : (N, D) float array
-    panels : (P, D, W) float array
-        ``Packed.forward`` of Wx.
-    b : (GH,) float array
-    z : (N, GH) float array
-        Written.
-    """
-    N, GH = z.shape
-    groups = -(-N // ROWS)
-    for worker in prange(workers):
-        low = groups * worker // workers * ROWS
-        high = min(N, groups * (worker + 1) // workers * ROWS)
-        for first in range(low, high, 4 * ROWS):
-            last = min(high, first + 4 * ROWS)
-            for n in range(first, last):
-                out = z[n]
-                for j in range(GH):
-                    out[j] = b[j]
-            multiply(x[first:last], panels, z[first:last], True)
-
-
-@jit(parallel=True)
-def project_backward(dz: Floats, panels: Floats, dx: Floats, workers: int) -> None:
-    """Carry the gradient through `project`: dx = dz Wx.
-
-    Parameters
-    ----------
-    dz : (N, GH) float array
-    panels : (P, GH, W) float array
-        ``Packed.backward`` of Wx.
-    dx : (N, D) float array
-        Written.
-    """
-    N = dz.shape[0]
-    groups = -(-N // ROWS)
-    for worker in prange(workers):
-        low = groups * worker // workers * ROWS
-        high = min(N, groups * (worker + 1) // workers * ROWS)
-        for first in range(low, high, 4 * ROWS):
-            last = min(high, first + 4 * ROWS)
-            multiply(dz[first:last], panels, dx[first:last], False)

@@ -8,9 +8,9 @@
 
 (Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000.)
 
-The caller computes ``x Wx^T + b`` for a whole window at once (see `inputs`);
-these kernels add the recurrent part. Gates are stored in the order i, f, o, g,
-a block of H columns each. A forget bias of 1 is an initial value of b.
+``x Wx^T + b`` comes from `inputs`; the steps add the recurrent part. Gates are
+stored in the order i, f, o, g, a block of H columns each. A forget bias of 1
+is an initial value of b.
 """
 
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from numba import prange
 
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.kernels.activations import ONE, sigmoid, tanh
+from charrnn.kernels.inputs import Inputs, carry_back, read
 from charrnn.kernels.jit import jit
 from charrnn.kernels.matmul import multiply
 from charrnn.kernels.recurrent import Recurrent
@@ -150,29 +151,40 @@ def step_backward(
     multiply(z, Wh, dh, False)
 
 
+@jit
+def advance(Wh: Floats, bh: Floats, tape: Tape, t: int, a: int, b: int) -> None:
+    """Take `step` t of a tape for rows a to b; see `rnn.advance`."""
+    z, _, states, y, _, tanh_c = tape
+    before = states[0, t, a:b], states[1, t, a:b]
+    after = states[0, t + 1, a:b], states[1, t + 1, a:b]
+    step(Wh, z[t, a:b], before, after, tanh_c[t, a:b], y[t, a:b])
+
+
 @jit(parallel=True)
-def forward(weights: Recurrent, tape: Tape, resets: Flags, cuts: Ids) -> None:
+def forward(
+    weights: Recurrent, inputs: Inputs, tape: Tape, resets: Flags, cuts: Ids
+) -> None:
     """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
 
     See `rnn.forward` for the parameters, which are the same for every cell.
     """
-    z, _, states, y, _, tanh_c = tape
-    Wh, h, c = weights.Wh.forward, states[0], states[1]
+    z, states = tape.z, tape.states
+    Wh, bh = weights.Wh.forward, weights.bh
     for s in prange(cuts.size - 1):
         a, b = cuts[s], cuts[s + 1]
         for t in range(z.shape[0]):
-            before = h[t, a:b], c[t, a:b]
-            clear(resets[t, a:b], before[0])
-            clear(resets[t, a:b], before[1])
-            after = h[t + 1, a:b], c[t + 1, a:b]
-            step(Wh, z[t, a:b], before, after, tanh_c[t, a:b], y[t, a:b])
+            clear(resets[t, a:b], states[0, t, a:b])
+            clear(resets[t, a:b], states[1, t, a:b])
+            read(inputs, t, a, b, z[t, a:b])
+            advance(Wh, bh, tape, t, a, b)
 
 
 @jit(parallel=True)
 def backward(
-    weights: Recurrent, tape: Tape, dy: Floats, resets: Flags, cuts: Ids
-) -> None:
-    """Carry gradients back through a window (truncated BPTT).
+    weights: Recurrent, inputs: Inputs, tape: Tape, dy: Floats, resets: Flags,
+    cuts: Ids, first: int, last: int,
+) -> None:  # fmt: skip
+    """Carry gradients back from step `last` to `first` (truncated BPTT).
 
     See `rnn.backward` for the parameters, which are the same for every cell.
     """
@@ -181,9 +193,13 @@ def backward(
     for s in prange(cuts.size - 1):
         a, b = cuts[s], cuts[s + 1]
         dh, dc = dstates[0, a:b], dstates[1, a:b]
-        dh[:] = 0
-        dc[:] = 0
-        for t in range(z.shape[0] - 1, -1, -1):
-            step_backward(Wh, z[t, a:b], c[t, a:b], tanh_c[t, a:b], dy[t, a:b], dh, dc)
+        if last == z.shape[0]:
+            dh[:] = 0
+            dc[:] = 0
+        for t in range(last - 1, first - 1, -1):
+            step_backward(
+                Wh, z[t, a:b], c[t, a:b], tanh_c[t, a:b], dy[t - first, a:b], dh, dc
+            )
             clear(resets[t, a:b], dh)
             clear(resets[t, a:b], dc)
+            carry_back(inputs, z[t, a:b], dy[t - first, a:b])

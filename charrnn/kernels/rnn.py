@@ -3,11 +3,10 @@
     z = x Wx^T + b + h_prev Wh^T      pre-activation, (B, H)
     h = f(z)                          f: tanh, sigmoid, relu or leaky relu
 
-The caller computes ``x Wx^T + b`` for a whole window at once (see `inputs`);
-these kernels add the recurrent part.
+``x Wx^T + b`` comes from `inputs`; the steps add the recurrent part.
 
 Every cell offers the same names: `GATES`, `STATES`, `Tape`, `new_tape`,
-`step` beside `step_backward`, and the loops `forward` and `backward`.
+`step` beside `step_backward`, `advance`, and the loops `forward` and `backward`.
 """
 
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from numba import prange
 
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.kernels.activations import activate_row, slope
+from charrnn.kernels.inputs import Inputs, carry_back, read
 from charrnn.kernels.jit import jit
 from charrnn.kernels.matmul import multiply
 from charrnn.kernels.recurrent import Recurrent
@@ -103,51 +103,80 @@ def step_backward(
     multiply(z, Wh, dh, False)
 
 
+@jit
+def advance(Wh: Floats, bh: Floats, tape: Tape, t: int, a: int, b: int) -> None:
+    """Take `step` t of a tape for rows a to b, whose inputs have been read.
+
+    Parameters
+    ----------
+    Wh : (P, H, W) float array
+        Panels of ``Packed.forward``.
+    bh : (H,) float array
+        Bias of the recurrent product, for the GRU alone.
+    tape : Tape
+        Of any length: training runs along it, generating has one of a step.
+    """
+    z, _, states, y, _, activation = tape
+    h = states[0]
+    step(Wh, activation, z[t, a:b], h[t, a:b], h[t + 1, a:b], y[t, a:b])
+
+
 @jit(parallel=True)
-def forward(weights: Recurrent, tape: Tape, resets: Flags, cuts: Ids) -> None:
+def forward(
+    weights: Recurrent, inputs: Inputs, tape: Tape, resets: Flags, cuts: Ids
+) -> None:
     """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
 
     Parameters
     ----------
     weights : Recurrent
+    inputs : Inputs
     tape : Tape
-        On entry z holds the input projection and states[:, 0] the state; all
-        but the gradients are written.
+        On entry states[:, 0] holds the state, and z the input projection if
+        the inputs are `inputs.projected`; all but the gradients are written.
     resets : (T, B) uint8 array
         Rows whose state is cleared before the step.
     cuts : (S + 1,) int array
         Where the rows are cut into blocks for the threads. The result does
         not depend on it.
     """
-    z, _, states, y, _, activation = tape
-    Wh, h = weights.Wh.forward, states[0]
+    z, h = tape.z, tape.states[0]
+    Wh, bh = weights.Wh.forward, weights.bh
     for s in prange(cuts.size - 1):
         a, b = cuts[s], cuts[s + 1]
         for t in range(z.shape[0]):
             clear(resets[t, a:b], h[t, a:b])
-            step(Wh, activation, z[t, a:b], h[t, a:b], h[t + 1, a:b], y[t, a:b])
+            read(inputs, t, a, b, z[t, a:b])
+            advance(Wh, bh, tape, t, a, b)
 
 
 @jit(parallel=True)
 def backward(
-    weights: Recurrent, tape: Tape, dy: Floats, resets: Flags, cuts: Ids
-) -> None:
-    """Carry gradients back through a window (truncated BPTT).
+    weights: Recurrent, inputs: Inputs, tape: Tape, dy: Floats, resets: Flags,
+    cuts: Ids, first: int, last: int,
+) -> None:  # fmt: skip
+    """Carry gradients back from step `last` to `first` (truncated BPTT).
 
     Parameters
     ----------
-    weights, tape, resets, cuts
+    weights, inputs, tape, resets, cuts
         As `forward` left them. On exit ``tape.z`` holds the gradient of the
         input projection, ``tape.dzh`` that of the recurrent product, and
         ``tape.dstates`` that of the state before the window.
-    dy : (T, B, H) float array
-        Gradient of the outputs.
+    dy : (last - first, B, H) float array
+        Gradient of these steps' outputs; on exit that of the outputs of the layer
+        below, if there is one.
+    first, last : int
+        Which steps: a window is gone through in one call or several, from its
+        end to its beginning, and what each call leaves can be used at once.
     """
     z, _, _, _, dstates, activation = tape
     Wh, dh = weights.Wh.backward, dstates[0]
     for s in prange(cuts.size - 1):
         a, b = cuts[s], cuts[s + 1]
-        dh[a:b] = 0
-        for t in range(z.shape[0] - 1, -1, -1):
-            step_backward(Wh, activation, z[t, a:b], dy[t, a:b], dh[a:b])
+        if last == z.shape[0]:
+            dh[a:b] = 0
+        for t in range(last - 1, first - 1, -1):
+            step_backward(Wh, activation, z[t, a:b], dy[t - first, a:b], dh[a:b])
             clear(resets[t, a:b], dh[a:b])
+            carry_back(inputs, z[t, a:b], dy[t - first, a:b])

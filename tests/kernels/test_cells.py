@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from charrnn import config
 from charrnn.config import ActivationName, CellName
 from charrnn.kernels import rnn
+from charrnn.kernels.inputs import Inputs, characters, outputs_below, projected
 from charrnn.kernels.matmul import add_affine_gradient
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts, use_threads
@@ -69,21 +70,46 @@ class Case:
     def weights(self) -> Recurrent:
         return Recurrent(packed(self.Wh), self.bhn)
 
-    def forward(self, threads: int = 1) -> Any:
-        """Run the window; the tape."""
+    def tape(self) -> Any:
+        """Make an unused tape that begins in the case's state."""
         T, B, _ = self.zx.shape
         code = ACTIVATIONS[self.activation]
         tape = self.module.new_tape(T, B, self.state.shape[2], self.zx.dtype, code)
-        tape.z[:] = self.zx
         tape.states[:, 0] = self.state
-        self.module.forward(self.weights, tape, self.resets, row_cuts(B, threads))
         return tape
+
+    def forward(self, threads: int = 1) -> Any:
+        """Run the window; the tape."""
+        tape = self.tape()
+        tape.z[:] = self.zx
+        self.read(projected(self.zx.dtype), tape, threads)
+        return tape
+
+    def read(self, inputs: Inputs, tape: Any, threads: int = 1) -> None:
+        """Run the window on some inputs."""
+        cuts = row_cuts(self.zx.shape[1], threads)
+        self.module.forward(self.weights, inputs, tape, self.resets, cuts)
+
+    def carry_back(
+        self,
+        inputs: Inputs,
+        tape: Any,
+        dy: Array,
+        parts: tuple[int, ...] = (),
+        threads: int = 1,
+    ) -> None:
+        """Carry gradients back, dy included, in parts that begin at these steps."""
+        cuts, end = row_cuts(self.zx.shape[1], threads), len(self.zx)
+        for begin in (*reversed(parts), 0):
+            self.module.backward(
+                self.weights, inputs, tape, dy[begin:end], self.resets, cuts, begin, end
+            )
+            end = begin
 
     def backward(self, dy: Array, threads: int = 1) -> Any:
         """Run the window and carry gradients back; the tape."""
         tape = self.forward(threads)
-        cuts = row_cuts(self.zx.shape[1], threads)
-        self.module.backward(self.weights, tape, dy, self.resets, cuts)
+        self.carry_back(projected(dy.dtype), tape, dy, threads=threads)
         return tape
 
     def part(self, steps: slice, rows: slice, state: Array | None = None) -> "Case":
@@ -233,12 +259,75 @@ def test_a_used_tape_is_as_good_as_new(rng: np.random.Generator, name: str) -> N
     used = case.backward(dy * 3)
     used.z[:] = case.zx
     used.states[:, 0] = case.state
-    cuts = row_cuts(B, 1)
-    case.module.forward(case.weights, used, case.resets, cuts)
-    case.module.backward(case.weights, used, dy, case.resets, cuts)
+    case.read(projected(dy.dtype), used)
+    case.carry_back(projected(dy.dtype), used, dy)
 
     for found, expected in zip(used, fresh, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@cells
+def test_layer_0_reads_characters(rng: np.random.Generator, name: str) -> None:
+    """Looking characters up on the way is looking them up before."""
+    case = make(rng, name)
+    ids = rng.integers(0, 6, (T, B)).astype(np.int32)
+    table, b = rng.normal(size=(6, case.zx.shape[2])), rng.normal(size=len(case.Wh))
+    case.zx = table[ids] + b
+    expected = case.forward()
+    tape, inputs = case.tape(), characters(ids, table, b)
+    case.read(inputs, tape)
+    assert (tape.y == expected.y).all()
+
+    dy = rng.normal(size=(T, B, H))
+    untouched = dy.copy()
+    case.carry_back(inputs, tape, dy)
+    assert (dy == untouched).all()
+
+
+@cells
+def test_higher_layers_read_outputs(rng: np.random.Generator, name: str) -> None:
+    """The gradient of what is read is the central difference, in place of dy."""
+    case = make(rng, name)
+    x, Wx = rng.normal(size=(T, B, H)), rng.normal(size=case.Wh.shape)
+    b, dy = rng.normal(size=len(Wx)), rng.normal(size=(T, B, H))
+
+    def run() -> tuple[Inputs, Any]:
+        tape, inputs = case.tape(), outputs_below(x, packed(Wx), b)
+        case.read(inputs, tape)
+        return inputs, tape
+
+    inputs, tape = run()
+    dx = dy.copy()
+    case.carry_back(inputs, tape, dx)
+
+    def loss() -> float:
+        return float((run()[1].y * dy).sum())
+
+    assert_same_gradient(dx, numeric_gradient(loss, x), "x")
+    assert_same_gradient(tape.z.sum((0, 1)), numeric_gradient(loss, b), "b")
+
+
+@compiled_only
+@cells
+@pytest.mark.parametrize("parts", [(1,), (3,), (1, 2, 3)])
+def test_carried_back_in_parts_is_carried_back_at_once(
+    rng: np.random.Generator, name: str, parts: tuple[int, ...]
+) -> None:
+    """Where a window is cut on the way back changes no bit."""
+    case = make(rng, name, np.float32, (T, B, WIDE))
+    x = rng.normal(size=(T, B, WIDE)).astype(np.float32)
+    Wx = rng.normal(size=case.Wh.shape).astype(np.float32)
+    inputs = outputs_below(x, packed(Wx), np.zeros(len(Wx), np.float32))
+    dy = rng.normal(size=(T, B, WIDE)).astype(np.float32)
+    found = []
+    for cuts in ((), parts):
+        tape, dx = case.tape(), dy.copy()
+        case.read(inputs, tape)
+        case.carry_back(inputs, tape, dx, cuts)
+        found.append((dx, tape.z, tape.dzh, tape.dstates))
+
+    for cut, whole in zip(*found, strict=True):
+        assert (cut == whole).all()
 
 
 @cells
@@ -312,7 +401,7 @@ def test_a_reset_starts_a_new_window(resets: NDArray[np.uint8], name: str) -> No
 @modules
 def test_same_contract(module: ModuleType) -> None:
     """Every cell has the same names, and the same arguments by the same names."""
-    for function in ("new_tape", "forward", "backward"):
+    for function in ("new_tape", "advance", "forward", "backward"):
         assert parameters_of(module, function) == parameters_of(rnn, function)
     for function in ("step", "step_backward"):
         names = parameters_of(module, function)
