@@ -27,6 +27,9 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 #: Character ids as kernels read them. A target of -1 is not scored.
 Ids: TypeAlias = NDArray[np.int32]
 
+#: What identifies longer things: positions, fingerprints.
+Longs: TypeAlias = NDArray[np.int64]
+
 #: Character ids as a corpus stores them: the smallest unsigned type that fits.
 PackedIds: TypeAlias = NDArray[np.unsignedinteger[Any]]
 

@@ -180,6 +180,10 @@ class TrainConfig:
         check_number("--seed", self.seed, low=0, high=2**63 - 1)
 
 
+#: Characters that `SampleConfig.no_repeat` and `no_copy` look back.
+RECENT = 2000
+
+
 @dataclass(frozen=True, kw_only=True)
 class SampleConfig:
     """How the next character is chosen, and when to stop."""
@@ -188,24 +192,49 @@ class SampleConfig:
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    typical: float | None = None
+    no_repeat: int | None = None  # length of n-grams that must not come again
+    no_copy: int | None = None  # length of n-grams of a text that must not come
+    logit_bias: tuple[tuple[str, float], ...] = ()  # symbols, and what is added
+    allow: str | None = None  # symbols; all if not given
+    ban: str = ""  # symbols
     length: int = 2000  # new characters; -1 endless
+    lines: int | None = None  # newlines to end after
+    time: float | None = None  # seconds to end after
     stop: tuple[str, ...] = ()
     include_stop: bool = False
     num_samples: int = 1
+    best_of: int = 1  # candidates for each of them
+    logprobs: int = 0  # alternatives that are told of each character
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Check the limits and what cannot go together."""
         check_number("--temperature", self.temperature, low=0)
-        if self.top_k is not None:
-            check_number("--top-k", self.top_k, low=1)
-        if self.top_p is not None:
-            check_number("--top-p", self.top_p, low=0, high=1, open_low=True)
+        for option, value in (
+            ("--top-p", self.top_p),
+            ("--typical", self.typical),
+        ):
+            if value is not None:
+                check_number(option, value, low=0, high=1, open_low=True)
         if self.min_p is not None:
             check_number("--min-p", self.min_p, low=0, high=1)
+        for option, number, low, high in (
+            ("--top-k", self.top_k, 1, math.inf),
+            ("--no-repeat", self.no_repeat, 2, RECENT),
+            ("--no-copy", self.no_copy, 2, RECENT),
+            ("--lines", self.lines, 1, math.inf),
+        ):
+            if number is not None:
+                check_number(option, number, low=low, high=high)
         check_number("--length", self.length, low=-1)
         check_number("--num-samples", self.num_samples, low=1, high=65_536)
+        check_number("--best-of", self.best_of, low=1, high=65_536)
+        check_number("--logprobs", self.logprobs, low=0)
         check_number("--seed", self.seed, low=0, high=2**63 - 1)
+        for symbol, bias in self.logit_bias:
+            if bias != -math.inf:
+                check_number(f"--logit-bias {symbol!r}", bias)
         if "" in self.stop:
             msg = "--stop must not be empty"
             raise OptionError(msg)
@@ -219,6 +248,7 @@ class SampleConfig:
         """The truncating options in use, as they are written."""
         named = {
             "--top-k": self.top_k,
+            "--typical": self.typical,
             "--top-p": self.top_p,
             "--min-p": self.min_p,
         }

@@ -12,8 +12,7 @@ of the weights are formed from the stacked results; neither depends on how many
 threads there are, so results do not either.
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,12 +23,15 @@ from charrnn import parameters
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.config import ActivationName, CellName, ModelConfig
 from charrnn.kernels import activations, dropout, gru, head, inputs, lstm, rnn
+from charrnn.kernels.generator import Network
 from charrnn.kernels.head import HeadTape
 from charrnn.kernels.matmul import (
     Packed,
     add_affine_gradient,
+    layer_of,
     new_packed,
     pack,
+    stack_packed,
 )
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts, use_threads
@@ -134,21 +136,20 @@ class Model:
         self.cell = CELLS[config.cell]
         self.theta = np.zeros(parameters.size(config), self.dtype)
         self.weights = parameters.views(self.theta, config)
+        GH, H = self.weights["layer0.Wh"].shape
+        self._Wh = stack_packed(config.layers, GH, H, self.dtype)
+        self._Wx = stack_packed(config.layers - 1, GH, H, self.dtype)
         self.layers = [self._new_layer(k) for k in range(config.layers)]
-        self.head = head.Head(self._new_packed("head.Wy"), self.weights["head.by"])
+        Wy = new_packed(config.vocab_size, config.hidden, self.dtype)
+        self.head = head.Head(Wy, self.weights["head.by"])
         self._workspaces: dict[tuple[int, int], Workspace] = {}
-
-    def _new_packed(self, name: str) -> Packed:
-        """Make room for a weight matrix's panels."""
-        n, K = self.weights[name].shape
-        return new_packed(n, K, self.dtype)
 
     def _new_layer(self, k: int) -> Layer:
         """Put views and empty panels of layer k together."""
         w, prefix = self.weights, f"layer{k}"
         bh = w.get(f"{prefix}.bhn", np.zeros(0, self.dtype))
-        Wx = None if k == 0 else self._new_packed(f"{prefix}.Wx")
-        Wh = self._new_packed(f"{prefix}.Wh")
+        Wx = None if k == 0 else layer_of(self._Wx, k - 1)
+        Wh = layer_of(self._Wh, k)
         return Layer(Wx, w[f"{prefix}.b"], Recurrent(Wh, bh))
 
     def load(self, named: Mapping[str, Floats]) -> None:
@@ -177,15 +178,24 @@ class Model:
                 pack(self.weights[f"layer{k}.Wx"], layer.Wx)
         pack(self.weights["head.Wy"], self.head.Wy)
 
-    @contextlib.contextmanager
-    def limited_to(self, threads: int) -> Iterator[None]:
-        """Use fewer threads for a while; results do not depend on it."""
-        before = self.threads
-        self.threads = use_threads(min(threads, before))
-        try:
-            yield
-        finally:
-            self.threads = use_threads(before)
+    def network(self) -> Network:
+        """Lay the weights out as generating reads them; biases are copied."""
+        none = np.zeros(0, self.dtype)
+        names = [f"layer{k}" for k in range(self.config.layers)]
+        return Network(
+            table=self.weights["layer0.Wx"],
+            b=np.stack([self.weights[f"{name}.b"] for name in names]),
+            Wx=self._Wx.forward,
+            Wh=self._Wh.forward,
+            bh=np.stack([self.weights.get(f"{name}.bhn", none) for name in names]),
+            Wy=self.head.Wy.forward,
+            by=self.weights["head.by"],
+        )
+
+    def new_tape(self, T: int, B: int) -> Any:
+        """Room for what one layer leaves behind in a window (T, B)."""
+        code = ACTIVATIONS[self.config.activation]
+        return self.cell.new_tape(T, B, self.config.hidden, self.dtype, code)
 
     def new_state(self, B: int) -> Floats:
         """Zero state of B rows, (L, S, B, H): S arrays a layer, h first."""
@@ -197,11 +207,7 @@ class Model:
         if (T, B) not in self._workspaces:
             if len(self._workspaces) >= 8:
                 self._workspaces.pop(next(iter(self._workspaces)))
-            code = ACTIVATIONS[self.config.activation]
-            tapes = [
-                self.cell.new_tape(T, B, self.config.hidden, self.dtype, code)
-                for _ in self.layers
-            ]
+            tapes = [self.new_tape(T, B) for _ in self.layers]
             row_bytes = B * self.cell.GATES * self.config.hidden * self.dtype.itemsize
             chunk = max(CHUNK_BYTES // row_bytes, -(-CHUNK_ROWS // B))
             self._workspaces[T, B] = Workspace(

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from charrnn.arrays import Ids
 from charrnn.config import NewlineMode, UnitName, check_choice, check_number
 from charrnn.errors import CorpusError, InputError, OptionError
 from charrnn.vocab import CodePoints, Vocab, code_points
@@ -108,6 +109,34 @@ def read_slices(source: str, stdin: BinaryIO | None) -> Iterator[bytes]:
                 raise OSError(0, msg)
     except (OSError, ValueError) as error:
         raise _unreadable(shown_name(source), error) from error
+
+
+def read_known(sources: Iterable[str], vocab: Vocab) -> Ids:
+    """Read texts, one behind the other, as the ids of a vocabulary.
+
+    Line ends are read as the vocabulary has them.
+
+    Returns
+    -------
+    (N,) int array
+        -1 for what is not in the vocabulary, and between two texts.
+
+    Raises
+    ------
+    InputError
+        A text cannot be opened or read.
+    CorpusError
+        It is not UTF-8, for a vocabulary of characters.
+    """
+    kept = vocab.unit == "byte" or "\r" in vocab.symbols
+    options = ReadOptions(unit=vocab.unit, newlines="keep" if kept else "lf")
+    border = np.full(1, -1, np.int32)
+    parts = [np.zeros(0, np.int32)]
+    for source in sources:
+        reader = Reader(shown_name(source), options, lambda _: None)
+        parts += map(vocab.look_up, reader.read(read_slices(source, None)))
+        parts.append(border)
+    return np.concatenate(parts)
 
 
 def _open(

@@ -1,38 +1,20 @@
-"""Choosing the next character: filters, one random number, one draw.
+"""What a character is chosen by: the filters' settings, and random numbers.
 
-Everything is a pure function of arrays with a leading axis N, one row a
-sample, and rows never meet: sample i comes out the same alone and in a batch.
-The order is fixed: temperature, top-k, top-p, min-p, renormalize, draw. Each
-filter sees what the ones before it left, and says which characters stay; the
-likeliest always does. A filter whose setting is neutral is not run at all, so
-that the defaults give the model's own distribution, bit for bit.
-
-Random numbers are not drawn inside: `Randomness` hands them in, one a
-character and sample.
+The filters themselves are in `kernels.filters`, where generating calls them.
+Everything about a sample depends on its own logits and its own random numbers:
+sample i comes out the same alone and in a batch.
 """
-
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.random import Philox, SeedSequence
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, Longs
 from charrnn.config import SampleConfig
 from charrnn.errors import VocabError
-
-#: (N, V): probabilities, or weights in proportion to them.
-Weights: TypeAlias = NDArray[np.float64]
-
-#: (N, V): which characters stay.
-Kept: TypeAlias = NDArray[np.bool_]
-
-#: Below this temperature the likeliest character is taken.
-GREEDY_BELOW = 1e-4
-
-#: Random numbers fetched at a time from each stream.
-BLOCK = 64
+from charrnn.kernels.copies import UNKNOWN, fingerprint_all
+from charrnn.kernels.filters import GREEDY_BELOW, Filters, weigh_rows
+from charrnn.vocab import Vocab
 
 
 def is_greedy(config: SampleConfig) -> bool:
@@ -40,41 +22,96 @@ def is_greedy(config: SampleConfig) -> bool:
     return config.temperature < GREEDY_BELOW
 
 
-def choose(
-    logits: Floats,
+def filters(
     config: SampleConfig,
-    random: "Randomness",
-    samples: Iterable[int] | None = None,
-) -> Ids:
-    """Choose one character for every row of logits.
+    vocab_size: int,
+    bias: NDArray[np.float64] | None = None,
+    corpus: Ids | None = None,
+) -> Filters:
+    """Translate options into what the kernels take.
 
     Parameters
     ----------
-    logits : (N, V) float array
-        What the model says about the next character. -inf is impossible.
-    random : Randomness
-        Not touched when greedy.
-    samples : iterable of int, optional
-        Which sample each row belongs to; 0 to N - 1 if not given.
+    config : SampleConfig
+    vocab_size : int
+        V.
+    bias : (V,) float64 array, optional
+        See `logit_bias`.
+    corpus : (N,) int array, optional
+        The text that `SampleConfig.no_copy` speaks of; below 0 what is no
+        character of the vocabulary.
+    """
+    plain = Filters(
+        bias=np.zeros(vocab_size) if bias is None else bias,
+        no_repeat=config.no_repeat or 0,
+        temperature=float(config.temperature),
+        top_k=min(vocab_size, config.top_k or vocab_size),
+        typical=1.0 if config.typical is None else float(config.typical),
+        top_p=1.0 if config.top_p is None else float(config.top_p),
+        min_p=0.0 if config.min_p is None else float(config.min_p),
+    )
+    if config.no_copy is None or corpus is None or corpus.size < config.no_copy:
+        return plain
+    contexts, followers = index(corpus.astype(np.int64), config.no_copy)
+    return plain._replace(
+        no_copy=config.no_copy, contexts=contexts, followers=followers
+    )
+
+
+def index(corpus: Longs, n: int) -> tuple[Longs, Longs]:
+    """Index a text by what precedes every character.
+
+    Parameters
+    ----------
+    corpus : (N,) int array
+        Below 0 what is no character of the vocabulary.
+    n : int
+        Length of the n-grams.
 
     Returns
     -------
-    (N,) int32 array
-        Character ids.
+    contexts : (M,) array
+        Fingerprints of the n - 1 characters before, sorted.
+    followers : (M,) array
+        What follows each of them.
+    """
+    keys = np.empty(corpus.size - n + 2, np.int64)
+    fingerprint_all(corpus, n - 1, keys)
+    keys, following = keys[:-1], corpus[n - 1 :]
+    usable = (keys != UNKNOWN) & (following >= 0)
+    keys, following = keys[usable], following[usable]
+    order = np.argsort(keys, kind="stable")
+    return keys[order], following[order]
+
+
+def logit_bias(config: SampleConfig, vocab: Vocab) -> NDArray[np.float64]:
+    """Collect what is added to each logit, (V,): -inf for what is not allowed.
+
+    Symbols outside the vocabulary change nothing: the model never writes them.
 
     Raises
     ------
     VocabError
-        As `distribution`.
+        Nothing is left to choose from.
     """
-    if is_greedy(config):
-        return likeliest(logits)
-    probabilities = distribution(logits, config)
-    who = range(len(probabilities)) if samples is None else samples
-    return draw(probabilities, random.uniform(who))
+    bias = np.zeros(vocab.size)
+    for symbol, value in config.logit_bias:
+        at = vocab.id_of(symbol)
+        if at is not None:
+            bias[at] += value
+    for at, symbol in enumerate(vocab.symbols):
+        if symbol in config.ban or (
+            config.allow is not None and symbol not in config.allow
+        ):
+            bias[at] = -np.inf
+    if np.isneginf(bias).all():
+        msg = "no character is left to choose from"
+        hint = "--allow, --ban and --logit-bias forbid every one that the model knows"
+        raise VocabError(msg, hint=hint)
+    return bias
 
 
-def distribution(logits: Floats, config: SampleConfig) -> Weights:
+def distribution(logits: Floats, config: SampleConfig) -> NDArray[np.float64]:
     """Turn logits into the probabilities that a character is drawn by.
 
     Parameters
@@ -92,116 +129,18 @@ def distribution(logits: Floats, config: SampleConfig) -> Weights:
     VocabError
         A row has a NaN, an infinity, or nothing but -inf.
     """
-    if is_greedy(config):
-        probabilities = np.zeros(logits.shape)
-        probabilities[np.arange(len(logits)), likeliest(logits)] = 1.0
-        return probabilities
-    weights = heated(logits, config.temperature)
-    # Neither temperature nor the exponential changes the order, but they may
-    # round different logits to the same weight: ranks are taken from logits.
-    if config.top_k is not None and config.top_k < logits.shape[1]:
-        weights *= keep_top_k(logits, config.top_k)
-    if config.top_p is not None and config.top_p < 1:
-        weights *= keep_top_p(weights, config.top_p)
-    if config.min_p:
-        weights *= keep_min_p(weights, config.min_p)
+    weights: NDArray[np.float64] = np.empty(logits.shape)
+    settings = filters(config, logits.shape[1])
+    if not weigh_rows(np.ascontiguousarray(logits), settings, weights):
+        raise nothing_to_choose()
     weights /= weights.sum(axis=1, keepdims=True)
     return weights
 
 
-def likeliest(logits: Floats) -> Ids:
-    """Take the arg max of every row, (N,); of equal ones the lowest id."""
-    ids = logits.argmax(axis=1)
-    _check_finite(logits[np.arange(len(ids)), ids])
-    return ids.astype(np.int32)
-
-
-def heated(logits: Floats, temperature: float) -> Weights:
-    """Weigh every character by ``exp(logit / temperature)``, the best by 1.
-
-    The maximum is subtracted before the division, so that no temperature
-    overflows: the exponents are 0 or negative.
-    """
-    # Row by row in memory: sums of a transposed array would round differently.
-    scores = logits.astype(np.float64, order="C")
-    peak = scores.max(axis=1, keepdims=True)
-    _check_finite(peak)
-    scores -= peak
-    if temperature != 1:
-        scores /= temperature
-    return np.exp(scores, out=scores)
-
-
-def _check_finite(peaks: NDArray[np.floating[Any]]) -> None:
-    """Raise `VocabError` unless every row has something to choose from.
-
-    The maximum of a row tells all: NaN and inf win it, and -inf only if alone.
-    """
-    finite = np.isfinite(peaks)
-    if not finite.all():
-        msg = f"no character can be chosen: the highest logit is {peaks[~finite][0]}"
-        raise VocabError(msg, hint="this model's weights are too large to be of use")
-
-
-def keep_top_k(scores: Floats, k: int) -> Kept:
-    """Keep exactly the k highest, of equal ones those with the lowest ids.
-
-    Parameters
-    ----------
-    scores : (N, V) float array
-        Anything that grows with the probability.
-    """
-    rows, order = _descending(scores)
-    kept = np.zeros(scores.shape, dtype=np.bool_)
-    kept[rows, order[:, :k]] = True
-    return kept
-
-
-def keep_top_p(weights: Weights, p: float) -> Kept:
-    """Keep the fewest likeliest that together reach the share p of all weight.
-
-    The one that crosses p stays. Equal weights go by id, lowest first.
-    """
-    rows, order = _descending(weights)
-    mass = weights[rows, order].cumsum(axis=1)
-    short_of_p = (mass < p * mass[:, -1:]).sum(axis=1, keepdims=True)
-    kept = np.empty(weights.shape, dtype=np.bool_)
-    kept[rows, order] = np.arange(weights.shape[1]) <= short_of_p
-    return kept
-
-
-def keep_min_p(weights: Weights, m: float) -> Kept:
-    """Keep what is at least m times as likely as the likeliest."""
-    return weights >= m * weights.max(axis=1, keepdims=True)
-
-
-def _descending(scores: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Sort every row, highest first and then by id; as a pair of indices."""
-    rows = np.arange(len(scores))[:, np.newaxis]
-    return rows, np.argsort(-scores, axis=1, kind="stable")
-
-
-def draw(probabilities: Weights, u: NDArray[np.float64]) -> Ids:
-    """Look u up in the inverse of the distribution, in vocabulary order.
-
-    Parameters
-    ----------
-    probabilities : (N, V) float64 array
-        Rows that sum to 1, up to rounding.
-    u : (N,) float64 array
-        In [0, 1).
-
-    Returns
-    -------
-    (N,) int32 array
-        Character ids; never one of probability 0.
-    """
-    mass = probabilities.cumsum(axis=1)
-    # Rounding may leave the whole mass at or below u. Then the last character
-    # that added to it is meant: the first whose mass exceeds all below the top.
-    below_top = np.nextafter(mass[:, -1], 0.0)
-    reached = mass > np.minimum(u, below_top)[:, np.newaxis]
-    return reached.argmax(axis=1).astype(np.int32)
+def nothing_to_choose() -> VocabError:
+    """Say that a row of logits has a NaN, an infinity, or nothing but -inf."""
+    msg = "no character can be chosen: the network's outputs are not finite"
+    return VocabError(msg, hint="this model's weights are too large to be of use")
 
 
 class Randomness:
@@ -219,27 +158,17 @@ class Randomness:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self._streams: dict[int, Iterator[float]] = {}
+        self._streams: dict[int, Philox] = {}
 
-    def uniform(self, samples: Iterable[int]) -> NDArray[np.float64]:
-        """Take the next number in [0, 1) of each of these samples, (N,)."""
-        return np.array([next(self._stream(i)) for i in samples], dtype=np.float64)
+    def take(self, sample: int, count: int) -> NDArray[np.float64]:
+        """Take the next numbers of a sample, (count,), each in [0, 1).
 
-    def _stream(self, sample: int) -> Iterator[float]:
-        """Find the stream of a sample, or open it."""
+        Each is the upper 53 bits of a raw 64-bit number, times 2**-53: every
+        multiple of 2**-53 is equally likely, and 1 never comes.
+        """
         stream = self._streams.get(sample)
         if stream is None:
-            stream = self._streams[sample] = uniforms(self.seed, sample)
-        return stream
-
-
-def uniforms(seed: int, sample: int) -> Iterator[float]:
-    """Generate the random numbers of one sample, for as long as you iterate.
-
-    Each is the upper 53 bits of a raw 64-bit number, times 2**-53: every
-    multiple of 2**-53 in [0, 1) is equally likely, and 1 never comes.
-    """
-    philox = Philox(SeedSequence(seed, spawn_key=(sample,)))
-    while True:
-        raw = philox.random_raw(BLOCK)
-        yield from ((raw >> 11) * 2.0**-53).tolist()
+            seed = SeedSequence(self.seed, spawn_key=(sample,))
+            stream = self._streams[sample] = Philox(seed)
+        raw = stream.random_raw(count) >> np.uint64(11)
+        return raw.astype(np.float64) * 2.0**-53

@@ -9,7 +9,7 @@ itself and raises ``ValueError``. Reading texts is `charrnn.corpus`'s business.
 """
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias, get_args
@@ -181,29 +181,60 @@ class Vocab:
             raise ValueError(msg)
         return self._encode(np.frombuffer(data, np.uint8).astype(np.uint32), unknown)
 
+    def look_up(self, points: CodePoints) -> Ids:
+        """Turn code points (N,) into ids (N,); -1 for unknown ones."""
+        ids = np.searchsorted(self.points, points).astype(np.int32)
+        np.minimum(ids, self.size - 1, out=ids)
+        ids[self.points[ids] != points] = -1
+        return ids
+
     def _encode(self, points: CodePoints, unknown: UnknownPolicy) -> Ids:
         """Look up every code point at once."""
         check_choice("--unknown", unknown, UnknownPolicy)
-        ids = np.searchsorted(self.points, points).astype(np.int32)
-        np.minimum(ids, self.size - 1, out=ids)
-        known = self.points[ids] == points
+        ids = self.look_up(points)
+        known = ids >= 0
         if known.all():
             return ids
         if unknown == "skip":
             return ids[known]
         if unknown == "error":
-            raise self._not_encodable(points, known)
+            raise self.not_encodable(self._places(points, known))
         ids[~known] = self.replacement_id
         return ids
 
-    def _not_encodable(self, points: CodePoints, known: NDArray[np.bool]) -> VocabError:
-        """Name each unknown symbol of a text with its first place."""
+    def unknown_places(self, symbols: str) -> tuple[dict[str, int], int]:
+        """Find what a text has that is not in the vocabulary.
+
+        Parameters
+        ----------
+        symbols : str
+            Characters, or those of Latin-1 for a vocabulary of bytes.
+
+        Returns
+        -------
+        places : dict
+            Of each unknown symbol the first place, from 0, in the order of places.
+        count : int
+            How many unknown symbols there are in all.
+        """
+        points = code_points(symbols)
+        known = self.look_up(points) >= 0
+        return self._places(points, known), int(points.size - known.sum())
+
+    @staticmethod
+    def _places(points: CodePoints, known: NDArray[np.bool]) -> dict[str, int]:
+        """Find the first place of each unknown code point."""
         places = np.flatnonzero(~known)
         kinds, first = np.unique(points[places], return_index=True)
         order = np.argsort(first)
+        found = zip(kinds[order].tolist(), places[first[order]].tolist(), strict=True)
+        return {chr(point): place for point, place in found}
+
+    def not_encodable(self, places: Mapping[str, int]) -> VocabError:
+        """Build the error that names each unknown symbol of a text and its place."""
         return self.unknown_symbols(
-            [chr(point) for point in kinds[order]],
-            [f"at {place + 1:,}" for place in places[first[order]]],
+            list(places),
+            [f"at {place + 1:,}" for place in places.values()],
             hint="--unknown skip leaves them out, --unknown replace puts "
             f"{self.symbols[self.replacement_id]!r} in their place",
         )

@@ -5,7 +5,9 @@ no mistake can be on both sides of a comparison; the equations are those of the
 docstrings in ``charrnn/kernels``. Matrices have one row per output unit.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -162,3 +164,74 @@ def optimize(
     m = beta1 * m + (1 - beta1) * g
     m_hat, v_hat = m / (1 - beta1**step), v / (1 - beta2**step)
     return theta - lr * m_hat / (np.sqrt(v_hat) + eps), m, v
+
+
+def repeated(recent: Sequence[int], n: int) -> set[int]:
+    """Find what would complete an n-gram seen before; below 0 was no character."""
+    text = list(recent)
+    grams = [text[i : i + n] for i in range(len(text) - n + 1)] if n else []
+    ending = text[len(text) - n + 1 :]
+    return {gram[-1] for gram in grams if gram[:-1] == ending and min(gram) >= 0}
+
+
+def filtered(
+    logits: Sequence[float],
+    recent: Sequence[int] = (),
+    *,
+    bias: Sequence[float] | None = None,
+    no_repeat: int = 0,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    typical: float = 1.0,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+) -> tuple[list[float], float]:
+    """Probabilities of the next character, filter after filter, and a margin.
+
+    The margin says how little more or less would have changed a decision: where
+    it is of the size of rounding, the same sums in another order may decide
+    otherwise.
+    """
+    scores = [float(x) for x in logits]
+    if bias is not None:
+        scores = [x + b for x, b in zip(scores, bias, strict=True)]
+    banned = repeated(recent, no_repeat)
+    allowed = [-math.inf if v in banned else x for v, x in enumerate(scores)]
+    scores = allowed if max(allowed) > -math.inf else scores
+    scores, ids = [x - max(scores) for x in scores], range(len(scores))
+    if temperature < 1e-4:
+        return [float(v == scores.index(0)) for v in ids], math.inf
+    p = [math.exp(x / temperature) for x in scores]
+    finite = sorted({x for x in scores if x > -math.inf})
+    margins = [math.inf, *((b - a) / (1 - a) for a, b in pairwise(finite))]
+
+    def keep(kept: Sequence[int]) -> None:
+        total = math.fsum(p[v] for v in kept)
+        p[:] = [p[v] / total if v in kept else 0.0 for v in ids]
+
+    def keep_share(share: float, keys: Sequence[float]) -> None:
+        order = sorted((v for v in ids if p[v]), key=lambda v: (-keys[v], v))
+        for v, after in pairwise(order):
+            if scores[v] != scores[after]:  # what is equal goes by id
+                margins.append(keys[v] - keys[after])
+        for count in range(1, len(order) + 1):
+            mass = math.fsum(p[v] for v in order[:count])
+            margins.append(abs(mass - share))
+            if mass >= share:
+                break
+        keep(order[:count])
+
+    def log_p() -> list[float]:
+        return [math.log(q) if q else -math.inf for q in p]
+
+    keep(ids)
+    keep(sorted(ids, key=lambda v: (-scores[v], v))[:top_k])
+    if typical < 1:
+        H = -math.fsum(q * x for q, x in zip(p, log_p(), strict=True) if q)
+        keep_share(typical, [-abs(-x - H) for x in log_p()])
+    if top_p < 1:
+        keep_share(top_p, log_p())
+    limit = min_p * max(p)
+    margins += [abs(q - limit) / limit for q in p if limit and 0 < q < max(p)]
+    keep([v for v in ids if p[v] >= limit])
+    return p, min(margins)

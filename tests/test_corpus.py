@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.config import UnitName
 from charrnn.corpus import Corpus, ReadOptions, printable, read_corpus, split
 from charrnn.errors import (
     CharRNNError,
@@ -23,6 +24,7 @@ from charrnn.errors import (
     OptionError,
     VocabError,
 )
+from charrnn.reading import SLICE, read_known
 from charrnn.vocab import Vocab
 
 texts = st.text(st.characters(codec="utf-8"), min_size=2).filter(
@@ -491,3 +493,73 @@ def test_split_finds_borders_far_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert len(split(text, 0.7, lines_newline_id=0)[0]) == 11
     assert len(split(text, 0.2, lines_newline_id=0)[0]) == 100
+
+
+def vocab_of(symbols: str, unit: UnitName = "char") -> Vocab:
+    symbols = "".join(sorted(symbols))
+    return Vocab(symbols, (1,) * len(symbols), unit)
+
+
+def test_texts_are_read_as_far_as_they_are_known(tmp_path: Path) -> None:
+    """What is not known, and the end of each text, is no character."""
+    one, two = tmp_path / "1.txt", tmp_path / "2.txt"
+    one.write_text("ab☃z\n", encoding="utf-8-sig")
+    two.write_text("ba", encoding="utf-8")
+    vocab = vocab_of("ab☃\n")
+
+    ids = read_known([str(one), str(two)], vocab)
+
+    assert ids.dtype == np.int32
+    assert ids.tolist() == [1, 2, 3, -1, 0, -1, 2, 1, -1]
+    assert read_known([], vocab).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("vocab", "expected"),
+    [
+        (vocab_of("\nab"), [1, 0, 2, 0, -1]),
+        (vocab_of("\n\rab"), [2, 1, 0, 3, 1, -1]),
+        (vocab_of("\n\rab", "byte"), [2, 1, 0, 3, 1, -1]),
+        (vocab_of("\nab", "byte"), [1, -1, 0, 2, -1, -1]),
+    ],
+)
+def test_line_ends_are_read_as_the_vocabulary_has_them(
+    tmp_path: Path, vocab: Vocab, expected: list[int]
+) -> None:
+    """A carriage return is a newline unless the vocabulary has it, or bytes."""
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"a\r\nb\r")
+
+    assert read_known([str(path)], vocab).tolist() == expected
+
+
+def test_any_bytes_are_read_for_a_vocabulary_of_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "t.bin"
+    path.write_bytes(b"\xef\xbb\xbf\xff\x00")
+
+    ids = read_known([str(path)], vocab_of("\x00\xbf\xef", "byte"))
+
+    assert ids.tolist() == [2, -1, 1, -1, 0, -1]
+
+
+def test_long_text_is_read_as_known_in_slices(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_text("a☃" * SLICE)
+
+    ids = read_known([str(path)], vocab_of("☃a"))
+
+    assert (ids[:-1] == np.tile([0, 1], SLICE)).all()
+
+
+def test_texts_that_cannot_be_read_as_known(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"aa\na\xff")
+
+    with pytest.raises(CorpusError, match="0xFF") as caught:
+        read_known([str(path)], vocab_of("ab"))
+    assert caught.value.where == f"{path}, byte offset 4, line 2"
+    for name in ("missing.txt", ""):
+        with pytest.raises(InputError, match="does not exist"):
+            read_known([str(tmp_path / name) if name else ""], vocab_of("ab"))
+    with pytest.raises(InputError, match="directory"):
+        read_known([str(tmp_path)], vocab_of("ab"))

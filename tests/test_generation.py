@@ -3,25 +3,25 @@
 import math
 from collections.abc import Callable, Iterable
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
-from charrnn.config import CellName, ModelConfig, SampleConfig
-from charrnn.generation import (
-    PROMPT_SLICE,
-    Generation,
-    Piece,
-    read_prompt,
-    surprise,
-    useful_threads,
-)
+from charrnn.config import RECENT, CellName, ModelConfig, SampleConfig
+from charrnn.errors import VocabError
+from charrnn.generation import Generation, Piece, surprise
+from charrnn.generation.lanes import PROMPT_SLICE
+from charrnn.kernels.generator import generate as kernel
 from charrnn.model import Model
 from charrnn.parameters import initialize
+from charrnn.sampling import Randomness, distribution
 from charrnn.vocab import Vocab
+from tests import reference
 
 NewModel = Callable[..., Model]
 
@@ -38,12 +38,65 @@ def texts(pieces: Iterable[Piece], count: int) -> list[str]:
     return out
 
 
+def start(
+    model: Model,
+    config: SampleConfig,
+    prompt: Ids = NOTHING,
+    vocab: Vocab = VOCAB,
+    **options: Any,
+) -> Generation:
+    """Begin to continue one prompt."""
+    return Generation(model, vocab, [prompt], config, **options)
+
+
 def generate(
-    model: Model, config: SampleConfig, prompt: Ids = NOTHING, vocab: Vocab = VOCAB
+    model: Model,
+    config: SampleConfig,
+    prompt: Ids = NOTHING,
+    vocab: Vocab = VOCAB,
+    **options: Any,
 ) -> list[str]:
     """Generate all samples to their end."""
-    generation = Generation(model, vocab, prompt, config)
+    generation = start(model, config, prompt, vocab, **options)
     return texts(generation.pieces(), config.num_samples)
+
+
+def one_at_a_time(
+    model: Model,
+    config: SampleConfig,
+    prompt: Ids = NOTHING,
+    vocab: Vocab = VOCAB,
+    *,
+    sample: int = 0,
+    documents: bool = False,
+) -> tuple[str, float]:
+    """Write one sample in a plain loop: its text, and its nats.
+
+    One step of the model, the distribution, the inverse of it; and again.
+    """
+    state, newline = model.new_state(1), vocab.newline_id
+    with np.errstate(divide="ignore"):
+        logits = np.log(np.array([vocab.counts], np.float64)).astype(np.float32)
+
+    def read(index: int) -> NDArray[Any]:
+        resets = np.full((1, 1), documents and index == newline, np.uint8)
+        return model.logits(np.array([[index]], np.int32), state, resets)[0]
+
+    for index in [*([] if newline is None else [newline]), *prompt.tolist()]:
+        logits = read(index)
+    text, nats = "", 0.0
+    for u in Randomness(config.seed).take(sample, config.length):
+        p = distribution(logits, config)[0]
+        chosen = int(np.argmax(p.cumsum() > u))
+        text += vocab.symbols[chosen]
+        nats += reference.cross_entropy(logits.astype(np.float64), [chosen])[0]
+        logits = read(chosen)
+    return text, nats
+
+
+def nats_of(pieces: Iterable[Piece], sample: int) -> float:
+    """Add up what the characters of a sample cost."""
+    return sum(piece.nats for piece in pieces if piece.sample == sample)
 
 
 @pytest.fixture(params=["rnn", "gru", "lstm"])
@@ -83,17 +136,236 @@ def test_seed_decides(model32: Model) -> None:
     assert one == again != other
 
 
-def test_prompt_is_read_as_if_character_by_character(model: Model) -> None:
-    """However long it is, the state and the logits are the same bits."""
-    prompt = np.resize(np.array([3, 1, 4, 1, 5, 2, 0], np.int32), 2 * PROMPT_SLICE + 1)
-    state, logits = read_prompt(model, VOCAB, prompt)
+@pytest.mark.parametrize("documents", [False, True])
+@pytest.mark.parametrize("length", [0, 1, 2, 7, PROMPT_SLICE + 1, 2 * PROMPT_SLICE])
+def test_text_is_that_of_a_plain_loop(
+    model: Model, length: int, documents: bool
+) -> None:
+    """However long the prompt is, it is read as if character by character."""
+    prompt = np.resize(np.array([3, 1, 4, 1, 5, 2, 0], np.int32), length)
+    config = SampleConfig(length=30, num_samples=3, temperature=0.9, top_p=0.95)
+    pieces = list(start(model, config, prompt, documents=documents).pieces())
 
-    expected = model.new_state(1)
-    single = np.zeros(0)
-    for index in [VOCAB.newline_id, *prompt]:
-        single = model.logits(np.array([[index]], np.int32), expected)[0]
-    np.testing.assert_array_equal(state, expected)
-    np.testing.assert_array_equal(logits, single)
+    for sample, text in enumerate(texts(pieces, 3)):
+        expected, nats = one_at_a_time(
+            model, config, prompt, sample=sample, documents=documents
+        )
+        assert text == expected
+        assert nats_of(pieces, sample) == pytest.approx(nats, rel=1e-4)
+
+
+@pytest.mark.parametrize("length", [0, 1, 5])
+def test_text_without_a_newline_is_that_of_a_plain_loop(
+    model: Model, length: int
+) -> None:
+    """Then nothing is read before the prompt."""
+    prompt = np.resize(np.array([3, 1, 4], np.int32), length)
+    config = SampleConfig(length=30, num_samples=3, seed=4)
+    pieces = list(start(model, config, prompt, NO_NEWLINE).pieces())
+
+    for sample, text in enumerate(texts(pieces, 3)):
+        expected, nats = one_at_a_time(model, config, prompt, NO_NEWLINE, sample=sample)
+        assert text == expected
+        assert nats_of(pieces, sample) == pytest.approx(nats, rel=1e-4)
+
+
+#: What seed 12 made of the prompt "dead" when characters were generated one
+#: by one in Python.
+GOLDEN: dict[CellName, list[str]] = {
+    "rnn": [
+        "deb\ndecca\ndabaebbb\nccacaaaddebeccccaab\nb",
+        "\nabccc\naebaebeadccde\ndbaaeabccccc\nbabdbd",
+    ],
+    "gru": [
+        "ccc\ncccc\n\nc\nbccccccccccccccccccccccccccc",
+        "\nbbbbc\nbbbbcbcbbcbccabbc\ncbcccccc\ncccccc",
+    ],
+    "lstm": [
+        "edcaecedaaeadeeeaeaccaaccceeecedceaaccac",
+        "acccbeabbabeaeaadcde\nbad\nebbdcead\naaaeac",
+    ],
+}
+
+
+@pytest.mark.parametrize("cell", GOLDEN)
+def test_a_seed_gives_the_same_text_in_every_release(cell: CellName) -> None:
+    model = Model(ModelConfig(vocab_size=6, cell=cell, hidden=16, layers=2))
+    model.theta[:] = np.sin(np.arange(model.theta.size) ** 1.5)
+    model.pack()
+    config = SampleConfig(
+        length=40,
+        num_samples=2,
+        seed=12,
+        temperature=1.5,
+        top_k=5,
+        top_p=0.95,
+        min_p=0.01,
+    )
+
+    assert generate(model, config, VOCAB.encode("dead")) == GOLDEN[cell]
+
+
+@pytest.mark.parametrize("seconds", [0, 1e9])
+@pytest.mark.parametrize("prompt_slice", [1, 3])
+def test_slices_do_not_change_the_text(
+    model: Model, monkeypatch: pytest.MonkeyPatch, seconds: float, prompt_slice: int
+) -> None:
+    """Neither do those of the prompt: always one step, or ever more of them."""
+    prompt = VOCAB.encode("dead\nbed")
+    configs = [
+        SampleConfig(length=70, num_samples=5, seed=2),
+        SampleConfig(length=70, num_samples=5, seed=2, stop=("ab", "c\n", "ee")),
+        SampleConfig(length=70, num_samples=5, seed=2, no_repeat=3),
+    ]
+    before = [generate(model, config, prompt, documents=True) for config in configs]
+    monkeypatch.setattr("charrnn.generation.batch.SLICE_SECONDS", seconds)
+    monkeypatch.setattr("charrnn.generation.lanes.PROMPT_SLICE", prompt_slice)
+
+    for config, expected in zip(configs, before, strict=True):
+        assert generate(model, config, prompt, documents=True) == expected
+    assert len({text for expected in before for text in expected}) == 15
+
+
+class Counted:
+    """Counts the steps of every call of the kernel."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.steps: list[int] = []
+        monkeypatch.setattr("charrnn.generation.lanes.generate", self)
+        monkeypatch.setattr("charrnn.generation.batch.SLICE_SECONDS", seconds)
+
+    def __call__(self, *arguments: Any) -> bool:
+        u = arguments[5]
+        self.steps.append(len(u))
+        return kernel(*arguments)
+
+
+def test_the_first_piece_comes_after_one_step(
+    model32: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then slices grow while they take little time; none goes beyond the end."""
+    calls = Counted(monkeypatch, seconds=1e9)
+    pieces = start(model32, SampleConfig(length=100)).pieces()
+
+    assert len(next(pieces).text) == 1
+    assert calls.steps == [1]
+    assert [len(piece.text) for piece in pieces] == [2, 4, 8, 16, 32, 37]
+    # One of them for the virtual newline: the last character is never read.
+    assert calls.steps == [1, 2, 4, 8, 16, 32, 37]
+
+
+def test_slices_that_take_long_stay_short(
+    model32: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the prompt is read before the first of them, but for its last character."""
+    calls = Counted(monkeypatch, seconds=0)
+    prompt = np.ones(PROMPT_SLICE + 9, np.int32)
+    pieces = start(model32, SampleConfig(length=5), prompt).pieces()
+
+    assert [piece.finish for piece in pieces] == [None] * 4 + ["length"]
+    assert calls.steps == [PROMPT_SLICE, 9, *[1] * 5]
+
+
+def test_what_is_kept_of_a_slice_is_bounded(
+    model32: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logits of 6 characters for 4 samples, if they are wanted."""
+    monkeypatch.setattr("charrnn.generation.batch.KEPT", 75)
+    config = SampleConfig(length=60, num_samples=4)
+    expected = [one_at_a_time(model32, config, sample=n)[0] for n in range(4)]
+
+    for scored, longest in ((True, 75 // (6 * 4)), (False, 75 // 4)):
+        calls = Counted(monkeypatch, seconds=1e9)
+        assert generate(model32, config, scored=scored) == expected
+        assert max(calls.steps) == longest
+
+
+def test_greedy_takes_no_random_numbers(
+    model32: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Randomness, sample: int, count: int) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(Randomness, "take", refuse)
+
+    for vocab in (VOCAB, NO_NEWLINE):
+        for temperature in (0.0, 9.9e-5):
+            config = SampleConfig(length=20, temperature=temperature)
+            (text,) = generate(model32, config, vocab=vocab)
+            assert len(text) == 20
+    with pytest.raises(AssertionError):
+        generate(model32, SampleConfig(length=20, temperature=1.1e-4))
+
+
+@pytest.mark.parametrize("broken", [math.inf, math.nan])
+def test_a_network_that_overflows_is_refused(model: Model, broken: float) -> None:
+    """With a prompt or without, at whatever temperature, in any thread."""
+    model.weights["head.by"][2] = broken
+    model.pack()
+
+    for temperature in (0.0, 1.0):
+        config = SampleConfig(length=5, num_samples=9, temperature=temperature)
+        for prompt in (NOTHING, VOCAB.encode("dead")):
+            for model.threads in (1, 2):
+                with pytest.raises(VocabError, match="not finite"):
+                    generate(model, config, prompt)
+
+
+def test_n_grams_of_prompt_and_text_do_not_come_again(model: Model) -> None:
+    """As long as there is any other character, in the last 2000."""
+    prompt, config = VOCAB.encode("abcde"), SampleConfig(length=300, no_repeat=4)
+    (text,) = generate(model, config, prompt)
+    whole, grams = "abcde" + text, set()
+
+    for end in range(4, len(whole) + 1):
+        gram = whole[end - 4 : end]
+        if gram in grams:
+            assert all(gram[:-1] + symbol in grams for symbol in VOCAB.symbols)
+        grams.add(gram)
+    plain = SampleConfig(length=300)
+    assert generate(model, plain, prompt) != [text]
+
+
+@pytest.mark.parametrize(("further", "expected"), [(0, "b"), (1, "a")])
+def test_n_grams_are_looked_for_in_the_last_2000(further: int, expected: str) -> None:
+    """What was said before may be said again."""
+    model = Model(ModelConfig(vocab_size=6, hidden=2))
+    model.weights["head.by"][:] = 0, 5, 4, 3, 2, 1  # a is the likeliest, then b
+    model.pack()
+    config = SampleConfig(length=1, temperature=0, no_repeat=2)
+    prompt = "ca" + "d" * (RECENT - 3 + further) + "c"
+
+    assert RECENT == 2000
+    assert generate(model, config, VOCAB.encode(prompt)) == [expected]
+
+
+def test_prompts_side_by_side_are_as_if_alone(model: Model) -> None:
+    """Of whatever lengths; what comes out differs by the random numbers alone."""
+    prompts = [VOCAB.encode(text) for text in ("dead", "", "b", "deadbeef"[:6] * 9)]
+    config = SampleConfig(length=40, temperature=0)
+    generation = Generation(model, VOCAB, prompts, config)
+
+    alone = [generate(model, config, prompt)[0] for prompt in prompts]
+    assert texts(generation.pieces(), 4) == alone
+    warm = SampleConfig(length=40, num_samples=3, seed=5)
+    many = texts(Generation(model, VOCAB, prompts, warm).pieces(), 12)
+    assert many[:3] == generate(model, warm, prompts[0])
+    for number, text in enumerate(many):
+        prompt = prompts[number // 3]
+        assert text == one_at_a_time(model, warm, prompt, sample=number)[0]
+
+
+@pytest.mark.parametrize("settings", [{}, {"no_repeat": 2}], ids=["plain", "n-grams"])
+def test_a_prompt_in_slices_is_the_same_prompt(
+    model32: Model, settings: dict[str, Any]
+) -> None:
+    prompt = VOCAB.encode("dead\nbed\nbad\ncad\n" * 3)
+    config = SampleConfig(length=40, num_samples=2, **settings)
+    whole = generate(model32, config, prompt)
+
+    for cuts in ([], [1], [7], [5, 5, 6, 30], [prompt.size - 1], [0, prompt.size]):
+        *lead, last = np.split(prompt, cuts)
+        assert generate(model32, config, last, lead=lead) == whole
 
 
 def test_greedy_text_continues_itself(model: Model) -> None:
@@ -109,10 +381,9 @@ def test_nats_are_the_loss_of_the_text(model: Model) -> None:
     """Whatever the filters were: it is the model's own opinion."""
     prompt = VOCAB.encode("dead")
     config = SampleConfig(length=50, num_samples=2, temperature=0.5, top_k=3)
-    pieces = list(Generation(model, VOCAB, prompt, config).pieces())
+    pieces = list(start(model, config, prompt).pieces())
 
     for sample, text in enumerate(texts(pieces, 2)):
-        nats = sum(piece.nats for piece in pieces if piece.sample == sample)
         read = np.concatenate([[0], prompt, VOCAB.encode(text)]).astype(np.int32)
         targets = read[1:, None].copy()
         targets[: len(prompt)] = -1
@@ -122,12 +393,12 @@ def test_nats_are_the_loss_of_the_text(model: Model) -> None:
             np.zeros(targets.shape, np.uint8),
             model.new_state(1),
         )
-        assert nats == pytest.approx(losses.sum(), rel=1e-5)
+        assert nats_of(pieces, sample) == pytest.approx(losses.sum(), rel=1e-5)
 
 
 def test_unscored_pieces_have_the_same_text(model32: Model) -> None:
     config = SampleConfig(length=30, num_samples=3)
-    pieces = list(Generation(model32, VOCAB, NOTHING, config, scored=False).pieces())
+    pieces = list(start(model32, config, scored=False).pieces())
 
     assert texts(pieces, 3) == generate(model32, config)
     assert not any(piece.nats for piece in pieces)
@@ -142,42 +413,19 @@ def test_surprise_is_minus_log_of_the_softmax() -> None:
 
 
 def test_length_zero_ends_every_sample_at_once(model32: Model) -> None:
-    pieces = list(
-        Generation(
-            model32, VOCAB, NOTHING, SampleConfig(length=0, num_samples=2)
-        ).pieces()
-    )
+    pieces = start(model32, SampleConfig(length=0, num_samples=2)).pieces()
 
-    assert pieces == [Piece(0, "", 0.0, "length"), Piece(1, "", 0.0, "length")]
+    assert list(pieces) == [Piece(0, "", 0.0, "length"), Piece(1, "", 0.0, "length")]
 
 
 def test_endless_text_goes_on(model32: Model) -> None:
-    endless = Generation(model32, VOCAB, NOTHING, SampleConfig(length=-1)).pieces()
-    first = list(islice(endless, 300))
+    endless = start(model32, SampleConfig(length=-1)).pieces()
+    shown: list[Piece] = []
+    while sum(len(piece.text) for piece in shown) < 300:
+        shown += islice(endless, 1)
 
-    assert texts(first, 1) == generate(model32, SampleConfig(length=300))
-    assert not any(piece.finish for piece in first)
-
-
-def test_a_character_is_shown_before_the_network_reads_it(
-    model32: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The last character is never read at all."""
-    calls = []
-    logits = Model.logits
-
-    def counted(self: Model, ids: Ids, *rest: np.ndarray) -> np.ndarray:
-        calls.append(ids.size)
-        return logits(self, ids, *rest)
-
-    monkeypatch.setattr(Model, "logits", counted)
-    pieces = Generation(model32, VOCAB, NOTHING, SampleConfig(length=5)).pieces()
-
-    for shown in range(1, 6):
-        assert next(pieces).text
-        assert len(calls) == shown  # one of them for the virtual newline
-    assert [piece.finish for piece in pieces] == ["length"]
-    assert len(calls) == 5
+    assert texts(shown, 1)[0][:300] == generate(model32, SampleConfig(length=300))[0]
+    assert not any(piece.finish for piece in shown)
 
 
 def test_without_newline_and_prompt_the_counts_decide(new_model: NewModel) -> None:
@@ -188,9 +436,10 @@ def test_without_newline_and_prompt_the_counts_decide(new_model: NewModel) -> No
 
     assert set(first) == {"b", "d"}
     assert 15 < first.count("d") < 70  # 40 expected, deviation 6
-    state, logits = read_prompt(model, NO_NEWLINE, NOTHING)
-    assert not state.any()
-    np.testing.assert_allclose(np.exp(logits[0]), [0, 9, 0, 1, 0, 0], rtol=1e-6)
+    pieces = list(start(model, config, vocab=NO_NEWLINE).pieces())
+    for piece in pieces:
+        share = {"b": 0.9, "d": 0.1}[piece.text]
+        assert piece.nats == pytest.approx(-math.log(share), rel=1e-6)
 
 
 def test_counts_of_zero_leave_the_choice_open(model32: Model) -> None:
@@ -224,8 +473,8 @@ def test_text_ends_at_the_first_stop_text(
     config = SampleConfig(
         length=50, num_samples=2, seed=9, stop=tuple(stops), include_stop=include
     )
-    free = list(Generation(model32, VOCAB, NOTHING, plain).pieces())
-    pieces = list(Generation(model32, VOCAB, NOTHING, config).pieces())
+    free = list(start(model32, plain).pieces())
+    pieces = list(start(model32, config).pieces())
 
     for sample, whole in enumerate(texts(free, 2)):
         ends = [whole.find(stop) + len(stop) for stop in stops if stop in whole]
@@ -238,15 +487,16 @@ def test_text_ends_at_the_first_stop_text(
         assert "".join(piece.text for piece in mine) == expected
         assert [piece.finish for piece in mine if piece.finish] == [reason]
         assert mine[-1].finish == reason
-        singles = [p.nats for p in free if p.sample == sample][: len(expected)]
-        assert sum(p.nats for p in mine) == pytest.approx(sum(singles))
+        cut = SampleConfig(length=len(expected), num_samples=2, seed=9)
+        alone = start(model32, cut).pieces()
+        assert nats_of(mine, sample) == pytest.approx(nats_of(alone, sample))
 
 
 def test_interrupt_lets_go_of_what_was_held_back(model32: Model) -> None:
     whole = generate(model32, SampleConfig(length=20))[0]
     never = whole + "\n\n\n\n"  # a stop text that the text keeps beginning
     config = SampleConfig(length=-1, stop=(never,), num_samples=2)
-    generation = Generation(model32, VOCAB, NOTHING, config)
+    generation = start(model32, config)
     pieces = generation.pieces()
     early = [next(pieces)]  # of sample 1: all of sample 0 is held back
     rest = list(generation.interrupt())
@@ -261,50 +511,29 @@ def test_interrupt_lets_go_of_what_was_held_back(model32: Model) -> None:
 
 def test_interrupt_spares_samples_that_have_ended(model32: Model) -> None:
     config = SampleConfig(length=-1, stop=("a", "b", "c", "d"), num_samples=3)
-    generation = Generation(model32, VOCAB, NOTHING, config)
+    generation = start(model32, config)
     ended = next(piece.sample for piece in generation.pieces() if piece.finish)
     rest = [piece.sample for piece in generation.interrupt()]
 
     assert ended not in rest
 
 
-@given(
-    st.integers(1, 64),
-    st.integers(1, 300),
-    st.integers(1, 1024),
-    st.sampled_from(["rnn", "gru", "lstm"]),
-)
-def test_useful_threads_grow_with_the_work(
-    threads: int, samples: int, hidden: int, cell: CellName
-) -> None:
-    """Between 1 and those allowed; 1 for a single sample, which cannot be shared."""
-    config = ModelConfig(vocab_size=100, cell=cell, hidden=hidden, layers=2)
-    used = useful_threads(config, samples, threads)
-
-    assert 1 <= used <= threads
-    assert useful_threads(config, 1, threads) == 1
-    assert used <= useful_threads(config, samples + 1, threads)
-
-
-def test_a_large_batch_uses_all_threads() -> None:
-    config = ModelConfig(vocab_size=100, hidden=256, layers=2)
-
-    assert useful_threads(config, 512, 4) == 4
-
-
-def test_a_model_of_lines_begins_every_line_from_nothing():
+def test_a_model_of_lines_begins_every_line_from_nothing() -> None:
+    """What it writes after a line depends on that line alone."""
     vocab = Vocab("\nab", (1, 1, 1))
     model = Model(ModelConfig(vocab_size=3, hidden=8))
     initialize(model.theta, model.config, "auto", 1.0, np.random.default_rng(3))
     model.pack()
+    config = SampleConfig(length=60, seed=3)
 
-    lines = [
-        read_prompt(model, vocab, vocab.encode(text), documents=True)[1]
-        for text in ("ab", "bba\nab")
-    ]
-    running = [
-        read_prompt(model, vocab, vocab.encode(text))[1] for text in ("ab", "bba\nab")
-    ]
+    lines, running = (
+        [
+            list(start(model, config, vocab.encode(text), vocab, **options).pieces())
+            for text in ("ab", "bba\nab")
+        ]
+        for options in ({"documents": True}, {})
+    )
 
-    np.testing.assert_array_equal(lines[0], lines[1])
-    assert (running[0] != running[1]).any()
+    assert texts(lines[0], 1) == texts(lines[1], 1)
+    assert nats_of(lines[0], 0) == nats_of(lines[1], 0)
+    assert nats_of(running[0], 0) != nats_of(running[1], 0)

@@ -1,5 +1,9 @@
-"""Filters and draws: the definitions, and the laws they imply."""
+"""Settings as options have them, and random numbers; the laws they imply.
 
+What the filters do is tested where they are, in ``kernels/test_filters.py``.
+"""
+
+import math
 from typing import Any
 
 import numpy as np
@@ -12,16 +16,15 @@ from numpy.typing import NDArray
 
 from charrnn.config import SampleConfig
 from charrnn.errors import VocabError
+from charrnn.kernels.filters import choose, draw, new_desk
 from charrnn.sampling import (
-    BLOCK,
     Randomness,
-    choose,
     distribution,
-    draw,
-    keep_min_p,
-    keep_top_k,
-    keep_top_p,
+    filters,
+    is_greedy,
+    nothing_to_choose,
 )
+from tests import reference
 
 Logits = NDArray[np.float32]
 
@@ -58,33 +61,25 @@ def softmax(logits: Logits, temperature: float = 1.0) -> NDArray[np.float64]:
     return np.array(rows)
 
 
-def by_hand(row: NDArray[Any], config: SampleConfig) -> NDArray[np.float64]:
+def by_hand(row: NDArray[Any], config: SampleConfig) -> list[float]:
     """One row's distribution, filter after filter, with lists and loops."""
-    p = list(softmax(np.array([row]), config.temperature)[0])
-
-    def keep(ids: list[int]) -> None:
-        total = sum(p[i] for i in ids)
-        p[:] = [p[i] / total if i in ids else 0.0 for i in range(len(p))]
-
-    if config.top_k is not None:
-        keep(sorted(range(len(p)), key=lambda i: (-row[i], i))[: config.top_k])
-    if config.top_p is not None:
-        prefix: list[int] = []
-        for i in sorted(range(len(p)), key=lambda i: (-p[i], i)):
-            prefix.append(i)
-            if sum(p[i] for i in prefix) >= config.top_p:
-                break
-        keep(prefix)
-    if config.min_p is not None:
-        keep([i for i in range(len(p)) if p[i] >= config.min_p * max(p)])
-    return np.array(p)
+    p, margin = reference.filtered(
+        row.tolist(),
+        temperature=config.temperature,
+        top_k=config.top_k,
+        top_p=1.0 if config.top_p is None else config.top_p,
+        min_p=config.min_p or 0.0,
+    )
+    assert margin > 1e-9
+    return p
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("seed", range(20))
-def test_distribution_equals_its_definition(seed: int) -> None:
+def test_distribution_equals_its_definition(seed: int, dtype: Any) -> None:
     """All filters together, on logits of a size that no rounding decides."""
     rng = default_rng(seed)
-    logits = rng.normal(size=(3, 17)).astype(np.float32) * 2
+    logits = (rng.normal(size=(3, 17)) * 2).astype(dtype)
     config = SampleConfig(
         temperature=rng.uniform(0.3, 2),
         top_k=int(rng.integers(1, 17)),
@@ -113,24 +108,36 @@ def test_it_is_a_distribution(logits: Logits, config: SampleConfig) -> None:
 
 
 @given(logit_arrays())
-def test_neutral_settings_are_the_softmax_bit_for_bit(logits: Logits) -> None:
+def test_neutral_settings_are_the_softmax(logits: Logits) -> None:
+    """And no setting at all is the same, bit for bit."""
     neutral = SampleConfig(top_k=logits.shape[1], top_p=1.0, min_p=0.0)
 
     plain = distribution(logits, SampleConfig())
 
     np.testing.assert_array_equal(distribution(logits, neutral), plain)
-    np.testing.assert_allclose(plain, softmax(logits), rtol=1e-12)
+    np.testing.assert_allclose(plain, softmax(logits), rtol=4e-15, atol=1e-300)
 
 
-@given(logit_arrays(), st.integers(1, 14))
-def test_top_k_keeps_exactly_k_and_the_lowest_ids_of_ties(
-    logits: Logits, k: int
-) -> None:
-    kept = keep_top_k(logits, k)
+@pytest.mark.parametrize("k", [2, 3, 2**31, 2**63 - 1, 2**63, 10**30])
+def test_a_k_beyond_the_vocabulary_keeps_all(k: int) -> None:
+    """However large it is."""
+    logits = np.array([[0, 1]], dtype=np.float32)
 
-    for row, mask in zip(logits, kept, strict=True):
-        expected = sorted(range(row.size), key=lambda i: (-row[i], i))[:k]
-        assert list(np.flatnonzero(mask)) == sorted(expected)
+    np.testing.assert_array_equal(
+        distribution(logits, SampleConfig(top_k=k)),
+        distribution(logits, SampleConfig()),
+    )
+
+
+@pytest.mark.parametrize("number", [1, np.float32(1), np.int64(1)])
+def test_settings_of_any_type_of_number_are_understood(number: Any) -> None:
+    """What options are read as does not matter to the kernel."""
+    logits = np.array([[0, 1, 1]], dtype=np.float32)
+    config = SampleConfig(temperature=number, top_p=number, min_p=number)
+
+    assert distribution(logits, config).tolist() == [[0, 0.5, 0.5]]
+    for name in ("temperature", "typical", "top_p", "min_p"):
+        assert type(getattr(filters(config, 3), name)) is float
 
 
 def test_top_k_ranks_what_temperature_makes_equal() -> None:
@@ -140,68 +147,6 @@ def test_top_k_ranks_what_temperature_makes_equal() -> None:
     p = distribution(logits, SampleConfig(temperature=1e6, top_k=1))
 
     assert p.tolist() == [[0, 1, 0]]
-
-
-@pytest.mark.parametrize(
-    ("p", "kept"),
-    [
-        (1e-300, [1]),
-        (0.5, [1]),
-        (0.500001, [1, 2]),
-        (0.75, [1, 2]),
-        (0.76, [0, 1, 2]),
-        (0.9999, [0, 1, 2, 3]),
-    ],
-)
-def test_top_p_keeps_the_smallest_prefix_that_reaches_p(
-    p: float, kept: list[int]
-) -> None:
-    """The one that crosses p stays; of equal ones the lower id goes first."""
-    weights = np.array([[0.125, 0.5, 0.25, 0.125]])
-
-    assert list(np.flatnonzero(keep_top_p(weights, p))) == kept
-
-
-def test_min_p_keeps_what_is_exactly_on_the_mark() -> None:
-    weights = np.array([[1.0, 0.25, 0.2499, 0.0], [2.0, 0.5, 0.4, 2.0]])
-
-    kept = keep_min_p(weights, 0.25)
-
-    assert kept.tolist() == [[True, True, False, False], [True, True, False, True]]
-
-
-@given(logit_arrays(), st.integers(1, 14), st.integers(1, 14))
-def test_top_k_nests(logits: Logits, one: int, other: int) -> None:
-    small, large = sorted((one, other))
-
-    assert (keep_top_k(logits, small) <= keep_top_k(logits, large)).all()
-
-
-@given(logit_arrays(), st.floats(0, 1), st.floats(0, 1))
-def test_top_p_and_min_p_nest(logits: Logits, one: float, other: float) -> None:
-    small, large = sorted((one, other))
-    p = softmax(logits)
-
-    assert (keep_top_p(p, small) <= keep_top_p(p, large)).all()
-    assert (keep_min_p(p, small) >= keep_min_p(p, large)).all()
-
-
-@given(
-    st.lists(st.integers(-900, 900), min_size=1, max_size=12, unique=True),
-    configs,
-    st.data(),
-)
-def test_renumbered_characters_keep_their_probability(
-    hundredths: list[int], config: SampleConfig, data: st.DataObject
-) -> None:
-    """Only ties may look at the ids, and these logits have none."""
-    logits = np.array([hundredths], dtype=np.float32) / 100
-    order = data.draw(st.permutations(range(len(hundredths))))
-
-    renumbered = distribution(logits[:, order], config)
-
-    expected = distribution(logits, config)[:, order]
-    np.testing.assert_allclose(renumbered, expected, rtol=1e-12)
 
 
 @given(logit_arrays(), configs)
@@ -225,14 +170,12 @@ def test_logits_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-300, 9.99e-5])
-def test_greedy_is_the_first_arg_max_and_draws_nothing(temperature: float) -> None:
+def test_greedy_is_the_first_arg_max(temperature: float) -> None:
     logits = np.array([[1, 3, 3, -np.inf], [0, -1, -2, 0]], dtype=np.float32)
     config = SampleConfig(temperature=temperature)
-    random = Randomness(0)
 
-    assert choose(logits, config, random).tolist() == [1, 0]
+    assert is_greedy(config)
     assert distribution(logits, config).tolist() == [[0, 1, 0, 0], [1, 0, 0, 0]]
-    np.testing.assert_array_equal(random.uniform([0]), Randomness(0).uniform([0]))
 
 
 @pytest.mark.parametrize("temperature", [1e-4, 1e-3, 1.0, 1e6, 1e300])
@@ -240,21 +183,13 @@ def test_no_temperature_overflows(temperature: float) -> None:
     """The suite turns warnings into errors; float32 goes to 3.4e38."""
     big = np.finfo(np.float32).max
     logits = np.array([[big, -big, 0, -np.inf], [0, 1, -1, 2]], dtype=np.float32)
+    config = SampleConfig(temperature=temperature)
 
-    p = distribution(logits, SampleConfig(temperature=temperature))
+    p = distribution(logits, config)
 
+    assert not is_greedy(config)
     np.testing.assert_allclose(p.sum(axis=1), 1)
     assert p[0, 3] == 0
-
-
-def test_high_temperature_is_uniform_and_a_low_one_is_greedy() -> None:
-    logits = np.array([[0.0, 1.0, 0.5]], dtype=np.float32)
-
-    hot = distribution(logits, SampleConfig(temperature=1e9))
-    cold = distribution(logits, SampleConfig(temperature=1e-3))
-
-    np.testing.assert_allclose(hot, [[1 / 3] * 3], rtol=1e-8)
-    np.testing.assert_allclose(cold, [[0, 1, 0]], atol=1e-200)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -265,39 +200,8 @@ def test_rows_without_a_choice_are_refused(
     logits = np.array([[0, 1], row], dtype=np.float32)
     config = SampleConfig(temperature=temperature)
 
-    with pytest.raises(VocabError, match="highest logit"):
-        choose(logits, config, Randomness(0))
-    with pytest.raises(VocabError, match="highest logit"):
+    with pytest.raises(VocabError, match=str(nothing_to_choose())):
         distribution(logits, config)
-
-
-@pytest.mark.parametrize(
-    ("u", "expected"), [(0.0, 1), (0.2499, 1), (0.25, 2), (0.75, 4), (1 - 2**-53, 4)]
-)
-def test_draw_is_the_inverse_distribution(u: float, expected: int) -> None:
-    """A boundary belongs to the next character; impossible ones are passed over."""
-    probabilities = np.array([[0.0, 0.25, 0.5, 0.0, 0.25, 0.0]])
-
-    assert draw(probabilities, np.array([u])).tolist() == [expected]
-
-
-@given(
-    arrays(np.float64, shapes, elements=st.just(0.0) | st.floats(1e-3, 1)),
-    st.sampled_from([0.0, 0.5, 1 - 2**-53]) | st.floats(0, 1, exclude_max=True),
-)
-def test_rounding_never_draws_an_impossible_character(
-    weights: NDArray[np.float64], u: float
-) -> None:
-    """Also when the mass falls short of u by rounding, or by a thousandth."""
-    weights[:, 0] += weights.sum(axis=1) == 0
-    p = weights / weights.sum(axis=1, keepdims=True) * 0.999
-
-    ids = draw(p, np.full(len(p), u))
-
-    assert (p[np.arange(len(p)), ids] > 0).all()
-    if u > 0.9995:
-        last = [np.flatnonzero(row)[-1] for row in p]
-        assert ids.tolist() == last
 
 
 def test_draws_follow_the_distribution() -> None:
@@ -305,64 +209,89 @@ def test_draws_follow_the_distribution() -> None:
     logits = default_rng(3).normal(size=(1, 10)).astype(np.float32)
     config = SampleConfig(temperature=0.9, top_k=8)
     p = distribution(logits, config)[0]
-    count, random = 20_000, Randomness(11)
+    random = Randomness(11)
     # One stream in time and many streams side by side, half each.
     u = np.concatenate(
-        [
-            [random.uniform([0])[0] for _ in range(count // 2)],
-            *(random.uniform(range(1, 201)) for _ in range(count // 400)),
-        ]
+        [random.take(0, 10_000), *(random.take(i, 50) for i in range(1, 201))]
     )
 
-    ids = draw(np.tile(p, (u.size, 1)), u)
+    drawn = [draw(p, number) for number in u.tolist()]
 
-    observed = np.bincount(ids, minlength=10)
+    observed = np.bincount(drawn, minlength=10)
     assert (observed[p == 0] == 0).all()
     expected = u.size * p[p > 0]
     assert expected.size == 8
+    assert u.size == 20_000
     chi_square = ((observed[p > 0] - expected) ** 2 / expected).sum()
     assert chi_square < 29.9
 
 
+@given(logit_arrays(), configs, st.integers(0, 2**63 - 1))
+def test_choosing_is_drawing_from_the_distribution(
+    logits: Logits, config: SampleConfig, seed: int
+) -> None:
+    """As far as no rounding of the sum decides."""
+    V, nothing = logits.shape[1], np.zeros(0, np.int32)
+    settings, desk = filters(config, V), new_desk(V)
+    row = logits[0].astype(np.float64)
+    u = float(Randomness(seed).take(0, 1)[0])
+    chosen = choose(row, nothing, settings, u, desk)
+
+    p = distribution(logits[:1], config)[0]
+    below = math.fsum(p[:chosen])
+    assert p[chosen] > 0
+    assert below - 1e-12 <= u <= below + p[chosen] + 1e-12
+
+
 def test_numbers_are_those_of_the_contract() -> None:
     """Each is (raw >> 11) * 2**-53 of Philox, seeded with child i of the seed."""
-    children = SeedSequence(42).spawn(3)
-    random = Randomness(42)
+    children, random = SeedSequence(42).spawn(3), Randomness(42)
 
-    for _ in range(2):
-        random.uniform([0, 2])
-
-    raw = Philox(children[2]).random_raw(3)
-    assert random.uniform([2])[0] == (int(raw[2]) >> 11) * 2.0**-53
+    for sample in (2, 0):
+        raw = Philox(children[sample]).random_raw(100)
+        expected = [(int(number) >> 11) * 2.0**-53 for number in raw]
+        assert random.take(sample, 100).tolist() == expected
 
 
-def test_a_stream_does_not_notice_the_others() -> None:
-    """Sample 3 alone, in a batch, in any order, or while others have ended."""
-    length = 2 * BLOCK + 3
-    alone, batch = Randomness(7), Randomness(7)
+@pytest.mark.parametrize("largest", [0, 2**64 - 1])
+def test_numbers_are_at_least_0_and_below_1(
+    monkeypatch: pytest.MonkeyPatch, largest: int
+) -> None:
+    """Whatever Philox comes up with."""
 
-    expected = [alone.uniform([3])[0] for _ in range(length)]
-    got = [batch.uniform([5, 3, 0][: 2 + t % 2])[1] for t in range(length)]
+    class Stuck:
+        def __init__(self, seed: SeedSequence) -> None:
+            pass
 
-    assert got == expected
-    assert len(set(got)) == length
-    assert all(0 <= u < 1 for u in got)
+        def random_raw(self, count: int) -> NDArray[np.uint64]:
+            return np.full(count, largest, np.uint64)
 
+    monkeypatch.setattr("charrnn.sampling.Philox", Stuck)
 
-def test_chosen_characters_do_not_depend_on_the_batch() -> None:
-    logits = default_rng(1).normal(size=(40, 5, 30)).astype(np.float32)
-    config = SampleConfig(top_p=0.9)
-    together, alone = Randomness(1), Randomness(1)
-
-    batch = np.array([choose(step, config, together) for step in logits])
-    fourth = [choose(step[4:], config, alone, samples=[4])[0] for step in logits]
-
-    assert batch.dtype == np.int32
-    assert batch[:, 4].tolist() == fourth
-    assert len(set(fourth)) > 5
+    assert Randomness(0).take(0, 2).tolist() == [1 - 2**-53 if largest else 0.0] * 2
 
 
-def test_seeds_differ() -> None:
-    one, other = Randomness(0), Randomness(1)
+@given(st.lists(st.tuples(st.sampled_from([3, 5]), st.integers(0, 70)), max_size=12))
+def test_a_stream_is_the_same_in_one_go_and_in_pieces(
+    takes: list[tuple[int, int]],
+) -> None:
+    """And does not notice the others: sample 3 alone, or with sample 5."""
+    random, got = Randomness(7), np.zeros(0)
+    for sample, count in takes:
+        numbers = random.take(sample, count)
+        assert numbers.shape == (count,)
+        if sample == 3:
+            got = np.concatenate([got, numbers])
 
-    assert one.uniform([0])[0] != other.uniform([0])[0]
+    np.testing.assert_array_equal(got, Randomness(7).take(3, got.size))
+    assert len(set(got.tolist())) == got.size
+
+
+def test_seeds_and_samples_differ() -> None:
+    firsts = [
+        Randomness(seed).take(sample, 1)[0]
+        for seed in (0, 1, 2**63 - 1)
+        for sample in (0, 1, 65_535)
+    ]
+
+    assert len(set(firsts)) == 9

@@ -63,6 +63,50 @@ def test_policies_agree_about_what_is_unknown(known: str, text: str) -> None:
             vocab.encode(text)
 
 
+@given(texts, any_texts)
+def test_looking_up_finds_what_is_known(known: str, text: str) -> None:
+    vocab = vocab_of(known)
+
+    ids = vocab.look_up(code_points(text))
+
+    assert ids.dtype == np.int32
+    expected = [vocab.id_of(c) for c in text]
+    assert ids.tolist() == [-1 if i is None else i for i in expected]
+
+
+@given(texts, any_texts)
+def test_unknown_symbols_have_their_first_places(known: str, text: str) -> None:
+    """Each once, in the order of places; all are counted."""
+    strangers = [c for c in text if c not in known]
+
+    places, count = vocab_of(known).unknown_places(text)
+
+    assert count == len(strangers)
+    assert list(places.items()) == [
+        (c, text.index(c)) for c in dict.fromkeys(strangers)
+    ]
+
+
+def test_unknown_bytes_have_places_too() -> None:
+    vocab = vocab_of("ab", "byte")
+
+    assert vocab.unknown_places("a\xffb\x00\xff") == ({"\xff": 1, "\x00": 3}, 3)
+    assert vocab.unknown_places("") == ({}, 0)
+
+
+def test_error_can_be_built_from_places_of_several_slices() -> None:
+    """The same one that encoding the whole text at once would raise."""
+    vocab = vocab_of("hello")
+    with pytest.raises(VocabError) as caught:
+        vocab.encode("he?lo!?")
+
+    places = {"?": 2, "!": 5}
+    error = vocab.not_encodable(places)
+
+    assert str(error) == str(caught.value)
+    assert error.hint == caught.value.hint
+
+
 def test_text_in_byte_mode_is_its_utf8() -> None:
     vocab = vocab_of("né".encode().decode("latin-1"), "byte")
 

@@ -14,10 +14,14 @@ import re
 import select
 import stat
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import IO, BinaryIO, cast
 
 from charrnn.config import UnitName
 from charrnn.errors import CorpusError, InputError, OptionError
@@ -27,16 +31,99 @@ PATIENCE = 2.0
 
 WAITING = "waiting for a prompt on standard input; -p '' or < /dev/null skips it"
 
-#: Bytes asked for at a time, and the longest prompt. Without a limit, an
-#: endless pipe would fill the memory.
+#: Bytes asked for at a time, and bytes that may wait in memory.
 SLICE = 1 << 16
+IN_MEMORY = 1 << 22
+
+#: Longer prompts are decoded in slices of so many bytes.
+READ = 1 << 18
+
+#: The longest prompt that can be held as a whole, where it must be; and of all.
+#: Without a limit, an endless pipe would fill the disk.
 LONGEST = 1 << 26
+ENDLESS = 1 << 30
+
+TO_UTF8 = "convert it first, for instance with iconv -f latin1 -t utf-8"
 
 STDIN = "standard input"
 
 #: A backslash with what it may begin; whatever else follows is an error.
 ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|.?)", re.DOTALL)
 SHORT_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
+
+
+@dataclass(frozen=True)
+class PromptText:
+    """A prompt as the symbols of a model, to be gone through again and again.
+
+    A long one stays in a temporary file until `close`: iterating gives it in
+    slices.
+
+    Parameters
+    ----------
+    unit : {"char", "byte"}
+    text : str
+        The whole prompt; or empty, and the prompt is in `file`.
+    file : binary file, optional
+        Bytes of a long prompt.
+    name : str
+        Where it came from, for errors.
+    """
+
+    unit: UnitName
+    text: str = ""
+    file: BinaryIO | None = None
+    name: str = STDIN
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield symbols, slice by slice; one empty slice of an empty prompt.
+
+        Raises
+        ------
+        CorpusError
+            The file is not UTF-8.
+        """
+        if self.file is None:
+            yield self.text
+            return
+        from charrnn.reading import Reader, ReadOptions  # imports NumPy
+        from charrnn.vocab import from_code_points
+
+        self.file.seek(0)
+        reader = Reader(self.name, ReadOptions(unit=self.unit), lambda _: None)
+        try:
+            for points in reader.read(iter(partial(self.file.read, READ), b"")):
+                yield from_code_points(points)
+        except CorpusError as error:
+            error.what = f"the prompt is {error.what}"
+            error.hint = TO_UTF8
+            raise
+
+    def close(self) -> None:
+        """Let go of the temporary file, if there is one."""
+        if self.file is not None:
+            self.file.close()
+
+    def whole(self) -> "PromptText":
+        """Give the prompt in one piece, which needs no file.
+
+        Raises
+        ------
+        CorpusError
+            It is too long for that, or not UTF-8.
+        """
+        if self.file is None:
+            return self
+        if self.file.seek(0, os.SEEK_END) > LONGEST:
+            msg = f"the prompt is longer than {LONGEST >> 20} MiB"
+            hint = "only a single sample, as plain text, takes a longer one"
+            raise CorpusError(msg, where=self.name, hint=hint)
+        return PromptText(self.unit, "".join(self), name=self.name)
+
+    def lines(self) -> "list[PromptText]":
+        """Part the prompt at its newlines into prompts, which need no file."""
+        text = self.whole().text
+        return [PromptText(self.unit, line) for line in text.split("\n")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +142,13 @@ class Prompt:
         if self.escape and self.text is not None:
             expand(self.text, "char")
 
-    def read(self, unit: UnitName, on_wait: Callable[[], None]) -> str:
+    @property
+    def is_given(self) -> bool:
+        """Whether there is one: an option, or something piped in."""
+        named = self.text is not None or self.file is not None
+        return named or piped_stdin() is not None
+
+    def read(self, unit: UnitName, on_wait: Callable[[], None]) -> PromptText:
         """Read the prompt and turn it into symbols.
 
         Parameters
@@ -75,20 +168,44 @@ class Prompt:
         OptionError
             It has a backslash that begins no escape.
         """
-        data, name = self._fetch(on_wait)
-        text = data.decode("latin-1") if unit == "byte" else _decode(data, name)
-        return expand(text, unit) if self.escape else text
+        prompt = self._fetch(unit, on_wait)
+        if not self.escape:
+            return prompt
+        with closing(prompt):
+            return PromptText(unit, expand(prompt.whole().text, unit))
 
-    def _fetch(self, on_wait: Callable[[], None]) -> tuple[bytes, str]:
-        """Get the prompt's bytes, and a name for where they came from."""
+    def _fetch(self, unit: UnitName, on_wait: Callable[[], None]) -> PromptText:
+        """Get the prompt as it was given."""
         if self.text is not None:
-            return self.text.encode("utf-8", "surrogateescape"), "--prompt"
+            data = self.text.encode("utf-8", "surrogateescape")
+            return _as_text(data, unit, "--prompt")
         if self.file is not None:
-            return read_file(self.file), STDIN if self.file == "-" else self.file
+            name = STDIN if self.file == "-" else self.file
+            return _kept(read_file(self.file), unit, name)
         descriptor = piped_stdin()
         if descriptor is None:
-            return b"", STDIN
-        return _without_newline(read_all(descriptor, STDIN, on_wait)), STDIN
+            return PromptText(unit)
+        return _kept(read_all(descriptor, STDIN, on_wait), unit, STDIN)
+
+
+def _as_text(data: bytes, unit: UnitName, name: str) -> PromptText:
+    """Turn bytes that are a whole prompt into symbols."""
+    text = data.decode("latin-1") if unit == "byte" else _decode(data, name)
+    return PromptText(unit, text, name=name)
+
+
+def _kept(file: BinaryIO, unit: UnitName, name: str) -> PromptText:
+    """Keep what was read, less one final newline, where there is room for it."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 1))
+    if file.read(1) == b"\n":  # that echo and editors put at the end
+        size -= 1
+        file.truncate(size)
+    if size > READ:
+        return PromptText(unit, file=file, name=name)
+    with file:
+        file.seek(0)
+        return _as_text(file.read(), unit, name)
 
 
 def to_symbols(text: str, unit: UnitName, *, escape: bool = False) -> str:
@@ -159,8 +276,13 @@ def _stdin() -> int | None:
         return None
 
 
-def read_file(path: str) -> bytes:
-    """Read a file, or standard input if it is ``-``, less one final newline.
+def read_file(path: str) -> BinaryIO:
+    """Read a file, or standard input if it is ``-``.
+
+    Returns
+    -------
+    binary file
+        A temporary one with all of it.
 
     Raises
     ------
@@ -174,10 +296,10 @@ def read_file(path: str) -> bytes:
         if descriptor is None:
             msg = "standard input is closed"
             raise InputError(msg)
-        return _without_newline(read_all(descriptor, STDIN))
+        return read_all(descriptor, STDIN)
     try:
         with Path(path).open("rb", buffering=0) as file:
-            return _without_newline(read_all(file.fileno(), path))
+            return read_all(file.fileno(), path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else str(error)
         msg = f"cannot read the prompt: {reason}"
@@ -186,8 +308,8 @@ def read_file(path: str) -> bytes:
 
 def read_all(
     descriptor: int, name: str, on_wait: Callable[[], None] | None = None
-) -> bytes:
-    """Read a descriptor to its end.
+) -> BinaryIO:
+    """Read a descriptor to its end, into memory or, if it is long, a file.
 
     Parameters
     ----------
@@ -195,9 +317,29 @@ def read_all(
         For errors.
     on_wait : callable, optional
         Called once when nothing comes any more after `PATIENCE` seconds.
+
+    Returns
+    -------
+    binary file
+        A temporary one; it goes when it is closed or collected.
     """
-    data = bytearray()
-    deadline = time.monotonic() + PATIENCE
+    spool = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
+    try:
+        _fill(spool, descriptor, name, on_wait)
+    except BaseException:
+        spool.close()
+        raise
+    return cast("BinaryIO", spool)
+
+
+def _fill(
+    spool: IO[bytes],
+    descriptor: int,
+    name: str,
+    on_wait: Callable[[], None] | None,
+) -> None:
+    """Copy a descriptor to its end; see `read_all`."""
+    deadline, size = time.monotonic() + PATIENCE, 0
     while True:
         if on_wait is not None:
             left = max(0.0, deadline - time.monotonic())
@@ -206,10 +348,11 @@ def read_all(
                 on_wait = None
         chunk = _read_some(descriptor, name)
         if not chunk:
-            return bytes(data)
-        data += chunk
-        if len(data) > LONGEST:
-            msg = f"the prompt is longer than {LONGEST >> 20} MiB"
+            return
+        spool.write(chunk)
+        size += len(chunk)
+        if size > ENDLESS:
+            msg = f"the prompt is longer than {ENDLESS >> 20:,} MiB"
             raise CorpusError(msg, where=name)
 
 
@@ -225,11 +368,6 @@ def _read_some(descriptor: int, name: str) -> bytes:
             raise InputError(msg, where=name) from None
 
 
-def _without_newline(data: bytes) -> bytes:
-    """Remove the newline that ``echo`` and editors put at the end; only one."""
-    return data.removesuffix(b"\n")
-
-
 def _decode(data: bytes, name: str) -> str:
     """Decode UTF-8, or say where it is none."""
     try:
@@ -239,5 +377,4 @@ def _decode(data: bytes, name: str) -> str:
         where = f"{name}, byte offset {error.start:,}, line {line:,}"
         bad = data[error.start]
         msg = f"the prompt is not valid utf-8: byte 0x{bad:02X}, {error.reason}"
-        hint = "convert it first, for instance with iconv -f latin1 -t utf-8"
-        raise CorpusError(msg, where=where, hint=hint) from None
+        raise CorpusError(msg, where=where, hint=TO_UTF8) from None

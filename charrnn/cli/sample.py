@@ -5,9 +5,10 @@ opened, then the prompt is read, and only when nothing is wrong with either is
 Numba imported. Generated text goes to the writers and to no other place.
 """
 
+import math
 import secrets
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +16,17 @@ from charrnn.cli import sample_options as options
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import Color, Common, Progress, Quiet, Threads, Verbose
 from charrnn.cli.output import ReaderGone, TextSink
-from charrnn.cli.prompts import WAITING, Prompt, expand, to_symbols
+from charrnn.cli.prompts import WAITING, Prompt, PromptText, to_symbols
+from charrnn.cli.sample_form import Form, adopt, default_length, read_biases
 from charrnn.cli.writers import (
     JsonWriter,
     Layout,
     TextWriter,
     Writer,
     open_output,
-    readable,
 )
-from charrnn.config import SampleConfig, UnknownPolicy
-from charrnn.errors import OptionError, VocabError
+from charrnn.config import SampleConfig, UnknownPolicy, parse_duration
+from charrnn.errors import CorpusError, InputError, OptionError
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
@@ -34,9 +35,25 @@ if TYPE_CHECKING:
     from charrnn.model import Model
     from charrnn.vocab import Vocab
 
+#: Said when a prompt is so long that reading it through the network takes time.
+READING = "reading a long prompt through the network"
+
 #: Random seeds are below this: any JSON reader keeps such an integer exact.
 SEEDS = 2**53
 
+#: Settings that --json tells as they are.
+SAMPLER = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical",
+    "no_repeat",
+    "no_copy",
+    "allow",
+    "ban",
+    "best_of",
+)
 
 EXAMPLES = "\n".join(
     [
@@ -51,64 +68,38 @@ EXAMPLES = "\n".join(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Form:
-    """In which form samples are written, and where to."""
-
-    path: str | None
-    separator: str | None
-    null: bool
-    json: bool
-    stream: bool
-    raw: bool
-    echo: bool
-    escape: bool
-
-    def check(self, config: SampleConfig) -> None:
-        """Raise `OptionError` for what cannot go together."""
-        parting = "--separator" if self.separator is not None else "--null"
-        if self.json and (self.null or self.separator is not None):
-            msg = f"--json cannot be combined with {parting}"
-            raise OptionError(msg, hint="every object is a line of its own")
-        if self.null and self.separator is not None:
-            msg = "--separator cannot be combined with --null"
-            raise OptionError(msg)
-        if self.escape:
-            for text in (self.separator or "", *config.stop):
-                expand(text, "char")
-        waits = {
-            "--json": self.json,
-            "--no-stream": not self.stream,
-            "--num-samples": config.num_samples > 1,
-        }
-        for option in (name for name, used in waits.items() if used):
-            if config.length < 0 and not config.stop:
-                msg = f"--length -1 cannot be combined with {option}"
-                raise OptionError(
-                    msg, hint="a sample must end: give --length or --stop"
-                )
-
-
 def sample(
     checkpoint: options.CheckpointPath,
     prompt: options.PromptText = None,
     prompt_file: options.PromptFile = None,
+    prompt_lines: options.PromptLines = False,
     escape: options.Escape = False,
     unknown: options.Unknown = "error",
     echo: options.Echo = True,
-    length: options.Length = SampleConfig.length,
+    length: options.Length = None,
+    lines: options.Lines = None,
+    time: options.Time = None,
     stop: options.Stop = None,
     include_stop: options.IncludeStop = False,
     temperature: options.Temperature = SampleConfig.temperature,
     top_k: options.TopK = None,
     top_p: options.TopP = None,
     min_p: options.MinP = None,
+    typical: options.Typical = None,
+    no_repeat: options.NoRepeat = None,
+    no_copy: options.NoCopy = None,
+    corpus: options.CorpusPath = None,
+    logit_bias: options.LogitBias = None,
+    allow: options.Allow = None,
+    ban: options.Ban = None,
     seed: options.Seed = None,
     num_samples: options.NumSamples = SampleConfig.num_samples,
+    best_of: options.BestOf = SampleConfig.best_of,
     output: options.Output = None,
     separator: options.Separator = None,
     null: options.Null = False,
     json: options.Json = False,
+    logprobs: options.Logprobs = SampleConfig.logprobs,
     stream: options.Stream = True,
     raw: options.Raw = False,
     quiet: Quiet = False,
@@ -124,15 +115,32 @@ def sample(
     """
     common = Common(quiet, verbose, color, progress, threads)
     source = Prompt(text=prompt, file=prompt_file, escape=escape)
+    if prompt_lines and not source.is_given:
+        msg = "--prompt-lines needs prompts"
+        raise OptionError(msg, hint="give --prompt or --prompt-file, or pipe them in")
+    if (no_copy is None) != (corpus is None):
+        msg = "--no-copy and --corpus need each other"
+        raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
+    limit = None if time is None else parse_duration(time, "--time")
     config = SampleConfig(
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
         min_p=min_p,
-        length=length,
+        typical=typical,
+        no_repeat=no_repeat,
+        no_copy=no_copy,
+        logit_bias=read_biases(logit_bias or ()),
+        allow=allow,
+        ban=ban or "",
+        length=default_length(lines, limit) if length is None else length,
+        lines=lines,
+        time=limit,
         stop=tuple(stop or ()),
         include_stop=include_stop,
         num_samples=num_samples,
+        best_of=best_of,
+        logprobs=logprobs,
         seed=secrets.randbelow(SEEDS) if seed is None else seed,
     )
     form = Form(
@@ -144,119 +152,206 @@ def sample(
         raw=raw,
         echo=echo,
         escape=escape,
+        prompt_lines=prompt_lines,
     )
     form.check(config)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        _run(checkpoint, source, unknown, config, form, common)
+        _Run(checkpoint, form, common).run(source, unknown, config, corpus or [])
 
 
-def _run(
-    path: Path,
-    source: Prompt,
-    unknown: UnknownPolicy,
-    config: SampleConfig,
-    form: Form,
-    common: Common,
-) -> None:
-    """Open the checkpoint, read the prompt, generate and show."""
-    notes = Notes(common)
-    threads, warning = common.resolve_threads()
-    if warning:
-        notes.warn(warning)
-    from charrnn.checkpoint import CheckpointFile  # imports NumPy
+class _Run:
+    """One run of the command: open, read, generate, show.
 
-    with CheckpointFile(path) as file:
-        vocab = file.vocab
-        prompt = source.read(vocab.unit, lambda: notes.say(WAITING))
-        ids = _encode(vocab, prompt, unknown, notes)
-        config = _adopt_stops(config, vocab, form.escape, notes)
-        notes.detail(f"seed {config.seed}")
-        with Meter(lambda: notes.say(PREPARING)) as meter:
-            model = _load(file, config, threads)
-            from charrnn.generation import Generation  # imports Numba
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+    form : Form
+    common : Common
+    """
 
-            lines = file.training is not None and file.training.config.lines
-            generation = Generation(
-                model, vocab, ids, config, documents=lines, scored=form.json
-            )
-            with open_output(form.path, keep=path, raw=form.raw) as sink:
-                writer = _writer(sink, form, config, vocab, prompt, path)
-                _show(generation, writer, meter)
-    notes.detail(str(meter))
+    def __init__(self, path: Path, form: Form, common: Common) -> None:
+        self.path = path
+        self.form = form
+        self.notes = Notes(common)
+        self.threads, warning = common.resolve_threads()
+        if warning:
+            self.notes.warn(warning)
+
+    def run(
+        self,
+        source: Prompt,
+        unknown: UnknownPolicy,
+        config: SampleConfig,
+        corpus: Sequence[str],
+    ) -> None:
+        """Do it all; what can be wrong is looked at before Numba is imported."""
+        from charrnn.checkpoint import CheckpointFile  # imports NumPy
+
+        with CheckpointFile(self.path) as file, ExitStack() as stack:
+            vocab = file.vocab
+            prompts = self._prompts(source, vocab, config)
+            for prompt in prompts:
+                stack.callback(prompt.close)
+            self._check(prompts, vocab, unknown)
+            config = adopt(config, vocab, self.notes, escape=self.form.escape)
+            copies = self._read_corpus(corpus, vocab)
+            self.notes.detail(f"seed {config.seed}")
+            if not prompts:  # an empty list of prompts
+                return
+            note = READING if prompts[0].file is not None else PREPARING
+            with Meter(lambda: self.notes.say(note)) as meter:
+                model = self._load(file)
+                ids = [_encode(prompt, vocab, unknown) for prompt in prompts]
+                generation = self._generation(file, model, ids, config, copies)
+                with open_output(
+                    self.form.path, keep=self.path, raw=self.form.raw
+                ) as sink:
+                    _show(generation, self._writer(sink, config, vocab, prompts), meter)
+        self.notes.detail(str(meter))
+
+    def _prompts(
+        self, source: Prompt, vocab: "Vocab", config: SampleConfig
+    ) -> list[PromptText]:
+        """Read the prompts."""
+        prompt = source.read(vocab.unit, lambda: self.notes.say(WAITING))
+        if self.form.prompt_lines:
+            with closing(prompt):
+                return prompt.lines()
+        if self.form.json or config.num_samples > 1:  # it is shown with every sample
+            with closing(prompt):
+                return [prompt.whole()]
+        return [prompt]
+
+    def _check(
+        self, prompts: Sequence[PromptText], vocab: "Vocab", unknown: UnknownPolicy
+    ) -> None:
+        """See whether the model knows the characters of the prompts.
+
+        Raises
+        ------
+        VocabError
+            It does not, and `unknown` is "error".
+        """
+        lost = 0
+        for number, text in enumerate(prompts, start=1):
+            places, count = _unknown_places(text, vocab)
+            lost += count
+            if count and unknown == "error":
+                error = vocab.not_encodable(places)
+                line = f", line {number:,}" if len(prompts) > 1 else ""
+                error.where = f"the prompt{line}"
+                raise error
+        if lost:
+            done = "left out" if unknown == "skip" else "replaced"
+            noun = "character" if lost == 1 else "characters"
+            self.notes.warn(f"{lost:,} unknown {noun} of the prompt {done}")
+
+    def _read_corpus(self, paths: Sequence[str], vocab: "Vocab") -> "Ids | None":
+        """Read the text that --no-copy speaks of, if any."""
+        if not paths:
+            return None
+        from charrnn.reading import read_known
+
+        try:
+            return read_known(paths, vocab)
+        except (InputError, CorpusError) as error:
+            error.hint = None  # it speaks of training
+            raise
+
+    def _load(self, file: "CheckpointFile") -> "Model":
+        """Build the model that a checkpoint holds."""
+        from charrnn.model import Model  # imports Numba
+
+        model = Model(file.model, threads=self.threads)
+        model.load({name: file.read(name) for name in model.weights})
+        return model
+
+    def _generation(
+        self,
+        file: "CheckpointFile",
+        model: "Model",
+        prompts: "Sequence[Iterator[Ids]]",
+        config: SampleConfig,
+        corpus: "Ids | None",
+    ) -> "Generation":
+        """Put together what generates; a single prompt is read in slices."""
+        import numpy as np
+
+        from charrnn.generation import Generation  # imports Numba
+
+        nothing, alone = np.zeros(0, np.int32), len(prompts) == 1
+        return Generation(
+            model,
+            file.vocab,
+            [nothing] if alone else [np.concatenate(list(ids)) for ids in prompts],
+            config,
+            lead=prompts[0] if alone else (),
+            documents=file.training is not None and file.training.config.lines,
+            scored=self.form.json,
+            corpus=corpus,
+        )
+
+    def _writer(
+        self,
+        sink: TextSink,
+        config: SampleConfig,
+        vocab: "Vocab",
+        prompts: Sequence[PromptText],
+    ) -> Writer:
+        """Choose what shows the samples."""
+        form, count = self.form, len(prompts) * config.num_samples
+        if form.json:
+            from charrnn.checkpoint import file_sha256
+
+            before = {"seed": config.seed}
+            sampler = {name: getattr(config, name) for name in SAMPLER}
+            sampler["logit_bias"] = {
+                symbol: _finite(bias) for symbol, bias in config.logit_bias
+            }
+            after = {"sampler": sampler, "checkpoint_sha256": file_sha256(self.path)}
+            texts = [prompt.text for prompt in prompts]
+            return JsonWriter(sink, count, vocab.unit, texts, before, after)
+        separator = "\n" if form.separator is None else form.separator
+        piped_bytes = vocab.unit == "byte" and not sink.terminal
+        layout = Layout(
+            unit=vocab.unit,
+            prompts=prompts if form.echo else [()] * len(prompts),
+            each=config.num_samples,
+            separator=to_symbols(separator, vocab.unit, escape=form.escape),
+            null=form.null,
+            newline=not (form.raw or piped_bytes),
+            stream=form.stream,
+        )
+        return TextWriter(sink, count, layout)
 
 
-def _encode(vocab: "Vocab", prompt: str, unknown: UnknownPolicy, notes: Notes) -> "Ids":
-    """Turn the prompt's symbols into ids, and say what it lost."""
-    try:
+def _unknown_places(prompt: PromptText, vocab: "Vocab") -> tuple[dict[str, int], int]:
+    """Find what a prompt has that the model does not know; see `Vocab`."""
+    places: dict[str, int] = {}
+    count = offset = 0
+    for symbols in prompt:
+        found, more = vocab.unknown_places(symbols)
+        for symbol, place in found.items():
+            places.setdefault(symbol, offset + place)
+        count, offset = count + more, offset + len(symbols)
+    return places, count
+
+
+def _encode(
+    prompt: PromptText, vocab: "Vocab", unknown: UnknownPolicy
+) -> "Iterator[Ids]":
+    """Turn a prompt's symbols into ids, slice by slice."""
+    for symbols in prompt:
         if vocab.unit == "byte":
-            ids = vocab.encode_bytes(prompt.encode("latin-1"), unknown)
+            yield vocab.encode_bytes(symbols.encode("latin-1"), unknown)
         else:
-            ids = vocab.encode(prompt, unknown)
-    except VocabError as error:
-        error.where = "the prompt"
-        raise
-    known = set(vocab.symbols)
-    lost = sum(symbol not in known for symbol in prompt)
-    if lost:
-        done = "left out" if unknown == "skip" else "replaced"
-        noun = "character" if lost == 1 else "characters"
-        notes.warn(f"{lost:,} unknown {noun} of the prompt {done}")
-    return ids
+            yield vocab.encode(symbols, unknown)
 
 
-def _adopt_stops(
-    config: SampleConfig, vocab: "Vocab", escape: bool, notes: Notes
-) -> SampleConfig:
-    """Turn the stop texts into symbols, and name those that cannot occur."""
-    stops = [to_symbols(stop, vocab.unit, escape=escape) for stop in config.stop]
-    for given, stop in zip(config.stop, stops, strict=True):
-        if not set(stop) <= set(vocab.symbols):
-            notes.warn(f"--stop {given!r} has characters that the model never writes")
-    return replace(config, stop=tuple(stops))
-
-
-def _load(file: "CheckpointFile", config: SampleConfig, threads: int) -> "Model":
-    """Build the model that a checkpoint holds."""
-    from charrnn.generation import useful_threads  # imports Numba
-    from charrnn.model import Model
-
-    model = Model(
-        file.model, threads=useful_threads(file.model, config.num_samples, threads)
-    )
-    model.load({name: file.read(name) for name in model.weights})
-    return model
-
-
-def _writer(
-    sink: TextSink,
-    form: Form,
-    config: SampleConfig,
-    vocab: "Vocab",
-    prompt: str,
-    path: Path,
-) -> Writer:
-    """Choose what shows the samples."""
-    if form.json:
-        from charrnn.checkpoint import file_sha256
-
-        names = ("temperature", "top_k", "top_p", "min_p")
-        before = {"seed": config.seed, "prompt": readable(prompt, vocab.unit)}
-        after = {
-            "sampler": {name: getattr(config, name) for name in names},
-            "checkpoint_sha256": file_sha256(path),
-        }
-        return JsonWriter(sink, config.num_samples, vocab.unit, before, after)
-    separator = "\n" if form.separator is None else form.separator
-    piped_bytes = vocab.unit == "byte" and not sink.terminal
-    layout = Layout(
-        unit=vocab.unit,
-        prompt=prompt if form.echo else "",
-        separator=to_symbols(separator, vocab.unit, escape=form.escape),
-        null=form.null,
-        newline=not (form.raw or piped_bytes),
-        stream=form.stream,
-    )
-    return TextWriter(sink, config.num_samples, layout)
+def _finite(bias: float) -> float | str:
+    """Write a bias as JSON can hold it."""
+    return bias if math.isfinite(bias) else "-inf"
 
 
 def _show(generation: "Generation", writer: Writer, meter: Meter) -> None:

@@ -39,13 +39,22 @@ PromptFile = Annotated[
         help="File with the prompt; - is standard input. A final newline is dropped.",
     ),
 ]
+PromptLines = Annotated[
+    bool,
+    option(
+        "--prompt-lines",
+        panel=PROMPT,
+        help="Every line of the prompt is a prompt of its own.",
+    ),
+]
 Escape = Annotated[
     bool,
     option(
         "--escape",
         "-e",
         panel=PROMPT,
-        help=r"Read \n \t \\ \xHH \uHHHH in prompt, stop text and separator.",
+        help=r"Read \n \t \\ \xHH \uHHHH in prompt, stop text, separator and "
+        "characters.",
     ),
 ]
 Unknown = Annotated[
@@ -62,13 +71,27 @@ Echo = Annotated[
     bool, option("--echo/--no-echo", panel=PROMPT, help="Print the prompt too.")
 ]
 Length = Annotated[
-    int,
+    int | None,
     option(
         "--length",
         "-n",
         panel=LENGTH,
         metavar="N",
-        help="New characters; -1 goes on until nobody reads.",
+        help="New characters; -1 goes on until nobody reads. By default 2000, with "
+        "--lines 2000 a line, with --time no limit.",
+    ),
+]
+Lines = Annotated[
+    int | None,
+    option("--lines", panel=LENGTH, metavar="N", help="End after N newlines."),
+]
+Time = Annotated[
+    str | None,
+    option(
+        "--time",
+        panel=LENGTH,
+        metavar="DUR",
+        help="End after so long: 10s, 5m. The text then depends on the machine.",
     ),
 ]
 Stop = Annotated[
@@ -115,6 +138,61 @@ MinP = Annotated[
         help="Leave out what is less than F times as likely as the likeliest.",
     ),
 ]
+Typical = Annotated[
+    float | None,
+    option(
+        "--typical",
+        panel=CHOICE,
+        metavar="F",
+        help="Choose from the fewest that surprise about as much as expected, up to "
+        "this share.",
+    ),
+]
+NoRepeat = Annotated[
+    int | None,
+    option(
+        "--no-repeat",
+        panel=CHOICE,
+        metavar="N",
+        help="No N characters in a row that stand in the last 2000 already.",
+    ),
+]
+NoCopy = Annotated[
+    int | None,
+    option(
+        "--no-copy",
+        panel=CHOICE,
+        metavar="N",
+        help="No N characters in a row that stand in the --corpus.",
+    ),
+]
+CorpusPath = Annotated[
+    list[str] | None,
+    option(
+        "--corpus",
+        panel=CHOICE,
+        metavar="PATH",
+        help="The training text, for --no-copy. May be given several times.",
+    ),
+]
+LogitBias = Annotated[
+    list[str] | None,
+    option(
+        "--logit-bias",
+        panel=CHOICE,
+        metavar="CHAR=B",
+        help="Make a character likelier by e^B, or less likely; -inf bans it. May "
+        "be given several times.",
+    ),
+]
+Allow = Annotated[
+    str | None,
+    option("--allow", panel=CHOICE, metavar="CHARS", help="Write these only."),
+]
+Ban = Annotated[
+    str | None,
+    option("--ban", panel=CHOICE, metavar="CHARS", help="Never write these."),
+]
 Seed = Annotated[
     int | None,
     option(
@@ -132,6 +210,16 @@ NumSamples = Annotated[
         panel=OUTPUT,
         metavar="N",
         help="Samples, made side by side.",
+    ),
+]
+BestOf = Annotated[
+    int,
+    option(
+        "--best-of",
+        panel=OUTPUT,
+        metavar="N",
+        help="Of N candidates for each sample show the one that the model finds "
+        "likeliest, by bits per character.",
     ),
 ]
 Output = Annotated[
@@ -158,6 +246,16 @@ Null = Annotated[
     option("--null", "-0", panel=OUTPUT, help="End every sample with a NUL byte."),
 ]
 Json = Annotated[bool, option("--json", panel=OUTPUT, help="One JSON object a sample.")]
+Logprobs = Annotated[
+    int,
+    option(
+        "--logprobs",
+        panel=OUTPUT,
+        metavar="K",
+        help="With --json: of every character the K likeliest, with their "
+        "logarithms of probability.",
+    ),
+]
 Stream = Annotated[
     bool,
     option("--stream/--no-stream", panel=OUTPUT, help="Show a sample while it grows."),

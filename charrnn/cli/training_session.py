@@ -33,7 +33,7 @@ from charrnn.display.training import (
 )
 from charrnn.errors import OptionError, OutputError, VocabError
 from charrnn.evaluation import mean_loss
-from charrnn.generation import Generation, useful_threads
+from charrnn.generation import Generation
 from charrnn.kernels.jit import is_cached
 from charrnn.training.output import FileWriter, StreamWriter
 from charrnn.training.prepare import memory_estimate, prepare
@@ -239,7 +239,7 @@ class Session:
         config = SampleConfig(
             temperature=TEMPERATURE, length=reports.preview_chars, seed=step
         )
-        no_prompt = prepared.subject.vocab.encode("")
+        no_prompt = [prepared.subject.vocab.encode("")]
         model = prepared.trainer.model
         generation = Generation(
             model,
@@ -249,9 +249,8 @@ class Session:
             documents=prepared.trainer.config.lines,
         )
         text = []
-        few = model.limited_to(useful_threads(model.config, 1, model.threads))
         # A network about to diverge may have nothing to say.
-        with contextlib.suppress(VocabError), few:
+        with contextlib.suppress(VocabError):
             for piece in generation.pieces():
                 text.append(piece.text)
                 if caught.reason is not None:

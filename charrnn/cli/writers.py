@@ -7,7 +7,7 @@ far waits for its turn.
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from charrnn.config import UnitName
 from charrnn.errors import OutputError
 
 if TYPE_CHECKING:
-    from charrnn.generation import FinishReason, Piece
+    from charrnn.generation import FinishReason, Piece, Score
 
 
 class Writer(Protocol):
@@ -39,7 +39,8 @@ class Layout:
     """What stands around samples that are written as text."""
 
     unit: UnitName
-    prompt: str = ""  # symbols that stand before every sample
+    prompts: Sequence[Iterable[str]] = ("",)  # symbols before samples, in slices
+    each: int = 1  # samples of each prompt; they follow one another
     separator: str = "\n"  # symbols between two samples
     null: bool = False  # a NUL after every sample instead
     newline: bool = True  # a newline at the very end, where there is none
@@ -67,8 +68,8 @@ class TextWriter:
 
     def start(self) -> None:
         """Write the first prompt, before a character has been made."""
-        if self._layout.stream:
-            self._write(self._layout.prompt)
+        if self._layout.stream and self._waiting:
+            self._write_prompt()
             self._sink.flush()
 
     def take(self, piece: "Piece") -> None:
@@ -86,7 +87,7 @@ class TextWriter:
         """Write the sample that is being shown as far as it is; no other."""
         texts = [piece.text for piece in rest if piece.sample == self._current]
         if texts and not self._layout.stream:
-            self._write(self._layout.prompt)
+            self._write_prompt()
             self._write("".join(self._waiting[self._current]))
         self._write("".join(texts))
         self._sink.flush()
@@ -95,7 +96,7 @@ class TextWriter:
         """Complete the sample that is being shown, and turn to the next."""
         layout = self._layout
         if not layout.stream:
-            self._write(layout.prompt)
+            self._write_prompt()
             self._write_waiting()
         self._current += 1
         more = self._current < len(self._waiting)
@@ -106,8 +107,13 @@ class TextWriter:
         elif layout.newline and self._last not in ("", "\n"):
             self._write("\n")
         if more and layout.stream:
-            self._write(layout.prompt)
+            self._write_prompt()
             self._write_waiting()
+
+    def _write_prompt(self) -> None:
+        """Write the prompt of the sample that is being shown."""
+        for symbols in self._layout.prompts[self._current // self._layout.each]:
+            self._write(symbols)
 
     def _write_waiting(self) -> None:
         """Write what the sample has come to so far, and forget it."""
@@ -128,6 +134,7 @@ class _Record:
     """What a sample has come to."""
 
     pieces: list[str] = field(default_factory=list)
+    scores: "list[Score]" = field(default_factory=list)
     nats: float = 0.0
     finish: "FinishReason | None" = None
 
@@ -141,6 +148,8 @@ class JsonWriter:
     count : int
         Number of samples.
     unit : {"char", "byte"}
+    prompts : sequence of str
+        Symbols; the samples of each prompt follow one another.
     before, after : dict
         What is the same in all records, and stands in front of a sample's own
         values or behind them.
@@ -151,11 +160,13 @@ class JsonWriter:
         sink: TextSink,
         count: int,
         unit: UnitName,
+        prompts: Sequence[str],
         before: dict[str, Any],
         after: dict[str, Any],
     ) -> None:
         self._sink = sink
         self._unit = unit
+        self._prompts = prompts
         self._before = before
         self._after = after
         self._current = 0
@@ -168,6 +179,7 @@ class JsonWriter:
         """Keep a piece, and write the records that are complete."""
         record = self._records[piece.sample]
         record.pieces.append(piece.text)
+        record.scores += piece.scores
         record.nats += piece.nats
         record.finish = piece.finish
         while (
@@ -187,9 +199,11 @@ class JsonWriter:
         self._records[self._current] = _Record()
         symbols = "".join(record.pieces)
         bits = record.nats / math.log(2) / len(symbols) if symbols else None
+        prompt = self._prompts[self._current * len(self._prompts) // len(self._records)]
         line = {
             "index": self._current,
             **self._before,
+            "prompt": readable(prompt, self._unit),
             "text": readable(symbols, self._unit),
             "chars": len(symbols),
             "finish_reason": record.finish,
@@ -197,8 +211,21 @@ class JsonWriter:
             "bits_per_char": bits,
             **self._after,
         }
+        if record.scores:
+            line["logprobs"] = [self._score(score) for score in record.scores]
         self._sink.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._current += 1
+
+    def _score(self, score: "Score") -> dict[str, Any]:
+        """Write what the model said of one character."""
+        top = [self._likely(symbol, nats) for symbol, nats in score.top]
+        return {**self._likely(score.symbol, score.nats), "top": top}
+
+    def _likely(self, symbol: str, nats: float) -> dict[str, Any]:
+        """Write one character and the logarithm of its probability."""
+        alone = self._unit == "char" or symbol.isascii()
+        char = symbol if alone else f"\\x{ord(symbol):02x}"
+        return {"char": char, "logprob": -nats if nats else 0.0}
 
 
 def readable(symbols: str, unit: UnitName) -> str:

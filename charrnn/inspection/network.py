@@ -9,7 +9,8 @@ import numpy as np
 
 from charrnn import parameters
 from charrnn.checkpoint import CheckpointFile
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, SampleConfig
+from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
     from charrnn.model import Model
@@ -53,8 +54,9 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
     takes every path stands for all with its cell. What is compiled stays in
     the cache.
     """
+    from charrnn.generation import Generation  # Numba, as above
     from charrnn.kernels import optimizers
-    from charrnn.model import Model, Noise  # Numba, as above
+    from charrnn.model import Model, Noise
 
     tiny = ModelConfig(
         vocab_size=2,
@@ -86,3 +88,6 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
         limit=1.0,
     )
     optimizers.apply(model.theta, g, m, v, still)
+    vocab = Vocab("\na", (1, 1))
+    wanted = SampleConfig(length=1)
+    list(Generation(model, vocab, [vocab.encode("")], wanted).pieces())

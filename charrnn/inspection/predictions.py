@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Ids
+from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
 from charrnn.inspection.records import Cell, View, escaped
 from charrnn.inspection.surprise import SLICE, symbols
-from charrnn.sampling import heated
 from charrnn.streams import document_starts
 from charrnn.vocab import Vocab
 
@@ -162,8 +161,20 @@ def distributions(
             model.forward(part, resets, state)
             continue
         logits = model.logits(part, state, resets)[unwanted:, 0]
-        weights = heated(logits, 1.0)
-        yield from weights / weights.sum(axis=1, keepdims=True)
+        yield from _softmax(logits)
+
+
+def _softmax(logits: Floats) -> NDArray[np.float64]:
+    """Turn logits (N, V) into probabilities, or raise `VocabError` as sampling does."""
+    z: NDArray[np.float64] = logits.astype(np.float64)
+    peaks = z.max(axis=1, keepdims=True)
+    if not np.isfinite(peaks).all():
+        from charrnn.sampling import nothing_to_choose  # imports Numba
+
+        raise nothing_to_choose()
+    z -= peaks
+    weights = np.exp(z, out=z)
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _choices(p: Distribution, vocab: Vocab, top: int) -> tuple[Choice, ...]:

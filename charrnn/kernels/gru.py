@@ -51,7 +51,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:
     )
 
 
-@jit
+@jit(spliced=True)
 def step(
     Wh: Floats, bhn: Floats, z: Floats, zh: Floats, h_prev: Floats, h: Floats,
     y: Floats,
@@ -87,7 +87,7 @@ def step(
             y[n, j] = h_j
 
 
-@jit
+@jit(spliced=True)
 def step_backward(
     Wh: Floats, z: Floats, zh: Floats, h_prev: Floats, dy: Floats, dh: Floats
 ) -> None:

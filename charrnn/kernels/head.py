@@ -18,7 +18,7 @@ from charrnn.arrays import Floats, Ids
 from charrnn.kernels.activations import exp
 from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import Packed, multiply
+from charrnn.kernels.matmul import Packed, affine, multiply
 
 #: Rows of logits computed and used while they are in the cache.
 BLOCK = 4 * ROWS
@@ -29,15 +29,6 @@ class Head(NamedTuple):
 
     Wy: Packed  # (V, H), packed
     by: Floats  # (V,)
-
-
-@jit
-def _logits(panels: Floats, by: Floats, y: Floats, out: Floats) -> None:
-    """Logits of some rows: out = y Wy^T + by."""
-    for n in range(out.shape[0]):
-        for v in range(out.shape[1]):
-            out[n, v] = by[v]
-    multiply(y, panels, out, True)
 
 
 @jit
@@ -82,7 +73,7 @@ def logits(head: Head, y: Floats, out: Floats, workers: int) -> None:
     for worker in prange(workers):
         for q in range(blocks * worker // workers, blocks * (worker + 1) // workers):
             a, b = q * BLOCK, min(N, (q + 1) * BLOCK)
-            _logits(panels, by, y[a:b], out[a:b])
+            affine(y[a:b], panels, by, out[a:b])
 
 
 @jit(parallel=True)
@@ -103,7 +94,7 @@ def losses(head: Head, y: Floats, targets: Ids, out: Floats, workers: int) -> No
         rows = np.empty((BLOCK, by.size), y.dtype)
         for q in range(blocks * worker // workers, blocks * (worker + 1) // workers):
             a, b = q * BLOCK, min(N, (q + 1) * BLOCK)
-            _logits(panels, by, y[a:b], rows[: b - a])
+            affine(y[a:b], panels, by, rows[: b - a])
             for n in range(a, b):
                 out[n] = _softmax(rows[n - a], targets[n])
 
@@ -142,7 +133,7 @@ def loss_and_gradient(
         for q in range(blocks * worker // workers, blocks * (worker + 1) // workers):
             a, b = q * BLOCK, min(N, (q + 1) * BLOCK)
             rows = dlogits[a:b]
-            _logits(panels, by, y[a:b], rows)
+            affine(y[a:b], panels, by, rows)
             for n in range(a, b):
                 row, target = rows[n - a], targets[n]
                 losses[n] = _softmax(row, target)

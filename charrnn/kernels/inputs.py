@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 
 from charrnn.arrays import Floats, Ids
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import Packed, multiply
+from charrnn.kernels.matmul import Packed, affine, multiply
 
 
 class Inputs(NamedTuple):
@@ -67,6 +67,24 @@ def projected(dtype: DTypeLike) -> Inputs:
 
 
 @jit
+def look_up(ids: Ids, table: Floats, b: Floats, z: Floats) -> None:
+    """Project characters: z = table[ids] + b.
+
+    Parameters
+    ----------
+    ids : (B,) int array
+    table : (V, GH) float array
+    b : (GH,) float array
+    z : (B, GH) float array
+        Written.
+    """
+    for n in range(z.shape[0]):
+        row, out = table[ids[n]], z[n]
+        for j in range(z.shape[1]):
+            out[j] = row[j] + b[j]
+
+
+@jit
 def read(inputs: Inputs, t: int, a: int, b: int, z: Floats) -> None:
     """Project the inputs of step t, rows a to b.
 
@@ -76,19 +94,10 @@ def read(inputs: Inputs, t: int, a: int, b: int, z: Floats) -> None:
     z : (b - a, GH) float array
         Written: x Wx^T + b; left alone where it is `projected`.
     """
-    bias = inputs.b
     if inputs.ids.size > 0:
-        ids, table = inputs.ids[t, a:b], inputs.table
-        for n in range(z.shape[0]):
-            row, out = table[ids[n]], z[n]
-            for j in range(z.shape[1]):
-                out[j] = row[j] + bias[j]
+        look_up(inputs.ids[t, a:b], inputs.table, inputs.b, z)
     elif inputs.x.size > 0:
-        for n in range(z.shape[0]):
-            out = z[n]
-            for j in range(z.shape[1]):
-                out[j] = bias[j]
-        multiply(inputs.x[t, a:b], inputs.forward, z, True)
+        affine(inputs.x[t, a:b], inputs.forward, inputs.b, z)
 
 
 @jit

@@ -15,6 +15,9 @@ the linker takes whichever copy was loaded first: the last bit of a loss then
 depended on which kernels a process had used before, and a resumed run was no
 longer the same as an undisturbed one.
 
+*Interpreter lock.* Kernels touch arrays and numbers only, and release it:
+generating gives parts of a batch to Python's threads.
+
 *Cache.* Numba does not notice an edit to a compiled function that another file
 imports, so the cache directory is named after a digest of all kernel sources
 and of what the block shapes are chosen by. A cache is pickle: whoever can
@@ -99,13 +102,17 @@ def cache_directory() -> Path | None:
 _CACHE_DIRECTORY = cache_directory()
 
 
-def _compile(function: Callable[P, R], *, parallel: bool) -> Callable[P, R]:
+def _compile(
+    function: Callable[P, R], *, parallel: bool, inlined: bool, spliced: bool
+) -> Callable[P, R]:
     """Hand one function to Numba, with a cache if there is a place for it."""
     make = numba.njit(
         fastmath=FASTMATH,
         error_model="numpy",
+        nogil=True,
         parallel=parallel,
-        forceinline=not parallel,
+        forceinline=inlined,
+        inline="always" if spliced else "never",
         cache=False,
     )
     compiled = make(function)
@@ -138,19 +145,34 @@ def is_cached(kernel: str) -> bool:
 @overload
 def jit(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
-def jit(*, parallel: bool) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def jit(
-    function: Callable[P, R] | None = None, /, *, parallel: bool = False
+    *, parallel: bool = False, spliced: bool = False
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def jit(
+    function: Callable[P, R] | None = None,
+    /,
+    *,
+    parallel: bool = False,
+    spliced: bool = False,
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a function to machine code, keeping its type signature.
+
+    Without arguments it is a part of kernels and inlined into them; with
+    arguments a kernel, which Python calls.
 
     Parameters
     ----------
     function : callable
         Of arrays, NamedTuples of arrays and numbers.
     parallel : bool
-        Whether the function has a ``prange``. Only the outermost kernels do.
+        Whether the kernel has a ``prange``.
+    spliced : bool
+        Whether it is a part that takes the place of its call before anything
+        is compiled. Parts of parts are otherwise compiled once for every level
+        above them; parts that are called from several places should be.
     """
     if function is not None:
-        return _compile(function, parallel=parallel)
-    return lambda function: _compile(function, parallel=parallel)
+        return _compile(function, parallel=False, inlined=True, spliced=False)
+    return lambda function: _compile(
+        function, parallel=parallel, inlined=False, spliced=spliced
+    )

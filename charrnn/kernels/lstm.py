@@ -54,7 +54,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:
     )
 
 
-@jit
+@jit(spliced=True)
 def step(
     Wh: Floats,
     z: Floats,
@@ -101,7 +101,7 @@ def step(
             y[n, j] = o * squashed
 
 
-@jit
+@jit(spliced=True)
 def step_backward(
     Wh: Floats, z: Floats, c_prev: Floats, tanh_c: Floats, dy: Floats, dh: Floats,
     dc: Floats,

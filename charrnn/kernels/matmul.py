@@ -1,6 +1,7 @@
 """Blocked matrix products, made of the vector code in `blocks`.
 
     multiply             C (+)= A B              A (m, K), B (K, n) in panels
+    affine               z = x W^T + b           the same, from a bias on
     add_affine_gradient  dW += dz^T x            dz (N, M), x (N, n)
 
 Numba has no product of its own (its ``@`` calls SciPy's BLAS, which brings a
@@ -108,7 +109,7 @@ def _rows_by_panel(
         a, c = a[done * a_row :], c[done * c_row :]
 
 
-@jit
+@jit(parallel=False)
 def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
     """See `multiply`."""
     m, depth = a.shape
@@ -266,6 +267,26 @@ else:
     add_affine_gradient = _add_affine_blocks
 
 
+@jit
+def affine(x: Floats, panels: Floats, b: Floats, z: Floats) -> None:
+    """Form z = x W^T + b.
+
+    Parameters
+    ----------
+    x : (m, K) float array
+    panels : (P, K, W) float array
+        ``Packed.forward`` of W.
+    b : (n,) float array
+    z : (m, n) float array
+        Written.
+    """
+    for i in range(z.shape[0]):
+        row = z[i]
+        for j in range(z.shape[1]):
+            row[j] = b[j]
+    multiply(x, panels, z, True)
+
+
 class Packed(NamedTuple):
     """A weight matrix W (n, K), a row per output, ready for both directions."""
 
@@ -278,13 +299,27 @@ def new_packed(n: int, K: int, dtype: Any) -> Packed:
     return Packed(new_panels(K, n, dtype), new_panels(n, K, dtype))
 
 
-@jit(parallel=True)
+def stack_packed(L: int, n: int, K: int, dtype: Any) -> Packed:
+    """Make room for the panels of L weight matrices (n, K), one behind another.
+
+    The panels have a leading axis L; `layer_of` takes one matrix's out.
+    """
+    one = new_packed(n, K, dtype)
+    return Packed(*(np.zeros((L, *panels.shape), dtype) for panels in one))
+
+
+def layer_of(stacked: Packed, k: int) -> Packed:
+    """Take the panels of matrix k, as views."""
+    return Packed(stacked.forward[k], stacked.backward[k])
+
+
+@jit(parallel=False)
 def pack(matrix: Floats, packed: Packed) -> None:
     """Copy a weight matrix (n, K) into its panels; done once a step."""
     forward, backward = packed
     n, K = matrix.shape
     width = forward.shape[2]
-    for j in prange(forward.shape[0]):
+    for j in range(forward.shape[0]):
         columns = min(width, n - j * width)
         # Squares of 16 x 16, so that both sides stay in the first-level cache.
         for x0 in range(0, columns, 16):
@@ -292,7 +327,7 @@ def pack(matrix: Floats, packed: Packed) -> None:
                 for x in range(x0, min(x0 + 16, columns)):
                     for k in range(k0, min(k0 + 16, K)):
                         forward[j, k, x] = matrix[j * width + x, k]
-    for j in prange(backward.shape[0]):
+    for j in range(backward.shape[0]):
         columns = min(width, K - j * width)
         for k in range(n):
             for x in range(columns):

@@ -50,7 +50,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:
     )
 
 
-@jit
+@jit(spliced=True)
 def step(
     Wh: Floats, activation: int, z: Floats, h_prev: Floats, h: Floats, y: Floats
 ) -> None:
@@ -76,7 +76,7 @@ def step(
             y[n, j] = z[n, j]
 
 
-@jit
+@jit(spliced=True)
 def step_backward(
     Wh: Floats, activation: int, z: Floats, dy: Floats, dh: Floats
 ) -> None:

@@ -111,7 +111,7 @@ def test_internal_errors_are_1(
         msg = "of ours"
         raise ZeroDivisionError(msg)
 
-    monkeypatch.setattr("charrnn.cli.sample._run", broken)
+    monkeypatch.setattr("charrnn.cli.sample._Run.run", broken)
 
     assert run(["sample", "m.npz"]) == 1
     err = capsys.readouterr().err

@@ -1,11 +1,13 @@
 """The prompt: who is read, how much of it, and what an escape stands for."""
 
+import codecs
 import os
 import pty
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -14,7 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.cli import prompts
-from charrnn.cli.prompts import Prompt, expand, piped_stdin, read_all, to_symbols
+from charrnn.cli.prompts import (
+    Prompt,
+    PromptText,
+    expand,
+    piped_stdin,
+    read_all,
+    to_symbols,
+)
+from charrnn.config import UnitName
 from charrnn.errors import CharRNNError, CorpusError, InputError, OptionError
 
 Pipe = Callable[[bytes], None]
@@ -23,6 +33,18 @@ Pipe = Callable[[bytes], None]
 def never() -> None:
     """Fail: nothing was to be waited for."""
     pytest.fail("said that it waits")
+
+
+def content(
+    prompt: Prompt, unit: UnitName = "char", on_wait: Callable[[], None] = never
+) -> str:
+    """Read a prompt, and put its slices together."""
+    found = prompt.read(unit, on_wait)
+    try:
+        return "".join(found)
+    finally:
+        if found.file is not None:
+            found.file.close()
 
 
 def become_stdin(monkeypatch: pytest.MonkeyPatch, stream: IO[str]) -> IO[str]:
@@ -46,7 +68,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
 def test_pipe_is_the_prompt(pipe: Pipe) -> None:
     pipe("Aé\n☃".encode())
 
-    assert Prompt().read("char", never) == "Aé\n☃"
+    assert content(Prompt()) == "Aé\n☃"
 
 
 def test_file_is_the_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +76,7 @@ def test_file_is_the_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     path.write_bytes(b"from a file\n")
 
     with become_stdin(monkeypatch, path.open()):
-        assert Prompt().read("char", never) == "from a file"
+        assert content(Prompt()) == "from a file"
 
 
 def test_socket_is_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,27 +84,27 @@ def test_socket_is_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     with ours:
         ours.sendall(b"from afar")
     with theirs, become_stdin(monkeypatch, os.fdopen(os.dup(theirs.fileno()))):
-        assert Prompt().read("char", never) == "from afar"
+        assert content(Prompt()) == "from afar"
 
 
 def test_terminal_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     master, slave = pty.openpty()
     with become_stdin(monkeypatch, os.fdopen(slave)), os.fdopen(master):
-        assert Prompt().read("char", never) == ""
+        assert content(Prompt()) == ""
 
 
 def test_dev_null_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     with become_stdin(monkeypatch, Path(os.devnull).open()):
         assert piped_stdin() is None
-        assert Prompt().read("char", never) == ""
+        assert content(Prompt()) == ""
 
 
 def test_closed_standard_input_is_no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
 
-    assert Prompt().read("char", never) == ""
+    assert content(Prompt()) == ""
     with pytest.raises(InputError, match="closed"):
-        Prompt(file="-").read("char", never)
+        content(Prompt(file="-"))
 
 
 @pytest.mark.parametrize("text", ["", "given"])
@@ -92,9 +114,9 @@ def test_option_leaves_the_pipe_alone(pipe: Pipe, text: str, tmp_path: Path) -> 
     path.write_text(text)
     pipe(b"for somebody else")
 
-    assert Prompt(text=text).read("char", never) == text
-    assert Prompt(file=str(path)).read("char", never) == text
-    assert Prompt().read("char", never) == "for somebody else"
+    assert content(Prompt(text=text)) == text
+    assert content(Prompt(file=str(path))) == text
+    assert content(Prompt()) == "for somebody else"
 
 
 @pytest.mark.parametrize(
@@ -109,23 +131,23 @@ def test_exactly_one_final_newline_is_removed(
     path.write_bytes(data)
     pipe(data)
 
-    assert Prompt(file="-").read("char", never) == prompt
-    assert Prompt(file=str(path)).read("char", never) == prompt
-    assert Prompt(text=data.decode()).read("char", never) == data.decode()
+    assert content(Prompt(file="-")) == prompt
+    assert content(Prompt(file=str(path))) == prompt
+    assert content(Prompt(text=data.decode())) == data.decode()
 
 
 def test_undecodable_prompt_says_where(pipe: Pipe) -> None:
     pipe(b"good\nbad \xff")
 
     with pytest.raises(CorpusError, match="0xFF") as caught:
-        Prompt().read("char", never)
+        content(Prompt())
     assert caught.value.where == "standard input, byte offset 9, line 2"
 
 
 def test_undecodable_argument_says_where() -> None:
     """The shell hands over any bytes; Python escapes those that are not UTF-8."""
     with pytest.raises(CorpusError, match="0xE9") as caught:
-        Prompt(text="caf\udce9").read("char", never)
+        content(Prompt(text="caf\udce9"))
     assert caught.value.where == "--prompt, byte offset 3, line 1"
 
 
@@ -133,17 +155,17 @@ def test_any_bytes_are_a_prompt_for_bytes(tmp_path: Path) -> None:
     path = tmp_path / "p.bin"
     path.write_bytes(bytes(range(256)))
 
-    assert Prompt(file=str(path)).read("byte", never) == bytes(range(256)).decode(
+    assert content(Prompt(file=str(path)), "byte") == bytes(range(256)).decode(
         "latin-1"
     )
-    assert Prompt(text="é\udce9").read("byte", never) == "\xc3\xa9\xe9"
+    assert content(Prompt(text="é\udce9"), "byte") == "\xc3\xa9\xe9"
 
 
 def test_byte_order_mark_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "p.txt"
     path.write_text("The", encoding="utf-8-sig")
 
-    assert Prompt(file=str(path)).read("char", never) == "The"
+    assert content(Prompt(file=str(path))) == "The"
 
 
 def test_waiting_is_said_once_and_goes_on(
@@ -160,7 +182,7 @@ def test_waiting_is_said_once_and_goes_on(
 
     thread = threading.Thread(target=late)
     thread.start()
-    prompt = Prompt().read("char", lambda: said.append(time.monotonic()))
+    prompt = content(Prompt(), on_wait=lambda: said.append(time.monotonic()))
     thread.join()
 
     assert prompt == "at last"
@@ -174,7 +196,7 @@ def test_explicit_standard_input_waits_in_silence(
     thread = threading.Timer(0.1, pipe, [b"x"])
     thread.start()
 
-    assert Prompt(file="-").read("char", never) == "x"
+    assert content(Prompt(file="-")) == "x"
     thread.join()
 
 
@@ -190,15 +212,141 @@ def test_pipe_that_does_not_block_is_read_to_its_end() -> None:
 
         thread = threading.Timer(0.1, rest)
         thread.start()
-        assert read_all(stream.fileno(), "it") == b"first second"
+        with read_all(stream.fileno(), "it") as kept:
+            kept.seek(0)
+            assert kept.read() == b"first second"
         thread.join()
 
 
 def test_endless_prompt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompts, "LONGEST", 1 << 20)
+    monkeypatch.setattr(prompts, "ENDLESS", 1 << 20)
+    monkeypatch.setattr(prompts, "IN_MEMORY", 1 << 16)
 
-    with pytest.raises(CorpusError, match="longer than 1 MiB"):
-        Prompt(file="/dev/zero").read("char", never)
+    with pytest.raises(CorpusError, match="longer than 1 MiB") as caught:
+        content(Prompt(file="/dev/zero"))
+    assert caught.value.where == "/dev/zero"
+
+
+@contextmanager
+def read(
+    data: bytes, unit: UnitName, path: Path, limit: int = prompts.READ
+) -> Iterator[PromptText]:
+    """Read a prompt from a file; what is longer than `limit` in slices of it."""
+    path.write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prompts, "READ", limit)
+        prompt = Prompt(file=str(path)).read(unit, never)
+        try:
+            yield prompt
+        finally:
+            if prompt.file is not None:
+                prompt.file.close()
+
+
+def outcome(
+    data: bytes, unit: UnitName, path: Path, limit: int = prompts.READ
+) -> tuple[str, str | None]:
+    """Read a prompt and put it together, or say where it is not UTF-8."""
+    try:
+        with read(data, unit, path, limit) as prompt:
+            assert (prompt.file is None) == (len(data.removesuffix(b"\n")) <= limit)
+            return "".join(prompt), None
+    except CorpusError as error:
+        return f"{error.what[:35]} {error.hint}", error.where
+
+
+utf8 = st.text(st.characters(codec="utf-8")).map(str.encode)
+marked = st.sampled_from([b"", codecs.BOM_UTF8])
+ends = st.sampled_from([b"", b"\n", b"\n\n", b"\r\n", b"\xff", b"\xe2\x98", b"\xf0x"])
+
+
+@given(marked, utf8 | st.binary(), ends, st.integers(7, 12), st.booleans())
+def test_long_prompt_is_read_as_a_short_one(
+    tmp_path_factory: pytest.TempPathFactory,
+    mark: bytes,
+    data: bytes,
+    end: bytes,
+    size: int,
+    as_bytes: bool,
+) -> None:
+    """In slices that part characters: the same text, or the same place of an error."""
+    path = tmp_path_factory.getbasetemp() / "prompt.txt"
+    data = mark + data + end
+    unit: UnitName = "byte" if as_bytes else "char"
+
+    assert outcome(data, unit, path, size) == outcome(data, unit, path)
+
+
+def test_long_prompt_in_slices_of_its_real_size(tmp_path: Path) -> None:
+    """Too long for the memory set aside; characters stand across every border."""
+    text = "☃" * (prompts.IN_MEMORY // 3 + 1) + "é\n"
+    data = codecs.BOM_UTF8 + text.encode() + b"\n"
+
+    with read(data, "char", tmp_path / "p.txt") as prompt:
+        slices = list(prompt)
+        again = list(prompt)
+        whole = prompt.whole()
+
+    assert "".join(slices) == whole.text == text
+    assert again == slices
+    assert len(slices) > 10
+    assert max(map(len, slices)) <= prompts.READ
+    assert list(whole.whole()) == [text]
+
+
+def test_invalid_byte_late_in_a_long_prompt_says_where(tmp_path: Path) -> None:
+    line = "é☃😀 and more\n".encode()
+    count = 3 * prompts.READ // len(line)
+    data = line * count + b"bad \xff here\n" + line
+
+    text, where = outcome(data, "char", tmp_path / "p.txt")
+
+    assert text == f"the prompt is not valid utf-8: byte {prompts.TO_UTF8}"
+    name, *place = str(where).rsplit(", ", 2)
+    assert name == str(tmp_path / "p.txt")
+    assert place == [f"byte offset {count * len(line) + 4:,}", f"line {count + 1:,}"]
+
+
+def test_prompt_can_be_too_long_to_be_held(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In slices it is still read; where it must be whole it is refused."""
+    monkeypatch.setattr(prompts, "LONGEST", 1 << 20)
+    size = (1 << 20) + 1
+
+    with read(b"x" * size, "char", tmp_path / "p.txt") as prompt:
+        assert sum(map(len, prompt)) == size
+        for refused in (prompt.whole, prompt.lines):
+            with pytest.raises(CorpusError, match="longer than 1 MiB") as caught:
+                refused()
+            assert caught.value.where == str(tmp_path / "p.txt")
+            assert caught.value.hint
+    with read(b"x" * (size - 1), "char", tmp_path / "p.txt") as prompt:
+        assert len(prompt.whole().text) == size - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a", ["a"]),
+        ("a\n\nb", ["a", "", "b"]),
+        ("\na\n", ["", "a", ""]),
+        ("a\r\n\u2028b", ["a\r", "\u2028b"]),
+    ],
+)
+def test_lines_are_parted_by_newlines_only(text: str, lines: list[str]) -> None:
+    assert [line.text for line in PromptText("char", text).lines()] == lines
+
+
+def test_whether_there_is_a_prompt(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking does not read; an empty one is one too."""
+    pipe(b"piped")
+    assert Prompt().is_given
+    assert content(Prompt()) == "piped"
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        given = [Prompt(), Prompt(text=""), Prompt(file="-"), Prompt(file="p.txt")]
+        assert [prompt.is_given for prompt in given] == [False, True, True, True]
 
 
 @pytest.mark.parametrize("name", ["missing.txt", ".", "nul\0"])
@@ -208,7 +356,7 @@ def test_file_that_cannot_be_read(
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(InputError, match="cannot read the prompt") as caught:
-        Prompt(file=name).read("char", never)
+        content(Prompt(file=name))
     assert caught.value.where == name
 
 
@@ -236,7 +384,7 @@ def test_bad_escapes_are_usage_errors(text: str) -> None:
 def test_escapes_hold_for_piped_prompts_too(pipe: Pipe) -> None:
     pipe(b"a\\nb\n")
 
-    assert Prompt(escape=True).read("char", never) == "a\nb"
+    assert content(Prompt(escape=True)) == "a\nb"
 
 
 @given(st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"])))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.sampling import choose
+from charrnn.kernels.generator import Network, generate
 from charrnn.training import run as run_module
 from tests.cli.training import (
     SHORT,
@@ -234,14 +234,18 @@ def test_preview_of_a_diverging_network(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its output is not finite: there is nothing to show, and no reason to stop."""
+    chosen = []
 
-    def overflow(logits: Any, *others: Any) -> Any:
-        return choose(np.full_like(logits, np.inf), *others)
+    def overflow(network: Network, *others: Any) -> bool:
+        broken = network._replace(by=np.full_like(network.by, np.inf))
+        chosen.append(generate(broken, *others))
+        return chosen[-1]
 
-    monkeypatch.setattr("charrnn.generation.choose", overflow)
+    monkeypatch.setattr("charrnn.generation.lanes.generate", overflow)
 
     assert train("t.txt", *SHORT, "--preview-every", "5")[0] == 0
     assert position().step == 12
+    assert False in chosen
 
 
 def test_patience_without_validation_is_told(train: Train) -> None:

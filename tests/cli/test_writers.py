@@ -14,11 +14,12 @@ from charrnn.cli.output import TextSink
 from charrnn.cli.writers import JsonWriter, Layout, TextWriter, open_output, readable
 from charrnn.config import UnitName
 from charrnn.errors import OutputError
-from charrnn.generation import Piece
+from charrnn.generation import Piece, Score
 
 
-def layout(unit: UnitName = "char", **changes: Any) -> Layout:
-    return Layout(unit=unit, **changes)
+def layout(unit: UnitName = "char", *, each: int = 9, **changes: Any) -> Layout:
+    """Lay out samples of one prompt, unless told otherwise."""
+    return Layout(unit=unit, each=each, **changes)
 
 
 def pieces_of(*samples: str) -> list[Piece]:
@@ -48,7 +49,7 @@ def written(layout: Layout, *samples: str) -> bytes:
 @pytest.mark.parametrize("stream", [True, False])
 def test_samples_are_parted_and_the_end_is_a_line(stream: bool) -> None:
     plain = layout(stream=stream)
-    ruled = layout(stream=stream, prompt="> ", separator="\n--\n")
+    ruled = layout(stream=stream, prompts=["> "], separator="\n--\n")
 
     assert written(plain, "one", "two") == b"one\ntwo\n"
     assert written(plain, "one\n") == b"one\n"
@@ -68,14 +69,14 @@ def test_nothing_is_added_where_no_newline_is_wanted() -> None:
 
 
 def test_symbols_of_bytes_become_bytes() -> None:
-    raw = layout("byte", prompt="\xc3", separator="\xff", newline=False)
+    raw = layout("byte", prompts=["\xc3"], separator="\xff", newline=False)
 
     assert written(raw, "\xa9\x80", "\xe9") == b"\xc3\xa9\x80\xff\xc3\xe9"
 
 
 def test_first_unfinished_sample_is_shown_as_it_grows() -> None:
     stream = io.BytesIO()
-    writer = TextWriter(TextSink(stream), 3, layout(prompt="> "))
+    writer = TextWriter(TextSink(stream), 3, layout(prompts=["> "]))
     writer.start()
     seen = [stream.getvalue()]
 
@@ -101,7 +102,7 @@ def test_first_unfinished_sample_is_shown_as_it_grows() -> None:
 
 def test_without_streaming_only_whole_samples_are_shown() -> None:
     stream = io.BytesIO()
-    writer = TextWriter(TextSink(stream), 2, layout(stream=False, prompt="> "))
+    writer = TextWriter(TextSink(stream), 2, layout(stream=False, prompts=["> "]))
     writer.start()
     writer.take(Piece(0, "a\n"))
     writer.take(Piece(1, "b\n", 0.0, "stop"))
@@ -113,34 +114,38 @@ def test_without_streaming_only_whole_samples_are_shown() -> None:
 
 @given(
     st.lists(st.text("ab\n", max_size=6), min_size=1, max_size=4),
+    st.integers(1, 4),
     st.booleans(),
     st.randoms(use_true_random=False),
 )
 def test_order_of_arrival_does_not_matter(
-    samples: list[str], stream: bool, rng: random.Random
+    samples: list[str], each: int, stream: bool, rng: random.Random
 ) -> None:
-    """Each sample's own pieces keep their order; samples may end in any."""
+    """Each sample's own pieces keep their order; samples may end in any.
+
+    Prompts come in slices, each before so many samples.
+    """
     queues = [
         [Piece(n, c) for c in text] + [Piece(n, "", 0.0, "stop")]
         for n, text in enumerate(samples)
     ]
+    prompts = [("", "<", f"{n}>") for n in range(len(samples))]
+    marked = layout(stream=stream, separator="|", prompts=prompts, each=each)
     out = io.BytesIO()
     with TextSink(out) as sink:
-        writer = TextWriter(
-            sink, len(samples), layout(stream=stream, separator="|", prompt=">")
-        )
+        writer = TextWriter(sink, len(samples), marked)
         writer.start()
         while any(queues):
             writer.take(rng.choice([q for q in queues if q]).pop(0))
 
-    expected = "|".join(">" + text for text in samples)
+    expected = "|".join(f"<{n // each}>{text}" for n, text in enumerate(samples))
     assert out.getvalue().decode() == expected + "\n" * (expected[-1] != "\n")
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_interrupted_text_is_written_as_far_as_it_is(stream: bool) -> None:
     out = io.BytesIO()
-    writer = TextWriter(TextSink(out), 2, layout(prompt="> ", stream=stream))
+    writer = TextWriter(TextSink(out), 2, layout(prompts=["> "], stream=stream))
     writer.start()
     writer.take(Piece(0, "some"))
     writer.take(Piece(1, "other"))
@@ -151,11 +156,15 @@ def test_interrupted_text_is_written_as_far_as_it_is(stream: bool) -> None:
     assert out.getvalue() == b"> some held"
 
 
-def records(unit: UnitName, pieces: list[Piece], count: int) -> list[dict[str, Any]]:
+def records(
+    unit: UnitName, pieces: list[Piece], count: int, *prompts: str
+) -> list[dict[str, Any]]:
     """Parse what a JSON writer makes of some pieces."""
+    before: dict[str, Any] = {"seed": 7}
+    after: dict[str, Any] = {"sampler": {}}
     stream = io.BytesIO()
     with TextSink(stream) as sink:
-        writer = JsonWriter(sink, count, unit, {"seed": 7}, {"sampler": {}})
+        writer = JsonWriter(sink, count, unit, prompts or [""], before, after)
         writer.start()
         for piece in pieces:
             writer.take(piece)
@@ -163,11 +172,12 @@ def records(unit: UnitName, pieces: list[Piece], count: int) -> list[dict[str, A
 
 
 def test_records_come_in_order_with_their_figures() -> None:
-    first, second = records("char", pieces_of("né", ""), 2)
+    first, second = records("char", pieces_of("né", ""), 2, "Ha☃")
 
     assert first == {
         "index": 0,
         "seed": 7,
+        "prompt": "Ha☃",
         "text": "né",
         "chars": 2,
         "finish_reason": "length",
@@ -175,21 +185,67 @@ def test_records_come_in_order_with_their_figures() -> None:
         "bits_per_char": pytest.approx(1.4426950408889634),
         "sampler": {},
     }
-    assert list(first)[:2] == ["index", "seed"]
+    assert list(first)[:3] == ["index", "seed", "prompt"]
+    assert list(first)[-1] == "sampler"
     assert second["index"] == 1
     assert second["bits_per_char"] is None
 
 
 def test_records_of_bytes_count_bytes() -> None:
-    (record,) = records("byte", pieces_of("\xc3\xa9\xff"), 1)
+    (record,) = records("byte", pieces_of("\xc3\xa9\xff"), 1, "\xc3\xa9\xc3")
 
     assert (record["text"], record["chars"]) == ("é\ufffd", 3)
+    assert record["prompt"] == "é\ufffd"
     assert readable("\xc3\xa9", "char") == "\xc3\xa9"
+
+
+@pytest.mark.parametrize("each", [1, 2, 3])
+def test_records_name_their_prompts(each: int) -> None:
+    """The samples of each prompt follow one another."""
+    prompts = ["one", "", "three"]
+    found = records("char", pieces_of(*"abcdefghi"[: 3 * each]), 3 * each, *prompts)
+
+    assert [record["prompt"] for record in found] == [
+        prompt for prompt in prompts for _ in range(each)
+    ]
+    assert [record["index"] for record in found] == list(range(3 * each))
+
+
+def test_scores_become_logarithms_of_probability() -> None:
+    """With their signs turned, and no negative zero; none where none are wanted."""
+    first = Score("a", 0.0, (("a", 0.0), ("☃", 2.5)))
+    second = Score("☃", 2.5, (("a", 0.5), ("\n", 1.5)))
+    pieces = [
+        Piece(0, "a", 0.0, None, (first,)),
+        Piece(0, "☃", 2.5, "length", (second,)),
+        Piece(1, "a", 1.0, "length"),
+    ]
+    scored, plain = records("char", pieces, 2)
+
+    def entry(char: str, logprob: float) -> dict[str, Any]:
+        return {"char": char, "logprob": logprob}
+
+    assert scored["logprobs"] == [
+        entry("a", 0.0) | {"top": [entry("a", 0.0), entry("☃", -2.5)]},
+        entry("☃", -2.5) | {"top": [entry("a", -0.5), entry("\n", -1.5)]},
+    ]
+    assert "-0.0" not in json.dumps(scored)
+    assert "logprobs" not in plain
+
+
+def test_scores_of_bytes_name_bytes() -> None:
+    """A byte that is no character of its own is written as an escape."""
+    score = Score("\xc3", 1.0, (("a", 0.5), ("\n", 0.75), ("\xc3", 1.0)))
+    (record,) = records("byte", [Piece(0, "\xc3", 1.0, "length", (score,))], 1)
+
+    (entry,) = record["logprobs"]
+    assert entry["char"] == "\\xc3"
+    assert [top["char"] for top in entry["top"]] == ["a", "\n", "\\xc3"]
 
 
 def test_interrupted_records_say_so() -> None:
     stream = io.BytesIO()
-    writer = JsonWriter(TextSink(stream), 2, "char", {}, {})
+    writer = JsonWriter(TextSink(stream), 2, "char", [""], {}, {})
     writer.take(Piece(1, "b", 1.0, "stop"))
     writer.take(Piece(0, "a", 1.0))
     assert stream.getvalue() == b""

@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, SampleConfig
 from charrnn.errors import VocabError
-from charrnn.generation import read_prompt
+from charrnn.generation import Generation
 from charrnn.inspection.predictions import Predictions, predict
 from charrnn.inspection.records import as_json, tsv
 from charrnn.inspection.surprise import measure_surprise
@@ -28,9 +28,10 @@ def model() -> Model:
 
 def expected(model: Model, vocab: Vocab, text: str) -> np.ndarray:
     """Ask what sampling would draw from after a text."""
-    logits = read_prompt(model, vocab, vocab.encode(text))[1][0].astype(np.float64)
-    weights = np.exp(logits - logits.max())
-    return weights / weights.sum()
+    config = SampleConfig(length=1, logprobs=vocab.size)
+    (piece,) = Generation(model, vocab, [vocab.encode(text)], config).pieces()
+    nats = dict(piece.scores[0].top)
+    return np.exp([-nats[symbol] for symbol in vocab.symbols])
 
 
 @pytest.mark.parametrize("vocab", [VOCAB, NO_NEWLINE], ids=["newline", "none"])
@@ -129,5 +130,5 @@ def test_a_network_that_overflows_is_refused():
     broken = Model(sound.model)
     broken.load({k: np.full_like(v, 3e38) for k, v in sound.parameters.items()})
 
-    with pytest.raises(VocabError, match="highest logit"):
+    with pytest.raises(VocabError, match="not finite"):
         predict(broken, VOCAB, VOCAB.encode("the sea"))

@@ -16,6 +16,10 @@ from charrnn.kernels.jit import FASTMATH, cache_directory, jit
 
 pytestmark = pytest.mark.small
 
+compiled_only = pytest.mark.skipif(
+    numba_config.DISABLE_JIT, reason="nothing is compiled"
+)
+
 posix_only = pytest.mark.skipif(
     sys.platform == "win32", reason="Windows has no such permissions"
 )
@@ -36,6 +40,21 @@ def _is_finite(x: Any) -> bool:
     for k in range(x.size):
         total += x[k]
     return bool(np.isfinite(total))
+
+
+@jit(spliced=True)
+def _smaller(x: Any, i: int, j: int) -> int:
+    if x[i] < x[j]:
+        return i
+    return j
+
+
+@jit(parallel=False)
+def _smallest(x: Any) -> int:
+    best = 0
+    for k in range(x.size):
+        best = _smaller(x, k, best)
+    return best
 
 
 @pytest.fixture
@@ -69,6 +88,24 @@ def test_signature_is_kept() -> None:
     """A compiled function still says what it is called and takes."""
     assert _count_nan.__name__ == "_count_nan"
     assert getattr(_count_nan, "py_func", _count_nan).__annotations__["return"] is int
+
+
+def test_a_spliced_part_stands_in_the_place_of_its_call() -> None:
+    """It is not compiled for it; whoever calls it from Python gets the same."""
+    x = np.array([3.0, 1.0, 2.0, 1.0])
+
+    assert _smallest(x) == 1
+    assert getattr(_smaller, "signatures", []) == []
+    assert _smaller(x, 0, 1) == 1
+    assert _smaller(x, 1, 0) == 1
+
+
+@compiled_only
+@pytest.mark.parametrize("function", [_count_nan, _smaller, _smallest])
+def test_policy_holds_for_every_form_of_the_decorator(function: Any) -> None:
+    """Threads of Python run kernels side by side: the lock is released."""
+    assert function.targetoptions["nogil"]
+    assert set(function.targetoptions["fastmath"]) == FASTMATH
 
 
 def test_every_function_is_compiled_by_the_policy() -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from charrnn.kernels.matmul import (
     SLICE,
     add_affine_gradient,
+    affine,
     multiply,
     new_packed,
     new_panels,
@@ -106,6 +107,20 @@ def test_multiply(
 
             assert (np.abs(c - exact[:m, :n]) <= allowed[:m, :n]).all(), (m, n)
         guarded.check()
+
+
+@dtypes
+def test_affine(rng: np.random.Generator, dtype: Any) -> None:
+    """It is z = x W^T + b; what z held before does not count."""
+    x, W, b = (random(rng, dtype, *shape) for shape in ((5, 19), (23, 19), (23,)))
+    exact = x.astype(np.float64) @ W.T.astype(np.float64) + b
+    guarded = Guarded()
+    z = guarded(np.full((5, 23), np.nan, dtype))
+    affine(guarded(x), guarded(panels_of(W.T)), guarded(b), z)
+
+    allowed = bound(x.astype(np.float64), W.T.astype(np.float64), dtype)
+    assert (np.abs(z - exact) <= allowed).all()
+    guarded.check()
 
 
 @dtypes

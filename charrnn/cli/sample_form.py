@@ -1,0 +1,148 @@
+"""What the options of `sample` say beyond a configuration's plain numbers.
+
+Characters and texts are given as a user writes them, with escapes perhaps, and
+become symbols when the model's vocabulary is known.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from charrnn.cli.notes import Notes
+from charrnn.cli.prompts import expand, to_symbols
+from charrnn.config import SampleConfig, check_number
+from charrnn.errors import OptionError
+
+if TYPE_CHECKING:
+    from charrnn.vocab import Vocab
+
+#: Characters of a sample when nothing else limits it.
+LENGTH = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """In which form samples are written, and where to."""
+
+    path: str | None
+    separator: str | None
+    null: bool
+    json: bool
+    stream: bool
+    raw: bool
+    echo: bool
+    escape: bool
+    prompt_lines: bool
+
+    def check(self, config: SampleConfig) -> None:
+        """Raise `OptionError` for what cannot go together."""
+        parting = "--separator" if self.separator is not None else "--null"
+        if self.json and (self.null or self.separator is not None):
+            msg = f"--json cannot be combined with {parting}"
+            raise OptionError(msg, hint="every object is a line of its own")
+        if self.null and self.separator is not None:
+            msg = "--separator cannot be combined with --null"
+            raise OptionError(msg)
+        if config.logprobs and not self.json:
+            msg = "--logprobs needs --json"
+            raise OptionError(msg, hint="plain text has no place for them")
+        if self.escape:
+            texts = (self.separator or "", config.allow or "", config.ban)
+            for text in (*texts, *config.stop):
+                expand(text, "char")
+        for symbol, _ in config.logit_bias:
+            if len(expand(symbol, "char") if self.escape else symbol) != 1:
+                msg = f"--logit-bias is for one character, not {symbol!r}"
+                raise OptionError(msg, hint="give the option once for each")
+        self._check_end(config)
+
+    def _check_end(self, config: SampleConfig) -> None:
+        """Raise `OptionError` if somebody would wait for ever."""
+        waits = {
+            "--json": self.json,
+            "--no-stream": not self.stream,
+            "--num-samples": config.num_samples > 1,
+            "--best-of": config.best_of > 1,
+            "--prompt-lines": self.prompt_lines,
+        }
+        ends = config.stop or config.lines is not None or config.time is not None
+        for option in (name for name, used in waits.items() if used):
+            if config.length < 0 and not ends:
+                msg = f"--length -1 cannot be combined with {option}"
+                hint = "a sample must end: give --length, --lines, --time or --stop"
+                raise OptionError(msg, hint=hint)
+
+
+def default_length(lines: int | None, time: float | None) -> int:
+    """Choose the length of a sample for which none is given."""
+    if time is not None:
+        return -1
+    return LENGTH * (lines or 1)
+
+
+def read_biases(given: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Read ``CHAR=B`` of each --logit-bias; escapes stay as they are.
+
+    Raises
+    ------
+    OptionError
+        One has no character, or no number.
+    """
+    biases = []
+    for text in given:
+        symbol, _, number = text.rpartition("=")
+        try:
+            bias = float(number)
+        except ValueError:
+            bias = float("nan")
+        if not symbol or bias != bias:
+            msg = f"--logit-bias {text!r} is not CHAR=B"
+            hint = "a character and a number, such as 'e=-1.5' or 'z=-inf'"
+            raise OptionError(msg, hint=hint)
+        if number.strip().lower() not in ("-inf", "-infinity"):
+            check_number(f"--logit-bias {text!r}", bias)
+        biases.append((symbol, bias))
+    return tuple(biases)
+
+
+def adopt(
+    config: SampleConfig, vocab: "Vocab", notes: Notes, *, escape: bool
+) -> SampleConfig:
+    """Turn the texts of a configuration into symbols; warn of what is in vain.
+
+    Raises
+    ------
+    OptionError
+        A character of --logit-bias is several bytes.
+    """
+
+    def symbols(text: str) -> str:
+        return to_symbols(text, vocab.unit, escape=escape)
+
+    known = set(vocab.symbols)
+    stops = [symbols(stop) for stop in config.stop]
+    for given, stop in zip(config.stop, stops, strict=True):
+        if not set(stop) <= known:
+            notes.warn(f"--stop {given!r} has characters that the model never writes")
+    if config.lines is not None and "\n" not in known:
+        notes.warn("--lines is of no use: the model never writes a newline")
+    biases = []
+    for given, bias in config.logit_bias:
+        symbol = symbols(given)
+        if len(symbol) != 1:
+            msg = f"--logit-bias: {given!r} is {len(symbol)} bytes to this model"
+            raise OptionError(msg, hint=r"-e --logit-bias '\xHH=B' is for one byte")
+        biases.append((symbol, bias))
+    allow = None if config.allow is None else symbols(config.allow)
+    ban = symbols(config.ban)
+    for option, text in (
+        ("--allow", allow or ""),
+        ("--ban", ban),
+        ("--logit-bias", "".join(symbol for symbol, _ in biases)),
+    ):
+        strangers = "".join(dict.fromkeys(s for s in text if s not in known))
+        if strangers:
+            notes.warn(f"{option} names what the model never writes: {strangers!r}")
+    return replace(
+        config, stop=tuple(stops), logit_bias=tuple(biases), allow=allow, ban=ban
+    )

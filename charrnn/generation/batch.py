@@ -1,0 +1,262 @@
+"""A batch of samples, from the prompts to the last piece."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats, Ids
+from charrnn.config import RECENT, SampleConfig
+from charrnn.generation.lanes import Lane, Voice
+from charrnn.generation.samples import Best, FinishReason, Piece, Sample, Score
+from charrnn.kernels.generator import choose_first
+from charrnn.kernels.threads import row_cuts
+from charrnn.model import Model
+from charrnn.sampling import nothing_to_choose
+from charrnn.vocab import Vocab, from_code_points
+
+#: Seconds that a slice takes at most, about: text shows promptly, and a Ctrl-C
+#: waits for one slice.
+SLICE_SECONDS = 0.01
+
+#: Numbers that may be kept of a slice: characters, or the logits to score them.
+KEPT = 2**22
+
+
+def surprise(logits: Floats, ids: Ids) -> NDArray[np.float64]:
+    """Compute -log p of one character a row, (N,), in nats."""
+    z: NDArray[np.float64] = logits.astype(np.float64)
+    z -= z.max(axis=1, keepdims=True)
+    taken = z[np.arange(len(ids)), ids]
+    return np.log(np.exp(z, out=z).sum(axis=1)) - taken
+
+
+class Generation:
+    """A batch of samples under way.
+
+    A prompt stands at the beginning of a line: a virtual newline is read before
+    it where the vocabulary has one. Without a newline in the vocabulary, and
+    without a prompt, the first character follows the counts of the corpus.
+
+    Parameters
+    ----------
+    model : Model
+        Its threads share the samples among them.
+    vocab : Vocab
+    prompts : sequence of (N,) int arrays
+        Character ids; may be empty. Each is continued ``config.num_samples``
+        times ``config.best_of`` times: these samples follow one another.
+    config : SampleConfig
+        Its texts are made of the vocabulary's symbols.
+    lead : iterable of (N,) int arrays
+        The beginning of a long prompt, in slices, when there is one prompt: it
+        is read once and not kept.
+    documents : bool
+        Whether every line is a document, as the model was trained: its state
+        is then cleared where a newline is read.
+    scored : bool
+        Whether pieces say how likely they are, which costs some time.
+    corpus : (N,) int array, optional
+        The text that ``config.no_copy`` speaks of; below 0 what is no
+        character of the vocabulary.
+
+    Raises
+    ------
+    VocabError
+        The settings leave no character to choose from.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        vocab: Vocab,
+        prompts: Sequence[Ids],
+        config: SampleConfig,
+        *,
+        lead: Iterable[Ids] = (),
+        documents: bool = False,
+        scored: bool = True,
+        corpus: Ids | None = None,
+    ) -> None:
+        self._vocab = vocab
+        self._config = config
+        self._scored = scored or config.best_of > 1 or config.logprobs > 0
+        self._voice = Voice(model, vocab, config, documents, corpus)
+        newline = vocab.newline_id
+        begin = np.array([] if newline is None else [newline], np.int32)
+        self._lead = chain([begin], lead)
+        self._prompts = list(prompts)
+        if len(prompts) > 1:
+            self._prompts = [np.concatenate([begin, prompt]) for prompt in prompts]
+        self._each = config.num_samples * config.best_of
+        count = len(prompts) * self._each
+        self._samples = [Sample(i, config) for i in range(count)]
+
+        self._state = model.new_state(1)
+        self._before = np.zeros(0, np.int32)  # what has been read, as far as needed
+        self._best = Best(config.best_of) if config.best_of > 1 else None
+
+    def pieces(self) -> Iterator[Piece]:
+        """Generate until every sample has ended, or for ever.
+
+        Yields
+        ------
+        Piece
+            Of all samples in turn; the last one of each says why it ended. The
+            best of several candidates comes in one piece.
+
+        Raises
+        ------
+        VocabError
+            There is nothing to choose from.
+        """
+        yield from self._select(self._all_pieces())
+
+    def interrupt(self) -> Iterator[Piece]:
+        """Yield the last pieces of all samples that have not ended."""
+        yield from self._select(self._end("interrupted"))
+
+    def _select(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        """Pass on the pieces of all samples, or the best of each's candidates."""
+        for piece in pieces:
+            shown = piece if self._best is None else self._best.take(piece)
+            if shown is not None:
+                yield shown
+
+    def _all_pieces(self) -> Iterator[Piece]:
+        """Yield the pieces of all candidates."""
+        if self._config.length == 0:
+            yield from self._end("length")
+            return
+        given = []
+        if len(self._prompts) == 1:
+            self._read_lead()
+        for sample in self._samples:
+            prompt = self._prompts[sample.number // self._each]
+            if not prompt.size:
+                prompt, piece = self._first(sample)
+                if piece is not None:
+                    yield piece
+            given.append(prompt)
+        yield from self._advance(self._lanes(given))
+
+    def _read_lead(self) -> None:
+        """Read the only prompt, but for its last character."""
+        kept = self._prompts[0][:0]
+        for part in chain(self._lead, self._prompts):
+            ids = np.concatenate([kept, part])
+            self._voice.read(ids[:-1], self._state)
+            self._before = np.concatenate([self._before, ids[:-1]])[-RECENT:]
+            kept = ids[-1:]
+        self._prompts = [kept]
+
+    def _first(self, sample: Sample) -> tuple[Ids, Piece | None]:
+        """Choose the first character where nothing has been read.
+
+        Returns
+        -------
+        ids : (1,) int array
+            What is then read.
+        piece : Piece, optional
+        """
+        ids = np.empty(1, np.int32)
+        logits = _logits_of_counts(self._vocab)
+        u = self._voice.uniform(sample, 1)
+        if not choose_first(logits, self._voice.filters, u, ids):
+            raise nothing_to_choose()
+        return ids, self._grow(sample, ids, logits[None])
+
+    def _lanes(self, given: list[Ids]) -> list[Lane]:
+        """Share the samples among the threads, each with what it reads next."""
+        lanes = []
+        cuts = row_cuts(len(given), self._voice.model.threads).tolist()
+        for a, b in pairwise(cuts):
+            states = np.repeat(self._state, b - a, axis=2)
+            lane = self._samples[a:b], states, self._before, given[a:b]
+            lanes.append(Lane(self._voice, *lane))
+        return lanes
+
+    def _advance(self, lanes: list[Lane]) -> Iterator[Piece]:
+        """Take all lanes on, slice after slice."""
+        limit = math.inf if self._config.time is None else self._config.time
+        deadline, steps = time.monotonic() + limit, 1
+        with ThreadPoolExecutor(max(1, len(lanes))) as pool:
+            while lanes := [lane for lane in lanes if lane.drop_ended()]:
+                if time.monotonic() >= deadline:
+                    yield from self._end("time")
+                    return
+                steps = min(steps, self._most_steps(lanes))
+                kept = steps if self._scored else 1
+                began = time.perf_counter()
+                if len(lanes) == 1:  # a thread would only cost time
+                    found = [lanes[0].run(steps, kept)]
+                else:
+                    work = [pool.submit(lane.run, steps, kept) for lane in lanes]
+                    found = [lane.result() for lane in work]
+                taken = time.perf_counter() - began
+                for lane, (chosen, logits) in zip(lanes, found, strict=True):
+                    yield from self._grow_all(lane.samples, chosen, logits)
+                if taken < SLICE_SECONDS / 2:
+                    steps *= 2
+                elif taken > SLICE_SECONDS:
+                    steps = max(1, steps // 2)
+
+    def _most_steps(self, lanes: list[Lane]) -> int:
+        """Bound a slice by what is still wanted, and by what may be kept."""
+        rows = sum(len(lane.samples) for lane in lanes)
+        kept = self._vocab.size * rows if self._scored else rows
+        left = max(lane.steps_left for lane in lanes)
+        return int(min(left, max(1, KEPT // kept)))
+
+    def _grow_all(
+        self, samples: list[Sample], chosen: list[Ids], logits: Floats
+    ) -> Iterator[Piece]:
+        """Add to every sample what was chosen for it."""
+        for n, (sample, ids) in enumerate(zip(samples, chosen, strict=True)):
+            if ids.size:
+                piece = self._grow(sample, ids, logits[-ids.size :, n])
+                if piece is not None:
+                    yield piece
+
+    def _grow(self, sample: Sample, ids: Ids, logits: Floats) -> Piece | None:
+        """Add characters (n,) to a sample; their logits (n, V) if it is scored."""
+        text = from_code_points(self._vocab.points[ids])
+        if not self._scored:
+            return sample.add(text, np.zeros(0), ())
+        nats = surprise(logits, ids)
+        scores = self._scores(text, nats, logits) if self._config.logprobs else ()
+        return sample.add(text, nats, scores)
+
+    def _scores(
+        self, text: str, nats: NDArray[np.float64], logits: Floats
+    ) -> list[Score]:
+        """List the likeliest characters beside each that was chosen."""
+        order = np.argsort(-logits, axis=1, kind="stable")[:, : self._config.logprobs]
+        symbols, scores = self._vocab.symbols, []
+        likeliest = [surprise(logits, ids).tolist() for ids in order.T]
+        for n, (symbol, own) in enumerate(zip(text, nats.tolist(), strict=True)):
+            top = (
+                (symbols[i], rank[n])
+                for i, rank in zip(order[n], likeliest, strict=True)
+            )
+            scores.append(Score(symbol, own, tuple(top)))
+        return scores
+
+    def _end(self, reason: FinishReason) -> Iterator[Piece]:
+        """End every sample that has not ended."""
+        for sample in self._samples:
+            if not sample.ended:
+                yield sample.end(reason)
+
+
+def _logits_of_counts(vocab: Vocab) -> Floats:
+    """Logits, (V,), of characters as frequent as in the corpus."""
+    counts = np.array(vocab.counts, np.float64)
+    if not counts.any():
+        counts += 1
+    with np.errstate(divide="ignore"):  # a character never seen: never drawn
+        return np.log(counts).astype(np.float32)

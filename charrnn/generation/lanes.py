@@ -1,0 +1,160 @@
+"""Rows of a batch on their way through the network, a slice of steps at a time."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn import sampling
+from charrnn.arrays import Floats, Ids
+from charrnn.config import RECENT, SampleConfig
+from charrnn.generation.samples import Sample
+from charrnn.kernels.generator import generate
+from charrnn.model import Model
+from charrnn.sampling import Randomness, nothing_to_choose
+from charrnn.vocab import Vocab
+
+#: Characters of a prompt read at a time: some milliseconds' worth.
+PROMPT_SLICE = 256
+
+
+class Voice:
+    """A model and the way it is asked to write, which all lanes share."""
+
+    def __init__(
+        self,
+        model: Model,
+        vocab: Vocab,
+        config: SampleConfig,
+        documents: bool,
+        corpus: Ids | None,
+    ) -> None:
+        self.model = model
+        self.network = model.network()
+        bias = sampling.logit_bias(config, vocab)
+        self.filters = sampling.filters(config, vocab.size, bias, corpus)
+        self.past = RECENT if config.no_repeat or config.no_copy else 0
+        newline = vocab.newline_id
+        self.start = -1 if newline is None or not documents else newline
+        self._greedy = sampling.is_greedy(config)
+        self._random = Randomness(config.seed)
+
+    def uniform(self, sample: Sample, count: int) -> NDArray[np.float64]:
+        """Take random numbers for a sample, (count,); zeros if none are needed."""
+        if self._greedy:
+            return np.zeros(count)
+        return self._random.take(sample.number, count)
+
+    def read(self, ids: Ids, state: Floats) -> None:
+        """Read a text, in slices of bounded size.
+
+        Parameters
+        ----------
+        ids : (N,) int array
+        state : (L, S, 1, H) float array
+            Moved on.
+        """
+        tape = self.model.new_tape(1, 1)
+        unused = np.empty((1, 1, self.network.by.size), self.model.dtype)
+        for a in range(0, ids.size, PROMPT_SLICE):
+            part = ids[a : a + PROMPT_SLICE]
+            column = np.append(part, 0).astype(np.int32)[:, None]
+            known, u = np.array([part.size + 1], np.int32), np.zeros((part.size, 1))
+            generate(
+                self.network, tape, state, column, known, u,
+                self.filters, self.start, unused,
+            )  # fmt: skip
+
+
+class Lane:
+    """Some samples of a batch, which one thread takes through the network.
+
+    Parameters
+    ----------
+    voice : Voice
+    samples : list of Sample
+    state : (L, S, B, H) float array
+        A column a sample.
+    before : (n,) int array
+        What all samples have read already; its end, for filters of n-grams.
+    given : list of arrays (n,) of int
+        What each sample reads next: at least one character.
+    """
+
+    def __init__(
+        self,
+        voice: Voice,
+        samples: list[Sample],
+        state: Floats,
+        before: Ids,
+        given: list[Ids],
+    ) -> None:
+        self.samples = samples
+        self._voice = voice
+        self._state = np.ascontiguousarray(state)
+        self._tape = voice.model.new_tape(1, len(samples))
+        self._given = [ids[1:] for ids in given]
+        # The last characters in the order of time; the last row is read next.
+        self._ids = np.full((voice.past + 1, len(samples)), -1, np.int32)
+        self._ids[-1] = [ids[0] for ids in given]
+        if voice.past:
+            read = before[-voice.past :]
+            self._ids[voice.past - read.size : voice.past] = read[:, None]
+
+    @property
+    def steps_left(self) -> float:
+        """Steps until the last sample has its length; inf for no limit."""
+        pairs = zip(self.samples, self._given, strict=True)
+        return max(ids.size + s.left if s.left >= 0 else math.inf for s, ids in pairs)
+
+    def run(self, steps: int, kept: int) -> tuple[list[Ids], Floats]:
+        """Read some characters, and choose what is not given.
+
+        Parameters
+        ----------
+        steps : int
+        kept : int
+            Logits of how many steps are wanted: all or one.
+
+        Returns
+        -------
+        ids : list of arrays (n,) of int
+            What was chosen for each sample: as many as there were steps, less
+            those that were given.
+        logits : (kept, B, V) float array
+            Of the last steps.
+
+        Raises
+        ------
+        VocabError
+            There is nothing to choose from.
+        """
+        voice, B, past = self._voice, len(self.samples), self._voice.past
+        ids = np.concatenate([self._ids, np.zeros((steps, B), np.int32)])
+        u, known = np.zeros((steps, B)), np.ones(B, np.int32)
+        for n, (sample, given) in enumerate(
+            zip(self.samples, self._given, strict=True)
+        ):
+            size = min(steps, given.size)
+            ids[past + 1 : past + 1 + size, n] = given[:size]
+            u[size:, n] = voice.uniform(sample, steps - size)
+            self._given[n], known[n] = given[size:], size + 1
+        logits = np.empty((kept, B, voice.network.by.size), voice.model.dtype)
+        if not generate(
+            voice.network, self._tape, self._state, ids, known, u,
+            voice.filters, voice.start, logits,
+        ):  # fmt: skip
+            raise nothing_to_choose()
+        self._ids = ids[steps:]
+        return [ids[past + known[n] :, n] for n in range(B)], logits
+
+    def drop_ended(self) -> bool:
+        """Go on with the samples that have not ended; False if all have."""
+        going = [n for n, sample in enumerate(self.samples) if not sample.ended]
+        if len(going) < len(self.samples):
+            self.samples = [self.samples[n] for n in going]
+            self._given = [self._given[n] for n in going]
+            self._state = np.ascontiguousarray(self._state[:, :, going])
+            self._ids = np.ascontiguousarray(self._ids[:, going])
+            self._tape = self._voice.model.new_tape(1, len(going))
+        return bool(going)

@@ -1,0 +1,338 @@
+"""Choosing the next character of one sample: filters, then one draw.
+
+The order is fixed: bias, n-gram, temperature, top-k, typical, top-p, min-p,
+renormalize, draw. Everything is in float64, from logits less their maximum, so
+that no temperature overflows. Each filter sees what the ones before it left,
+and at least one character always stays. A filter at its neutral setting does
+nothing at all: the defaults are the model's own distribution.
+
+Ranks come from a heap: a filter looks at few characters, the likeliest ones,
+and need not sort the others. Equal ones go by id, the lowest first.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from charrnn.arrays import Flags, Floats, Ids, Longs
+from charrnn.kernels.copies import UNKNOWN, fingerprint, first_at
+from charrnn.kernels.jit import jit
+
+#: Below this temperature the likeliest character is taken.
+GREEDY_BELOW = 1e-4
+
+
+#: An index of no corpus.
+NOTHING: Longs = np.zeros(0, np.int64)
+
+
+class Filters(NamedTuple):
+    """Settings of all filters; each comment names the neutral one."""
+
+    bias: Floats  # (V,) float64 added to the logits, -inf bans; all 0
+    no_repeat: int  # length of n-grams that must not come again; 0
+    temperature: float  # 1
+    top_k: int  # how many stay; V or more
+    typical: float  # share of the probability; 1
+    top_p: float  # share of the probability; 1
+    min_p: float  # share of the likeliest one's probability; 0
+    no_copy: int = 0  # length of n-grams of the corpus that must not come; 0
+    contexts: Longs = NOTHING  # (M,) fingerprints of all that precedes, sorted
+    followers: Longs = NOTHING  # (M,) what follows each in the corpus
+
+
+class Desk(NamedTuple):
+    """Room to work on one character, used again for the next."""
+
+    scores: Floats  # (V,) float64: logits, biased
+    weights: Floats  # (V,) float64: in proportion to the probabilities
+    keys: Floats  # (V,) float64: what a heap is ordered by
+    heap: Longs  # (V,) characters
+
+
+@jit(spliced=True)
+def new_desk(V: int) -> Desk:
+    """Room for a vocabulary of V characters."""
+    return Desk(np.empty(V), np.empty(V), np.empty(V), np.empty(V, np.int64))
+
+
+@jit
+def _total(weights: Floats) -> float:
+    """Add all weights up."""
+    total = 0.0
+    for v in range(weights.size):
+        total += weights[v]
+    return total
+
+
+@jit
+def _first(keys: Floats, i: int, j: int) -> bool:
+    """Tell whether character i comes before j: a higher key, or a lower id."""
+    return keys[i] > keys[j] or (keys[i] == keys[j] and i < j)
+
+
+@jit
+def _sink(heap: Longs, keys: Floats, place: int, size: int) -> None:
+    """Let the character at a place of the heap go down to where it belongs."""
+    moving = heap[place]
+    child = 2 * place + 1
+    while child < size:
+        if child + 1 < size and _first(keys, heap[child + 1], heap[child]):
+            child += 1
+        if not _first(keys, heap[child], moving):
+            break
+        heap[place] = heap[child]
+        place, child = child, 2 * child + 1
+    heap[place] = moving
+
+
+@jit(spliced=True)
+def _heapify(heap: Longs, keys: Floats) -> None:
+    """Make a heap of all characters, the one with the highest key on top."""
+    for v in range(heap.size):
+        heap[v] = v
+    for place in range(heap.size // 2 - 1, -1, -1):
+        _sink(heap, keys, place, heap.size)
+
+
+@jit
+def _pop(heap: Longs, keys: Floats, size: int) -> int:
+    """Take the top of a heap of `size`; it then stands behind the others."""
+    top = heap[0]
+    heap[0], heap[size - 1] = heap[size - 1], top
+    _sink(heap, keys, 0, size - 1)
+    return top
+
+
+@jit(spliced=True)
+def _keep_best(desk: Desk, count: int) -> None:
+    """Keep the `count` characters with the highest keys."""
+    _, weights, keys, heap = desk
+    _heapify(heap, keys)
+    left = heap.size
+    while left > heap.size - count:
+        _pop(heap, keys, left)
+        left -= 1
+    for n in range(left):
+        weights[heap[n]] = 0
+
+
+@jit
+def _keep_share(desk: Desk, share: float) -> None:
+    """Keep the fewest, highest keys first, that together reach a share.
+
+    The one that crosses it stays.
+    """
+    _, weights, keys, heap = desk
+    wanted = share * _total(weights)
+    _heapify(heap, keys)
+    left, mass = heap.size, 0.0
+    while left > 0 and mass < wanted:
+        mass += weights[_pop(heap, keys, left)]
+        left -= 1
+    # At a share of 0 the first one is still kept.
+    spared = _pop(heap, keys, left) if left == heap.size else -1
+    for n in range(left):
+        if heap[n] != spared:
+            weights[heap[n]] = 0
+
+
+@jit
+def _mark_repeats(recent: Ids, n: int, banned: Flags) -> None:
+    """Mark every character that would complete an n-gram seen before."""
+    N = recent.size
+    for end in range(n - 1, N):
+        same = recent[end] >= 0
+        for back in range(1, n):
+            # What stands before `end`, and what stands before the next character.
+            if recent[end - back] < 0 or recent[end - back] != recent[N - back]:
+                same = False
+                break
+        if same:
+            banned[recent[end]] = 1
+
+
+@jit
+def _mark_copies(recent: Ids, filters: Filters, banned: Flags) -> None:
+    """Mark every character that would complete an n-gram of the corpus."""
+    length, contexts = filters.no_copy - 1, filters.contexts
+    if recent.size < length:
+        return
+    wanted = fingerprint(recent[recent.size - length :])
+    if wanted == UNKNOWN:
+        return
+    place = first_at(contexts, wanted)
+    while place < contexts.size and contexts[place] == wanted:
+        banned[filters.followers[place]] = 1
+        place += 1
+
+
+@jit(spliced=True)
+def _ban_ngrams(scores: Floats, recent: Ids, filters: Filters) -> None:
+    """Ban what `Filters.no_repeat` and `Filters.no_copy` forbid.
+
+    If that leaves nothing, nothing is banned.
+    """
+    banned = np.zeros(scores.size, np.uint8)
+    if filters.no_repeat > 0:
+        _mark_repeats(recent, filters.no_repeat, banned)
+    if filters.no_copy > 0:
+        _mark_copies(recent, filters, banned)
+    left = False
+    for v in range(scores.size):
+        left = left or (not banned[v] and scores[v] > -np.inf)
+    if left:
+        for v in range(scores.size):
+            if banned[v]:
+                scores[v] = -np.inf
+
+
+@jit(spliced=True)
+def _peak(scores: Floats) -> int:
+    """Find the arg max, of equal ones the lowest id; -1 if it is not finite."""
+    best = 0
+    for v in range(scores.size):
+        if not scores[v] <= scores[best]:  # also where there is a NaN
+            best = v
+        if np.isnan(scores[v]):
+            return -1
+    return best if np.isfinite(scores[best]) else -1
+
+
+@jit(spliced=True)
+def weigh(logits: Floats, recent: Ids, filters: Filters, desk: Desk) -> int:
+    """Apply all filters: ``desk.weights`` are in proportion to the probabilities.
+
+    Parameters
+    ----------
+    logits : (V,) float array
+        What the model says about the next character. -inf is impossible.
+    recent : (N,) int array
+        The last characters, below 0 where there was none yet.
+    filters : Filters
+    desk : Desk
+        Written.
+
+    Returns
+    -------
+    int
+        The likeliest character; -1 if there is nothing to choose from: a NaN,
+        an infinity, or nothing but -inf.
+    """
+    scores, weights, keys, _ = desk
+    for v in range(scores.size):
+        scores[v] = logits[v] + filters.bias[v]
+    if filters.no_repeat > 0 or filters.no_copy > 0:
+        _ban_ngrams(scores, recent, filters)
+    best = _peak(scores)
+    if best < 0:
+        return best
+    if filters.temperature < GREEDY_BELOW:
+        for v in range(weights.size):
+            weights[v] = v == best
+        return best
+    peak, slope = scores[best], 1 / filters.temperature
+    for v in range(scores.size):
+        scores[v] = (scores[v] - peak) * slope
+        weights[v] = np.exp(scores[v])
+    # The exponential may round different scores to one weight: ranks are those
+    # of the scores.
+    if filters.top_k < scores.size:
+        for v in range(keys.size):
+            keys[v] = scores[v]
+        _keep_best(desk, filters.top_k)
+    if filters.typical < 1:
+        _surprise_keys(desk)
+        _keep_share(desk, filters.typical)
+    if filters.top_p < 1:
+        for v in range(keys.size):
+            keys[v] = weights[v]
+        _keep_share(desk, filters.top_p)
+    if filters.min_p > 0:
+        largest = 0.0
+        for v in range(weights.size):
+            largest = max(largest, weights[v])
+        limit = filters.min_p * largest
+        for v in range(weights.size):
+            if weights[v] < limit:
+                weights[v] = 0
+    return best
+
+
+@jit(spliced=True)
+def _surprise_keys(desk: Desk) -> None:
+    """Set keys by how close -ln p is to its mean, the entropy."""
+    scores, weights, keys, _ = desk
+    total = _total(weights)
+    normal, mean = np.log(total), 0.0
+    for v in range(weights.size):
+        if weights[v] > 0:
+            mean += weights[v] / total * (normal - scores[v])
+    for v in range(weights.size):
+        keys[v] = -abs(normal - scores[v] - mean) if weights[v] > 0 else -np.inf
+
+
+@jit(spliced=True)
+def draw(weights: Floats, u: float) -> int:
+    """Look u up in the inverse of the distribution, in vocabulary order.
+
+    Parameters
+    ----------
+    weights : (V,) float64 array
+        In proportion to the probabilities; at least one is above 0.
+    u : float
+        In [0, 1).
+
+    Returns
+    -------
+    int
+        A character; never one of probability 0.
+    """
+    wanted, mass, last = u * _total(weights), 0.0, 0
+    for v in range(weights.size):
+        if weights[v] > 0:
+            mass += weights[v]
+            last = v
+            if mass > wanted:
+                break
+    return last
+
+
+@jit(spliced=True)
+def choose(logits: Floats, recent: Ids, filters: Filters, u: float, desk: Desk) -> int:
+    """Choose one character; the parameters are those of `weigh` and `draw`.
+
+    Returns
+    -------
+    int
+        A character; -1 if there is nothing to choose from.
+    """
+    best = weigh(logits, recent, filters, desk)
+    if best < 0 or filters.temperature < GREEDY_BELOW:
+        return best
+    return draw(desk.weights, u)
+
+
+@jit(parallel=False)
+def weigh_rows(logits: Floats, filters: Filters, weights: Floats) -> bool:
+    """Apply all filters but those of n-grams to rows of logits.
+
+    Parameters
+    ----------
+    logits : (N, V) float array
+    filters : Filters
+    weights : (N, V) float64 array
+        Written: in proportion to the probabilities.
+
+    Returns
+    -------
+    bool
+        False if some row has nothing to choose from.
+    """
+    desk, nothing = new_desk(logits.shape[1]), np.zeros(0, np.int32)
+    for n in range(logits.shape[0]):
+        if weigh(logits[n], nothing, filters, desk) < 0:
+            return False
+        for v in range(logits.shape[1]):
+            weights[n, v] = desk.weights[v]
+    return True

@@ -1,0 +1,178 @@
+"""Generating many characters in one call: the network, the filters, the draw.
+
+    z = Wx[id] + b  -->  cell  -->  ...  -->  logits  -->  filters  -->  next id
+         ^                                                                 |
+         +-----------------------------------------------------------------+
+
+A character takes some microseconds, less than it takes to call a kernel from
+Python, so a call makes a slice of them. The cells are those of training: the
+step that `cells.advance` takes is the same, on a tape of one step that all
+layers use in turn.
+
+Rows never meet: what a row comes to depends on nothing but its own numbers.
+This kernel has no threads of its own, so that it compiles fast; callers give
+parts of the rows to threads, which run side by side.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.arrays import Floats, Ids
+from charrnn.kernels.cells import advance
+from charrnn.kernels.filters import Filters, choose, new_desk
+from charrnn.kernels.inputs import look_up
+from charrnn.kernels.jit import jit
+from charrnn.kernels.matmul import affine
+
+
+class Network(NamedTuple):
+    """Weights of all layers, as generating reads them."""
+
+    table: Floats  # (V, GH) Wx of layer 0, by character
+    b: Floats  # (L, GH)
+    Wx: Floats  # (L - 1, P, H, W) panels of the other layers' Wx
+    Wh: Floats  # (L, P, H, W) panels
+    bh: Floats  # (L, H) bias of the recurrent product; (L, 0) but for the GRU
+    Wy: Floats  # (P, H, W) panels
+    by: Floats  # (V,)
+
+
+@jit(spliced=True)
+def _copy(source: Floats, target: Floats) -> None:
+    """Copy an array (B, H); an assignment would compile its error message, for 3 s."""
+    for n in range(source.shape[0]):
+        row, out = source[n], target[n]
+        for j in range(source.shape[1]):
+            out[j] = row[j]
+
+
+@jit(spliced=True)
+def _read(network: Network, tape: Any, state: Floats, ids: Ids) -> None:
+    """Read one character a row, through all layers.
+
+    Parameters
+    ----------
+    tape : Tape
+        Of one step; on exit its y holds the outputs of the last layer.
+    state : (L, S, B, H) float array
+        Moved on.
+    ids : (B,) int array
+    """
+    L, S, B, _ = state.shape
+    z, y = tape.z[0], tape.y[0]
+    for k in range(L):
+        if k == 0:
+            look_up(ids, network.table, network.b[0], z)
+        else:
+            affine(y, network.Wx[k - 1], network.b[k], z)
+        for s in range(S):
+            _copy(state[k, s], tape.states[s, 0])
+        advance(network.Wh[k], network.bh[k], tape, 0, 0, B)
+        for s in range(S):
+            _copy(tape.states[s, 1], state[k, s])
+
+
+@jit(spliced=True)
+def _clear(state: Floats, ids: Ids, start: int) -> None:
+    """Zero the state of rows that are about to read `start`."""
+    for n in range(ids.size):
+        if ids[n] == start:
+            for k in range(state.shape[0]):
+                for s in range(state.shape[1]):
+                    for j in range(state.shape[3]):
+                        state[k, s, n, j] = 0
+
+
+@jit(parallel=False)
+def generate(
+    network: Network,
+    tape: Any,
+    state: Floats,
+    ids: Ids,
+    known: Ids,
+    u: Floats,
+    filters: Filters,
+    start: int,
+    logits: Floats,
+) -> bool:
+    """Read `steps` characters a row, and choose those that are not known.
+
+    Parameters
+    ----------
+    network : Network
+    tape : Tape
+        One of the cell's, of one step and B rows. What it holds is of no use.
+    state : (L, S, B, H) float array
+        On entry the state before the first character, on exit the one after
+        the last that was read.
+    ids : (past + steps + 1, B) int array
+        In the order of time: what came before, below 0 where nothing did; the
+        characters to be read; and the one behind them, which is not read.
+        Filters of n-grams look back over `past` characters.
+    known : (B,) int array
+        How many of the last steps + 1 characters of each row are given, at
+        least 1. The others are written.
+    u : (steps, B) float64 array
+        Random numbers: u[t] chooses what comes after step t.
+    filters : Filters
+    start : int
+        The character that begins a document: the state is cleared before it.
+        Below 0 for none.
+    logits : (steps, B, V) or (1, B, V) float array
+        Written, where something was chosen; if there is room for one step, of
+        the last one.
+
+    Returns
+    -------
+    bool
+        False if some row had nothing to choose from: its logits are a NaN or
+        an infinity. Everything is then of no use.
+    """
+    steps, desk, y = u.shape[0], new_desk(logits.shape[2]), tape.y[0]
+    past = ids.shape[0] - steps - 1
+    for t in range(steps):
+        now = past + t
+        if start >= 0:
+            _clear(state, ids[now], start)
+        _read(network, tape, state, ids[now])
+        out = logits[t % logits.shape[0]]
+        wanted = False
+        for n in range(known.size):
+            wanted = wanted or known[n] <= t + 1
+        if wanted:
+            affine(y, network.Wy, network.by, out)
+        for n in range(known.size):
+            if known[n] <= t + 1:
+                recent = ids[t + 1 : now + 1, n]
+                chosen = choose(out[n], recent, filters, u[t, n], desk)
+                if chosen < 0:
+                    return False
+                ids[now + 1, n] = chosen
+    return True
+
+
+@jit(parallel=False)
+def choose_first(logits: Floats, filters: Filters, u: Floats, ids: Ids) -> bool:
+    """Choose one character a row with nothing read before.
+
+    Parameters
+    ----------
+    logits : (V,) float array
+        The same for all rows.
+    filters : Filters
+    u : (B,) float64 array
+    ids : (B,) int array
+        Written.
+
+    Returns
+    -------
+    bool
+        False if there is nothing to choose from.
+    """
+    desk, nothing = new_desk(logits.size), np.zeros(0, ids.dtype)
+    for n in range(ids.size):
+        ids[n] = choose(logits, nothing, filters, u[n], desk)
+        if ids[n] < 0:
+            return False
+    return True

@@ -1,0 +1,430 @@
+"""Generating in one call: the same as one step at a time, however it is cut.
+
+Every law holds for every cell. The teacher is a loop in Python: the model's
+logits of one step, then the filters, then one draw.
+"""
+
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numba import config as numba_config
+from numpy.typing import NDArray
+
+from charrnn.config import CellName, ModelConfig
+from charrnn.kernels import generator
+from charrnn.kernels.filters import Filters, choose, new_desk
+from charrnn.kernels.generator import choose_first
+from charrnn.model import CELLS, Model
+
+pytestmark = pytest.mark.small
+
+compiled_only = pytest.mark.skipif(
+    numba_config.DISABLE_JIT, reason="NumPy's product rounds by shape"
+)
+
+cells = pytest.mark.parametrize("cell", CELLS)
+
+Array = NDArray[Any]
+Ids = NDArray[np.int32]
+
+#: All different, so that no axis can be taken for another.
+H, V = 5, 7
+
+#: Steps and rows of most cases.
+STEPS, B = 11, 3
+
+#: No character begins a document.
+NONE = -1
+
+
+def filters_of(**settings: Any) -> Filters:
+    """All filters at their neutral settings, but for some."""
+    neutral = Filters(
+        bias=np.zeros(V),
+        no_repeat=0,
+        temperature=1.0,
+        top_k=V,
+        typical=1.0,
+        top_p=1.0,
+        min_p=0.0,
+    )
+    return neutral._replace(**settings)
+
+
+#: Settings under which characters vary, and every filter does something.
+FILTERS = filters_of(temperature=1.3, top_k=V - 1, top_p=0.95, min_p=0.01)
+
+
+def build(
+    rng: np.random.Generator,
+    cell: CellName,
+    layers: int = 2,
+    dtype: Any = np.float64,
+    hidden: int = H,
+) -> Model:
+    """Build a model with random parameters, biases too."""
+    config = ModelConfig(vocab_size=V, cell=cell, hidden=hidden, layers=layers)
+    model = Model(config, dtype=dtype)
+    model.theta[:] = rng.normal(0, 0.7, model.theta.size)
+    model.pack()
+    return model
+
+
+class Case(NamedTuple):
+    """A text to be read and continued, some characters of every row given."""
+
+    model: Model
+    state: Array  # (L, S, B, H)
+    ids: Ids  # (past + steps + 1, B)
+    known: Ids  # (B,)
+    u: Array  # (steps, B)
+    filters: Filters = FILTERS
+    start: int = NONE
+
+    @property
+    def past(self) -> int:
+        return len(self.ids) - len(self.u) - 1
+
+    def copy(self) -> "Case":
+        """Separate what generating writes."""
+        return self._replace(state=self.state.copy(), ids=self.ids.copy())
+
+    def row(self, n: int) -> "Case":
+        """Take one row out."""
+        return self.rows(slice(n, n + 1))
+
+    def rows(self, rows: slice) -> "Case":
+        """Take some rows out."""
+        return self._replace(
+            state=np.ascontiguousarray(self.state[:, :, rows]),
+            ids=np.ascontiguousarray(self.ids[:, rows]),
+            known=self.known[rows].copy(),
+            u=np.ascontiguousarray(self.u[:, rows]),
+        )
+
+
+class Result(NamedTuple):
+    """What generating leaves."""
+
+    state: Array
+    ids: Ids
+    logits: Array
+
+
+def make(
+    rng: np.random.Generator,
+    model: Model,
+    known: Any = 1,
+    past: int = 0,
+    sizes: tuple[int, int] = (STEPS, B),
+) -> Case:
+    """Build a case of random characters and numbers, in a state of its own."""
+    steps, rows = sizes
+    state = rng.normal(0, 0.5, model.new_state(rows).shape).astype(model.dtype)
+    return Case(
+        model,
+        state,
+        rng.integers(0, V, (past + steps + 1, rows)).astype(np.int32),
+        np.broadcast_to(known, rows).astype(np.int32),
+        rng.random((steps, rows)),
+    )
+
+
+def generate(case: Case, kept: int | None = None) -> Result:
+    """Run the kernel on a copy of a case, on a tape full of something else."""
+    model, state, ids, known, u, filters, start = case.copy()
+    steps, rows = u.shape
+    tape = model.new_tape(1, rows)
+    for array in tape:
+        if isinstance(array, np.ndarray):
+            array[...] = 7
+    logits = np.full((steps if kept is None else kept, rows, V), np.nan, model.dtype)
+    # What is not given is not looked at.
+    for n in range(rows):
+        ids[case.past + known[n] :, n] = V + 999
+    assert generator.generate(
+        model.network(), tape, state, ids, known, u, filters, start, logits
+    )
+    return Result(state, ids, logits)
+
+
+def one_at_a_time(case: Case) -> Result:
+    """Do the same in a loop, each row alone."""
+    model, state, ids, known, u, filters, start = case.copy()
+    logits = np.full((*u.shape, V), np.nan, model.dtype)
+    desk = new_desk(V)
+    for n in range(ids.shape[1]):
+        alone = np.ascontiguousarray(state[:, :, n : n + 1])
+        for t in range(len(u)):
+            now = case.past + t
+            step = ids[now : now + 1, n : n + 1].copy()
+            resets = (step == start).astype(np.uint8)
+            row = model.logits(step, alone, resets)[0, 0]
+            if known[n] <= t + 1:
+                recent = ids[t + 1 : now + 1, n].copy()  # `past` characters
+                said = row.astype(np.float64)
+                ids[now + 1, n] = choose(said, recent, filters, u[t, n], desk)
+                logits[t, n] = row
+        state[:, :, n] = alone[:, :, 0]
+    return Result(state, ids, logits)
+
+
+def assert_close(found: Result, expected: Result) -> None:
+    """Compare what two ways lead to, where both have written logits."""
+    np.testing.assert_array_equal(found.ids, expected.ids)
+    np.testing.assert_allclose(found.state, expected.state, rtol=1e-11)
+    written = np.isfinite(expected.logits)
+    np.testing.assert_allclose(
+        found.logits[written], expected.logits[written], rtol=1e-11
+    )
+
+
+def assert_same(found: Result, expected: Result) -> None:
+    """Compare bits."""
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@cells
+@pytest.mark.parametrize("layers", [1, 3])
+def test_reading_moves_the_state_as_the_model_does(
+    rng: np.random.Generator, cell: CellName, layers: int
+) -> None:
+    """Where all characters are known: after every step."""
+    model = build(rng, cell, layers)
+    case = make(rng, model, known=STEPS + 1)
+    state = case.state.copy()
+
+    for t in range(STEPS):
+        model.forward(case.ids[t : t + 1], np.zeros((1, B), np.uint8), state)
+        short = case._replace(
+            ids=case.ids[: t + 2],
+            known=np.full(B, t + 2, np.int32),
+            u=case.u[: t + 1],
+        )
+        found = generate(short)
+        np.testing.assert_allclose(found.state, state, rtol=1e-11)
+        np.testing.assert_array_equal(found.ids, short.ids)
+
+
+@cells
+@pytest.mark.parametrize("layers", [1, 3])
+def test_characters_are_those_of_a_loop(
+    rng: np.random.Generator, cell: CellName, layers: int
+) -> None:
+    """One step of the model, the filters, one draw; and again."""
+    case = make(rng, build(rng, cell, layers))
+    found = generate(case)
+
+    assert_close(found, one_at_a_time(case))
+    assert np.isfinite(found.logits).all()
+    assert len({tuple(row) for row in found.ids.T}) == B
+    assert len(np.unique(found.ids)) > 3
+
+
+@cells
+def test_each_row_has_as_many_characters_given(
+    rng: np.random.Generator, cell: CellName
+) -> None:
+    """From one, which is read first, to all of them and the one behind."""
+    known = [1, STEPS + 1, 4, 2, STEPS]
+    case = make(rng, build(rng, cell), known, sizes=(STEPS, len(known)))
+    found = generate(case)
+
+    assert_close(found, one_at_a_time(case))
+    for n, given_ in enumerate(known):
+        np.testing.assert_array_equal(found.ids[:given_, n], case.ids[:given_, n])
+        assert (found.ids[:, n] < V).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temperature": 0.0},
+        {"no_repeat": 2},
+        {"typical": 0.4},
+        {"bias": np.array([-np.inf, 5, 0, 0, 1, 0, 0])},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_filters_see_every_character(
+    rng: np.random.Generator, settings: dict[str, Any]
+) -> None:
+    case = make(rng, build(rng, "lstm"), known=[1, 3, 5], past=2)
+    case = case._replace(filters=filters_of(**settings))
+
+    assert_close(generate(case), one_at_a_time(case))
+    assert (generate(case).ids != generate(case._replace(filters=FILTERS)).ids).any()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize("past", [0, 1, 6])
+def test_what_came_before_counts_for_n_grams(
+    rng: np.random.Generator, past: int, n: int
+) -> None:
+    """What is read does too, and below 0 nothing came."""
+    case = make(rng, build(rng, "gru"), known=[1, 2, 7], past=past)
+    case.ids[: min(past, 3), 0] = -1
+    case.ids[:past, 2] = -1
+    case = case._replace(filters=filters_of(no_repeat=n))
+
+    assert_close(generate(case), one_at_a_time(case))
+
+
+@pytest.mark.parametrize(("further", "expected"), [(0, 2), (1, 1)])
+@pytest.mark.parametrize("past", [1, 2, 50])
+def test_n_grams_are_looked_for_in_the_past(
+    past: int, further: int, expected: int
+) -> None:
+    """As long as the past is: a character further back may come again."""
+    model = Model(ModelConfig(vocab_size=3, hidden=2))
+    model.weights["head.by"][:] = 0, 2, 1  # likeliest is the character 1
+    model.pack()
+    filters = filters_of(no_repeat=1, temperature=0.0, top_k=3, bias=np.zeros(3))
+    steps = past + further
+    ids = np.zeros((past + steps + 1, 1), np.int32)
+    ids[past] = 1
+    logits, u = np.empty((1, 1, 3), model.dtype), np.zeros((steps, 1))
+    state, tape = model.new_state(1), model.new_tape(1, 1)
+    known = np.full(1, steps, np.int32)
+
+    assert generator.generate(
+        model.network(), tape, state, ids, known, u, filters, NONE, logits
+    )
+    assert ids[-1, 0] == expected
+
+
+@cells
+def test_a_document_begins_from_nothing(
+    rng: np.random.Generator, cell: CellName
+) -> None:
+    """Wherever its first character is read, be it given or chosen."""
+    case = make(rng, build(rng, cell), known=[1, 6, 3])
+    case.ids[0, 0] = case.ids[4, 1] = 2
+    bias = np.zeros(V)
+    bias[2] = 1.5
+    case = case._replace(start=2, filters=filters_of(bias=bias))
+    found = generate(case)
+
+    assert_close(found, one_at_a_time(case))
+    assert (found.ids[6:-1] == 2).any()
+    # What was before does not count any more.
+    last = max(t for t in range(STEPS) if found.ids[t, 0] == 2)
+    rest = case._replace(
+        state=case.model.new_state(B),
+        ids=found.ids[last:],
+        known=np.full(B, STEPS - last + 1, np.int32),
+        u=case.u[last:],
+    )
+    np.testing.assert_array_equal(generate(rest).state[:, :, 0], found.state[:, :, 0])
+    without = generate(case._replace(start=NONE))
+    assert (without.state[:, :, 0] != found.state[:, :, 0]).any()
+
+
+@cells
+@pytest.mark.parametrize("known", [1, 4, [1, STEPS, 5]])
+def test_logits_of_all_steps_or_of_the_last(
+    rng: np.random.Generator, cell: CellName, known: Any
+) -> None:
+    """Written where something was chosen; characters and state are the same."""
+    case = make(rng, build(rng, cell), known)
+    every, last = generate(case), generate(case, kept=1)
+
+    assert_same(every._replace(logits=last.logits), last)
+    np.testing.assert_array_equal(last.logits[0], every.logits[-1])
+    first = min(case.known) - 1
+    assert np.isfinite(every.logits[first:]).all()
+
+
+@cells
+def test_weights_that_are_not_finite_are_told_of(
+    rng: np.random.Generator, cell: CellName
+) -> None:
+    """False where there is nothing to choose from; not where nothing is chosen."""
+    model = build(rng, cell)
+    for broken in (np.nan, np.inf):
+        model.weights["head.by"][3] = broken
+        model.pack()
+        for known, fine in ((1, False), (STEPS, False), (STEPS + 1, True)):
+            case = make(rng, model, [STEPS + 1, known, STEPS + 1])
+            logits = np.empty((1, B, V), model.dtype)
+            tape = model.new_tape(1, B)
+            weights = case.model.network()
+            assert fine == generator.generate(
+                *(weights, tape, case.state, case.ids, case.known, case.u),
+                *(FILTERS, NONE, logits),
+            )
+
+
+@compiled_only
+@cells
+def test_a_row_alone_gets_the_same_bits(
+    rng: np.random.Generator, cell: CellName
+) -> None:
+    """As among 1 to 9 others, in float32, at a width of vectors and a remainder."""
+    model = build(rng, cell, dtype=np.float32, hidden=37)
+    case = make(rng, model, rng.integers(1, STEPS + 2, 9), sizes=(STEPS, 9))
+    alone = [generate(case.row(n)) for n in range(9)]
+
+    for rows in range(1, 10):
+        found = generate(case.rows(slice(rows)))
+        for n in range(rows):
+            first = case.known[n] - 1
+            np.testing.assert_array_equal(found.ids[:, n], alone[n].ids[:, 0])
+            np.testing.assert_array_equal(found.state[:, :, n], alone[n].state[:, :, 0])
+            np.testing.assert_array_equal(
+                found.logits[first:, n], alone[n].logits[first:, 0]
+            )
+
+
+@cache
+def long_case(cell: CellName) -> Case:
+    """Build a case with all that is handed on: state, past, text, documents."""
+    rng = np.random.default_rng(5)
+    model = build(rng, cell, dtype=np.float32, hidden=13)
+    case = make(rng, model, [1, 9, 3, STEPS + 1], past=4, sizes=(STEPS, 4))
+    return case._replace(filters=filters_of(no_repeat=3), start=2)
+
+
+@cells
+@given(cuts=st.sets(st.integers(1, STEPS - 1)))
+def test_slices_of_any_length_are_one_call(cell: CellName, cuts: set[int]) -> None:
+    """State and text are handed on; nothing else matters."""
+    case = long_case(cell)
+    whole = generate(case)
+    state, ids, logits = case.state, case.ids.copy(), []
+
+    for a, b in pairwise([0, *sorted(cuts), STEPS]):
+        steps = slice(a, case.past + b + 1)
+        known = np.clip(case.known - a, 1, b - a + 1)
+        found = generate(
+            case._replace(state=state, ids=ids[steps], known=known, u=case.u[a:b])
+        )
+        state, ids[steps] = found.state, found.ids
+        logits.append(found.logits)
+
+    assert_same(Result(state, ids, np.concatenate(logits)), whole)
+
+
+def test_the_first_character_is_chosen_from_logits_alone(
+    rng: np.random.Generator,
+) -> None:
+    """One a row, each by its own number, and never what is impossible."""
+    logits = rng.normal(size=V).astype(np.float32)
+    logits[2] = -np.inf
+    u, ids, desk = rng.random(50), np.full(50, -5, np.int32), new_desk(V)
+    nothing = np.zeros(0, np.int32)
+
+    for filters in (FILTERS, filters_of(temperature=0.0), filters_of(no_repeat=2)):
+        assert choose_first(logits, filters, u, ids)
+        said = logits.astype(np.float64)
+        expected = [choose(said, nothing, filters, number, desk) for number in u]
+        np.testing.assert_array_equal(ids, expected)
+    assert len(set(ids.tolist())) == V - 1
+    assert not choose_first(np.full(V, np.nan, np.float32), FILTERS, u, ids)
+    assert not choose_first(np.full(V, -np.inf, np.float32), FILTERS, u, ids)
