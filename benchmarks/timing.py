@@ -97,4 +97,5 @@ def limit_blas(threads: int) -> None:
     """
     wanted = {"OPENBLAS_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     if not wanted.items() <= os.environ.items():
-        os.execve(sys.executable, sys.orig_argv, os.environ | wanted)
+        arguments = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, arguments, os.environ | wanted)
