@@ -61,6 +61,7 @@ class Speed:
     rate: float
     spread: float  # (highest - lowest) / median of the rounds
     torch: float | None
+    torch_spread: float | None
     torch_threads: int | None  # with which PyTorch is faster
     target: float | None
     first_ms: float  # from no prompt to the first piece
@@ -101,6 +102,7 @@ SPEED: dict[str, Callable[[Speed], str]] = {
     "chars/s": lambda row: cell(row.rate),
     "spread": lambda row: cell(row.spread, ".0%"),
     "PyTorch": lambda row: cell(row.torch, missing="not installed"),
+    "its spread": lambda row: cell(row.torch_spread, ".0%"),
     "its threads": lambda row: cell(row.torch_threads),
     "times": lambda row: cell(ratio(row.rate, row.torch), ".1f"),
     "target": lambda row: at_least(row.target),
@@ -137,12 +139,13 @@ def measure_speed(
     sample = SampleConfig(temperature=TEMPERATURE)
     sides: dict[str, Side] = {"ours": sampling(config, sample, options.threads)}
     if pytorch.installed():
-        for threads in sorted({1, options.threads}):
+        for number in sorted({1, options.threads}):
             network = kind, layers, hidden, V
-            sides[str(threads)] = pytorch.sampling(network, TEMPERATURE, threads)
+            sides[str(number)] = pytorch.sampling(network, TEMPERATURE, number)
     found = in_turn(sides, rounds)
     rate = found.pop("ours")
-    best = max(found, key=lambda name: found[name].median, default=None)
+    threads = max(found, key=lambda name: found[name].median, default=None)
+    best = None if threads is None else found[threads]
     prompt = (vocab.symbols * PROMPT)[:PROMPT]
     starts = in_turn(
         {text: first_piece(ours, vocab, text) for text in ("", prompt)},
@@ -154,8 +157,9 @@ def measure_speed(
         hidden=hidden,
         rate=rate.median,
         spread=rate.spread,
-        torch=None if best is None else found[best].median,
-        torch_threads=None if best is None else int(best),
+        torch=best and best.median,
+        torch_spread=best and best.spread,
+        torch_threads=None if threads is None else int(threads),
         target=target,
         first_ms=1e3 / starts[""].median,
         prompted_ms=1e3 / starts[prompt].median,

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias, final
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Rounds(NamedTuple):
 ONCE = Rounds(1, 0.05)
 
 
+@final
 @dataclass(frozen=True)
 class Rate:
     """Work per second over several rounds."""

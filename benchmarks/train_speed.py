@@ -57,6 +57,7 @@ class Row:
     sgemm_gflops: float
     target_of_sgemm: float | None
     torch_float32: float | None
+    torch_spread: float | None  # in float32
     torch_bfloat16: float | None
     target_times: float | None
 
@@ -75,6 +76,7 @@ COLUMNS = {
     "of sgemm": lambda row: cell(row.of_sgemm, ".0%"),
     "target": lambda row: at_least(row.target_of_sgemm, ".0%"),
     "PyTorch float32": lambda row: cell(row.torch_float32, missing=MISSING),
+    "its spread": lambda row: cell(row.torch_spread, ".0%"),
     "times": lambda row: cell(ratio(row.rate, row.torch_float32), ".2f"),
     "target times": lambda row: at_least(row.target_times, ".1f"),
     "PyTorch bfloat16": lambda row: cell(row.torch_bfloat16, missing=MISSING),
@@ -109,7 +111,7 @@ def measure(
             )
     found = in_turn(sides, ONCE if options.quick else Rounds(5, 1.0))
     rate = found["ours"]
-    theirs = {name: found[name].median for name in found}
+    torch32, torch16 = found.get("float32"), found.get("bfloat16")
     return Row(
         cell=kind,
         layers=layers,
@@ -117,10 +119,11 @@ def measure(
         rate=rate.median,
         spread=rate.spread,
         needed_gflops=6 * needed_weights(config) * rate.median / 1e9,
-        sgemm_gflops=theirs["sgemm"] / 1e9,
+        sgemm_gflops=found["sgemm"].median / 1e9,
         target_of_sgemm=target_of_sgemm(hidden),
-        torch_float32=theirs.get("float32"),
-        torch_bfloat16=theirs.get("bfloat16"),
+        torch_float32=torch32 and torch32.median,
+        torch_spread=torch32 and torch32.spread,
+        torch_bfloat16=torch16 and torch16.median,
         target_times=target_times,
     )
 
