@@ -68,6 +68,7 @@ def parts(config: ModelConfig) -> list[Part]:
     model, kind = charrnn.model, charrnn.model.CELLS[config.cell]
 
     def of_head(dz: Any, x: Any, dW: Any, db: Any, workers: int) -> bool:
+        # Right unless a layer has as many pre-activations as there are characters.
         return db.size == config.vocab_size == dz.shape[1]
 
     def of_inputs(dz: Any, x: Any, dW: Any, db: Any, workers: int) -> bool:

@@ -162,8 +162,8 @@ def check(kind: CellName, threads: int) -> None:
 
 def largest_memory() -> int:
     """Bytes that were resident in this process at most so far."""
-    kilobytes = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilobytes
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 @contextmanager
