@@ -132,16 +132,14 @@ def serve(point: Point, pipe: Connection) -> None:
     """Do what a `Worker` asks for, in its process."""
     import subjects
 
-    from charrnn.generation import useful_threads
-
     imported = largest_memory()
     if point.work == "train":
         model = subjects.new_model(point.model, point.threads)
         threads, side = model.threads, subjects.training(model, point.shape)
     else:
         sample = SampleConfig(num_samples=point.batch)
-        threads = useful_threads(point.model, point.batch, point.threads)
-        side = subjects.sampling(point.model, sample, threads)
+        threads = subjects.threads_of(point.model, point.batch, point.threads)
+        side = subjects.sampling(point.model, sample, point.threads)
     pipe.send("ready")
     while (seconds := pipe.recv()) is not None:
         pipe.send(take_turn(side, seconds))

@@ -6,7 +6,7 @@ does not depend on what it reads.
 """
 
 from dataclasses import replace
-from typing import Any
+from itertools import islice
 
 import numpy as np
 from timing import Side
@@ -16,6 +16,7 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import TrainingState
 from charrnn.config import GATES, ModelConfig, SampleConfig, TrainConfig
 from charrnn.generation import Generation, useful_threads
+from charrnn.kernels.threads import use_threads
 from charrnn.model import Model
 from charrnn.streams import Streams
 from charrnn.training.trainer import Trainer, new_moments, random_stream
@@ -162,6 +163,11 @@ def new_vocab(size: int) -> Vocab:
     return Vocab(symbols, (1,) * size)
 
 
+def threads_of(config: ModelConfig, samples: int, threads: int) -> int:
+    """Threads that ``charrnn sample`` uses when it may use so many."""
+    return useful_threads(config, samples, threads)
+
+
 def sampling(config: ModelConfig, sample: SampleConfig, threads: int) -> Side:
     """Make the loop behind ``charrnn sample``, which never ends.
 
@@ -170,18 +176,18 @@ def sampling(config: ModelConfig, sample: SampleConfig, threads: int) -> Side:
     Side
         Its work is in characters of all samples together.
     """
-    # As the command does it: no more threads than pay.
-    threads = useful_threads(config, sample.num_samples, threads)
-    model, vocab = new_model(config, threads), new_vocab(config.vocab_size)
-    endless = replace(sample, length=-1)
+    samples = sample.num_samples
+    model = new_model(config, threads_of(config, samples, threads))
+    vocab, endless = new_vocab(config.vocab_size), replace(sample, length=-1)
     generation = Generation(model, vocab, vocab.encode(""), endless, scored=False)
     pieces = generation.pieces()
 
     def draw() -> float:
-        wanted, count = DRAWN * sample.num_samples, 0
-        with model.limited_to(threads):  # the last model made has set its own
-            while count < wanted:
-                count += len(next(pieces).text)
+        use_threads(model.threads)  # the last model made has set its own
+        count = 0
+        while count < DRAWN * samples:
+            # A piece of every sample: nothing computed is left for later.
+            count += sum(len(piece.text) for piece in islice(pieces, samples))
         return count
 
     draw()
@@ -198,9 +204,9 @@ def first_piece(model: Model, vocab: Vocab, prompt: str) -> Side:
     """
     ids, config = vocab.encode(prompt), SampleConfig(temperature=0.8)
 
-    def start() -> Any:
-        with model.limited_to(model.threads):
-            next(Generation(model, vocab, ids, config, scored=False).pieces())
+    def start() -> float:
+        use_threads(model.threads)
+        next(Generation(model, vocab, ids, config, scored=False).pieces())
         return 1
 
     start()
