@@ -1,248 +1,145 @@
 """Characters per second of a whole training step, beside PyTorch on the same CPU.
 
 A step is forward, loss, backward, clipping and Adam, on random characters. Our
-kernels are first compared with themselves in float64, which the test suite
-compares with the equations; then both sides are timed in turn, in one run, and
-the ratio is formed from the medians. PyTorch is optional (the extra "bench");
-without it its columns say so.
+kernels are first compared with float64; then both sides and NumPy's sgemm are
+timed in turn, round by round, and ratios are formed from the medians. PyTorch
+is optional (the extra "bench"); without it its columns say so.
 
     python benchmarks/train_speed.py [--quick] [--json FILE] [--threads N]
 """
 
 import argparse
-import json
-import platform
-import statistics
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
+import pytorch
+from reporting import Report, at_least, cell, new_parser, ratio
+from subjects import check_training, needed_weights, new_model, training
+from timing import ONCE, SGEMM_SIZE, Rounds, Side, in_turn, limit_blas, sgemm
 
-from charrnn import parameters
-from charrnn.checkpoint import TrainingState
-from charrnn.config import GATES, CellName, ModelConfig, TrainConfig
-from charrnn.model import Model
-from charrnn.streams import Streams
-from charrnn.training.trainer import Trainer, new_moments, random_stream
+from charrnn.config import CellName, ModelConfig
 
 V, B, T = 65, 64, 64
 
-#: Cell, layers, units.
-MODELS: list[tuple[CellName, int, int]] = [
-    ("lstm", 1, 128),
-    ("lstm", 1, 256),
-    ("lstm", 1, 512),
-    ("lstm", 2, 128),
-    ("lstm", 2, 256),
-    ("lstm", 2, 512),
-    ("lstm", 3, 512),
-    ("gru", 1, 128),
-    ("gru", 1, 512),
-    ("gru", 2, 256),
-    ("rnn", 1, 128),
-    ("rnn", 1, 512),
-    ("rnn", 2, 256),
+#: Cell, layers, units, and the least multiple of PyTorch's float32 rate.
+MODELS: list[tuple[CellName, int, int, float | None]] = [
+    ("lstm", 1, 128, 2.0),
+    ("lstm", 1, 256, 2.2),
+    ("lstm", 1, 512, 2.2),
+    ("lstm", 2, 128, 1.7),
+    ("lstm", 2, 256, 1.6),
+    ("lstm", 2, 512, 1.4),
+    ("lstm", 3, 512, 1.4),
+    ("gru", 1, 128, 2.3),
+    ("gru", 1, 512, 2.3),
+    ("gru", 2, 256, 1.8),
+    ("rnn", 1, 128, 2.5),
+    ("rnn", 1, 512, 2.0),
+    ("rnn", 2, 256, 2.0),
 ]
-QUICK: list[tuple[CellName, int, int]] = [("lstm", 1, 16), ("gru", 1, 16)]
+QUICK: list[tuple[CellName, int, int, float | None]] = [
+    ("lstm", 1, 16, None),
+    ("gru", 1, 16, None),
+]
+
+MISSING = "not installed"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Row:
-    """One model's figures."""
+    """One model's figures; rates in characters per second."""
 
     cell: str
     layers: int
     hidden: int
-    chars_per_second: float
-    spread: float  # (slowest - fastest) / median of the rounds
+    rate: float
+    spread: float  # (highest - lowest) / median of the rounds
     needed_gflops: float  # 6 per weight and character, the one-hot product not
-    torch_float32: float | None = None
-    torch_bfloat16: float | None = None
+    sgemm_gflops: float
+    target_of_sgemm: float | None
+    torch_float32: float | None
+    torch_spread: float | None  # in float32
+    torch_bfloat16: float | None
+    target_times: float | None
+
+    @property
+    def of_sgemm(self) -> float:
+        """Share of the yardstick's rate that the needed arithmetic reaches."""
+        return self.needed_gflops / self.sgemm_gflops
 
 
-def text() -> np.ndarray[Any, Any]:
-    """Random characters for an epoch of whole windows: every step counts B T."""
-    return np.random.default_rng(0).integers(0, V, 4 * B * T, np.uint8)
+COLUMNS = {
+    "model": lambda row: f"{row.cell} {row.layers} x {row.hidden}",
+    "chars/s": lambda row: cell(row.rate),
+    "spread": lambda row: cell(row.spread, ".0%"),
+    "needed GFLOP/s": lambda row: cell(row.needed_gflops),
+    "sgemm": lambda row: cell(row.sgemm_gflops),
+    "of sgemm": lambda row: cell(row.of_sgemm, ".0%"),
+    "target": lambda row: at_least(row.target_of_sgemm, ".0%"),
+    "PyTorch float32": lambda row: cell(row.torch_float32, missing=MISSING),
+    "its spread": lambda row: cell(row.torch_spread, ".0%"),
+    "times": lambda row: cell(ratio(row.rate, row.torch_float32), ".2f"),
+    "target times": lambda row: at_least(row.target_times, ".1f"),
+    "PyTorch bfloat16": lambda row: cell(row.torch_bfloat16, missing=MISSING),
+    "times bfloat16": lambda row: cell(ratio(row.rate, row.torch_bfloat16), ".2f"),
+}
 
 
-def our_step(config: ModelConfig, threads: int) -> Callable[[], object]:
-    """Make a training step of ours, checked against float64 and compiled."""
-    model = Model(config, threads=threads)
-    parameters.initialize(model.theta, config, "auto", 1.0, random_stream(0))
-    model.pack()
-    check(model, threads)
-    run = TrainConfig(batch_size=B, seq_length=T, steps=10**9, lr=1e-3)
-    trainer = Trainer(
-        model,
-        Streams(text(), B, T, 0),
-        TrainingState(config=run),
-        new_moments("adam", model.theta.size),
-        model.new_state(B),
-    )
-    trainer.step(0.0)
-    return lambda: trainer.step(0.0)
-
-
-def check(model: Model, threads: int) -> None:
-    """Compare loss and gradient of one window with float64.
-
-    Raises
-    ------
-    RuntimeError
-        They differ by more than rounding.
-    """
-    exact = Model(model.config, dtype=np.float64, threads=threads)
-    exact.theta[...] = model.theta
-    exact.pack()
-    window = Streams(text()[: 5 * 8 + 1], 5, 8, 0).window(0, 0)
-    found = []
-    for m in (model, exact):
-        gradient = np.zeros_like(m.theta)
-        loss = m.loss_and_gradient(*window, m.new_state(5), gradient)
-        found.append((loss, gradient))
-    (loss, gradient), (exact_loss, exact_gradient) = found
-    scale = np.abs(exact_gradient).max()
-    worst = np.abs(gradient - exact_gradient).max() / scale
-    if abs(loss - exact_loss) > 1e-5 or worst > 1e-4:
-        msg = f"float32 is off: loss {loss - exact_loss:.1e}, gradient {worst:.1e}"
-        raise RuntimeError(msg)
-
-
-def torch_step(
-    cell: str, layers: int, hidden: int, threads: int, *, bfloat16: bool
-) -> Callable[[], object] | None:
-    """Make the same step in PyTorch; None where it is not installed."""
-    try:
-        import torch  # optional: the extra "bench"
-    except ImportError:
-        return None
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    kind = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[cell]
-    embedding = torch.nn.Embedding(V, hidden)
-    network = kind(hidden, hidden, layers)
-    output = torch.nn.Linear(hidden, V)
-    weights = [*embedding.parameters(), *network.parameters(), *output.parameters()]
-    optimizer = torch.optim.AdamW(weights, lr=1e-3, fused=True)
-    ids = torch.randint(0, V, (T + 1, B))
-    state: list[Any] = [None]
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            outputs, after = network(embedding(ids[:-1]), state[0])
-            logits = output(outputs)
-        loss = torch.nn.functional.cross_entropy(
-            logits.float().reshape(-1, V), ids[1:].reshape(-1)
-        )
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.step()
-        if isinstance(after, tuple):
-            state[0] = tuple(a.detach() for a in after)
-        else:
-            state[0] = after.detach()
-
-    step()
-    return step
-
-
-def rates(
-    steps: dict[str, Callable[[], object]], rounds: int, seconds: float
-) -> dict[str, list[float]]:
-    """Characters per second of each side, a figure a round, in turn."""
-    found: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            step()  # wakes the threads of this side
-            began, count = time.perf_counter(), 0
-            while time.perf_counter() - began < seconds:
-                step()
-                count += 1
-            found[name].append(count * B * T / (time.perf_counter() - began))
-    return found
+def target_of_sgemm(hidden: int) -> float | None:
+    """Least share of the yardstick's rate, by the width of the layers."""
+    if hidden >= 256:
+        return 0.8
+    return 0.6 if hidden == 128 else None
 
 
 def measure(
-    cell: CellName, layers: int, hidden: int, threads: int, *, quick: bool
+    model: tuple[CellName, int, int, float | None], options: argparse.Namespace
 ) -> Row:
-    """Time one model on all sides."""
-    config = ModelConfig(vocab_size=V, cell=cell, layers=layers, hidden=hidden)
-    steps: dict[str, Callable[[], object]] = {"ours": our_step(config, threads)}
-    for name, bfloat16 in (("float32", False), ("bfloat16", True)):
-        step = torch_step(cell, layers, hidden, threads, bfloat16=bfloat16)
-        if step is not None:
-            steps[name] = step
-    found = rates(steps, 1 if quick else 5, 0.05 if quick else 1.0)
-    medians = {name: statistics.median(values) for name, values in found.items()}
-    ours = found["ours"]
-    gates = len(GATES[cell])
-    weights = parameters.matrix_size(config) - V * gates * hidden
+    """Check one model, then time it on all sides."""
+    kind, layers, hidden, target_times = model
+    config = ModelConfig(vocab_size=V, cell=kind, layers=layers, hidden=hidden)
+    ours = new_model(config, options.threads)
+    check_training(ours)
+    sides: dict[str, Side] = {
+        "ours": training(ours, (T, B)),
+        "sgemm": sgemm(64 if options.quick else SGEMM_SIZE),
+    }
+    if pytorch.installed():
+        network = kind, layers, hidden, V
+        for name, bfloat16 in (("float32", False), ("bfloat16", True)):
+            sides[name] = pytorch.training(
+                network, (T, B), options.threads, bfloat16=bfloat16
+            )
+    found = in_turn(sides, ONCE if options.quick else Rounds(5, 1.0))
+    rate = found["ours"]
+    torch32, torch16 = found.get("float32"), found.get("bfloat16")
     return Row(
-        cell,
-        layers,
-        hidden,
-        medians["ours"],
-        (max(ours) - min(ours)) / medians["ours"],
-        6 * weights * medians["ours"] / 1e9,
-        medians.get("float32"),
-        medians.get("bfloat16"),
+        cell=kind,
+        layers=layers,
+        hidden=hidden,
+        rate=rate.median,
+        spread=rate.spread,
+        needed_gflops=6 * needed_weights(config) * rate.median / 1e9,
+        sgemm_gflops=found["sgemm"].median / 1e9,
+        target_of_sgemm=target_of_sgemm(hidden),
+        torch_float32=torch32 and torch32.median,
+        torch_spread=torch32 and torch32.spread,
+        torch_bfloat16=torch16 and torch16.median,
+        target_times=target_times,
     )
-
-
-def sgemm_rate(size: int = 2048, rounds: int = 5) -> float:
-    """GFLOP/s of NumPy's product of two square float32 matrices."""
-    rng = np.random.default_rng(0)
-    a, b = (rng.random((size, size), np.float32) for _ in range(2))
-    a @ b
-    taken = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        a @ b
-        taken.append(time.perf_counter() - began)
-    return 2 * size**3 / statistics.median(taken) / 1e9
 
 
 def main() -> None:
     """Time the models, print a table, and write JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="toy sizes, one round")
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    sgemm = sgemm_rate(64 if options.quick else 2048)
-    print(f"sgemm {sgemm:,.0f} GFLOP/s; V {V}, batch {B}, window {T}")
-    print("| model | chars/s | spread | needed GFLOP/s | of sgemm | PyTorch float32 |"
-          " times | PyTorch bfloat16 | times |")  # fmt: skip
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
-    rows = []
-    for cell, layers, hidden in QUICK if options.quick else MODELS:
-        row = measure(cell, layers, hidden, options.threads, quick=options.quick)
-        rows.append(row)
-        theirs = ""
-        for rate in (row.torch_float32, row.torch_bfloat16):
-            if rate is None:
-                theirs += " not installed | |"
-            else:
-                theirs += f" {rate:,.0f} | {row.chars_per_second / rate:.2f} |"
-        print(
-            f"| {cell} {layers} x {hidden} | {row.chars_per_second:,.0f} | "
-            f"{row.spread:.0%} | {row.needed_gflops:,.0f} | "
-            f"{row.needed_gflops / sgemm:.0%} |{theirs}",
-            flush=True,
-        )
-    if options.json is not None:
-        report = {
-            "machine": platform.processor() or platform.machine(),
-            "python": platform.python_version(),
-            "threads": options.threads,
-            "sgemm_gflops": sgemm,
-            "rows": [asdict(row) for row in rows],
-        }
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    options = new_parser(__doc__).parse_args()
+    limit_blas(options.threads)
+    report = Report(options)
+    add = report.table(
+        f"A training step: V {V}, batch {B}, window {T}, {options.threads} threads",
+        COLUMNS,
+    )
+    for model in QUICK if options.quick else MODELS:
+        add(measure(model, options))
+    report.write()
 
 
 if __name__ == "__main__":

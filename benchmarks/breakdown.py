@@ -1,0 +1,265 @@
+"""Where the time of a training step goes, part by part.
+
+Every function of the library that a step calls is wrapped with a clock while
+the step runs; `parts` lists them. What no part accounts for is Python, NumPy
+and the clocks themselves. Products are also shown by the arithmetic they need
+and by the rate they reach, beside NumPy's sgemm, measured in turn.
+
+    python benchmarks/breakdown.py [--model CELL-LxH ...] [--quick] [--json FILE]
+        [--threads N]
+"""
+
+import argparse
+import contextlib
+import re
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+from unittest import mock
+
+from reporting import Report, cell, new_parser
+from subjects import check_training, new_model, new_trainer
+from timing import ONCE, SGEMM_SIZE, Rounds, Side, in_turn, limit_blas, sgemm
+
+import charrnn.model
+import charrnn.streams
+from charrnn.config import GATES, CellName, ModelConfig
+from charrnn.kernels import dropout, head, inputs, optimizers
+from charrnn.training.trainer import Trainer
+
+V, B, T = 65, 64, 64
+
+MODELS = ["lstm-1x128", "lstm-2x256", "lstm-1x512", "gru-2x256", "rnn-2x256"]
+QUICK = ["lstm-2x16"]
+
+#: What no part accounts for.
+REST = "Python and everything else"
+
+
+class Sizes(NamedTuple):
+    """What the arithmetic of a step follows from."""
+
+    N: int  # characters in a step
+    L: int
+    H: int
+    GH: int  # gates times units
+    V: int
+
+
+class Part(NamedTuple):
+    """One part of a step: a function of the library, or some of its calls."""
+
+    label: str
+    owner: Any  # a module or class
+    name: str  # of the function in it
+    flop: Callable[[Sizes], float] | None = None  # needed in a step, by products
+    mine: Callable[..., bool] = lambda *arguments: True  # among the calls
+
+
+def parts(config: ModelConfig) -> list[Part]:
+    """List the parts: the one place to change when kernels change.
+
+    A call counts for the first part that fits. No function here may call
+    another one of them, or its time would count twice.
+    """
+    model, kind = charrnn.model, charrnn.model.CELLS[config.cell]
+
+    def of_head(dz: Any, x: Any, dW: Any, db: Any, workers: int) -> bool:
+        # Right unless a layer has as many pre-activations as there are characters.
+        return db.size == config.vocab_size == dz.shape[1]
+
+    def of_inputs(dz: Any, x: Any, dW: Any, db: Any, workers: int) -> bool:
+        return db.size == dz.shape[1]  # the recurrent product has no whole bias
+
+    return [
+        Part("data", charrnn.streams.Streams, "window"),
+        Part("data", charrnn.streams.Streams, "carry_over"),
+        # Both loops over time also read the inputs or carry them back: a lookup
+        # for layer 0, a product for the others.
+        Part("forward", kind, "forward",
+             lambda s: 2 * s.N * s.GH * s.H * (2 * s.L - 1)),
+        Part("head", head, "loss_and_gradient",
+             lambda s: 4 * s.N * s.V * s.H),
+        Part("backward", kind, "backward",
+             lambda s: 2 * s.N * s.GH * s.H * (2 * s.L - 1)),
+        Part("weight gradients, head", model, "add_affine_gradient",
+             lambda s: 2 * s.N * s.V * s.H, of_head),
+        Part("weight gradients, inputs", model, "add_affine_gradient",
+             lambda s: 2 * s.N * s.GH * s.H * (s.L - 1), of_inputs),
+        Part("weight gradients, recurrent", model, "add_affine_gradient",
+             lambda s: 2 * s.N * s.GH * s.H * s.L),
+        Part("one-hot scatter", inputs, "scatter"),
+        Part("dropout", dropout, "drop"),
+        Part("optimizer, norm", optimizers, "squared_norm"),
+        Part("optimizer, apply", optimizers, "apply"),
+        Part("packing", model, "pack"),
+    ]  # fmt: skip
+
+
+class Clock:
+    """The time that each part takes in each of many steps.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Has taken a step, so that every kernel is compiled: compiled code must
+        not meet a wrapped function.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.steps: list[dict[str, float]] = []  # seconds, a part each
+        self._trainer = trainer
+        self._parts = parts(trainer.model.config)
+        self._current: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Wrap the functions of all parts for a while.
+
+        Raises
+        ------
+        AttributeError
+            There is no such function any more.
+        """
+        with contextlib.ExitStack() as stack:
+            for owner, name in {(part.owner, part.name) for part in self._parts}:
+                wrapped = self._wrap(owner, name)
+                stack.enter_context(mock.patch.object(owner, name, wrapped))
+            yield
+
+    def _wrap(self, owner: Any, name: str) -> Callable[..., Any]:
+        """Put a clock around one function."""
+        function = getattr(owner, name)
+        mine = [
+            part for part in self._parts if (part.owner, part.name) == (owner, name)
+        ]
+
+        def timed(*arguments: Any) -> Any:
+            began = time.perf_counter()
+            result = function(*arguments)
+            taken = time.perf_counter() - began
+            label = next(part.label for part in mine if part.mine(*arguments))
+            self._current[label] += taken
+            return result
+
+        return timed
+
+    def step(self) -> float:
+        """Take one step and note where its time went; return its characters."""
+        self._current = defaultdict(float)
+        began = time.perf_counter()
+        self._trainer.step(0.0)
+        total = time.perf_counter() - began
+        self._current[REST] = total - sum(self._current.values())
+        self.steps.append(self._current)
+        return T * B
+
+
+@dataclass(frozen=True)
+class Row:
+    """One part of one model's step; medians over the steps."""
+
+    model: str
+    part: str
+    seconds: float
+    share: float
+    gflop: float | None  # needed by products
+    sgemm_gflops: float  # GFLOP/s
+
+    @property
+    def gflops(self) -> float | None:
+        """GFLOP/s."""
+        return self.gflop and self.gflop / self.seconds
+
+
+COLUMNS: dict[str, Callable[[Row], str]] = {
+    "part": lambda row: row.part,
+    "ms": lambda row: cell(1e3 * row.seconds, ",.3f"),
+    "share": lambda row: cell(row.share, ".1%"),
+    "GFLOP": lambda row: cell(row.gflop, ",.3f"),
+    "GFLOP/s": lambda row: cell(row.gflops),
+    "of sgemm": lambda row: cell(row.gflops and row.gflops / row.sgemm_gflops, ".0%"),
+}
+
+
+def rows(
+    name: str, clock: Clock, config: ModelConfig, sgemm_gflops: float
+) -> list[Row]:
+    """Sum the steps up, in the order of `parts`, with the total at the end."""
+    GH = len(GATES[config.cell]) * config.hidden
+    sizes = Sizes(T * B, config.layers, config.hidden, GH, config.vocab_size)
+    gflop = {
+        part.label: (part.flop and part.flop(sizes) / 1e9) or None
+        for part in parts(config)
+    }
+    seconds = {
+        label: statistics.median(step.get(label, 0.0) for step in clock.steps)
+        for label in [*gflop, REST]
+    }
+    total = statistics.median(sum(step.values()) for step in clock.steps)
+    gflop["total"] = sum(filter(None, gflop.values()))
+    seconds["total"] = total
+    return [
+        Row(name, label, taken, taken / total, gflop.get(label), sgemm_gflops)
+        for label, taken in seconds.items()
+        if taken  # not: dropout, inputs of a single layer
+    ]
+
+
+def measure(name: str, config: ModelConfig, options: argparse.Namespace) -> list[Row]:
+    """Check one model, then time the parts of its steps, and the yardstick."""
+    model = new_model(config, options.threads)
+    check_training(model)
+    clock = Clock(new_trainer(model, T, B))
+    sides: dict[str, Side] = {
+        "steps": clock.step,
+        "sgemm": sgemm(64 if options.quick else SGEMM_SIZE),
+    }
+    with clock.installed():
+        found = in_turn(sides, ONCE if options.quick else Rounds(5, 1.0))
+    return rows(name, clock, config, found["sgemm"].median / 1e9)
+
+
+def read_model(name: str) -> ModelConfig:
+    """Read a model's name, such as ``lstm-2x256``.
+
+    Raises
+    ------
+    ValueError
+        It is not of that form, or there is no such cell.
+    """
+    match = re.fullmatch(r"(\w+)-(\d+)x(\d+)", name)
+    if match is None or match[1] not in GATES:
+        raise ValueError(name)
+    return ModelConfig(
+        vocab_size=V,
+        cell=cast("CellName", match[1]),
+        layers=int(match[2]),
+        hidden=int(match[3]),
+    )
+
+
+def main() -> None:
+    """Time the parts, print a table a model, and write JSON if asked to."""
+    parser = new_parser(__doc__)
+    parser.add_argument("--model", action="append", metavar="CELL-LxH")
+    options = parser.parse_args()
+    limit_blas(options.threads)
+    report = Report(options)
+    for name in options.model or (QUICK if options.quick else MODELS):
+        found = measure(name, read_model(name), options)
+        add = report.table(
+            f"A step of {name}: V {V}, batch {B}, window {T}, {options.threads} "
+            f"threads; sgemm {found[0].sgemm_gflops:,.0f} GFLOP/s",
+            COLUMNS,
+        )
+        for row in found:
+            add(row)
+    report.write()
+
+
+if __name__ == "__main__":
+    main()

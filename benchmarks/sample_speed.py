@@ -1,0 +1,245 @@
+"""Characters per second of sampling: beside PyTorch, many at once, with filters.
+
+Ours is the loop behind ``charrnn sample``: the network, the filters, the draw,
+symbols instead of numbers, and the search for stop texts. PyTorch's, in
+inference mode, feeds a character, applies softmax and draws; it is measured
+with one thread and with --threads, and the faster counts. Our float32 is first
+compared with float64 on the text that it generates; then all sides of a table
+row are timed in turn. PyTorch is optional (the extra "bench").
+
+    python benchmarks/sample_speed.py [--quick] [--json FILE] [--threads N]
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pytorch
+from reporting import Report, at_least, at_most, cell, new_parser, ratio
+from subjects import check_sampling, first_piece, new_model, new_vocab, sampling
+from timing import ONCE, Rounds, Side, in_turn
+
+from charrnn.config import CellName, ModelConfig, SampleConfig
+
+V, TEMPERATURE = 65, 0.8
+
+#: Cell, layers, units, and the least multiple of PyTorch's rate.
+MODELS: list[tuple[CellName, int, int, float | None]] = [
+    ("lstm", 2, 128, 20.0),
+    ("gru", 1, 256, 9.0),
+    ("lstm", 2, 512, 8.0),
+    ("lstm", 1, 256, None),
+    ("rnn", 1, 256, None),
+]
+QUICK: list[tuple[CellName, int, int, float | None]] = [
+    ("lstm", 2, 16, None),
+    ("gru", 1, 16, None),
+]
+
+#: Samples at once, and the least multiple of the rate of one.
+SAMPLES: dict[int, float | None] = {1: None, 4: None, 16: None, 64: 10.0, 256: None}
+
+#: Characters of a long prompt.
+PROMPT = 1000
+
+#: Every filter's setting where its cost is measured. Those that the library
+#: does not have are left out.
+FILTERS = {"top_k": 40, "typical": 0.9, "top_p": 0.9, "min_p": 0.05}
+
+#: The most time that filters may take, as a multiple of none.
+FILTERS_TARGET = 1.25
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One model, one sample; rates in characters per second."""
+
+    cell: str
+    layers: int
+    hidden: int
+    rate: float
+    spread: float  # (highest - lowest) / median of the rounds
+    torch: float | None
+    torch_spread: float | None
+    torch_threads: int | None  # with which PyTorch is faster
+    target: float | None
+    first_ms: float  # from no prompt to the first piece
+    prompted_ms: float  # from a prompt of PROMPT characters
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One model, several samples at once."""
+
+    cell: str
+    layers: int
+    hidden: int
+    samples: int
+    rate: float  # characters per second, all samples together
+    spread: float
+    times_one: float
+    target: float | None
+
+
+@dataclass(frozen=True)
+class Filtering:
+    """One setting of the filters."""
+
+    filters: str
+    rate: float  # characters per second
+    spread: float
+    times_none: float  # time, as a multiple of that of no filter
+
+
+def name_of(row: Speed | Batch) -> str:
+    """Write a model's name."""
+    return f"{row.cell} {row.layers} x {row.hidden}"
+
+
+SPEED: dict[str, Callable[[Speed], str]] = {
+    "model": name_of,
+    "chars/s": lambda row: cell(row.rate),
+    "spread": lambda row: cell(row.spread, ".0%"),
+    "PyTorch": lambda row: cell(row.torch, missing="not installed"),
+    "its spread": lambda row: cell(row.torch_spread, ".0%"),
+    "its threads": lambda row: cell(row.torch_threads),
+    "times": lambda row: cell(ratio(row.rate, row.torch), ".1f"),
+    "target": lambda row: at_least(row.target),
+    "first piece, ms": lambda row: cell(row.first_ms, ".2f"),
+    f"after {PROMPT:,} characters": lambda row: cell(row.prompted_ms, ".1f"),
+}
+BATCH: dict[str, Callable[[Batch], str]] = {
+    "model": name_of,
+    "samples": lambda row: cell(row.samples),
+    "chars/s": lambda row: cell(row.rate),
+    "spread": lambda row: cell(row.spread, ".0%"),
+    "times one": lambda row: cell(row.times_one, ".1f"),
+    "target": lambda row: at_least(row.target),
+}
+FILTERING: dict[str, Callable[[Filtering], str]] = {
+    "filters": lambda row: row.filters,
+    "chars/s": lambda row: cell(row.rate),
+    "spread": lambda row: cell(row.spread, ".0%"),
+    "time, times none": lambda row: cell(row.times_none, ".2f"),
+    "target": lambda row: at_most(FILTERS_TARGET),
+}
+
+
+def measure_speed(
+    model: tuple[CellName, int, int, float | None],
+    options: argparse.Namespace,
+    rounds: Rounds,
+) -> Speed:
+    """Check one model, then time it beside PyTorch, and its start."""
+    kind, layers, hidden, target = model
+    config = ModelConfig(vocab_size=V, cell=kind, layers=layers, hidden=hidden)
+    ours, vocab = new_model(config, 1), new_vocab(V)
+    check_sampling(ours, vocab)
+    sample = SampleConfig(temperature=TEMPERATURE)
+    sides: dict[str, Side] = {"ours": sampling(config, sample, options.threads)}
+    if pytorch.installed():
+        for number in sorted({1, options.threads}):
+            network = kind, layers, hidden, V
+            sides[str(number)] = pytorch.sampling(network, TEMPERATURE, number)
+    found = in_turn(sides, rounds)
+    rate = found.pop("ours")
+    threads = max(found, key=lambda name: found[name].median, default=None)
+    best = None if threads is None else found[threads]
+    prompt = (vocab.symbols * PROMPT)[:PROMPT]
+    starts = in_turn(
+        {text: first_piece(ours, vocab, text) for text in ("", prompt)},
+        Rounds(rounds.number, rounds.seconds / 5),
+    )
+    return Speed(
+        cell=kind,
+        layers=layers,
+        hidden=hidden,
+        rate=rate.median,
+        spread=rate.spread,
+        torch=best and best.median,
+        torch_spread=best and best.spread,
+        torch_threads=None if threads is None else int(threads),
+        target=target,
+        first_ms=1e3 / starts[""].median,
+        prompted_ms=1e3 / starts[prompt].median,
+    )
+
+
+def measure_batches(
+    model: tuple[CellName, int, int, float | None],
+    options: argparse.Namespace,
+    rounds: Rounds,
+) -> list[Batch]:
+    """Time one model with more and more samples at once, in turn."""
+    kind, layers, hidden, _ = model
+    config = ModelConfig(vocab_size=V, cell=kind, layers=layers, hidden=hidden)
+    sides = {}
+    for samples in SAMPLES:
+        sample = SampleConfig(temperature=TEMPERATURE, num_samples=samples)
+        sides[str(samples)] = sampling(config, sample, options.threads)
+    found = in_turn(sides, rounds)
+    return [
+        Batch(
+            cell=kind,
+            layers=layers,
+            hidden=hidden,
+            samples=samples,
+            rate=found[str(samples)].median,
+            spread=found[str(samples)].spread,
+            times_one=found[str(samples)].median / found["1"].median,
+            target=target,
+        )
+        for samples, target in SAMPLES.items()
+    ]
+
+
+def measure_filters(
+    hidden: int, options: argparse.Namespace, rounds: Rounds
+) -> list[Filtering]:
+    """Time an LSTM with each filter alone and with all of them, in turn."""
+    config = ModelConfig(vocab_size=V, cell="lstm", layers=1, hidden=hidden)
+    known = {field.name for field in fields(SampleConfig)}
+    filters = {name: value for name, value in FILTERS.items() if name in known}
+    settings: dict[str, dict[str, Any]] = {"none": {}}
+    for name, value in {"temperature": TEMPERATURE, **filters}.items():
+        settings[f"{name} {value}"] = {name: value}
+    settings["all together"] = {"temperature": TEMPERATURE, **filters}
+    sides = {
+        name: sampling(config, SampleConfig(**setting), options.threads)
+        for name, setting in settings.items()
+    }
+    found = in_turn(sides, rounds)
+    none = found["none"].median
+    return [
+        Filtering(name, rate.median, rate.spread, none / rate.median)
+        for name, rate in found.items()
+    ]
+
+
+def main() -> None:
+    """Time sampling, print three tables, and write JSON if asked to."""
+    options = new_parser(__doc__).parse_args()
+    report = Report(options)
+    models, hidden = (QUICK, 16) if options.quick else (MODELS, 256)
+    rounds = ONCE if options.quick else Rounds(5, 1.0)
+    add = report.table(
+        f"One sample: V {V}, temperature {TEMPERATURE}, at most {options.threads} "
+        "threads",
+        SPEED,
+    )
+    for model in models:
+        add(measure_speed(model, options, rounds))
+    add = report.table("Samples at once", BATCH)
+    rounds = ONCE if options.quick else Rounds(5, 0.5)
+    for model in models[:3]:  # those with a target
+        for batch in measure_batches(model, options, rounds):
+            add(batch)
+    add = report.table(f"Filters: LSTM 1 x {hidden}", FILTERING)
+    for filtering in measure_filters(hidden, options, rounds):
+        add(filtering)
+    report.write()
+
+
+if __name__ == "__main__":
+    main()
