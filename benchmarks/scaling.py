@@ -138,7 +138,7 @@ def serve(point: Point, pipe: Connection) -> None:
         threads, side = model.threads, subjects.training(model, point.shape)
     else:
         sample = SampleConfig(num_samples=point.batch)
-        threads = subjects.threads_of(point.model, point.batch, point.threads)
+        threads = point.threads
         side = subjects.sampling(point.model, sample, point.threads)
     pipe.send("ready")
     while (seconds := pipe.recv()) is not None:

@@ -15,7 +15,7 @@ from charrnn import parameters
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import TrainingState
 from charrnn.config import GATES, ModelConfig, SampleConfig, TrainConfig
-from charrnn.generation import Generation, useful_threads
+from charrnn.generation import Generation
 from charrnn.kernels.threads import use_threads
 from charrnn.model import Model
 from charrnn.streams import Streams
@@ -99,7 +99,7 @@ def check_sampling(model: Model, vocab: Vocab) -> None:
     config, prompt = SampleConfig(length=CHECKED), vocab.encode("")
     texts, nats = [], []
     for scored in (True, False):
-        generation = Generation(model, vocab, prompt, config, scored=scored)
+        generation = Generation(model, vocab, [prompt], config, scored=scored)
         pieces = list(generation.pieces())
         texts.append("".join(piece.text for piece in pieces))
         nats.append(sum(piece.nats for piece in pieces))
@@ -163,11 +163,6 @@ def new_vocab(size: int) -> Vocab:
     return Vocab(symbols, (1,) * size)
 
 
-def threads_of(config: ModelConfig, samples: int, threads: int) -> int:
-    """Threads that ``charrnn sample`` uses when it may use so many."""
-    return useful_threads(config, samples, threads)
-
-
 def sampling(config: ModelConfig, sample: SampleConfig, threads: int) -> Side:
     """Make the loop behind ``charrnn sample``, which never ends.
 
@@ -177,9 +172,9 @@ def sampling(config: ModelConfig, sample: SampleConfig, threads: int) -> Side:
         Its work is in characters of all samples together.
     """
     samples = sample.num_samples
-    model = new_model(config, threads_of(config, samples, threads))
+    model = new_model(config, threads)
     vocab, endless = new_vocab(config.vocab_size), replace(sample, length=-1)
-    generation = Generation(model, vocab, vocab.encode(""), endless, scored=False)
+    generation = Generation(model, vocab, [vocab.encode("")], endless, scored=False)
     pieces = generation.pieces()
 
     def draw() -> float:
@@ -206,7 +201,7 @@ def first_piece(model: Model, vocab: Vocab, prompt: str) -> Side:
 
     def start() -> float:
         use_threads(model.threads)
-        next(Generation(model, vocab, ids, config, scored=False).pieces())
+        next(Generation(model, vocab, [ids], config, scored=False).pieces())
         return 1
 
     start()

@@ -23,8 +23,8 @@ def fingerprint(ids: Ids) -> int:
     for i in range(ids.size):
         if ids[i] < 0:
             return UNKNOWN
-        one = (one * _BASE_1 + ids[i] + 1) % _PRIME_1
-        two = (two * _BASE_2 + ids[i] + 1) % _PRIME_2
+        one = (one * _BASE_1 + int(ids[i]) + 1) % _PRIME_1
+        two = (two * _BASE_2 + int(ids[i]) + 1) % _PRIME_2
     return one * 2**31 + two
 
 
@@ -46,8 +46,8 @@ def fingerprint_all(ids: Longs, n: int, out: Longs) -> None:
         lead_1, lead_2 = lead_1 * _BASE_1 % _PRIME_1, lead_2 * _BASE_2 % _PRIME_2
     unknown = -1  # where one was last
     for i in range(ids.size):
-        new = ids[i] + 1 if ids[i] >= 0 else 0
-        old = ids[i - n] + 1 if i >= n and ids[i - n] >= 0 else 0
+        new = int(ids[i]) + 1 if ids[i] >= 0 else 0
+        old = int(ids[i - n]) + 1 if i >= n and ids[i - n] >= 0 else 0
         one = (one * _BASE_1 + new - old * lead_1 % _PRIME_1) % _PRIME_1
         two = (two * _BASE_2 + new - old * lead_2 % _PRIME_2) % _PRIME_2
         if ids[i] < 0:

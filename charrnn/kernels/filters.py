@@ -6,8 +6,7 @@ that no temperature overflows. Each filter sees what the ones before it left,
 and at least one character always stays. A filter at its neutral setting does
 nothing at all: the defaults are the model's own distribution.
 
-Ranks come from a heap: a filter looks at few characters, the likeliest ones,
-and need not sort the others. Equal ones go by id, the lowest first.
+Ranks are by what a filter asks for, and equal ones go by id, the lowest first.
 """
 
 from typing import NamedTuple
@@ -21,6 +20,9 @@ from charrnn.kernels.jit import jit
 #: Below this temperature the likeliest character is taken.
 GREEDY_BELOW = 1e-4
 
+
+#: Less than any weight that could be added to it.
+SMALLEST = 1e-300
 
 #: An index of no corpus.
 NOTHING: Longs = np.zeros(0, np.int64)
@@ -46,14 +48,13 @@ class Desk(NamedTuple):
 
     scores: Floats  # (V,) float64: logits, biased
     weights: Floats  # (V,) float64: in proportion to the probabilities
-    keys: Floats  # (V,) float64: what a heap is ordered by
-    heap: Longs  # (V,) characters
+    costs: Floats  # (V,) float64: what a filter takes the lowest of
 
 
 @jit(spliced=True)
 def new_desk(V: int) -> Desk:
     """Room for a vocabulary of V characters."""
-    return Desk(np.empty(V), np.empty(V), np.empty(V), np.empty(V, np.int64))
+    return Desk(np.empty(V), np.empty(V), np.empty(V))
 
 
 @jit
@@ -66,90 +67,76 @@ def _total(weights: Floats) -> float:
 
 
 @jit
-def _first(keys: Floats, i: int, j: int) -> bool:
-    """Tell whether character i comes before j: a higher key, or a lower id."""
-    return keys[i] > keys[j] or (keys[i] == keys[j] and i < j)
+def _keep_cheapest(desk: Desk, wanted: float, by_weight: bool) -> None:
+    """Keep the fewest characters, lowest costs first, that make up enough.
 
+    Equal costs go by id, and the one that crosses the mark stays. Instead of
+    sorting, the cost at the mark is found by bisection: each step adds up all
+    that is below the middle, in one loop without a branch.
 
-@jit
-def _sink(heap: Longs, keys: Floats, place: int, size: int) -> None:
-    """Let the character at a place of the heap go down to where it belongs."""
-    moving = heap[place]
-    child = 2 * place + 1
-    while child < size:
-        if child + 1 < size and _first(keys, heap[child + 1], heap[child]):
-            child += 1
-        if not _first(keys, heap[child], moving):
-            break
-        heap[place] = heap[child]
-        place, child = child, 2 * child + 1
-    heap[place] = moving
-
-
-@jit(spliced=True)
-def _heapify(heap: Longs, keys: Floats) -> None:
-    """Make a heap of all characters, the one with the highest key on top."""
-    for v in range(heap.size):
-        heap[v] = v
-    for place in range(heap.size // 2 - 1, -1, -1):
-        _sink(heap, keys, place, heap.size)
-
-
-@jit
-def _pop(heap: Longs, keys: Floats, size: int) -> int:
-    """Take the top of a heap of `size`; it then stands behind the others."""
-    top = heap[0]
-    heap[0], heap[size - 1] = heap[size - 1], top
-    _sink(heap, keys, 0, size - 1)
-    return top
-
-
-@jit(spliced=True)
-def _keep_best(desk: Desk, count: int) -> None:
-    """Keep the `count` characters with the highest keys."""
-    _, weights, keys, heap = desk
-    _heapify(heap, keys)
-    left = heap.size
-    while left > heap.size - count:
-        _pop(heap, keys, left)
-        left -= 1
-    for n in range(left):
-        weights[heap[n]] = 0
-
-
-@jit
-def _keep_share(desk: Desk, share: float) -> None:
-    """Keep the fewest, highest keys first, that together reach a share.
-
-    The one that crosses it stays.
+    Parameters
+    ----------
+    desk : Desk
+        Weights of what is left out become 0.
+    wanted : float
+        A number of characters, or a weight.
+    by_weight : bool
+        Which of the two.
     """
-    _, weights, keys, heap = desk
-    wanted = share * _total(weights)
-    _heapify(heap, keys)
-    left, mass = heap.size, 0.0
-    while left > 0 and mass < wanted:
-        mass += weights[_pop(heap, keys, left)]
-        left -= 1
-    # At a share of 0 the first one is still kept.
-    spared = _pop(heap, keys, left) if left == heap.size else -1
-    for n in range(left):
-        if heap[n] != spared:
-            weights[heap[n]] = 0
+    _, weights, costs = desk
+    low = high = 0.0
+    inside = 0  # characters between low and high
+    for v in range(costs.size):
+        if weights[v] > 0:
+            low, high = min(low, costs[v]), max(high, costs[v])
+            inside += 1
+    low, below = low - 1, 0.0  # what there is up to low
+    wanted = max(wanted, SMALLEST)  # one stays also if nothing is asked for
+    while inside > 1:
+        middle = low + (high - low) / 2
+        if not low < middle < high:
+            break  # only equal costs are left
+        count, weight = 0, 0.0
+        for v in range(costs.size):
+            cheap = costs[v] <= middle and weights[v] > 0
+            count += cheap
+            weight += weights[v] if cheap else 0.0
+        found = weight if by_weight else float(count)
+        if found >= wanted:
+            high = middle
+        else:
+            low, below = middle, found
+        inside = 0
+        for v in range(costs.size):
+            inside += low < costs[v] <= high and weights[v] > 0
+    for v in range(costs.size):
+        if costs[v] > low and weights[v] > 0:
+            if costs[v] <= high and below < wanted:
+                below += weights[v] if by_weight else 1.0
+            else:
+                weights[v] = 0
 
 
 @jit
 def _mark_repeats(recent: Ids, n: int, banned: Flags) -> None:
     """Mark every character that would complete an n-gram seen before."""
     N = recent.size
-    for end in range(n - 1, N):
-        same = recent[end] >= 0
-        for back in range(1, n):
-            # What stands before `end`, and what stands before the next character.
-            if recent[end - back] < 0 or recent[end - back] != recent[N - back]:
-                same = False
-                break
+    if n == 1:
+        for at in range(N):
+            if recent[at] >= 0:
+                banned[recent[at]] = 1
+        return
+    if n > N or recent[N - 1] < 0:
+        return
+    last = recent[N - 1]
+    for at in range(n - 2, N - 1):
+        if recent[at] != last:  # nearly always: kept apart from the rest
+            continue
+        same = recent[at + 1] >= 0
+        for back in range(1, n - 1):
+            same = same and recent[at - back] == recent[N - 1 - back] >= 0
         if same:
-            banned[recent[end]] = 1
+            banned[recent[at + 1]] = 1
 
 
 @jit
@@ -219,7 +206,7 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, desk: Desk) -> int:
         The likeliest character; -1 if there is nothing to choose from: a NaN,
         an infinity, or nothing but -inf.
     """
-    scores, weights, keys, _ = desk
+    scores, weights, costs = desk
     for v in range(scores.size):
         scores[v] = logits[v] + filters.bias[v]
     if filters.no_repeat > 0 or filters.no_copy > 0:
@@ -235,19 +222,19 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, desk: Desk) -> int:
     for v in range(scores.size):
         scores[v] = (scores[v] - peak) * slope
         weights[v] = np.exp(scores[v])
-    # The exponential may round different scores to one weight: ranks are those
-    # of the scores.
+    # The exponential may round different scores to one weight: the ranks of
+    # top-k are those of the scores.
     if filters.top_k < scores.size:
-        for v in range(keys.size):
-            keys[v] = scores[v]
-        _keep_best(desk, filters.top_k)
+        for v in range(costs.size):
+            costs[v] = -scores[v]
+        _keep_cheapest(desk, float(filters.top_k), False)
     if filters.typical < 1:
-        _surprise_keys(desk)
-        _keep_share(desk, filters.typical)
+        _cost_surprise(desk)
+        _keep_cheapest(desk, filters.typical * _total(weights), True)
     if filters.top_p < 1:
-        for v in range(keys.size):
-            keys[v] = weights[v]
-        _keep_share(desk, filters.top_p)
+        for v in range(costs.size):
+            costs[v] = -weights[v]
+        _keep_cheapest(desk, filters.top_p * _total(weights), True)
     if filters.min_p > 0:
         largest = 0.0
         for v in range(weights.size):
@@ -260,16 +247,16 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, desk: Desk) -> int:
 
 
 @jit(spliced=True)
-def _surprise_keys(desk: Desk) -> None:
-    """Set keys by how close -ln p is to its mean, the entropy."""
-    scores, weights, keys, _ = desk
+def _cost_surprise(desk: Desk) -> None:
+    """Set costs to how far -ln p is from its mean, the entropy."""
+    scores, weights, costs = desk
     total = _total(weights)
     normal, mean = np.log(total), 0.0
     for v in range(weights.size):
         if weights[v] > 0:
             mean += weights[v] / total * (normal - scores[v])
     for v in range(weights.size):
-        keys[v] = -abs(normal - scores[v] - mean) if weights[v] > 0 else -np.inf
+        costs[v] = abs(normal - scores[v] - mean) if weights[v] > 0 else np.inf
 
 
 @jit(spliced=True)
