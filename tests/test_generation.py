@@ -16,7 +16,7 @@ from charrnn.config import RECENT, CellName, ModelConfig, SampleConfig
 from charrnn.errors import VocabError
 from charrnn.generation import Generation, Piece, surprise
 from charrnn.generation.lanes import PROMPT_SLICE
-from charrnn.kernels.generator import generate as kernel
+from charrnn.kernels import generator
 from charrnn.model import Model
 from charrnn.parameters import initialize
 from charrnn.sampling import Randomness, distribution
@@ -227,17 +227,19 @@ def test_slices_do_not_change_the_text(
 
 
 class Counted:
-    """Counts the steps of every call of the kernel."""
+    """Counts the steps of every call of the kernel, and the logits it keeps."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
         self.steps: list[int] = []
+        self.kept: list[int] = []
         monkeypatch.setattr("charrnn.generation.lanes.generate", self)
         monkeypatch.setattr("charrnn.generation.batch.SLICE_SECONDS", seconds)
 
     def __call__(self, *arguments: Any) -> bool:
-        u = arguments[5]
+        u, logits = arguments[5], arguments[8]
         self.steps.append(len(u))
-        return kernel(*arguments)
+        self.kept.append(len(logits))
+        return generator.generate(*arguments)
 
 
 def test_the_first_piece_comes_after_one_step(
@@ -266,6 +268,19 @@ def test_slices_that_take_long_stay_short(
     assert calls.steps == [PROMPT_SLICE, 9, *[1] * 5]
 
 
+def test_slices_that_begin_to_take_long_become_short_again(
+    model32: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another process takes up the processor."""
+    calls = Counted(monkeypatch, seconds=1e9)
+    pieces = start(model32, SampleConfig(length=100)).pieces()
+
+    assert [len(next(pieces).text) for _ in range(4)] == [1, 2, 4, 8]
+    monkeypatch.setattr("charrnn.generation.batch.SLICE_SECONDS", 0)
+    assert [len(next(pieces).text) for _ in range(4)] == [4, 2, 1, 1]
+    assert calls.steps == [1, 2, 4, 8, 4, 2, 1, 1]
+
+
 def test_what_is_kept_of_a_slice_is_bounded(
     model32: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +293,7 @@ def test_what_is_kept_of_a_slice_is_bounded(
         calls = Counted(monkeypatch, seconds=1e9)
         assert generate(model32, config, scored=scored) == expected
         assert max(calls.steps) == longest
+        assert calls.kept == (calls.steps if scored else [1] * len(calls.steps))
 
 
 def test_greedy_takes_no_random_numbers(
@@ -348,11 +364,14 @@ def test_prompts_side_by_side_are_as_if_alone(model: Model) -> None:
     alone = [generate(model, config, prompt)[0] for prompt in prompts]
     assert texts(generation.pieces(), 4) == alone
     warm = SampleConfig(length=40, num_samples=3, seed=5)
-    many = texts(Generation(model, VOCAB, prompts, warm).pieces(), 12)
+    pieces = list(Generation(model, VOCAB, prompts, warm).pieces())
+    many = texts(pieces, 12)
     assert many[:3] == generate(model, warm, prompts[0])
     for number, text in enumerate(many):
         prompt = prompts[number // 3]
-        assert text == one_at_a_time(model, warm, prompt, sample=number)[0]
+        expected, nats = one_at_a_time(model, warm, prompt, sample=number)
+        assert text == expected
+        assert nats_of(pieces, number) == pytest.approx(nats, rel=1e-4)
 
 
 @pytest.mark.parametrize("settings", [{}, {"no_repeat": 2}], ids=["plain", "n-grams"])

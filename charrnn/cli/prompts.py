@@ -145,8 +145,14 @@ class Prompt:
     @property
     def is_given(self) -> bool:
         """Whether there is one: an option, or something piped in."""
-        named = self.text is not None or self.file is not None
-        return named or piped_stdin() is not None
+        return self.text is not None or self.file is not None or self.reads_stdin
+
+    @property
+    def reads_stdin(self) -> bool:
+        """Whether it comes from standard input."""
+        if self.text is None and self.file is None:
+            return piped_stdin() is not None
+        return self.file == "-"
 
     def read(self, unit: UnitName, on_wait: Callable[[], None]) -> PromptText:
         """Read the prompt and turn it into symbols.

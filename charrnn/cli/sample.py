@@ -121,6 +121,9 @@ def sample(
     if (no_copy is None) != (corpus is None):
         msg = "--no-copy and --corpus need each other"
         raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
+    if "-" in (corpus or ()) and source.reads_stdin:
+        msg = "--corpus - and the prompt both want standard input"
+        raise OptionError(msg, hint="give one of them in a file, or --prompt ''")
     limit = None if time is None else parse_duration(time, "--time")
     config = SampleConfig(
         temperature=temperature,
