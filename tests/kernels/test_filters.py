@@ -375,6 +375,8 @@ def test_renumbered_characters_keep_their_probability(
         ("", 3, ""),
         ("ab", 9, ""),
         ("..ab.ab", 3, ""),
+        (".ab.a", 3, ""),
+        ("b.abb.a", 4, ""),
         ("..a.a", 2, ""),
         (".aa", 2, "a"),
     ],
