@@ -200,8 +200,6 @@ class _Run:
             config = adopt(config, vocab, self.notes, escape=self.form.escape)
             copies = self._read_corpus(corpus, vocab)
             self.notes.detail(f"seed {config.seed}")
-            if not prompts:  # an empty list of prompts
-                return
             note = READING if prompts[0].file is not None else PREPARING
             with Meter(lambda: self.notes.say(note)) as meter:
                 model = self._load(file)

@@ -88,6 +88,7 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
         limit=1.0,
     )
     optimizers.apply(model.theta, g, m, v, still)
-    vocab = Vocab("\na", (1, 1))
-    wanted = SampleConfig(length=1)
-    list(Generation(model, vocab, [vocab.encode("")], wanted).pieces())
+    wanted = SampleConfig(length=2)
+    for symbols in ("\na", "ab"):  # without a newline the first one is drawn
+        vocab = Vocab(symbols, (1, 1))
+        list(Generation(model, vocab, [vocab.encode("")], wanted).pieces())

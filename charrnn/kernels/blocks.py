@@ -1,4 +1,4 @@
-"""A few rows by two vectors of a matrix product, as LLVM vector code.
+"""A few rows by a few vectors of a matrix product, as LLVM vector code.
 
     c[r, :] (+)= sum over k of a[r, k] * b[k, :]
 
@@ -131,7 +131,7 @@ class _Emitter:
 
 def _emit(emitter: _Emitter, rows: int, vectors: int, operands: Any) -> None:
     """Emit the block: begin from zeros or from c, walk along k, store."""
-    a, a_row, a_step, b, c, c_row, depth, columns, accumulate = operands
+    a, a_row, a_step, b, b_panel, c, c_row, depth, columns, accumulate = operands
     e, builder = emitter, emitter.builder
     grid = [(r, v) for r in range(rows) for v in range(vectors)]
     masks = [e.mask(v, columns) for v in range(vectors)]
@@ -154,7 +154,11 @@ def _emit(emitter: _Emitter, rows: int, vectors: int, operands: Any) -> None:
     k = builder.phi(_I64)
     sums = {place: builder.phi(e.vector) for place in grid}
     row = builder.mul(k, _I64(VECTORS * e.lanes))
-    b_k = [e.load_whole(e.vector_at(b, row, _I64(v * e.lanes))) for v in range(vectors)]
+    b_k = []
+    for v in range(vectors):
+        panel = builder.mul(b_panel, _I64(v // VECTORS))
+        place = _I64(v % VECTORS * e.lanes)
+        b_k.append(e.load_whole(e.vector_at(b, panel, row, place)))
     step = builder.mul(k, a_step)
     a_k = [e.splat(builder.load(e.at(a_rows[r], step)), e.vector) for r in range(rows)]
     totals = {(r, v): e.multiply_add(a_k[r], b_k[v], sums[r, v]) for r, v in grid}
@@ -180,8 +184,9 @@ def make_block(rows: int, vectors: int) -> Any:
     a, a_row, a_step
         1-d array from the first number on; numbers from one row to the next,
         and from one k to the next.
-    b
-        1-d array: a panel, VECTORS vectors for every k.
+    b, b_panel
+        1-d array: a panel, VECTORS vectors for every k; and numbers from one
+        panel to the next, for blocks of more vectors than a panel has.
     c, c_row
         1-d array from the first result on; numbers from one row to the next.
     depth
@@ -200,6 +205,7 @@ def make_block(rows: int, vectors: int) -> Any:
         a_row: Any,
         a_step: Any,
         b: Any,
+        b_panel: Any,
         c: Any,
         c_row: Any,
         depth: Any,
@@ -207,11 +213,11 @@ def make_block(rows: int, vectors: int) -> Any:
         accumulate: Any,
     ) -> Any:
         size = types.intp
-        operands = (a, size, size, b, c, size, size, size, types.boolean)
+        operands = (a, size, size, b, size, c, size, size, size, types.boolean)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             values = list(args)
-            for place in (0, 3, 4):
+            for place in (0, 3, 5):
                 array = context.make_array(signature.args[place])
                 values[place] = array(context, builder, args[place]).data
             dtype = signature.args[0].dtype

@@ -209,11 +209,12 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, desk: Desk) -> int:
     scores, weights, costs = desk
     for v in range(scores.size):
         scores[v] = logits[v] + filters.bias[v]
-    if filters.no_repeat > 0 or filters.no_copy > 0:
-        _ban_ngrams(scores, recent, filters)
     best = _peak(scores)
     if best < 0:
         return best
+    if filters.no_repeat > 0 or filters.no_copy > 0:
+        _ban_ngrams(scores, recent, filters)
+        best = _peak(scores)
     if filters.temperature < GREEDY_BELOW:
         for v in range(weights.size):
             weights[v] = v == best

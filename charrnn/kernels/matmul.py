@@ -55,6 +55,11 @@ _block_4x2, _block_4x1 = make_block(4, 2), make_block(4, 1)
 _block_2x2, _block_2x1 = make_block(2, 2), make_block(2, 1)
 _block_1x2, _block_1x1 = make_block(1, 2), make_block(1, 1)
 
+#: Panels that a single row takes at a time. Two sums would wait for one another:
+#: a multiply-add takes four cycles, and two can begin in each.
+_PANELS = 4
+_block_1x8 = make_block(1, _PANELS * VECTORS)
+
 
 @jit
 def _rows_by_panel(
@@ -84,27 +89,27 @@ def _rows_by_panel(
         if rows >= 8:
             done = 8
             if wide:
-                _block_8x2(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+                _block_8x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
             else:
-                _block_8x1(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+                _block_8x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
         elif rows >= 4:
             done = 4
             if wide:
-                _block_4x2(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+                _block_4x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
             else:
-                _block_4x1(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+                _block_4x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
         elif rows >= 2:
             done = 2
             if wide:
-                _block_2x2(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+                _block_2x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
             else:
-                _block_2x1(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+                _block_2x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
         else:
             done = 1
             if wide:
-                _block_1x2(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+                _block_1x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
             else:
-                _block_1x1(a, a_row, a_step, b, c, c_row, depth, columns, accumulate)
+                _block_1x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
         rows -= done
         a, c = a[done * a_row :], c[done * c_row :]
 
@@ -115,7 +120,18 @@ def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> 
     m, depth = a.shape
     n = c.shape[1]
     a_flat, c_flat = a.reshape(-1), c.reshape(-1)
-    for j in range(panels.shape[0]):
+    done = 0
+    if m == 1:
+        size = depth * panels.shape[2]
+        while done + _PANELS <= panels.shape[0]:
+            b = panels[done : done + _PANELS].reshape(-1)
+            first = done * panels.shape[2]
+            _block_1x8(
+                a_flat, depth, 1, b, size, c_flat[first:], n, depth, n - first,
+                accumulate,
+            )  # fmt: skip
+            done += _PANELS
+    for j in range(done, panels.shape[0]):
         b = panels[j].reshape(-1)
         first = j * panels.shape[2]
         for i in range(0, m, ROWS):

@@ -600,3 +600,11 @@ def test_draws_follow_the_distribution(rng: np.random.Generator) -> None:
     assert (observed[p == 0] == 0).all()
     chi_square = ((observed[p > 0] - expected) ** 2 / expected).sum()
     assert chi_square < 29.9
+
+
+def test_what_is_banned_must_be_finite_too() -> None:
+    """A network that has overflown is refused, whatever an n-gram forbids."""
+    settings = Filters(np.zeros(3), 1, 1.0, 3, 1.0, 1.0, 0.0)
+    logits, recent = np.array([1.0, np.nan, 2.0]), np.array([1], np.int32)
+
+    assert weigh(logits, recent, settings, new_desk(3)) == -1

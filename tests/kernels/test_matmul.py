@@ -179,8 +179,9 @@ def test_a_row_alone_gets_the_same_bits(
     rng: np.random.Generator, dtype: Any, accumulate: bool
 ) -> None:
     """Every row of a product is the same alone as among 1 to 17 others."""
-    A, b = random(rng, dtype, ROWS[-1], 19), panels_of(random(rng, dtype, 19, 45))
-    C = random(rng, dtype, ROWS[-1], 45)
+    # More columns than the panels that a single row takes at a time.
+    A, b = random(rng, dtype, ROWS[-1], 19), panels_of(random(rng, dtype, 19, 173))
+    C = random(rng, dtype, ROWS[-1], 173)
     alone = C.copy()
     for n in range(len(A)):
         multiply(A[n : n + 1], b, alone[n : n + 1], accumulate)
