@@ -51,9 +51,7 @@ def new_panels(depth: int, columns: int, dtype: Any) -> Floats:
 
 
 _block_8x2, _block_8x1 = make_block(8, 2), make_block(8, 1)
-_block_4x2, _block_4x1 = make_block(4, 2), make_block(4, 1)
-_block_2x2, _block_2x1 = make_block(2, 2), make_block(2, 1)
-_block_1x2, _block_1x1 = make_block(1, 2), make_block(1, 1)
+_block_4x2, _block_2x2, _block_1x2 = (make_block(rows, 2) for rows in (4, 2, 1))
 
 #: Panels that a single row takes at a time. Two sums would wait for one another:
 #: a multiply-add takes four cycles, and two can begin in each.
@@ -94,22 +92,13 @@ def _rows_by_panel(
                 _block_8x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
         elif rows >= 4:
             done = 4
-            if wide:
-                _block_4x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-            else:
-                _block_4x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            _block_4x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
         elif rows >= 2:
             done = 2
-            if wide:
-                _block_2x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-            else:
-                _block_2x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            _block_2x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
         else:
             done = 1
-            if wide:
-                _block_1x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-            else:
-                _block_1x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            _block_1x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
         rows -= done
         a, c = a[done * a_row :], c[done * c_row :]
 

@@ -34,7 +34,7 @@ Array = NDArray[Any]
 
 #: One whole group of rows and its remainder on any machine, and every panel
 #: edge of float32 and float64 at 16 to 64 bytes a vector.
-ROWS, COLUMNS = range(1, 18), range(1, 71)
+ROWS, COLUMNS = range(1, 18), [*range(1, 71), 128, 135, 173]
 DEPTHS = (1, 2, 3, 5, SLICE - 1, SLICE, SLICE + 1)
 
 #: Guard cells at either end: an odd number, so that nothing is aligned.
