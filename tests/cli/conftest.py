@@ -31,3 +31,26 @@ def train(train_directory: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> 
         return code, out, err.decode()
 
     return call
+
+
+@pytest.fixture
+def beside_models(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work in the module's `directory` of checkpoints, with nothing piped in."""
+    monkeypatch.chdir(directory)
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr("sys.stdin", nothing)
+        # The first test to run may have to compile: nothing to be told of.
+        monkeypatch.setattr("charrnn.cli.notes.PATIENCE", 3600)
+        yield
+
+
+@pytest.fixture
+def sample(capsysbinary: pytest.CaptureFixture[bytes]) -> Train:
+    """Run the command here: its exit code, stdout and stderr."""
+
+    def call(*arguments: str) -> tuple[int, bytes, str]:
+        code = run(["sample", *arguments])
+        out, err = capsysbinary.readouterr()
+        return code, out, err.decode()
+
+    return call

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import re
 import signal
 import subprocess
@@ -19,6 +18,8 @@ from charrnn.cli.prompts import WAITING
 from charrnn.generation import Generation, Piece
 from tests.cli.support import SYMBOLS, command, write_checkpoint
 
+pytestmark = pytest.mark.usefixtures("beside_models")
+
 Run = Callable[..., tuple[int, bytes, str]]
 
 
@@ -28,29 +29,6 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_checkpoint(path / "m.npz")
     write_checkpoint(path / "b.npz", unit="byte")
     return path
-
-
-@pytest.fixture(autouse=True)
-def _in_directory(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work beside the models m.npz and b.npz, with nothing piped in."""
-    monkeypatch.chdir(directory)
-    with Path(os.devnull).open() as nothing:
-        monkeypatch.setattr("sys.stdin", nothing)
-        # The first test to run may have to compile: nothing to be told of.
-        monkeypatch.setattr("charrnn.cli.notes.PATIENCE", 3600)
-        yield
-
-
-@pytest.fixture
-def sample(capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
-    """Run the command here: its exit code, stdout and stderr."""
-
-    def call(*arguments: str) -> tuple[int, bytes, str]:
-        code = run(["sample", *arguments])
-        out, err = capsysbinary.readouterr()
-        return code, out, err.decode()
-
-    return call
 
 
 @pytest.fixture

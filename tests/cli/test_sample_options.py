@@ -2,10 +2,9 @@
 
 import json
 import math
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from charrnn.__main__ import run
 from charrnn.cli import prompts
 from charrnn.cli.sample_form import default_length
 from tests.cli.support import SYMBOLS, command, write_checkpoint
+
+pytestmark = pytest.mark.usefixtures("beside_models")
 
 Run = Callable[..., tuple[int, bytes, str]]
 Text = Callable[..., str]
@@ -36,29 +37,6 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_checkpoint(path / "one-line.npz", symbols="abc")
     write_checkpoint(path / "equals.npz", symbols="\n=\\ab")
     return path
-
-
-@pytest.fixture(autouse=True)
-def _in_directory(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work beside the models, with nothing piped in."""
-    monkeypatch.chdir(directory)
-    with Path(os.devnull).open() as nothing:
-        monkeypatch.setattr("sys.stdin", nothing)
-        # The first test to run may have to compile: nothing to be told of.
-        monkeypatch.setattr("charrnn.cli.notes.PATIENCE", 3600)
-        yield
-
-
-@pytest.fixture
-def sample(capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
-    """Run the command here: its exit code, stdout and stderr."""
-
-    def call(*arguments: str) -> tuple[int, bytes, str]:
-        code = run(["sample", *arguments])
-        out, err = capsysbinary.readouterr()
-        return code, out, err.decode()
-
-    return call
 
 
 @pytest.fixture

@@ -173,7 +173,10 @@ def test_somebody_stays_and_never_what_is_impossible(data: st.DataObject) -> Non
     assert (weights[np.isneginf(logits)] == 0).all()
     assert weights.any()
     if filters.typical == 1:
-        assert weights[np.argmax(logits)] > 0
+        # Logits too close for their probabilities to differ are equally likely.
+        neutral = filters._replace(top_k=logits.size, top_p=1.0, min_p=0.0)
+        before = weights_of(logits, neutral)
+        assert weights[before == before.max()].any()
 
 
 @given(logit_rows())
