@@ -68,7 +68,8 @@ def check_number(
     low, high : float
         The limits, themselves allowed unless `open_low` or `open_high`.
     """
-    if not math.isfinite(value):
+    # An integer of any length is finite, though no float may hold it.
+    if not isinstance(value, int) and not math.isfinite(value):
         msg = f"{name} must be a finite number, not {value}"
         raise OptionError(msg)
     too_low = value <= low if open_low else value < low
@@ -183,6 +184,9 @@ class TrainConfig:
 #: Characters that `SampleConfig.no_repeat` and `no_copy` look back.
 RECENT = 2000
 
+#: Samples, candidates included, that are made side by side.
+MOST_SAMPLES = 65_536
+
 
 @dataclass(frozen=True, kw_only=True)
 class SampleConfig:
@@ -221,15 +225,18 @@ class SampleConfig:
             check_number("--min-p", self.min_p, low=0, high=1)
         for option, number, low, high in (
             ("--top-k", self.top_k, 1, math.inf),
-            ("--no-repeat", self.no_repeat, 2, RECENT),
+            ("--no-repeat", self.no_repeat, 1, RECENT),
             ("--no-copy", self.no_copy, 2, RECENT),
             ("--lines", self.lines, 1, math.inf),
         ):
             if number is not None:
                 check_number(option, number, low=low, high=high)
         check_number("--length", self.length, low=-1)
-        check_number("--num-samples", self.num_samples, low=1, high=65_536)
-        check_number("--best-of", self.best_of, low=1, high=65_536)
+        check_number("--num-samples", self.num_samples, low=1, high=MOST_SAMPLES)
+        check_number("--best-of", self.best_of, low=1, high=MOST_SAMPLES)
+        if self.num_samples * self.best_of > MOST_SAMPLES:
+            msg = f"--num-samples times --best-of must be at most {MOST_SAMPLES:,}"
+            raise OptionError(msg)
         check_number("--logprobs", self.logprobs, low=0)
         check_number("--seed", self.seed, low=0, high=2**63 - 1)
         for symbol, bias in self.logit_bias:

@@ -5,11 +5,12 @@
               loss <-- softmax cross-entropy <-- logits (T, B, V)
 
 The model owns one flat buffer of parameters and the packed copies that the
-products read. Windows of any T and B run through the same kernels: training,
-evaluation, and generation, whose window is one step. Threads work on blocks of
-batch rows while time passes, and on blocks of weight rows when the gradients
-of the weights are formed from the stacked results; neither depends on how many
-threads there are, so results do not either.
+products read. Windows of any T and B run through the same kernels, in training
+and in evaluation; generating (`kernels.generator`) takes the same steps of the
+same cells. Threads work on blocks of batch rows while time passes, and on
+blocks of weight rows when the gradients of the weights are formed from the
+stacked results; neither depends on how many threads there are, so results do
+not either.
 """
 
 from collections.abc import Mapping

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Longs
 from charrnn.config import SampleConfig
-from charrnn.errors import VocabError
+from charrnn.errors import OptionError, VocabError
 from charrnn.kernels.copies import UNKNOWN, fingerprint_all
 from charrnn.kernels.filters import GREEDY_BELOW, Filters, weigh_rows
 from charrnn.vocab import Vocab
@@ -73,15 +73,18 @@ def index(corpus: Longs, n: int) -> tuple[Longs, Longs]:
     contexts : (M,) array
         Fingerprints of the n - 1 characters before, sorted.
     followers : (M,) array
-        What follows each of them.
+        What follows each of them; every pair stands there once.
     """
     keys = np.empty(corpus.size - n + 2, np.int64)
     fingerprint_all(corpus, n - 1, keys)
     keys, following = keys[:-1], corpus[n - 1 :]
     usable = (keys != UNKNOWN) & (following >= 0)
     keys, following = keys[usable], following[usable]
-    order = np.argsort(keys, kind="stable")
-    return keys[order], following[order]
+    order = np.lexsort((following, keys))
+    keys, following = keys[order], following[order]
+    new = np.ones(keys.size, np.bool_)  # every pair once
+    new[1:] = (keys[1:] != keys[:-1]) | (following[1:] != following[:-1])
+    return keys[new], following[new]
 
 
 def logit_bias(config: SampleConfig, vocab: Vocab) -> NDArray[np.float64]:
@@ -93,12 +96,18 @@ def logit_bias(config: SampleConfig, vocab: Vocab) -> NDArray[np.float64]:
     ------
     VocabError
         Nothing is left to choose from.
+    OptionError
+        The biases of a character add up to infinity.
     """
     bias = np.zeros(vocab.size)
     for symbol, value in config.logit_bias:
         at = vocab.id_of(symbol)
         if at is not None:
-            bias[at] += value
+            with np.errstate(over="ignore"):
+                bias[at] += value
+    if np.isposinf(bias).any():
+        msg = "--logit-bias adds up to more than a number can hold"
+        raise OptionError(msg)
     for at, symbol in enumerate(vocab.symbols):
         if symbol in config.ban or (
             config.allow is not None and symbol not in config.allow

@@ -556,3 +556,18 @@ def test_a_model_of_lines_begins_every_line_from_nothing() -> None:
     assert texts(lines[0], 1) == texts(lines[1], 1)
     assert nats_of(lines[0], 0) == nats_of(lines[1], 0)
     assert nats_of(running[0], 0) != nats_of(running[1], 0)
+
+
+def test_totals_do_not_depend_on_the_slices(
+    model32: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit, as the text itself: they are told as figures of the sample."""
+    config = SampleConfig(length=300, num_samples=3, seed=4)
+    found = []
+    for seconds in (0.0, 10.0):
+        monkeypatch.setattr("charrnn.generation.batch.SLICE_SECONDS", seconds)
+        pieces = Generation(model32, VOCAB, [NOTHING], config).pieces()
+        found.append({p.sample: p.total for p in pieces if p.finish is not None})
+
+    assert found[0] == found[1]
+    assert all(total > 0 for total in found[0].values())

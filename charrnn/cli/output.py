@@ -20,7 +20,7 @@ from typing import BinaryIO, Self
 from charrnn.errors import OutputError
 
 #: Longest time in seconds that text waits while more is being written. It is
-#: looked at when text comes, which takes up to 10 ms (`generation.SLICE_SECONDS`):
+#: looked at when text comes, which takes up to 10 ms (`generation.batch`):
 #: a terminal is written to every 33 ms, a pipe every 100 ms.
 TERMINAL_DELAY = 0.02
 PIPE_DELAY = 0.09

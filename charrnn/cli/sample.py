@@ -24,6 +24,7 @@ from charrnn.cli.writers import (
     TextWriter,
     Writer,
     open_output,
+    readable,
 )
 from charrnn.config import SampleConfig, UnknownPolicy, parse_duration
 from charrnn.errors import CorpusError, InputError, OptionError
@@ -200,13 +201,18 @@ class _Run:
             config = adopt(config, vocab, self.notes, escape=self.form.escape)
             copies = self._read_corpus(corpus, vocab)
             self.notes.detail(f"seed {config.seed}")
-            note = READING if prompts[0].file is not None else PREPARING
+            note = PREPARING
+            if config.best_of > 1:
+                note = f"making {config.best_of:,} candidates for each sample"
+            if prompts[0].file is not None:
+                note = READING
             with Meter(lambda: self.notes.say(note)) as meter:
                 model = self._load(file)
                 ids = [_encode(prompt, vocab, unknown) for prompt in prompts]
                 generation = self._generation(file, model, ids, config, copies)
+                inputs = [self.path, *map(Path, (*corpus, source.file or self.path))]
                 with open_output(
-                    self.form.path, keep=self.path, raw=self.form.raw
+                    self.form.path, keep=inputs, raw=self.form.raw
                 ) as sink:
                     _show(generation, self._writer(sink, config, vocab, prompts), meter)
         self.notes.detail(str(meter))
@@ -307,9 +313,13 @@ class _Run:
 
             before = {"seed": config.seed}
             sampler = {name: getattr(config, name) for name in SAMPLER}
-            sampler["logit_bias"] = {
-                symbol: _finite(bias) for symbol, bias in config.logit_bias
-            }
+            for name in ("allow", "ban"):
+                if sampler[name] is not None:
+                    sampler[name] = readable(sampler[name], vocab.unit)
+            biases: dict[str, float] = {}
+            for symbol, bias in config.logit_bias:
+                biases[symbol] = biases.get(symbol, 0.0) + bias
+            sampler["logit_bias"] = {s: _finite(b) for s, b in biases.items()}
             after = {"sampler": sampler, "checkpoint_sha256": file_sha256(self.path)}
             texts = [prompt.text for prompt in prompts]
             return JsonWriter(sink, count, vocab.unit, texts, before, after)
@@ -357,16 +367,19 @@ def _finite(bias: float) -> float | str:
 
 def _show(generation: "Generation", writer: Writer, meter: Meter) -> None:
     """Generate and show; when interrupted, show what there is."""
-    pieces = meter.watch(generation.pieces())
+    pieces, started = meter.watch(generation.pieces()), False
     try:
         # Made before the prompt is echoed: a note on stderr that kernels are
         # being compiled must not stand in the middle of the prompt's line.
         first = next(pieces, None)
+        started = True
         writer.start()
         if first is not None:
             writer.take(first)
         for piece in pieces:
             writer.take(piece)
     except KeyboardInterrupt:
+        if not started:
+            writer.start()
         writer.interrupt(generation.interrupt())
         raise

@@ -180,7 +180,7 @@ class JsonWriter:
         record = self._records[piece.sample]
         record.pieces.append(piece.text)
         record.scores += piece.scores
-        record.nats += piece.nats
+        record.nats = piece.total
         record.finish = piece.finish
         while (
             self._current < len(self._records) and self._records[self._current].finish
@@ -218,7 +218,8 @@ class JsonWriter:
 
     def _score(self, score: "Score") -> dict[str, Any]:
         """Write what the model said of one character."""
-        top = [self._likely(symbol, nats) for symbol, nats in score.top]
+        # JSON has no infinity: what cannot be is no alternative.
+        top = [self._likely(s, nats) for s, nats in score.top if math.isfinite(nats)]
         return {**self._likely(score.symbol, score.nats), "top": top}
 
     def _likely(self, symbol: str, nats: float) -> dict[str, Any]:
@@ -237,7 +238,7 @@ def readable(symbols: str, unit: UnitName) -> str:
 
 @contextmanager
 def open_output(
-    path: str | None, *, keep: Path, raw: bool = False
+    path: str | None, *, keep: Iterable[Path], raw: bool = False
 ) -> Iterator[TextSink]:
     """Open what samples are written to, and close it.
 
@@ -248,8 +249,8 @@ def open_output(
     ----------
     path : str, optional
         A file; standard output if not given, or ``-``.
-    keep : Path
-        A file that must not be overwritten: the checkpoint.
+    keep : iterable of Path
+        Files that must not be overwritten: what the command reads.
 
     Raises
     ------
@@ -262,8 +263,8 @@ def open_output(
         return
     target = Path(path)
     try:
-        if _same(target, keep):
-            msg = "the output is the checkpoint itself"
+        if any(_same(target, path) for path in keep):
+            msg = "the output is a file that is read: the checkpoint, prompt or corpus"
             raise OutputError(msg, where=path, hint="choose another --output")
         file = target.open("wb")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

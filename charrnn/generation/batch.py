@@ -166,8 +166,11 @@ class Generation:
         ids = np.empty(1, np.int32)
         logits = _logits_of_counts(self._vocab)
         u = self._voice.uniform(sample, 1)
+        # Counts of 0 may leave nothing that is allowed: then all is equally likely.
         if not choose_first(logits, self._voice.filters, u, ids):
-            raise nothing_to_choose()
+            logits[:] = 0
+            if not choose_first(logits, self._voice.filters, u, ids):
+                raise nothing_to_choose()
         return ids, self._grow(sample, ids, logits[None])
 
     def _lanes(self, given: list[Ids]) -> list[Lane]:
@@ -237,13 +240,14 @@ class Generation:
         """List the likeliest characters beside each that was chosen."""
         order = np.argsort(-logits, axis=1, kind="stable")[:, : self._config.logprobs]
         symbols, scores = self._vocab.symbols, []
-        likeliest = [surprise(logits, ids).tolist() for ids in order.T]
+        taken = np.take_along_axis(logits, order, axis=1).astype(np.float64)
+        # What the best one costs is the logarithm of the sum.
+        best = order[:, 0].astype(np.int32)
+        cost = surprise(logits, best)[:, None] - (taken - taken[:, :1])
         for n, (symbol, own) in enumerate(zip(text, nats.tolist(), strict=True)):
-            top = (
-                (symbols[i], rank[n])
-                for i, rank in zip(order[n], likeliest, strict=True)
-            )
-            scores.append(Score(symbol, own, tuple(top)))
+            top = zip(order[n].tolist(), cost[n].tolist(), strict=True)
+            likeliest = tuple((symbols[index], nats) for index, nats in top)
+            scores.append(Score(symbol, own, likeliest))
         return scores
 
     def _end(self, reason: FinishReason) -> Iterator[Piece]:

@@ -31,6 +31,7 @@ class Piece:
     nats: float = 0.0  # -log p of these characters, before any filter
     finish: FinishReason | None = None  # set on a sample's last piece
     scores: tuple[Score, ...] = ()  # of every character, if they are wanted
+    total: float = 0.0  # nats of all the sample's characters so far, in order
 
 
 class Sample:
@@ -46,6 +47,7 @@ class Sample:
         self.ended = False
         self._scanner = StopScanner(config.stop, config.include_stop, config.lines)
         self._nats = np.zeros(0)  # of the characters held back
+        self._total = 0.0  # of those let through
         self._scores: list[Score] = []  # likewise
 
     def add(
@@ -75,7 +77,11 @@ class Sample:
         nats, self._nats = self._nats[:size], self._nats[size:]
         scores, self._scores = self._scores[:size], self._scores[size:]
         self.ended = finish is not None
-        return Piece(self.number, text, float(nats.sum()), finish, tuple(scores))
+        for one in nats.tolist():  # one by one: slices must not show in the sum
+            self._total += one
+        return Piece(
+            self.number, text, float(nats.sum()), finish, tuple(scores), self._total
+        )
 
 
 class Best:
@@ -114,4 +120,4 @@ class Best:
 
 def _nats_per_character(piece: Piece) -> float:
     """Rate a text; an empty one comes last."""
-    return piece.nats / len(piece.text) if piece.text else math.inf
+    return piece.total / len(piece.text) if piece.text else math.inf

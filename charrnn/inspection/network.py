@@ -63,7 +63,7 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
         cell=config.cell,
         activation=config.activation,
         hidden=2,
-        layers=2,  # the second one's inputs are projected, not gathered
+        layers=2,  # the second one reads the first one's outputs
     )
     model = Model(tiny, threads=threads)
     model.pack()

@@ -21,8 +21,8 @@ from charrnn.kernels.jit import jit
 GREEDY_BELOW = 1e-4
 
 
-#: Less than any weight that could be added to it.
-SMALLEST = 1e-300
+#: The smallest number above 0: no weight is less.
+SMALLEST = 5e-324
 
 #: An index of no corpus.
 NOTHING: Longs = np.zeros(0, np.int64)
@@ -84,18 +84,17 @@ def _keep_cheapest(desk: Desk, wanted: float, by_weight: bool) -> None:
         Which of the two.
     """
     _, weights, costs = desk
-    low = high = 0.0
+    lowest, high = np.inf, -np.inf
     inside = 0  # characters between low and high
     for v in range(costs.size):
         if weights[v] > 0:
-            low, high = min(low, costs[v]), max(high, costs[v])
+            lowest, high = min(lowest, costs[v]), max(high, costs[v])
             inside += 1
-    low, below = low - 1, 0.0  # what there is up to low
+    low, below = lowest - 1, 0.0  # what there is up to low
     wanted = max(wanted, SMALLEST)  # one stays also if nothing is asked for
+    # The lowest cost is tried first: the way down to a zero would be long.
+    middle = lowest
     while inside > 1:
-        middle = low + (high - low) / 2
-        if not low < middle < high:
-            break  # only equal costs are left
         count, weight = 0, 0.0
         for v in range(costs.size):
             cheap = costs[v] <= middle and weights[v] > 0
@@ -104,11 +103,16 @@ def _keep_cheapest(desk: Desk, wanted: float, by_weight: bool) -> None:
         found = weight if by_weight else float(count)
         if found >= wanted:
             high = middle
+            if middle == lowest:
+                break
         else:
             low, below = middle, found
         inside = 0
         for v in range(costs.size):
             inside += low < costs[v] <= high and weights[v] > 0
+        middle = low + (high - low) / 2
+        if not low < middle < high:
+            break  # only equal costs are left
     for v in range(costs.size):
         if costs[v] > low and weights[v] > 0:
             if costs[v] <= high and below < wanted:

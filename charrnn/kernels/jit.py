@@ -9,7 +9,8 @@ LLVM guards every vectorized loop with a comparison of each pair of address
 ranges, and gives up above eight comparisons. The gates of a cell read and
 write about ten arrays in one loop: the limit is raised.
 
-*Inlining.* What is called inside a kernel is always inlined. Otherwise every
+*Inlining.* What is called inside a kernel is inlined, but for the matrix
+product, whose multiply-adds are emitted one by one. Otherwise every
 kernel brings its own copy of a shared function, optimized in its own way, and
 the linker takes whichever copy was loaded first: the last bit of a loss then
 depended on which kernels a process had used before, and a resumed run was no
@@ -158,7 +159,7 @@ def jit(
     """Compile a function to machine code, keeping its type signature.
 
     Without arguments it is a part of kernels and inlined into them; with
-    arguments a kernel, which Python calls.
+    ``parallel`` it stands by itself, as a kernel that Python calls does.
 
     Parameters
     ----------

@@ -164,7 +164,8 @@ def memory_estimate(trainer: Trainer) -> int:
     packed = 2 * parameters.matrix_size(model.config)
     snapshot = 1 + len(trainer.moments)
     space = model.workspace(config.seq_length, config.batch_size)
-    N = config.batch_size * config.seq_length
-    head = N * (model.config.vocab_size + model.config.hidden) * model.dtype.itemsize
+    # Made with the first gradient, for a chunk of the window.
+    rows = 0 if space.dlogits.size else space.chunk * config.batch_size
+    head = rows * (model.config.vocab_size + model.config.hidden) * model.dtype.itemsize
     floats = (arrays + snapshot) * size + packed
     return math.ceil(floats * model.dtype.itemsize + space.nbytes + head)

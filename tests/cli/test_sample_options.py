@@ -764,7 +764,7 @@ def test_no_logprobs_by_default(records: Records) -> None:
         *(["m.npz", "--top-p", p] for p in ("0", "-0.1", "1.1", "nan", "inf")),
         *(["m.npz", "--min-p", m] for m in ("-0.1", "1.1", "nan", "inf")),
         *(["m.npz", "--typical", tau] for tau in ("0", "-0.1", "1.1", "nan", "inf")),
-        *(["m.npz", "--no-repeat", n] for n in ("1", "0", "-1", "2001", "x")),
+        *(["m.npz", "--no-repeat", n] for n in ("0", "-1", "2001", "x")),
         *(["m.npz", "--no-copy", n, "--corpus", "m.npz"] for n in ("1", "0", "2001")),
         ["m.npz", "--no-copy", "5"],
         ["m.npz", "--corpus", "m.npz"],
@@ -852,3 +852,26 @@ def test_error_rows_beyond_usage(sample: Run, tmp_path: Path) -> None:
         assert (code, out) == (expected, b""), arguments
         assert err.startswith("charrnn: error: ")
         assert "Traceback" not in err
+
+
+def test_inputs_are_not_overwritten(sample: Run, tmp_path: Path) -> None:
+    """Neither the corpus nor the prompt becomes the output."""
+    path = tmp_path / "text.txt"
+    path.write_text("abc\n")
+    for options in (["--no-copy", "2", "--corpus"], ["--prompt-file"]):
+        code, _, err = sample("m.npz", *options, str(path), "-o", str(path))
+        assert code == 6
+        assert "a file that is read" in err
+        assert path.read_text() == "abc\n"
+
+
+def test_numbers_beyond_all_bounds_are_usage_errors(sample: Run) -> None:
+    huge = "9" * 400
+    for options in (
+        ["--top-k", "0" + huge, "--seed", huge],
+        ["-N", huge],
+        ["-N", "65536", "--best-of", "2"],
+        ["--logit-bias", "a=1e308", "--logit-bias", "a=1e308"],
+    ):
+        code, _, err = sample("m.npz", "-n", "1", "-p", "", *options)
+        assert code == 2, err

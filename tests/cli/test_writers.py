@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ def pieces_of(*samples: str) -> list[Piece]:
     for t in range(length + 1):
         for n, text in enumerate(samples):
             if t < len(text):
-                pieces.append(Piece(n, text[t], 1.0))
+                pieces.append(Piece(n, text[t], 1.0, total=t + 1.0))
             if t == len(text):
-                pieces.append(Piece(n, "", 0.0, "length"))
+                pieces.append(Piece(n, "", 0.0, "length", total=float(t)))
     return pieces
 
 
@@ -233,6 +234,15 @@ def test_scores_become_logarithms_of_probability() -> None:
     assert "logprobs" not in plain
 
 
+def test_impossible_alternatives_are_left_out() -> None:
+    """JSON has no infinity."""
+    score = Score("a", 0.0, (("a", 0.0), ("b", math.inf)))
+    (record,) = records("char", [Piece(0, "a", 0.0, "length", (score,))], 1)
+
+    (entry,) = record["logprobs"]
+    assert [top["char"] for top in entry["top"]] == ["a"]
+
+
 def test_scores_of_bytes_name_bytes() -> None:
     """A byte that is no character of its own is written as an escape."""
     score = Score("\xc3", 1.0, (("a", 0.5), ("\n", 0.75), ("\xc3", 1.0)))
@@ -259,7 +269,7 @@ def test_interrupted_records_say_so() -> None:
 def test_file_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_text("something longer that was there")
-    with open_output(str(path), keep=tmp_path / "model.npz") as sink:
+    with open_output(str(path), keep=[tmp_path / "model.npz"]) as sink:
         sink.write("new")
 
     assert path.read_text() == "new"
@@ -273,8 +283,8 @@ def test_checkpoint_is_not_overwritten(tmp_path: Path) -> None:
 
     for path in (model, link, tmp_path / "." / "model.npz"):
         with (
-            pytest.raises(OutputError, match="the checkpoint itself"),
-            open_output(str(path), keep=model),
+            pytest.raises(OutputError, match="a file that is read"),
+            open_output(str(path), keep=[model]),
         ):
             pass
     assert model.read_bytes() == b"precious"
@@ -285,7 +295,7 @@ def test_file_that_cannot_be_written(tmp_path: Path, name: str) -> None:
     path = str(tmp_path / name)
     with (
         pytest.raises(OutputError, match="cannot write the output") as caught,
-        open_output(path, keep=tmp_path / "model.npz"),
+        open_output(path, keep=[tmp_path / "model.npz"]),
     ):
         pass
     assert caught.value.where == path
@@ -296,7 +306,7 @@ def test_full_disk_names_the_file(tmp_path: Path) -> None:
         pytest.skip("no device that is always full")
     with (
         pytest.raises(OutputError, match="space") as caught,
-        open_output("/dev/full", keep=tmp_path / "model.npz") as sink,
+        open_output("/dev/full", keep=[tmp_path / "model.npz"]) as sink,
     ):
         sink.write("text\n")
     assert caught.value.where == "/dev/full"
