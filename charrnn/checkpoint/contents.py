@@ -80,6 +80,7 @@ class Checkpoint:
     parameters: dict[str, Tensor]  # as `charrnn.parameters.shapes` lists them
     corpus: CorpusFingerprint
     training: TrainingState | None = None
+    statistics: dict[str, Tensor] = field(default_factory=dict)  # `.statistics`
     moments: dict[str, Tensor] = field(default_factory=dict)  # each (P,)
     state: Tensor | None = None  # (L, S, B, H): the state carried along
     history: list[Row] = field(default_factory=list)
@@ -92,7 +93,7 @@ class Checkpoint:
         ValueError
             Names, shapes or types are not what the configurations imply.
         """
-        found = self.parameters | self.moments
+        found = self.parameters | self.statistics | self.moments
         if self.state is not None:
             found["state"] = self.state
         expected = expected_tensors(self.model, self.training)
@@ -119,10 +120,11 @@ def expected_tensors(
     Returns
     -------
     dict
-        Parameters and, of a run, the optimizer's moments (P,) and the carried
-        state (L, S, B, H) with S arrays a cell.
+        Parameters, running averages of normalisation and, of a run, the
+        optimizer's moments (P,) and the carried state (L, S, B, H) with S arrays
+        a cell.
     """
-    expected = parameters.shapes(model)
+    expected = parameters.shapes(model) | parameters.statistics(model)
     if training is not None:
         flat = (parameters.size(model),)
         for name in expected_moments(training.config.optimizer):

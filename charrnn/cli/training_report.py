@@ -27,6 +27,7 @@ def description(prepared: Prepared) -> Iterator[str]:
         f"{prepared.corpus.characters:,} {unit}, {shape.vocab_size:,} distinct{held}"
     )
     kind = shape.cell if shape.cell != "rnn" else f"rnn ({shape.activation})"
+    kind = kind if shape.norm == "none" else f"{kind} with {shape.norm} norm"
     yield (
         f"{kind} {shape.layers} x {shape.hidden}, {model.theta.size:,} parameters; "
         f"batch {config.batch_size} x {config.seq_length}, {config.optimizer} "

@@ -68,7 +68,7 @@ def resume(
     train, held_out = divide(request, config, corpus.ids, vocab, notes, stdin)
     _refuse(request, _other_windows(request, config, train, vocab))
     model = Model(checkpoint.model, threads=threads)
-    model.load(checkpoint.parameters)
+    model.load(checkpoint.parameters | checkpoint.statistics)
     state = model.new_state(config.batch_size)
     if not same:
         notes.append("a new text: training goes on from its beginning")

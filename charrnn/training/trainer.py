@@ -68,6 +68,7 @@ class Snapshot:
     """A copy of everything that a step changes."""
 
     theta: Floats
+    statistics: dict[str, Floats]
     moments: dict[str, Floats]
     state: Floats
     position: TrainingState
@@ -205,6 +206,7 @@ class Trainer:
             none if v is None else v,
             update,
         )
+        self.model.norm.follow(n)
         self.model.pack()
 
     def _advance(self) -> None:
@@ -232,12 +234,18 @@ class Trainer:
     def snapshot(self) -> Snapshot:
         """Copy everything that a step changes."""
         position = replace(self.position, recent=dict(self.position.recent))
+        model = self.model
+        statistics = {name: a.copy() for name, a in model.norm.running.items()}
         moments = {name: a.copy() for name, a in self.moments.items()}
-        return Snapshot(self.model.theta.copy(), moments, self.state.copy(), position)
+        return Snapshot(
+            model.theta.copy(), statistics, moments, self.state.copy(), position
+        )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot, which stays usable."""
         self.model.theta[...] = snapshot.theta
+        for name, array in self.model.norm.running.items():
+            array[...] = snapshot.statistics[name]
         for name, array in self.moments.items():
             array[...] = snapshot.moments[name]
         self.state[...] = snapshot.state
@@ -255,6 +263,7 @@ class Trainer:
             parameters=dict(self.model.weights),
             corpus=corpus,
             training=self.position,
+            statistics=self.model.norm.running,
             moments=self.moments,
             state=self.state,
             history=history,

@@ -201,7 +201,9 @@ def test_reading_moves_the_state_as_the_model_does(
     state = case.state.copy()
 
     for t in range(STEPS):
-        model.forward(case.ids[t : t + 1], np.zeros((1, B), np.uint8), state)
+        model.forward(
+            case.ids[t : t + 1], np.zeros((1, B), np.uint8), state, training=False
+        )
         short = case._replace(
             ids=case.ids[: t + 2],
             known=np.full(B, t + 2, np.int32),
