@@ -144,7 +144,9 @@ class Normalisation:
         """
         weight = self._dtype.type(max(MOMENTUM, 1 / step))
         for name, average in self.running.items():
-            average += weight * (self._window[name] - average)
+            # What overflows is noticed when it is saved.
+            with np.errstate(all="ignore"):
+                average += weight * (self._window[name] - average)
 
     def inference(self) -> Inference:
         """Lay gains and shifts out as generating reads them, copied."""
@@ -160,6 +162,8 @@ class Normalisation:
     def _folded(self, k: int) -> tuple[Floats, Floats]:
         """Turn running averages, gain and shift into one scale and shift."""
         mean, var = (self.running[f"layer{k}.running_{s}"] for s in ("mean", "var"))
-        # xhat * gain + shift, xhat = (x - mean) / sqrt(var + EPS)
-        scale = self._gains[k] / np.sqrt(var + self._dtype.type(kernels.EPS))
-        return scale, self._shifts[k] - mean * scale
+        # A file may hold any numbers; a NaN shows in what comes of it.
+        with np.errstate(all="ignore"):
+            # xhat * gain + shift, xhat = (x - mean) / sqrt(var + EPS)
+            scale = self._gains[k] / np.sqrt(var + self._dtype.type(kernels.EPS))
+            return scale, self._shifts[k] - mean * scale

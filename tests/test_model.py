@@ -44,6 +44,7 @@ class Window:
         model: Model,
         sizes: tuple[int, int] = (T, B),
         threshold: int = 80,
+        layers: int = L,
     ) -> None:
         V, H = model.config.vocab_size, model.config.hidden
         self.ids = rng.integers(0, V, sizes, dtype=np.int32)
@@ -53,7 +54,7 @@ class Window:
         self.resets[2, 1 % sizes[1]] = self.resets[0, -1] = 1
         state = model.new_state(sizes[1])
         self.state = rng.normal(size=state.shape).astype(model.dtype)
-        shape = (L, sizes[0] * sizes[1], H)
+        shape = (layers, sizes[0] * sizes[1], H)
         self.noise = Noise(rng.integers(0, 256, shape, dtype=np.uint8), threshold)
 
     def part(self, steps: slice, rows: slice) -> tuple[Any, Any, Any]:
@@ -74,7 +75,7 @@ class Window:
         """Build what dropout multiplies outputs by, (L, T, B, H)."""
         noise, threshold = self.noise
         kept = np.where(noise < threshold, 0, 256 / (256 - threshold))
-        return kept.reshape(L, *self.ids.shape, -1)
+        return kept.reshape(len(noise), *self.ids.shape, -1)
 
 
 @small
@@ -255,8 +256,7 @@ def test_a_row_alone_gets_the_same_bits(
 def _with_threads(model: Model, threads: int) -> Model:
     """Copy a model for another number of threads."""
     copy = Model(model.config, dtype=model.dtype, threads=threads)
-    copy.theta[:] = model.theta
-    copy.pack()
+    copy.load(model.tensors)
     return copy
 
 

@@ -280,6 +280,23 @@ def test_resume_refuses_other_shapes_and_texts(train: Train) -> None:
     assert position().step == 20
 
 
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_normalisation_is_part_of_the_model(train: Train, norm: str) -> None:
+    """Told, saved, and neither to be changed nor to be given again."""
+    code, _, err = train("t.txt", *SHORT, "--norm", norm)
+    assert code == 0
+    assert f"lstm with {norm} norm 1 x 8" in err
+    assert trained().model.norm == norm
+    assert bool(trained().statistics) == (norm == "batch")
+    for word in ("--resume", "--init-from"):
+        more = [word] if word == "--resume" else [word, "t.npz", "-o", "new.npz"]
+        code, _, err = train("t.txt", *more, "--norm", "none")
+        assert code == 2
+        assert f"--norm none (it has {norm})" in err
+        assert train("t.txt", *more, "--norm", norm, "--steps", "13")[0] == 0
+        assert trained().model.norm == norm
+
+
 def test_finished_run_says_that_nothing_is_left(train: Train) -> None:
     assert train("t.txt", *SHORT, "-q")[0] == 0
     before = Path("t.npz").read_bytes()

@@ -35,6 +35,8 @@ PLANS: dict[str, dict[str, Any]] = {
     "rnn-adagrad": {"model": {"cell": "rnn"}, "optimizer": "adagrad"},
     "rnn-adam": {"model": {"cell": "rnn", "activation": "leaky-relu"}},
     "dropout": {"dropout": 0.3, "model": {"layers": 2}},
+    "layer-norm": {"dropout": 0.2, "model": {"layers": 2, "norm": "layer"}},
+    "batch-norm": {"weight_decay": 0.1, "model": {"layers": 2, "norm": "batch"}},
     "lines": {"lines": True, "dropout": 0.1},
     "bytes": {"read": {"unit": "byte"}},
     "decay": {"weight_decay": 0.1, "clip_mode": "value", "schedule": "cyclic"},

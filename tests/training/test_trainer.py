@@ -8,7 +8,7 @@ import pytest
 
 from charrnn import parameters
 from charrnn.checkpoint import TrainingState
-from charrnn.config import CellName, ModelConfig, TrainConfig
+from charrnn.config import CellName, ModelConfig, NormName, TrainConfig
 from charrnn.model import Model
 from charrnn.streams import Streams
 from charrnn.training.trainer import (
@@ -25,12 +25,14 @@ def trainer_of(
     *,
     cell: CellName = "lstm",
     hidden: int = 8,
+    norm: NormName = "none",
     threads: int = 1,
     **options: Any,
 ) -> Trainer:
     """Build a trainer on 81 characters: 6 windows of 4 x 4 an epoch."""
     config = TrainConfig(**{"batch_size": 4, "seq_length": 4, "steps": 50, **options})
-    model = Model(ModelConfig(vocab_size=6, cell=cell, hidden=hidden), threads=threads)
+    shape = ModelConfig(vocab_size=6, cell=cell, hidden=hidden, norm=norm)
+    model = Model(shape, threads=threads)
     rng = random_stream(config.seed, INIT_STREAM)
     parameters.initialize(
         model.theta, model.config, config.init, config.forget_bias, rng
@@ -47,7 +49,8 @@ def trainer_of(
 
 def contents(trainer: Trainer) -> list[bytes]:
     """Everything that a step may change, bit for bit."""
-    arrays = [trainer.model.theta, trainer.state, *trainer.moments.values()]
+    arrays = [*trainer.model.tensors.values(), trainer.state]
+    arrays += trainer.moments.values()
     return [a.tobytes() for a in arrays] + [repr(trainer.position).encode()]
 
 
@@ -86,10 +89,13 @@ def test_losses_are_those_of_the_past(cell: CellName) -> None:
     np.testing.assert_allclose(take(trainer, 20), GOLDEN[cell], rtol=1e-3)
 
 
+@pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_restored_snapshot_leads_to_the_same_place(threads: int) -> None:
+def test_restored_snapshot_leads_to_the_same_place(
+    threads: int, norm: NormName
+) -> None:
     """Again and again: a snapshot is not touched by what comes after it."""
-    trainer = trainer_of(dropout=0.3, threads=threads)
+    trainer = trainer_of(dropout=0.3, threads=threads, norm=norm)
     take(trainer, 5)
     snapshot, before = trainer.snapshot(), contents(trainer)
     take(trainer, 4)
@@ -122,8 +128,9 @@ def test_every_optimizer_learns(cell: CellName, optimizer: Any) -> None:
     assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])
 
 
-def test_warming_up_changes_nothing() -> None:
-    trainer = trainer_of(dropout=0.5)
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_warming_up_changes_nothing(norm: NormName) -> None:
+    trainer = trainer_of(dropout=0.5, norm=norm)
     take(trainer, 3)
     before = contents(trainer)
     trainer.warm_up()
