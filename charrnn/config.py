@@ -157,6 +157,8 @@ class TrainConfig:
     grad_clip: float = 1.0  # 0 is off
     clip_mode: ClipMode = "norm"
     dropout: float = 0.0  # between layers and before the head
+    weight_dropout: float = 0.0  # of recurrent weights
+    ema: float = 0.0  # decay of the averaged weights; 0 is off
     init: InitName = "auto"
     forget_bias: float = 1.0  # LSTM: the initial value
     lines: bool = False  # every line a document
@@ -181,6 +183,10 @@ class TrainConfig:
         check_number("--grad-clip", self.grad_clip, low=0)
         check_choice("--clip-mode", self.clip_mode, ClipMode)
         check_number("--dropout", self.dropout, low=0, high=1, open_high=True)
+        check_number(
+            "--weight-dropout", self.weight_dropout, low=0, high=1, open_high=True
+        )
+        check_number("--ema", self.ema, low=0, high=1, open_high=True)
         check_choice("--init", self.init, InitName)
         check_number("--forget-bias", self.forget_bias)
         check_number("--val-fraction", self.val_fraction, low=0, high=1, open_high=True)

@@ -58,7 +58,7 @@ CHUNK_BYTES, CHUNK_ROWS = 2**22, 256
 class Noise(NamedTuple):
     """Random bytes for dropout, drawn anew for every window."""
 
-    bytes: Flags  # (L, T * B, H) uint8
+    bytes: Flags  # uint8: of outputs (L, T * B, H), of recurrent weights (L, GH, H)
     threshold: int  # 256 times the rate, rounded
 
 
@@ -193,6 +193,23 @@ class Model:
                 pack(self.weights[f"layer{k}.Wx"], layer.Wx)
         pack(self.weights["head.Wy"], self.head.Wy)
 
+    def _pack_dropped(self, noise: Noise) -> dict[str, Floats]:
+        """Copy the recurrent weights into their panels, some of them as zeros.
+
+        Returns
+        -------
+        dict of (GH, H) arrays
+            Zeros, for the gradients of what was packed, by the weights' names.
+        """
+        gradients = {}
+        for k, layer in enumerate(self.layers):
+            name = f"layer{k}.Wh"
+            Wh = self.weights[name].copy()
+            dropout.drop(Wh, noise.bytes[k], noise.threshold, self.threads)
+            pack(Wh, layer.recurrent.Wh)
+            gradients[name] = np.zeros_like(Wh)
+        return gradients
+
     def network(self) -> Network:
         """Lay the weights out as generating reads them; biases are copied."""
         none = np.zeros(0, self.dtype)
@@ -320,6 +337,7 @@ class Model:
         state: Floats,
         dtheta: Floats,
         noise: Noise | None = None,
+        weight_noise: Noise | None = None,
     ) -> float:
         """Mean loss of a window, and its gradient by backpropagation through time.
 
@@ -331,6 +349,9 @@ class Model:
             -1 where nothing is scored.
         dtheta : (P,) float array
             Accumulated into.
+        weight_noise : Noise, optional
+            For dropout of recurrent weights: one mask for all steps and rows of
+            the window. Call `pack` before the model is used for anything else.
 
         Returns
         -------
@@ -338,8 +359,11 @@ class Model:
             Nats per target.
         """
         T, B = ids.shape
-        space = self.forward(ids, resets, state, noise, training=True)
         gradients = parameters.views(dtheta, self.config)
+        into = gradients
+        if weight_noise is not None:
+            into = gradients | self._pack_dropped(weight_noise)
+        space = self.forward(ids, resets, state, noise, training=True)
         losses = np.empty(T * B)
         count = max(1, int(np.count_nonzero(targets >= 0)))
         for first in reversed(range(0, T, space.chunk)):
@@ -347,11 +371,15 @@ class Model:
             rows = slice(first * B, last * B)
             tape = space.head_tape((last - first) * B, losses[rows])
             y = space.tapes[-1].y.reshape(T * B, -1)[rows]
-            self._head_backward(
-                y, targets.reshape(-1)[rows], 1 / count, tape, gradients
-            )
+            self._head_backward(y, targets.reshape(-1)[rows], 1 / count, tape, into)
             part = Part(first, last, rows, ids, resets, noise)
-            self._layers_backward(part, space, tape.dy, gradients)
+            self._layers_backward(part, space, tape.dy, into)
+        if weight_noise is not None:
+            for k, mask in enumerate(weight_noise.bytes):
+                # Wh, dropped = mask * Wh
+                dWh = into[f"layer{k}.Wh"]
+                dropout.drop(dWh, mask, weight_noise.threshold, self.threads)
+                gradients[f"layer{k}.Wh"] += dWh
         return float(losses.sum()) / count
 
     def _head_backward(

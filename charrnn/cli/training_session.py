@@ -240,17 +240,16 @@ class Session:
             temperature=TEMPERATURE, length=reports.preview_chars, seed=step
         )
         no_prompt = [prepared.subject.vocab.encode("")]
-        model = prepared.trainer.model
-        generation = Generation(
-            model,
-            prepared.subject.vocab,
-            no_prompt,
-            config,
-            documents=prepared.trainer.config.lines,
-        )
         text = []
         # A network about to diverge may have nothing to say.
-        with contextlib.suppress(VocabError):
+        with prepared.trainer.averaged() as model, contextlib.suppress(VocabError):
+            generation = Generation(
+                model,
+                prepared.subject.vocab,
+                no_prompt,
+                config,
+                documents=prepared.trainer.config.lines,
+            )
             for piece in generation.pieces():
                 text.append(piece.text)
                 if caught.reason is not None:

@@ -80,6 +80,7 @@ def resume(
         _position(position, config, same=same),
         {name: a.copy() for name, a in checkpoint.moments.items()},
         state,
+        checkpoint.latest,
     )
     if trainer.position.window >= trainer.streams.windows:
         msg = "the position in the text lies behind its end"

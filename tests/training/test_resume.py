@@ -38,6 +38,7 @@ PLANS: dict[str, dict[str, Any]] = {
     "layer-norm": {"dropout": 0.2, "model": {"layers": 2, "norm": "layer"}},
     "batch-norm": {"weight_decay": 0.1, "model": {"layers": 2, "norm": "batch"}},
     "lines": {"lines": True, "dropout": 0.1},
+    "averaged": {"ema": 0.99, "weight_dropout": 0.3, "model": {"cell": "gru"}},
     "bytes": {"read": {"unit": "byte"}},
     "decay": {"weight_decay": 0.1, "clip_mode": "value", "schedule": "cyclic"},
     "long": {"batch_size": 9, "seq_length": 13},
