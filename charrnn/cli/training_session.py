@@ -7,6 +7,7 @@ makes sure that neither a reader who leaves nor a signal loses anything.
 import contextlib
 import sys
 import time
+from dataclasses import replace
 from typing import BinaryIO
 
 from charrnn.cli.metrics import Lines, MetricsLog
@@ -15,11 +16,13 @@ from charrnn.cli.output import ReaderGone, open_stdout
 from charrnn.cli.signals import Caught, Killed, caught_signals
 from charrnn.cli.training_report import (
     TEMPERATURE,
+    comparison,
     continuation,
     description,
     start_fields,
     suggestion,
     summary,
+    yardsticks,
 )
 from charrnn.cli.training_settings import Settings
 from charrnn.config import SampleConfig
@@ -218,12 +221,29 @@ class Session:
         with self.display:
             for record in run.records():
                 self.display.show(record)
+                if isinstance(record, Ended):
+                    record = ended = self._compared(record, prepared, caught, logs)
                 for log in logs:
                     log.add(record)
                 self._preview(record, prepared, caught)
-                if isinstance(record, Ended):
-                    ended = record
         return ended
+
+    def _compared(
+        self,
+        ended: Ended,
+        prepared: Prepared,
+        caught: Caught,
+        logs: list[MetricsLog],
+    ) -> Ended:
+        """Add what simpler means make of the held-out text, if anybody looks.
+
+        Nobody who asked a run to end waits for it.
+        """
+        unseen = self.common.quiet and not logs
+        if unseen or caught.reason is not None or ended.reason == "diverged":
+            return ended
+        found = yardsticks(prepared, lambda: caught.reason is not None)
+        return replace(ended, yardsticks=found)
 
     def _preview(self, record: Record, prepared: Prepared, caught: Caught) -> None:
         """Let the network write a little, if it is time."""
@@ -288,3 +308,6 @@ class Session:
         if trainer.total_steps is not None:
             limits.append(trainer.total_steps * seconds)
         self.display.say(f"about {duration_text(min(limits))} of training")
+        if not self.common.quiet and (found := yardsticks(prepared)) is not None:
+            for line in comparison(found):
+                self.display.say(line)

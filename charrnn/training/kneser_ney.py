@@ -28,8 +28,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Longs, PackedIds
-from charrnn.training.run import HeldOut
+from charrnn.arrays import PackedIds
 
 #: The highest order. A power of two: each sort doubles what it looks at.
 MAX_ORDER = 8
@@ -43,6 +42,9 @@ FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])
 #: Of every held-out character, (M,).
 Probabilities: TypeAlias = NDArray[np.float64]
 
+#: Places in a text, and counts: enough for any text that we could hold.
+Ints: TypeAlias = NDArray[np.int32]
+
 
 @dataclass(frozen=True)
 class NGram:
@@ -52,9 +54,20 @@ class NGram:
     loss: float  # nats per character
 
 
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """What is counted, and what is scored by it."""
+
+    train: PackedIds  # (N,)
+    held_out: PackedIds  # (M,), M >= 1
+    vocab_size: int  # V; every id is below
+    before: int  # what stands before the first character of both
+    newline: int | None = None  # given where every line is a document
+
+
 @dataclass(frozen=True)
-class _Text:
-    """Training and held-out text in one; ids are larger by one."""
+class _Joined:
+    """Both texts in one; ids are larger by one."""
 
     ids: PackedIds  # (N,)
     trained: NDArray[np.bool_]  # (N,) whether to count what ends there
@@ -66,45 +79,29 @@ class _Text:
 class _Grams:
     """The different n-grams of one order, sorted."""
 
-    first: NDArray[np.intp]  # (K,) a place where each ends
-    counts: Longs  # (K,) how often each stands in the training text
+    first: Ints  # (K,) a place where each ends
+    counts: Ints  # (K,) how often each stands in the training text
     within: NDArray[np.bool_]  # (K,) whether it lies within a document
-    at: NDArray[np.int32]  # (N,) which of them ends at each place
+    at: Ints  # (N,) which of them ends at each place
 
 
-def losses(
-    train: PackedIds, held_out: HeldOut, vocab_size: int, max_order: int = MAX_ORDER
-) -> Iterator[NGram]:
-    """Score a held-out text by n-gram models, from order 1 on.
+def losses(texts: Texts, max_order: int = MAX_ORDER) -> Iterator[NGram]:
+    """Score the held-out text by n-gram models of order 1 to `max_order`.
 
-    Parameters
-    ----------
-    train : (N,) unsigned array
-        Of documents in lines, if `held_out` is.
-    held_out : HeldOut
-        M >= 1 characters.
-    vocab_size : int
-        V; every id is below.
-    max_order : int
-        1 to `MAX_ORDER`.
+    Takes as many bytes of memory for a character of both texts as
+    `yardsticks.MAX_NGRAM` says. An order is found when it is asked for.
     """
-    found = probabilities(train, held_out, vocab_size, max_order)
-    for order, p in enumerate(found, 1):
-        yield NGram(order, -float(np.log(p).mean()))
+    for order, p in enumerate(probabilities(texts, max_order), 1):
+        # Where only one character is possible, rounding may exceed 1.
+        yield NGram(order, max(0.0, -float(np.log(p).mean())))
 
 
-def probabilities(
-    train: PackedIds, held_out: HeldOut, vocab_size: int, max_order: int = MAX_ORDER
-) -> Iterator[Probabilities]:
-    """Yield the probability of every held-out character, order after order.
-
-    Sees all of a text's n-grams at once, in at most 80 bytes a character of
-    both texts; see `losses`.
-    """
-    text = _joined(train, held_out, vocab_size)
+def probabilities(texts: Texts, max_order: int = MAX_ORDER) -> Iterator[Probabilities]:
+    """Yield the probability of every held-out character, order after order."""
+    text = _joined(texts)
+    lower: Probabilities = np.full(len(text.scored), 1 / texts.vocab_size)
     orders = _orders(text, max_order)
     contexts, grams = next(orders), next(orders)
-    lower: Probabilities = np.full(len(text.scored), 1 / vocab_size)
     for longer in orders:
         yield _interpolated(text, contexts, grams, grams.counts, lower)
         counts = _continuations(grams, longer)
@@ -113,22 +110,23 @@ def probabilities(
     yield _interpolated(text, contexts, grams, grams.counts, lower)
 
 
-def _joined(train: PackedIds, held_out: HeldOut, vocab_size: int) -> _Text:
+def _joined(texts: Texts) -> _Joined:
     """Put both texts into one, each behind nothing and its first context."""
-    dtype = np.min_scalar_type(vocab_size)
-    before = np.array([NOTHING, held_out.before + 1], dtype)
-    ids = np.concatenate([before, train, before, held_out.ids], dtype=dtype)
-    counted = slice(2, 2 + len(train))
-    scored = slice(len(ids) - len(held_out.ids), len(ids))
+    dtype = np.min_scalar_type(texts.vocab_size)
+    before = np.array([NOTHING, texts.before + 1], dtype)
+    parts = [before, texts.train, before, texts.held_out]
+    ids: PackedIds = np.concatenate(parts, dtype=dtype)
+    counted = slice(2, 2 + len(texts.train))
+    scored = slice(len(ids) - len(texts.held_out), len(ids))
     ids[counted] += 1
     ids[scored] += 1
     trained = np.zeros(len(ids), bool)
     trained[counted] = True
-    newline = None if held_out.newline is None else held_out.newline + 1
-    return _Text(ids, trained, np.arange(scored.start, scored.stop), newline)
+    newline = None if texts.newline is None else texts.newline + 1
+    return _Joined(ids, trained, np.arange(scored.start, scored.stop), newline)
 
 
-def _sorted_places(ids: PackedIds, length: int) -> NDArray[np.intp]:
+def _sorted_places(ids: PackedIds, length: int) -> Ints:
     """Sort the places of a text by as many characters, read backwards from each.
 
     Keys of 64 bits hold as many characters as fit, then the ranks of the first
@@ -147,12 +145,10 @@ def _sorted_places(ids: PackedIds, length: int) -> NDArray[np.intp]:
         keys = _doubled(ranks, known, 32)
         known *= 2
         places = np.argsort(keys)
-    return places
+    return places.astype(np.int32)
 
 
-def _doubled(
-    keys: NDArray[np.uint64], known: int, width: int
-) -> NDArray[np.uint64]:
+def _doubled(keys: NDArray[np.uint64], known: int, width: int) -> NDArray[np.uint64]:
     """Put behind each key that of so many places earlier; where none is, 0."""
     longer = keys << np.uint64(width)
     longer[known:] |= keys[:-known]
@@ -166,11 +162,12 @@ def _changes(values: NDArray[np.unsignedinteger]) -> NDArray[np.bool_]:
     return changes
 
 
-def _orders(text: _Text, max_order: int) -> Iterator[_Grams]:
+def _orders(text: _Joined, max_order: int) -> Iterator[_Grams]:
     """Yield the n-grams of every order, from the empty one on."""
     ids, N = text.ids, len(text.ids)
     places = _sorted_places(ids, max_order)
-    counted = np.concatenate([[0], np.cumsum(text.trained[places])])
+    counted = np.zeros(N + 1, np.int32)
+    np.cumsum(text.trained[places], out=counted[1:])
     begins = np.zeros(N, bool)
     begins[0] = True
     within = np.ones(N, bool)
@@ -186,12 +183,12 @@ def _orders(text: _Text, max_order: int) -> Iterator[_Grams]:
             begins |= _changes(left)
         starts = np.flatnonzero(begins)
         at = np.empty(N, np.int32)
-        at[places] = np.cumsum(begins, dtype=np.int32) - 1
+        at[places] = np.cumsum(begins, dtype=np.int32) - np.int32(1)
         counts = np.diff(counted[np.append(starts, N)])
         yield _Grams(places[starts], counts, within[starts], at)
 
 
-def _continuations(grams: _Grams, longer: _Grams) -> Longs:
+def _continuations(grams: _Grams, longer: _Grams) -> Ints:
     """Count the different characters before each n-gram, (K,).
 
     Parameters
@@ -200,12 +197,12 @@ def _continuations(grams: _Grams, longer: _Grams) -> Longs:
         Those of the next order.
     """
     counts = np.where(longer.within, longer.counts > 0, longer.counts)
-    sums: Longs = np.add.reduceat(counts, longer.at[grams.first])
+    sums: Ints = np.add.reduceat(counts, longer.at[grams.first])
     return sums
 
 
 def _interpolated(
-    text: _Text, contexts: _Grams, grams: _Grams, counts: Longs, lower: Probabilities
+    text: _Joined, contexts: _Grams, grams: _Grams, counts: Ints, lower: Probabilities
 ) -> Probabilities:
     """Give the held-out characters their probabilities at one order.
 
@@ -235,7 +232,7 @@ def _interpolated(
     return p
 
 
-def _discounts(counts: Longs) -> NDArray[np.float64]:
+def _discounts(counts: Ints) -> NDArray[np.float64]:
     """Estimate D(0) to D(3 and more), (4,), from how many n-grams count 1 to 4.
 
     `FALLBACK` where that cannot be done: some do not occur, or what is kept
