@@ -91,7 +91,7 @@ def continuation(settings: Settings) -> str:
 
 
 def summary(ended: Ended, prepared: Prepared, began: int) -> Iterator[str]:
-    """Sum a run up: its length, its losses, and what they are worth.
+    """Sum a run up: its length and its losses.
 
     Parameters
     ----------
@@ -111,8 +111,6 @@ def summary(ended: Ended, prepared: Prepared, began: int) -> Iterator[str]:
         yield _row("training loss", ended.train_loss)
     if ended.val_loss is not None:
         yield _row("validation loss", ended.val_loss)
-    if ended.yardsticks is not None:
-        yield from comparison(ended.yardsticks)
 
 
 def comparison(found: Yardsticks) -> Iterator[str]:

@@ -83,15 +83,16 @@ class Session:
                 log.start(start_fields(prepared, self._path))
             began = prepared.trainer.position.step
             ended = self._run(prepared, writer, caught, logs)
+            if caught.number is None and not self.common.quiet:
+                for line in summary(ended, prepared, began):
+                    self.display.say(line)
+            self._compare(ended, prepared, caught, logs)
         if caught.number is not None:
             self.display.say(f"saved after step {ended.steps:,}")
             if self.settings.output is not None:
                 self.display.say(f"continue with: {continuation(self.settings)}")
             raise Killed(caught.number)
         self._print_path()
-        if not self.common.quiet:
-            for line in summary(ended, prepared, began):
-                self.display.say(line)
         if self.settings.output is not None:
             self.display.say(suggestion(self._path))
 
@@ -200,7 +201,7 @@ class Session:
         caught: Caught,
         logs: list[MetricsLog],
     ) -> Ended:
-        """Train to the end, and pass every record on."""
+        """Train to the end, and pass every record on, but for a good end's."""
         s = self.settings
         policy = Policy(
             eval_every=s.reports.eval_every,
@@ -222,28 +223,34 @@ class Session:
             for record in run.records():
                 self.display.show(record)
                 if isinstance(record, Ended):
-                    record = ended = self._compared(record, prepared, caught, logs)
+                    ended = record
+                    # Logged once it has been compared; if not to be, now.
+                    if record.reason != "diverged":
+                        continue
                 for log in logs:
                     log.add(record)
                 self._preview(record, prepared, caught)
         return ended
 
-    def _compared(
+    def _compare(
         self,
         ended: Ended,
         prepared: Prepared,
         caught: Caught,
         logs: list[MetricsLog],
-    ) -> Ended:
-        """Add what simpler means make of the held-out text, if anybody looks.
+    ) -> None:
+        """Show and log what simpler means make of the held-out text.
 
-        Nobody who asked a run to end waits for it.
+        Nobody who asks the run to end, or who would not see it, waits for it.
         """
-        unseen = self.common.quiet and not logs
-        if unseen or caught.reason is not None or ended.reason == "diverged":
-            return ended
-        found = yardsticks(prepared, lambda: caught.reason is not None)
-        return replace(ended, yardsticks=found)
+        found = None
+        if caught.number is None and (logs or not self.common.quiet):
+            found = yardsticks(prepared, lambda: caught.number is not None)
+        for log in logs:
+            log.add(replace(ended, yardsticks=found))
+        if found is not None and not self.common.quiet:
+            for line in comparison(found):
+                self.display.say(line)
 
     def _preview(self, record: Record, prepared: Prepared, caught: Caught) -> None:
         """Let the network write a little, if it is time."""
