@@ -1,8 +1,8 @@
 """What happens to a batch: characters -> layers -> logits -> loss -> gradient.
 
-    ids (T, B) --> z = x Wx^T + b --> cell --> y (T, B, H) --> next layer
-                                                   |
-              loss <-- softmax cross-entropy <-- logits (T, B, V)
+    ids (T, B) --> z = x Wx^T + b --> cell --> norm --> y (T, B, H) --> next layer
+                                                            |
+                       loss <-- softmax cross-entropy <-- logits (T, B, V)
 
 The model owns one flat buffer of parameters and the packed copies that the
 products read. Windows of any T and B run through the same kernels, in training
@@ -220,10 +220,10 @@ class Model:
             b=np.stack([self.weights[f"{name}.b"] for name in names]),
             Wx=self._Wx.forward,
             Wh=self._Wh.forward,
+            bh=np.stack([self.weights.get(f"{name}.bhn", none) for name in names]),
             norm=code,
             gain=gain,
             shift=shift,
-            bh=np.stack([self.weights.get(f"{name}.bhn", none) for name in names]),
             Wy=self.head.Wy.forward,
             by=self.weights["head.by"],
         )

@@ -255,12 +255,13 @@ def test_running_averages_are_a_plain_loop(build: Build, rng: Any) -> None:
     for step in range(1, 131):
         window = window_of(model, rng)
         window.gradient(model)
+        zx = model.weights["layer0.Wx"][window.ids] + model.weights["layer0.b"]
         y, _ = reference.run(
             "lstm",
-            model.weights["layer0.Wx"][window.ids] + model.weights["layer0.b"],
+            zx.astype(float),
             window.state[0].astype(float),
             window.resets,
-            model.weights["layer0.Wh"],
+            model.weights["layer0.Wh"].astype(float),
             np.zeros(0),
         )
         new = y.mean((0, 1)), y.var((0, 1))

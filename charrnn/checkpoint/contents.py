@@ -83,7 +83,7 @@ class Checkpoint:
     parameters: dict[str, Tensor]  # as `charrnn.parameters.shapes` lists them
     corpus: CorpusFingerprint
     training: TrainingState | None = None
-    statistics: dict[str, Tensor] = field(default_factory=dict)  # `.statistics`
+    statistics: dict[str, Tensor] = field(default_factory=dict)  # of norms: (H,)
     latest: Tensor | None = None  # (P,): a run's own weights, if it averages
     moments: dict[str, Tensor] = field(default_factory=dict)  # each (P,)
     state: Tensor | None = None  # (L, S, B, H): the state carried along

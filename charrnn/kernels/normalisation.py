@@ -210,7 +210,7 @@ def batch_forward(
     for c in prange(-(-H // COLUMNS)):
         a, b = c * COLUMNS, min(H, (c + 1) * COLUMNS)
         center, spread, factor = mean[a:b], var[a:b], inverse[a:b]
-        part = np.empty(b - a, x.dtype)
+        part, gains, shifts = np.empty(b - a, x.dtype), gain[a:b], shift[a:b]
         center[:] = 0
         for first in range(0, N, ROWS):
             part[:] = 0
@@ -236,7 +236,7 @@ def batch_forward(
             for j in range(y.size):
                 xhat_j = (y[j] - center[j]) * factor[j]
                 xhat[j] = xhat_j
-                y[j] = xhat_j * gain[a + j] + shift[a + j]
+                y[j] = xhat_j * gains[j] + shifts[j]
 
 
 @jit(parallel=True)
