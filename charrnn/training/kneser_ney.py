@@ -222,7 +222,8 @@ def _interpolated(
     totals = np.bincount(of, counts[seen], size)
     kept_back = np.bincount(of, D[np.minimum(counts[seen], 3)], size)
     gram, context = grams.at[text.scored], contexts.at[text.scored - 1]
-    known = np.flatnonzero(grams.within[gram] & (totals[context] > 0))
+    # No context that reaches out of its document has anything counted.
+    known = np.flatnonzero(totals[context] > 0)
     gram, context = gram[known], context[known]
     c = counts[gram]
     p = lower.copy()

@@ -22,10 +22,10 @@ SLICE = 1 << 20
 #: xz takes about half a second a megabyte; longer texts are not compressed.
 MAX_XZ = 4_000_000
 
-#: Characters of both texts that n-grams are counted in. On one core, a million
-#: characters of prose took 0.3 s and 45 MB, of random ones up to 0.9 s and
-#: 135 MB: 5 s and 0.8 GB at most.
-MAX_NGRAM = 6_000_000
+#: Characters of both texts, at most, for n-grams to be counted. A million of
+#: prose took one core 0.3 s and 50 MB; a million of random text with 70,000
+#: distinct characters, the worst case, 1.1 s and 135 MB.
+MAX_NGRAM = 5_000_000
 
 
 @dataclass(frozen=True)
