@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from reporting import Report, cell, new_parser
 from timing import ONCE, Rate, Rounds, take_turn
 
+from charrnn import parameters
 from charrnn.config import GATES, CellName, ModelConfig, SampleConfig
 
 Work: TypeAlias = Literal["train", "sample"]
@@ -143,7 +144,7 @@ def serve(point: Point, pipe: Connection) -> None:
     pipe.send("ready")
     while (seconds := pipe.recv()) is not None:
         pipe.send(take_turn(side, seconds))
-    weights = subjects.needed_weights(point.model)
+    weights = parameters.multiplied(point.model)
     pipe.send(Facts(threads, weights, imported, largest_memory()))
 
 

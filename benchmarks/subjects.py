@@ -14,7 +14,7 @@ from timing import Side
 from charrnn import parameters
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import TrainingState
-from charrnn.config import GATES, ModelConfig, SampleConfig, TrainConfig
+from charrnn.config import ModelConfig, SampleConfig, TrainConfig
 from charrnn.generation import Generation
 from charrnn.kernels.threads import use_threads
 from charrnn.model import Model
@@ -53,12 +53,6 @@ def _streams(config: ModelConfig, T: int, B: int) -> Streams:
     size, kind = config.vocab_size, np.uint8 if config.vocab_size <= 256 else np.uint16
     text: PackedIds = np.random.default_rng(0).integers(0, size, WINDOWS * T * B, kind)
     return Streams(text, B, T, 0)
-
-
-def needed_weights(config: ModelConfig) -> int:
-    """Weights that a character is multiplied by: layer 0 looks its input up."""
-    gathered = config.vocab_size * len(GATES[config.cell]) * config.hidden
-    return parameters.matrix_size(config) - gathered
 
 
 def check_training(model: Model) -> None:

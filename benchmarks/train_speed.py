@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import pytorch
 from reporting import Report, at_least, cell, new_parser, ratio
-from subjects import check_training, needed_weights, new_model, training
+from subjects import check_training, new_model, training
 from timing import ONCE, SGEMM_SIZE, Rounds, Side, in_turn, limit_blas, sgemm
 
+from charrnn import parameters
 from charrnn.config import CellName, ModelConfig
 
 V, B, T = 65, 64, 64
@@ -118,7 +119,7 @@ def measure(
         hidden=hidden,
         rate=rate.median,
         spread=rate.spread,
-        needed_gflops=6 * needed_weights(config) * rate.median / 1e9,
+        needed_gflops=6 * parameters.multiplied(config) * rate.median / 1e9,
         sgemm_gflops=found["sgemm"].median / 1e9,
         target_of_sgemm=target_of_sgemm(hidden),
         torch_float32=torch32 and torch32.median,

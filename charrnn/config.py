@@ -149,8 +149,9 @@ class TrainConfig:
     epochs: float | None = None
     steps: int | None = None
     time: float | None = None  # seconds of training steps
+    patience: int = 0  # evaluations without improvement; 0 is for ever
     optimizer: OptimizerName = "adam"
-    lr: float = 1e-2  # the schedule's peak; see training.defaults
+    lr: float = 1e-2  # the schedule's peak; see training.plan
     schedule: ScheduleName = "cosine"
     warmup: float = 0.02  # share of the run below 1, steps from 1 on
     weight_decay: float = 0.0  # decoupled, on weight matrices
@@ -175,6 +176,7 @@ class TrainConfig:
             check_number("--steps", self.steps, low=0)
         if self.time is not None:
             check_number("--time", self.time, low=0, open_low=True)
+        check_number("--patience", self.patience, low=0)
         check_choice("--optimizer", self.optimizer, OptimizerName)
         check_number("--lr", self.lr, low=0, open_low=True)
         check_choice("--schedule", self.schedule, ScheduleName)

@@ -85,6 +85,23 @@ def size(config: ModelConfig) -> int:
     return sum(math.prod(s) for s in shapes(config).values())
 
 
+def multiplied(config: ModelConfig) -> int:
+    """Count the weights that a character is multiplied by: its work.
+
+    Layer 0 looks its input up, which multiplies nothing.
+    """
+    return recurrent(config) + config.vocab_size * config.hidden
+
+
+def recurrent(config: ModelConfig) -> int:
+    """Count the weights that states and the outputs of layers are multiplied by."""
+    return sum(
+        math.prod(shape)
+        for name, shape in shapes(config).items()
+        if len(shape) == 2 and name not in ("layer0.Wx", "head.Wy")
+    )
+
+
 def views(flat: Floats, config: ModelConfig) -> dict[str, Floats]:
     """Cut a flat buffer into named arrays that share its memory.
 

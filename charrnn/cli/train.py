@@ -108,7 +108,7 @@ ValFile = Annotated[
 Cell = Annotated[
     str | None,
     option("--cell", metavar="rnn|gru|lstm", panel=MODEL,
-            help="Kind of cell. \\[default: lstm]"),
+            help="Kind of cell. \\[default: gru]"),
 ]  # fmt: skip
 Activation = Annotated[
     str | None,
@@ -118,7 +118,7 @@ Activation = Annotated[
 Hidden = Annotated[
     int | None,
     option("--hidden", metavar="N", panel=MODEL,
-            help="Units per layer. \\[default: 256]"),
+            help="Units per layer. \\[default: planned]"),
 ]  # fmt: skip
 Layers = Annotated[
     int | None,
@@ -133,7 +133,12 @@ Norm = Annotated[
 Dropout = Annotated[
     float | None,
     option("--dropout", metavar="P", panel=MODEL,
-            help="After every layer. \\[default: 0]"),
+            help="Of outputs, after every layer. \\[default: planned]"),
+]  # fmt: skip
+WeightDropout = Annotated[
+    float | None,
+    option("--weight-dropout", metavar="P", panel=MODEL,
+            help="Of recurrent weights, anew each step. \\[default: planned]"),
 ]  # fmt: skip
 Init = Annotated[
     str | None,
@@ -148,8 +153,7 @@ ForgetBias = Annotated[
 Epochs = Annotated[
     float | None,
     option("--epochs", metavar="X", panel=LENGTH,
-            help="Passes over the text. "
-            "\\[default: 20 million characters, in 1 to 20 passes]"),
+            help="Passes over the text. \\[default: planned]"),
 ]  # fmt: skip
 Steps = Annotated[
     int | None, option("--steps", metavar="N", panel=LENGTH, help="Steps in all.")
@@ -160,19 +164,21 @@ Time = Annotated[
             help="Time of training: 90s, 30m, 2h. The first limit reached ends."),
 ]  # fmt: skip
 Patience = Annotated[
-    int,
+    int | None,
     option("--patience", metavar="N", panel=LENGTH,
-            help="Stop after N evaluations without improvement; 0 never."),
+            help="Stop after N evaluations without improvement; 0 never. "
+            "\\[default: 6 if --epochs and --steps are left open, else 0]"),
 ]  # fmt: skip
 BatchSize = Annotated[
     int | None,
     option("--batch-size", metavar="N", panel=LEARNING,
-            help="Streams read side by side. \\[default: 32]"),
+            help="Streams read side by side. \\[default: 32, of short lines 64]"),
 ]  # fmt: skip
 SeqLength = Annotated[
     int | None,
     option("--seq-length", metavar="N", panel=LEARNING,
-            help="Steps of backpropagation through time. \\[default: 64]"),
+            help="Steps of backpropagation through time. "
+            "\\[default: 64, of short lines 32]"),
 ]  # fmt: skip
 Optimizer = Annotated[
     str | None,
@@ -199,6 +205,12 @@ Warmup = Annotated[
     float | None,
     option("--warmup", metavar="X", panel=LEARNING,
             help="Share of the run, or steps from 1 on. \\[default: 0.02]"),
+]  # fmt: skip
+Ema = Annotated[
+    float | None,
+    option("--ema", metavar="F", panel=LEARNING,
+            help="Decay of the averaged weights that are evaluated, sampled and "
+            "saved; 0 is off. \\[default: 0.999]"),
 ]  # fmt: skip
 GradClip = Annotated[
     float | None,
@@ -279,12 +291,13 @@ def train(
     layers: Layers = None,
     norm: Norm = None,
     dropout: Dropout = None,
+    weight_dropout: WeightDropout = None,
     init: Init = None,
     forget_bias: ForgetBias = None,
     epochs: Epochs = None,
     steps: Steps = None,
     time: Time = None,
-    patience: Patience = 0,
+    patience: Patience = None,
     batch_size: BatchSize = None,
     seq_length: SeqLength = None,
     optimizer: Optimizer = None,
@@ -292,6 +305,7 @@ def train(
     lr: LearningRate = None,
     schedule: Schedule = None,
     warmup: Warmup = None,
+    ema: Ema = None,
     grad_clip: GradClip = None,
     clip_mode: ClipMode = None,
     on_divergence: OnDivergence = "rollback",

@@ -10,34 +10,69 @@ from charrnn.display.training import duration_text
 from charrnn.training.kneser_ney import Texts
 from charrnn.training.records import Ended
 from charrnn.training.request import Prepared
+from charrnn.training.trainer import Trainer
 from charrnn.training.yardsticks import Yardsticks, measure
 
 #: What a text is counted in.
 UNITS: dict[UnitName, str] = {"char": "characters", "byte": "bytes"}
+
+#: A validation loss that is larger than the best by more than this share means
+#: that a run has gone on for too long.
+OVERFITTED = 0.005
 
 #: Temperature of previews and of the command that is suggested in the end.
 TEMPERATURE = 0.8
 
 
 def description(prepared: Prepared) -> Iterator[str]:
-    """Say what is trained on what."""
-    model, config = prepared.trainer.model, prepared.trainer.config
-    shape, held_out = model.config, prepared.held_out
+    """Say what is trained on, and what was noticed in it."""
+    held_out, vocab = prepared.held_out, prepared.subject.vocab
     held = f", {len(held_out.ids):,} held out" if held_out is not None else ""
-    unit = UNITS[prepared.subject.vocab.unit]
     yield (
-        f"{prepared.corpus.characters:,} {unit}, {shape.vocab_size:,} distinct{held}"
-    )
-    kind = shape.cell if shape.cell != "rnn" else f"rnn ({shape.activation})"
-    kind = kind if shape.norm == "none" else f"{kind} with {shape.norm} norm"
-    yield (
-        f"{kind} {shape.layers} x {shape.hidden}, {model.theta.size:,} parameters; "
-        f"batch {config.batch_size} x {config.seq_length}, {config.optimizer} "
-        f"{config.lr:g} {config.schedule}, {limit(config)}"
+        f"{prepared.corpus.characters:,} {UNITS[vocab.unit]}, "
+        f"{len(vocab):,} distinct{held}"
     )
     yield from prepared.notes
     if done := prepared.trainer.position.step:
         yield f"resuming after step {done:,}"
+
+
+def plan_lines(prepared: Prepared, seconds: float) -> Iterator[str]:
+    """Show the plan in two lines: the network, and the run.
+
+    Parameters
+    ----------
+    seconds : float
+        That a step takes.
+    """
+    trainer = prepared.trainer
+    model, config = trainer.model, trainer.config
+    shape = model.config
+    kind = shape.cell if shape.cell != "rnn" else f"rnn ({shape.activation})"
+    kind = kind if shape.norm == "none" else f"{kind} with {shape.norm} norm"
+    drops = (
+        f"dropout {config.dropout:g}, of recurrent weights {config.weight_dropout:g}"
+    )
+    dropped = config.dropout or config.weight_dropout
+    yield (
+        f"network: {kind} {shape.layers} x {shape.hidden}, "
+        f"{model.theta.size:,} parameters; {drops if dropped else 'no dropout'}"
+    )
+    yield (
+        f"run: {limit(config)}, about {duration_text(expected(trainer, seconds))}; "
+        f"batch {config.batch_size} x {config.seq_length}, {config.optimizer} "
+        f"{config.lr:g} {config.schedule}"
+    )
+
+
+def expected(trainer: Trainer, seconds: float) -> float:
+    """Seconds of training that are left, when a step takes `seconds`."""
+    config, limits = trainer.config, []
+    if config.time is not None:
+        limits.append(config.time * (1 - trainer.position.progress))
+    if trainer.total_steps is not None:
+        limits.append((trainer.total_steps - trainer.position.step) * seconds)
+    return max(0.0, min(limits))
 
 
 def limit(config: TrainConfig) -> str:
@@ -112,6 +147,19 @@ def summary(ended: Ended, prepared: Prepared, began: int) -> Iterator[str]:
         yield _row("training loss", ended.train_loss)
     if ended.val_loss is not None:
         yield _row("validation loss", ended.val_loss)
+    if better_before(ended):
+        best_step = prepared.trainer.position.best_step
+        yield _row("  best, kept apart", ended.best_val_loss or 0.0)
+        yield (
+            f"what came after step {best_step:,} only learned the text by heart: "
+            "use the best"
+        )
+
+
+def better_before(ended: Ended) -> bool:
+    """Tell whether an earlier state was worth more than the last one."""
+    last, best = ended.val_loss, ended.best_val_loss
+    return last is not None and best is not None and last > best * (1 + OVERFITTED)
 
 
 def comparison(found: Yardsticks) -> Iterator[str]:

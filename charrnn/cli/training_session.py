@@ -16,36 +16,35 @@ from charrnn.cli.output import ReaderGone, open_stdout
 from charrnn.cli.signals import Caught, Killed, caught_signals
 from charrnn.cli.training_report import (
     TEMPERATURE,
+    better_before,
     comparison,
     continuation,
     description,
+    plan_lines,
     start_fields,
     suggestion,
     summary,
     yardsticks,
 )
 from charrnn.cli.training_settings import Settings
-from charrnn.config import SampleConfig
+from charrnn.config import CellName, SampleConfig
 from charrnn.corpus import ReadOptions
 from charrnn.display.color import is_terminal
 from charrnn.display.console import stderr_console
 from charrnn.display.training import (
     TrainingDisplay,
-    duration_text,
     training_display,
 )
 from charrnn.errors import OptionError, OutputError, VocabError
 from charrnn.evaluation import mean_loss
 from charrnn.generation import Generation
 from charrnn.kernels.jit import is_cached
-from charrnn.training.output import FileWriter, StreamWriter
+from charrnn.training.output import FileWriter, StreamWriter, best_path
 from charrnn.training.prepare import memory_estimate, prepare
+from charrnn.training.probe import measure_speed, step_seconds
 from charrnn.training.records import Ended, Evaluation, Record, Step
 from charrnn.training.request import Prepared, Request
 from charrnn.training.run import Policy, Run
-
-#: Steps that a dry run takes to measure the speed.
-PROBE_STEPS = 5
 
 
 class Session:
@@ -78,7 +77,7 @@ class Session:
             logs = self._logs(opened.enter_context(self._log_file()))
             prepared = self._prepare()
             caught = opened.enter_context(caught_signals())
-            self._compile(prepared)
+            self._get_ready(prepared)
             for log in logs:
                 log.start(start_fields(prepared, self._path))
             began = prepared.trainer.position.step
@@ -94,7 +93,9 @@ class Session:
             raise Killed(caught.number)
         self._print_path()
         if self.settings.output is not None:
-            self.display.say(suggestion(self._path))
+            best = self.settings.keep_best and better_before(ended)
+            path = best_path(self.settings.output) if best else self.settings.output
+            self.display.say(suggestion(str(path)))
 
     @property
     def _path(self) -> str:
@@ -165,6 +166,7 @@ class Session:
             ),
             self.threads,
             sys.stdin.buffer if sys.stdin is not None else None,
+            self._speed,
         )
         if self._clamped:
             self.display.say(self._clamped, "warning")
@@ -173,26 +175,42 @@ class Session:
         if prepared.held_out is None and prepared.trainer.config.val_fraction:
             message = "validation is off: what would be held out is less than a window"
             self.display.say(message, "warning")
-        if s.patience and prepared.held_out is None:
+        if s.train.get("patience") and prepared.held_out is None:
             self.display.say("--patience does nothing without validation", "warning")
         return prepared
 
-    def _compile(self, prepared: Prepared) -> None:
-        """Get the kernels, and say so when that takes a while."""
-        if not is_cached(f"{prepared.trainer.model.config.cell}.backward"):
+    def _announce_compiling(self, cell: CellName) -> None:
+        """Say that the kernels are not there yet, which takes a while."""
+        if not is_cached(f"{cell}.backward"):
             self.display.say("compiling for this machine, once: 10 to 30 seconds")
+
+    def _speed(self, cell: CellName) -> float:
+        """Measure this machine's speed for a plan."""
+        self._announce_compiling(cell)
+        return measure_speed(cell, self.threads)
+
+    def _get_ready(self, prepared: Prepared) -> float:
+        """Get the kernels, show the plan, and return the seconds of a step."""
+        trainer = prepared.trainer
+        self._announce_compiling(trainer.model.config.cell)
         began = time.perf_counter()
-        prepared.trainer.warm_up()
+        trainer.warm_up()
         if prepared.held_out is not None:
             # The first evaluation would look slow, and the next be put off.
             sip = prepared.held_out.ids[:1]
-            mean_loss(prepared.trainer.model, sip, prepared.held_out.before)
+            mean_loss(trainer.model, sip, prepared.held_out.before)
+        took = time.perf_counter() - began
+        if self.common.quiet:
+            return 0.0
+        seconds = step_seconds(trainer)
+        for line in plan_lines(prepared, seconds):
+            self.display.say(line)
         if self.common.verbose:
-            model, seed = prepared.trainer.model, prepared.trainer.config.seed
             self.display.say(
-                f"kernels ready in {time.perf_counter() - began:.1f} s; "
-                f"{model.threads} threads, seed {seed}"
+                f"kernels ready in {took:.1f} s; "
+                f"{trainer.model.threads} threads, seed {trainer.config.seed}"
             )
+        return seconds
 
     def _run(
         self,
@@ -206,7 +224,6 @@ class Session:
         policy = Policy(
             eval_every=s.reports.eval_every,
             save_every=s.save_every,
-            patience=s.patience,
             on_divergence=s.on_divergence,
             keep_best=s.keep_best,
         )
@@ -299,21 +316,15 @@ class Session:
     def _dry_run(self, prepared: Prepared) -> None:
         """Say how large and how long a run would be, and write nothing."""
         trainer = prepared.trainer
-        self._compile(prepared)
-        began = time.perf_counter()
-        for _ in range(PROBE_STEPS):
-            trainer.step(0.0)
-        seconds = (time.perf_counter() - began) / PROBE_STEPS
+        seconds = self._get_ready(prepared)
+        if self.common.quiet:
+            return
         streams = trainer.streams
         speed = streams.characters / streams.windows / seconds
         memory = memory_estimate(trainer) / 1e6
         self.display.say(
             f"about {memory:,.0f} MB beside the text, {speed:,.0f} chars/s"
         )
-        limits = [] if trainer.config.time is None else [trainer.config.time]
-        if trainer.total_steps is not None:
-            limits.append(trainer.total_steps * seconds)
-        self.display.say(f"about {duration_text(min(limits))} of training")
-        if not self.common.quiet and (found := yardsticks(prepared)) is not None:
+        if (found := yardsticks(prepared)) is not None:
             for line in comparison(found):
                 self.display.say(line)

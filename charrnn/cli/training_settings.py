@@ -65,7 +65,6 @@ class Settings:
     val_file: str | None
     model: Mapping[str, Any]  # given fields of ModelConfig
     train: Mapping[str, Any]  # given fields of TrainConfig
-    patience: int
     on_divergence: DivergencePolicy
     reports: ReportOptions
     dry_run: bool
@@ -159,7 +158,6 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     check_choice("--unit", options["unit"], UnitName)
     check_choice("--on-divergence", options["on_divergence"], DivergencePolicy)
     check_number("--min-count", options["min_count"], low=1)
-    check_number("--patience", options["patience"], low=0)
     output = options["output"]
     settings = Settings(
         sources=tuple(options["paths"]),
@@ -184,7 +182,6 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         val_file=options["val_file"],
         model=model,
         train=train,
-        patience=options["patience"],
         on_divergence=cast("DivergencePolicy", options["on_divergence"]),
         reports=_reports(options),
         dry_run=options["dry_run"],

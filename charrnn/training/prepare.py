@@ -8,10 +8,9 @@ put into notes for the user.
 
 import math
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from charrnn import parameters
-from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, TrainingState, expected_tensors, load
 from charrnn.checkpoint.archive import MAX_FILE
 from charrnn.config import ModelConfig, TrainConfig
@@ -19,9 +18,9 @@ from charrnn.corpus import read_corpus
 from charrnn.errors import CorpusError, OptionError
 from charrnn.model import Model
 from charrnn.streams import fit
-from charrnn.training import defaults
 from charrnn.training.adopt import adopt, union
 from charrnn.training.history import History
+from charrnn.training.plan import Material, Speed, make_plan, nominal_speed
 from charrnn.training.request import Prepared, Request, shape_conflicts
 from charrnn.training.resume import resume
 from charrnn.training.run import Subject
@@ -32,11 +31,20 @@ from charrnn.training.trainer import (
     new_moments,
     random_stream,
 )
-from charrnn.vocab import Vocab
 
 
-def prepare(request: Request, threads: int, stdin: BinaryIO | None = None) -> Prepared:
-    """Read the texts and make the model.
+def prepare(
+    request: Request,
+    threads: int,
+    stdin: BinaryIO | None = None,
+    speed: Speed = nominal_speed,
+) -> Prepared:
+    """Read the texts, plan the run and make the model.
+
+    Parameters
+    ----------
+    speed : callable
+        Asked if the run has a limit in time; see `plan.make_plan`.
 
     Raises
     ------
@@ -55,14 +63,17 @@ def prepare(request: Request, threads: int, stdin: BinaryIO | None = None) -> Pr
     vocab, ids = corpus.vocab, corpus.ids
     if source is not None:
         vocab, ids = union(source.vocab, corpus)
-    if source is None:
-        model_config = ModelConfig(vocab_size=len(vocab), **request.model)
-    else:
-        model_config = replace(source.model, vocab_size=len(vocab))
-    request = replace(request, train=_completed(request, model_config))
+    shape = dict(request.model)
+    if source is not None:
+        shape = dict(vars(source.model)) | {"vocab_size": len(vocab)}
+    if request.val_file is not None:
+        # What a run that is resumed without the file holds out, too: nothing.
+        request = replace(request, train={**request.train, "val_fraction": 0.0})
     config = TrainConfig(**request.train)
     train, held_out = divide(request, config, ids, vocab, notes, stdin)
-    config = _fitted(request, config, train, vocab, notes)
+    material = Material(len(train), len(vocab), count_lines(config, train, vocab))
+    model_config, config = make_plan(material, shape, request.train, speed)
+    config = _fitted(request, config, material, notes)
     _check_size(model_config, config)
     model = Model(model_config, threads=threads)
     rng = random_stream(config.seed, INIT_STREAM)
@@ -90,15 +101,6 @@ def _refuse_other_shape(request: Request, source: Checkpoint) -> None:
         raise OptionError(msg, hint="leave these options away; the file decides")
 
 
-def _completed(request: Request, model: ModelConfig) -> dict[str, Any]:
-    """Put in what follows from other options where the user says nothing."""
-    completed = {"lr": defaults.peak_rate(model), **request.train}
-    if request.val_file is not None:
-        # What a run that is resumed without the file holds out, too: nothing.
-        completed["val_fraction"] = 0.0
-    return completed
-
-
 def _check_size(model: ModelConfig, config: TrainConfig) -> None:
     """Refuse a network that no checkpoint could hold, before it takes memory.
 
@@ -115,22 +117,16 @@ def _check_size(model: ModelConfig, config: TrainConfig) -> None:
 
 
 def _fitted(
-    request: Request,
-    config: TrainConfig,
-    train: PackedIds,
-    vocab: Vocab,
-    notes: list[str],
+    request: Request, config: TrainConfig, material: Material, notes: list[str]
 ) -> TrainConfig:
-    """Complete the configuration of a new run, with a batch that the text can fill.
+    """Reduce the batch of a new run to what the text can fill.
 
     Raises
     ------
     CorpusError
         A batch size or window length that was asked for does not fit.
     """
-    if config.epochs is None and config.steps is None and config.time is None:
-        config = replace(config, epochs=defaults.epochs(len(train)))
-    lines, count = count_lines(config, train, vocab), len(train)
+    lines, count = material.lines, material.characters
     if "seq_length" in request.train and config.seq_length > count:
         msg = f"the text ({count:,} characters) is shorter than one window"
         raise CorpusError(msg, hint=f"--seq-length {count} or less")

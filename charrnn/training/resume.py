@@ -27,6 +27,7 @@ CHANGEABLE = (
     "epochs",
     "steps",
     "time",
+    "patience",
     "lr",
     "schedule",
     "warmup",
@@ -34,6 +35,7 @@ CHANGEABLE = (
     "grad_clip",
     "clip_mode",
     "dropout",
+    "weight_dropout",
 )
 LIMITS = ("epochs", "steps", "time")
 
@@ -179,7 +181,12 @@ def _other_windows(
 def _changed(stored: TrainConfig, request: Request) -> tuple[TrainConfig, list[str]]:
     """Put what was given for a resume into the stored configuration."""
     given = {name: v for name, v in request.train.items() if name not in WINDOW}
-    if any(name in given for name in LIMITS):
+    if any(
+        given.get(name, getattr(stored, name)) != getattr(stored, name)
+        for name in LIMITS
+    ):
+        # Another limit replaces all; the same ones again change nothing, not
+        # even a limit that was planned beside them.
         given = dict.fromkeys(LIMITS) | given
     config = replace(stored, **given)
     notes = [

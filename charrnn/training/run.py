@@ -83,7 +83,6 @@ class Policy:
 
     eval_every: Every | None = None
     save_every: Every = field(default_factory=lambda: Every(seconds=60.0))
-    patience: int = 0  # evaluations without improvement; 0 is for ever
     on_divergence: Literal["stop", "rollback"] = "rollback"
     keep_best: bool = True
 
@@ -218,8 +217,7 @@ class Run:
             return "steps" if total == config.steps else "epochs"
         if config.time is not None and self.elapsed >= config.time:
             return "time"
-        patience = self.policy.patience
-        if patience and position.bad_evaluations >= patience:
+        if config.patience and position.bad_evaluations >= config.patience:
             return "patience"
         return None
 

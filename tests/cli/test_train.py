@@ -216,7 +216,7 @@ def test_json_records(train: Train) -> None:
         },
         "vocabulary": len(set(TEXT)),
         "parameters": sum(a.size for a in trained().parameters.values()),
-        "cell": "lstm",
+        "cell": "gru",
         "layers": 1,
         "hidden": 8,
         "batch_size": 4,
@@ -289,7 +289,7 @@ def test_dry_run_writes_nothing(train: Train) -> None:
         assert f"{len(TEXT)} characters, {len(set(TEXT))} distinct" in err
         assert "parameters" in err
         assert " MB beside the text" in err
-        assert "of training" in err
+        assert re.search(r"run: .*, about [0-9.]+(h|m|s)", err)
         assert "validation loss" not in err
         assert YARDSTICKS.search(err)
     assert Path("t.npz").read_text() == "mine"
@@ -359,7 +359,7 @@ def test_normalisation_is_part_of_the_model(train: Train, norm: str) -> None:
     """Told, saved, and neither to be changed nor to be given again."""
     code, _, err = train("t.txt", *SHORT, "--norm", norm)
     assert code == 0
-    assert f"lstm with {norm} norm 1 x 8" in err
+    assert f"gru with {norm} norm 1 x 8" in err
     assert trained().model.norm == norm
     assert bool(trained().statistics) == (norm == "batch")
     for word in ("--resume", "--init-from"):

@@ -87,16 +87,21 @@ def prepared(
     path.write_text(text, newline="")
     own = {name: options.pop(name) for name in OWN if name in options}
     loaded = "resume" in own or "init_from" in own
-    train = {"batch_size": 4, "seq_length": 8, "val_fraction": 0.2, "lr": 0.01}
+    train = {
+        "batch_size": 4, "seq_length": 8, "val_fraction": 0.2, "lr": 0.01,
+        "dropout": 0.0, "weight_dropout": 0.0, "ema": 0.0, "patience": 0,
+    }  # fmt: skip
     if "resume" in own:
         train = {}
     elif "val_file" in own:
         del train["val_fraction"]
     given = {name: v for name, v in (train | options).items() if v is not None}
+    own_shape = {} if loaded else {"cell": "lstm", "hidden": 8, "norm": "none"}
+    shape = own_shape | (model or {})
     request = Request(
         sources=(str(path),),
         read=ReadOptions(lines=options.get("lines", False), **(read or {})),
-        model=({} if loaded else {"hidden": 8}) | (model or {}),
+        model={name: v for name, v in shape.items() if v is not None},
         train=given,
         **own,
     )

@@ -9,7 +9,7 @@ import pytest
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CorpusError, OptionError
-from charrnn.training import defaults
+from charrnn.training.plan import Material, make_plan, nominal_speed, peak_rate
 from charrnn.training.prepare import memory_estimate
 from tests.training.support import (
     TEXT,
@@ -21,27 +21,38 @@ from tests.training.support import (
 
 
 def test_options_that_are_not_given_have_measured_values(tmp_path: Path) -> None:
-    made = prepared(tmp_path / "t.txt", lr=None, batch_size=4, seq_length=8)
-    config = made.trainer.config
+    names = ("lr", "dropout", "weight_dropout", "ema", "patience")
+    left: dict[str, Any] = dict.fromkeys(names)
+    network = {"hidden": None, "cell": None, "norm": None}
+    made = prepared(tmp_path / "t.txt", model=network, **left)
+    train, vocab = made.trainer.streams.ids, made.subject.vocab
+    shape, config = make_plan(
+        Material(len(train), len(vocab)),
+        {},
+        {"batch_size": 4, "seq_length": 8, "val_fraction": 0.2},
+        nominal_speed,
+    )
 
-    assert config.epochs == defaults.epochs(len(made.trainer.streams.ids))
+    assert made.trainer.model.config == shape
+    assert made.trainer.config == config
     assert (config.steps, config.time) == (None, None)
 
 
 @pytest.mark.parametrize("limit", ["steps", "time", "epochs"])
 def test_a_limit_that_is_given_is_the_only_one(tmp_path: Path, limit: str) -> None:
-    given: dict[str, Any] = {limit: 7}
+    value = 1e-6 if limit == "time" else 7  # not enough for all passes
+    given: dict[str, Any] = {limit: value}
     config = prepared(tmp_path / "t.txt", **given).trainer.config
     limits = {name: getattr(config, name) for name in ("steps", "time", "epochs")}
 
-    assert limits == {"steps": None, "time": None, "epochs": None} | {limit: 7}
+    assert limits == {"steps": None, "time": None, "epochs": None} | given
 
 
 def test_rate_follows_from_the_network(tmp_path: Path) -> None:
     made = prepared(tmp_path / "t.txt", model={"hidden": 12, "layers": 3}, lr=None)
-    shape = ModelConfig(vocab_size=9, hidden=12, layers=3)
+    shape = ModelConfig(vocab_size=9, cell="gru", hidden=12, layers=3)
 
-    assert made.trainer.config.lr == defaults.peak_rate(shape)
+    assert made.trainer.config.lr == peak_rate(shape)
 
 
 def test_short_text_reduces_what_was_not_asked_for(tmp_path: Path) -> None:

@@ -114,11 +114,16 @@ def test_time_goes_on_counting(tmp_path: Path, text: Path) -> None:
     _, ended = finish(run_of(prepared(text, time=10.0), writer, clock=Ticking(1.0)))
     assert ended.steps == 10
     path.write_bytes(writer.latest)
-    again = prepared(text, resume=path)
-    assert finish(run_of(again, writer, clock=Ticking(1.0)))[1].steps == 10
-    assert writer.latest == path.read_bytes()
+    limits: list[dict[str, Any]] = [{}, {"time": 10.0}]
+    for given in limits:
+        again = prepared(text, resume=path, **given)
+        assert finish(run_of(again, writer, clock=Ticking(1.0)))[1].steps == 10
+        assert writer.latest == path.read_bytes()
     longer = prepared(text, resume=path, time=25.0)
-    assert longer.notes == ["--time: 10 before, 25 now"]
+    assert longer.notes == [
+        "--epochs: 80 before, none now",
+        "--time: 10 before, 25 now",
+    ]
     assert finish(run_of(longer, clock=Ticking(1.0)))[1].steps == 25
 
 

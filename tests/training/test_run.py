@@ -122,7 +122,7 @@ def test_no_steps_leave_the_first_weights(ready: Ready) -> None:
 def test_patience_ends_the_run(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many evaluations in a row that are not better than the best."""
     scripted(monkeypatch, [3.0, 2.0, 2.5, 1.9, 1.95, 1.9, 2.0])
-    run = run_of(ready(steps=1000), eval_every=Every(steps=5), patience=3)
+    run = run_of(ready(steps=1000, patience=3), eval_every=Every(steps=5))
     records, ended = finish(run)
 
     assert (ended.reason, ended.steps) == ("patience", 35)

@@ -1,0 +1,200 @@
+"""What a run uses where the user says nothing: planned from text and budget.
+
+Two numbers decide: N, the characters of the training text, and D, the
+characters that the run will read. The limits give D: ``--epochs`` and
+``--steps`` directly, ``--time`` through the speed of this machine, and without
+any limit a fixed amount of work. A wider network learns more from each
+character and reads fewer of them in the same time, so the plan takes the widest
+one that still reads `CHARACTERS_PER_WEIGHT` for each of its recurrent weights.
+D / N says how often the text is read, and with that how much dropout it takes
+to go on learning from it instead of learning it by heart. An LSTM has its
+outputs normalised by layer, from which it gains far more than other cells do.
+
+Work is counted in weights that a character is multiplied by
+(`parameters.multiplied`); a machine's speed in them is nearly the same for all
+widths. Without a limit in time nothing here depends on a clock: the same text
+and options give the same plan everywhere. benchmarks/README.md has the
+measurements behind the constants.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from charrnn import parameters
+from charrnn.config import CellName, ModelConfig, TrainConfig
+
+#: Weights multiplied a second, by the cell that is trained.
+Speed: TypeAlias = Callable[[CellName], float]
+
+#: The cell that learns most in a minute, of the three.
+CELL: CellName = "gru"
+
+#: The work of a run without a limit: about five minutes on two current cores.
+DEFAULT_WORK = 1.5e13
+
+#: Widths that a plan chooses from.
+WIDTHS = (64, 96, 128, 192, 256, 384, 512, 640, 768, 1024)
+
+#: A run without a limit reads a long text once, at least, whatever that takes.
+FEWEST_EPOCHS = 1.0
+
+#: Weights multiplied a second by two current cores.
+NOMINAL_SPEED = 5e10
+
+#: Characters that a network reads for each of its recurrent weights, at least.
+CHARACTERS_PER_WEIGHT = 8.0
+
+#: Passes over a text at most, if they are left open: what more of them could
+#: teach is not in the text.
+MOST_EPOCHS = 80.0
+
+#: Evaluations without improvement after which such a run ends.
+PATIENCE = 6
+
+#: Dropout of outputs for every doubling of the passes beyond the first; of
+#: recurrent weights beyond the third, as it slows learning down more.
+DROPOUT, WEIGHT_DROPOUT, MOST_DROPOUT = 0.075, 0.08, 0.5
+
+#: Decay of the averaged weights.
+EMA = 0.999
+
+#: Lines of fewer characters fit into a window of half the usual length.
+SHORT_LINE = 24
+
+#: Peak learning rates of one layer of up to REFERENCE_WIDTH units.
+PEAK_RATES: dict[CellName, float] = {"lstm": 1e-2, "gru": 1e-2, "rnn": 5e-3}
+REFERENCE_WIDTH = 256
+
+#: Without a bound on its activations a vanilla cell needs smaller steps.
+RECTIFIED_RATE = 1e-3
+
+
+@dataclass(frozen=True)
+class Material:
+    """The training text, as far as a plan looks at it."""
+
+    characters: int  # N, at least 1
+    vocab_size: int
+    lines: int | None = None  # given where every line is a document
+
+
+def nominal_speed(cell: CellName) -> float:
+    """Stand in for a measured speed: what two current cores do."""
+    return NOMINAL_SPEED
+
+
+def make_plan(
+    material: Material, model: Mapping[str, Any], train: Mapping[str, Any], speed: Speed
+) -> tuple[ModelConfig, TrainConfig]:
+    """Complete a run's options.
+
+    Parameters
+    ----------
+    material : Material
+    model, train : mapping
+        Fields of `ModelConfig` and `TrainConfig` that are given; they stand.
+    speed : callable
+        Asked once, and only if a time is given.
+
+    Raises
+    ------
+    OptionError
+        What is given is out of range or contradicts itself.
+    """
+    free: dict[str, Any] = {"cell": CELL, "hidden": WIDTHS[0]}
+    free["vocab_size"] = material.vocab_size
+    if model.get("cell") == "lstm" and model.get("hidden") != 1:
+        free["norm"] = "layer"
+    base = ModelConfig(**(free | dict(model)))
+    config = TrainConfig(**({"ema": EMA} | _window(material) | dict(train)))
+    budget = _Budget(material, config, speed(base.cell) if config.time else 0.0)
+    shape = base if "hidden" in model else _widest(base, budget)
+    characters = budget.characters(shape)
+    passes = characters / material.characters
+    chosen: dict[str, Any] = {"lr": peak_rate(shape), **dropout(passes)}
+    if budget.open:
+        chosen["patience"] = PATIENCE
+        if config.time is None or passes >= MOST_EPOCHS:
+            chosen["epochs"] = float(f"{passes:.3g}")
+    return shape, replace(config, **{k: v for k, v in chosen.items() if k not in train})
+
+
+def peak_rate(model: ModelConfig) -> float:
+    """Choose the peak learning rate for a network."""
+    rate = PEAK_RATES[model.cell]
+    if model.activation in ("relu", "leaky-relu"):
+        rate = RECTIFIED_RATE
+    rate *= min(1.0, REFERENCE_WIDTH / model.hidden) / math.sqrt(model.layers)
+    return float(f"{rate:.2g}")
+
+
+def dropout(passes: float) -> dict[str, float]:
+    """Choose both kinds of dropout for a text that is read so often.
+
+    Parameters
+    ----------
+    passes : float
+        Epochs, above 0.
+    """
+
+    def rate(per_doubling: float, free: float) -> float:
+        doublings = max(0.0, math.log2(passes / free))
+        return round(min(per_doubling * doublings, MOST_DROPOUT), 2)
+
+    return {
+        "dropout": rate(DROPOUT, 1.0),
+        "weight_dropout": rate(WEIGHT_DROPOUT, 3.0),
+    }
+
+
+def _window(material: Material) -> dict[str, int]:
+    """Choose a window for short lines: half as long, and of twice the streams."""
+    if material.lines and material.characters < SHORT_LINE * material.lines:
+        return {"batch_size": 64, "seq_length": 32}
+    return {}
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """How many characters a run may read."""
+
+    material: Material
+    limits: TrainConfig
+    speed: float  # weights multiplied a second, if there is a limit in time
+
+    @property
+    def open(self) -> bool:
+        """Whether the passes are left to the plan."""
+        return self.limits.epochs is None and self.limits.steps is None
+
+    def characters(self, shape: ModelConfig) -> float:
+        """Count the characters that a network will read: D."""
+        config, work = self.limits, parameters.multiplied(shape)
+        counts = []
+        if config.epochs is not None:
+            counts.append(config.epochs * self.material.characters)
+        if config.steps is not None:
+            counts.append(float(config.steps * config.batch_size * config.seq_length))
+        if config.time is not None:
+            counts.append(config.time * self.speed / work)
+        if self.open:
+            counts.append(MOST_EPOCHS * self.material.characters)
+            if config.time is None:
+                least = FEWEST_EPOCHS * self.material.characters
+                counts.append(max(DEFAULT_WORK / work, least))
+        return max(1.0, min(counts))
+
+
+def _widest(base: ModelConfig, budget: _Budget) -> ModelConfig:
+    """Choose the widest network that reads enough, in not too much time."""
+    for width in reversed(WIDTHS):
+        shape = replace(base, hidden=width)
+        characters = budget.characters(shape)
+        needed = CHARACTERS_PER_WEIGHT * parameters.recurrent(shape)
+        long = budget.limits.time is None and width > REFERENCE_WIDTH
+        too_long = characters * parameters.multiplied(shape) > DEFAULT_WORK
+        if characters >= needed and not (long and too_long):
+            return shape
+    return replace(base, hidden=WIDTHS[0])

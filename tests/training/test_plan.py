@@ -1,0 +1,211 @@
+"""What a run uses where nothing is said."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import parameters
+from charrnn.config import MAX_HIDDEN, MAX_LAYERS, CellName, ModelConfig, TrainConfig
+from charrnn.training import plan
+from charrnn.training.plan import Material, dropout, make_plan, peak_rate
+
+pytestmark = pytest.mark.small
+
+Cells = st.sampled_from(["rnn", "gru", "lstm"])
+
+#: Weights multiplied a second.
+SPEED = 5e10
+
+
+def planned(
+    characters: int,
+    *,
+    vocab_size: int = 65,
+    lines: int | None = None,
+    model: dict[str, Any] | None = None,
+    **train: Any,
+) -> tuple[ModelConfig, TrainConfig]:
+    """Plan a run on a text of so many characters, at a fixed speed."""
+    material = Material(characters, vocab_size, lines)
+    return make_plan(material, model or {}, train, lambda cell: SPEED)
+
+
+def read(shape: ModelConfig, config: TrainConfig, characters: int) -> float:
+    """Characters that a planned run reads."""
+    counts = []
+    if config.epochs is not None:
+        counts.append(config.epochs * characters)
+    if config.steps is not None:
+        counts.append(config.steps * config.batch_size * config.seq_length)
+    if config.time is not None:
+        counts.append(config.time * SPEED / parameters.multiplied(shape))
+    return min(counts)
+
+
+@given(
+    cell=Cells,
+    hidden=st.integers(1, MAX_HIDDEN - 1),
+    layers=st.integers(1, MAX_LAYERS - 1),
+)
+def test_larger_networks_take_smaller_steps(
+    cell: CellName, hidden: int, layers: int
+) -> None:
+    def rate(hidden: int, layers: int) -> float:
+        config = ModelConfig(vocab_size=9, cell=cell, hidden=hidden, layers=layers)
+        return peak_rate(config)
+
+    assert 0 < rate(hidden + 1, layers) <= rate(hidden, layers)
+    assert 0 < rate(hidden, layers + 1) <= rate(hidden, layers)
+    TrainConfig(lr=rate(hidden, layers))
+
+
+def test_rectified_cells_take_the_smallest_steps() -> None:
+    rates = [
+        peak_rate(ModelConfig(vocab_size=9, cell="rnn", activation=name))
+        for name in ("tanh", "sigmoid", "relu", "leaky-relu")
+    ]
+
+    assert rates[0] == rates[1] > rates[2] == rates[3]
+
+
+@given(characters=st.integers(1, 10**10), time=st.floats(0.1, 1e6))
+def test_more_time_never_makes_a_smaller_network(characters: int, time: float) -> None:
+    less, more = (
+        planned(characters, time=seconds)[0].hidden for seconds in (time, 2 * time)
+    )
+
+    assert plan.WIDTHS[0] <= less <= more <= plan.WIDTHS[-1]
+
+
+@given(
+    characters=st.integers(1, 10**10),
+    vocab_size=st.integers(1, 10_000),
+    time=st.one_of(st.none(), st.floats(0.1, 1e6)),
+)
+def test_a_network_reads_enough_for_its_size(
+    characters: int, vocab_size: int, time: float | None
+) -> None:
+    """Unless it is the smallest that a plan knows."""
+    shape, config = planned(characters, vocab_size=vocab_size, time=time)
+    needed = plan.CHARACTERS_PER_WEIGHT * parameters.recurrent(shape)
+
+    assert read(shape, config, characters) >= 0.99 * needed or (
+        shape.hidden == plan.WIDTHS[0]
+    )
+
+
+@given(characters=st.integers(1, 10**10))
+def test_a_run_without_limits_has_a_bounded_length(characters: int) -> None:
+    """In work, but for texts so long that reading them once is more."""
+    shape, config = planned(characters)
+    assert config.epochs is not None
+    work = config.epochs * characters * parameters.multiplied(shape)
+
+    assert (config.time, config.steps) == (None, None)
+    assert config.epochs <= plan.MOST_EPOCHS
+    assert work <= 1.01 * plan.DEFAULT_WORK or config.epochs == 1
+    assert config.patience == plan.PATIENCE
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"epochs": 3.0},
+        {"steps": 100},
+        {"epochs": 3.0, "time": 60.0},
+        {"time": 60.0, "steps": 7},
+        {"time": 60.0},
+    ],
+)
+def test_limits_stand(given: dict[str, Any]) -> None:
+    """And patience is only for runs whose passes are left open."""
+    _, config = planned(1_000_000, **given)
+    limits = {name: getattr(config, name) for name in ("epochs", "steps", "time")}
+
+    assert limits == {"epochs": None, "steps": None, "time": None} | given
+    opened = "epochs" not in given and "steps" not in given
+    assert config.patience == (plan.PATIENCE if opened else 0)
+
+
+def test_much_time_for_a_short_text_is_not_all_used() -> None:
+    shape, config = planned(18_000, time=600.0)
+
+    assert (config.time, config.epochs) == (600.0, plan.MOST_EPOCHS)
+    assert shape.hidden < 256
+
+
+EVERY_OPTION: dict[str, Any] = {
+    "dropout": 0.11,
+    "weight_dropout": 0.12,
+    "lr": 0.013,
+    "ema": 0.14,
+    "patience": 15,
+    "batch_size": 16,
+    "seq_length": 17,
+    "epochs": 18.0,
+}
+
+
+@pytest.mark.parametrize("name", EVERY_OPTION)
+@pytest.mark.parametrize("lines", [None, 4000])
+def test_what_is_given_stands(name: str, lines: int | None) -> None:
+    """Zero as well as any other value."""
+    for value in (EVERY_OPTION[name], 0.0):
+        if value == 0 and name in ("lr", "batch_size", "seq_length", "epochs"):
+            continue
+        given: dict[str, Any] = {name: value}
+        _, config = planned(40_000, lines=lines, **given)
+        assert getattr(config, name) == value
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"cell": "lstm"},
+        {"cell": "rnn", "activation": "relu"},
+        {"hidden": 33},
+        {"layers": 3, "norm": "layer"},
+        {"cell": "lstm", "norm": "none"},
+    ],
+)
+def test_the_network_that_is_given_stands(model: dict[str, Any]) -> None:
+    shape, _ = planned(1_000_000, model=model)
+
+    assert {name: getattr(shape, name) for name in model} == model
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_an_lstm_is_normalised(cell: CellName) -> None:
+    """It gains a lot by it, the others nothing."""
+    shape, _ = planned(1_000_000, model={"cell": cell})
+
+    assert shape.norm == ("layer" if cell == "lstm" else "none")
+    assert planned(100, model={"cell": cell, "hidden": 1})[0].norm == "none"
+
+
+def test_speed_is_asked_for_a_limit_in_time_only() -> None:
+    def refuse(cell: CellName) -> float:
+        raise AssertionError(cell)
+
+    for limits in ({}, {"epochs": 2.0}, {"steps": 9}):
+        make_plan(Material(1000, 9), {}, limits, refuse)
+    with pytest.raises(AssertionError, match="lstm"):
+        make_plan(Material(1000, 9), {"cell": "lstm"}, {"time": 1.0}, refuse)
+
+
+def test_short_lines_have_short_windows() -> None:
+    of_names, of_verse = (planned(80_000, lines=n)[1] for n in (10_000, 2_000))
+
+    assert (of_names.batch_size, of_names.seq_length) == (64, 32)
+    assert (of_verse.batch_size, of_verse.seq_length) == (32, 64)
+
+
+@given(passes=st.floats(1e-3, 1e6))
+def test_the_more_passes_the_more_dropout(passes: float) -> None:
+    less, more = dropout(passes), dropout(2 * passes)
+
+    for name in less:
+        assert 0 <= less[name] <= more[name] <= plan.MOST_DROPOUT
+    assert max(dropout(1.0).values()) == 0
