@@ -93,7 +93,7 @@ def _signals(
     model: "Model", space: "Workspace", signals: tuple[SignalName, ...]
 ) -> Floats:
     """Copy the signals of a window of one row out of its tapes, (L, S, T, H)."""
-    H, gates = model.config.hidden, GATES[model.config.cell]
+    hidden, gates = model.config.hidden, GATES[model.config.cell]
     layers = []
     for tape in space.tapes:
         found = []
@@ -103,7 +103,7 @@ def _signals(
             elif name == "c":
                 found.append(tape.tanh_c[:, 0])
             else:
-                first = gates.index(name) * H
-                found.append(tape.z[:, 0, first : first + H])
+                first = gates.index(name) * hidden
+                found.append(tape.z[:, 0, first : first + hidden])
         layers.append(np.stack(found))
     return np.stack(layers)

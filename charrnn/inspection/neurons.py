@@ -147,7 +147,7 @@ class Moments:
             return np.where(scale > 0, self.products / scale, np.nan)
 
     def deviations(self) -> Array:
-        """Standard deviations of the units, (U,)."""
+        """Compute the standard deviations of the units, (U,)."""
         return np.sqrt(self.squares[0] / self.count)
 
 

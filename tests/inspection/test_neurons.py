@@ -33,7 +33,7 @@ PLANTED = 4
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    """A network with a unit that latches at quotation marks, among random ones."""
+    """Build a network in which one unit latches at quotation marks."""
     model = Model(ModelConfig(vocab_size=VOCAB.size, cell="rnn", hidden=7, layers=2))
     rng = np.random.default_rng(3)
     model.theta[:] = rng.normal(0, 0.4, model.theta.size)
