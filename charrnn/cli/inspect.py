@@ -178,6 +178,7 @@ class Inspector:
         if request.json:
             return JsonWriter(sink)
         if request.plain:
+            several = several and bool(self.views)
             return PlainWriter(sink, titled=several or len(request.views) > 1)
         width = request.width or shutil.get_terminal_size().columns
         look = max(MIN_WIDTH, width), request.ascii
