@@ -52,10 +52,11 @@ def draw_summary(view: Summary, look: Look) -> Iterator[Text]:
     """Draw the summary: facts, then the tensors."""
     model = view.model
     activation = f", {model.activation}" if model.cell == "rnn" else ""
+    norm = "" if model.norm == "none" else f", {model.norm} norm"
     layers, units = plural(model.layers, "layer"), plural(model.hidden, "unit")
     noun = "byte" if view.unit == "byte" else "character"
     pairs = [
-        ("model", f"{model.cell}{activation}, {layers} of {units}"),
+        ("model", f"{model.cell}{activation}, {layers} of {units}{norm}"),
         ("parameters", f"{view.parameters:,}"),
         ("vocabulary", plural(model.vocab_size, noun)),
         *_training(view),

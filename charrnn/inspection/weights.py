@@ -17,7 +17,7 @@ from charrnn.arrays import Floats
 from charrnn.checkpoint import CheckpointFile
 from charrnn.config import GATES
 from charrnn.inspection.records import Cell, View
-from charrnn.parameters import shapes
+from charrnn.parameters import shapes, statistics
 
 #: Bars of a histogram, from the least to the greatest value.
 BINS = 24
@@ -51,7 +51,10 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Weights(View):
-    """All tensors of parameters in the order of the file, gates after their Wh."""
+    """All tensors of the model in the order of the file, gates after their Wh.
+
+    After the parameters stand running averages of normalisation, if any.
+    """
 
     columns: ClassVar[tuple[str, ...]] = (
         "tensor",
@@ -78,9 +81,9 @@ class Weights(View):
 
 
 def measure_weights(file: CheckpointFile) -> Weights:
-    """Read the parameters, one tensor at a time, and measure each."""
+    """Read the model's tensors, one at a time, and measure each."""
     found: list[Distribution] = []
-    for name in shapes(file.model):
+    for name in shapes(file.model) | statistics(file.model):
         values = file.read(name)
         if name.endswith(".Wh"):
             found += _recurrent(name, values, GATES[file.model.cell])

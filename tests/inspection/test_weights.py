@@ -78,6 +78,17 @@ def test_a_vanilla_cell_has_one_row_a_recurrent_matrix(tmp_path: Path):
     assert dict(rows)["layer0.Wh"] is False
 
 
+def test_running_averages_are_measured_after_the_parameters(tmp_path: Path):
+    path = write_checkpoint(tmp_path / "m.npz", layers=1, norm="batch")
+    means = load(path).statistics["layer0.running_mean"]
+    found = {t.tensor: t for t in measured(path).tensors}
+
+    names = [name for name in found if name.startswith("layer0.")][-4:]
+    suffixes = ["gain", "shift", "running_mean", "running_var"]
+    assert names == [f"layer0.{suffix}" for suffix in suffixes]
+    assert found["layer0.running_mean"].max == means.max()
+
+
 def test_power_iteration_agrees_with_eigenvalues(monkeypatch):
     """Also where two complex eigenvalues lead, and for a matrix of zeros."""
     rng = np.random.default_rng(1)
