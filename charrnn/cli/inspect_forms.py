@@ -4,6 +4,7 @@ All three are made of the same objects, the data of the views.
 """
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +30,9 @@ class Writer(Protocol):
     def start(self, path: Path) -> None:
         """Turn to a checkpoint."""
 
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Turn to a view of several checkpoints."""
+
     def view(self, name: str, view: "View") -> None:
         """Take one of its views."""
 
@@ -41,7 +45,7 @@ class LineWriter:
 
     def __init__(self, sink: TextSink) -> None:
         self.sink = sink
-        self.path = Path()
+        self.title = ""  # the checkpoints' names
         self.begun = False  # something stands above
 
     def verdict(self, path: Path, error: CharRNNError | None) -> None:
@@ -53,7 +57,11 @@ class LineWriter:
 
     def start(self, path: Path) -> None:
         """Remember the name that views are written under."""
-        self.path = path
+        self.title = str(path)
+
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Remember the names of all."""
+        self.title = ", ".join(map(str, paths))
 
     def end(self) -> None:
         """Do nothing: views were written when they came."""
@@ -85,7 +93,7 @@ class PlainWriter(LineWriter):
 
         if self.titled:
             self.part()
-            self.sink.write(f"# {name}\t{escaped(str(self.path))}\n")
+            self.sink.write(f"# {name}\t{escaped(self.title)}\n")
         for row in tsv(view):
             self.sink.write(row + "\n")
 
@@ -128,7 +136,7 @@ class DrawingWriter(LineWriter):
         from charrnn.display.views import draw
 
         self.part()
-        path = shown_text(str(self.path), self._look)
+        path = shown_text(self.title, self._look)
         title = line(name, "bold").append(f"  {path}", "not bold dim")
         self.sink.write(self._board.render(title))
         for row in draw(view, self._look):
@@ -156,6 +164,10 @@ class JsonWriter:
         """Begin an object, unless its verdict has."""
         if not self._object:
             self._object = {"schema": SCHEMA, "checkpoint": str(path)}
+
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Begin an object about several."""
+        self._object = {"schema": SCHEMA, "checkpoints": [str(path) for path in paths]}
 
     def view(self, name: str, view: "View") -> None:
         """Put a view into the object."""

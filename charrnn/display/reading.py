@@ -29,7 +29,7 @@ def draw_surprise(view: Surprise, look: Look) -> Iterator[Text]:
         (
             "text",
             f"{plural(view.characters, 'character')}, "
-            f"{plural(len(view.lines), 'line')}",
+            f"{plural(view.line_count, 'line')}",
         ),
         ("bits", f"{view.bits:,.2f}, {view.bits_per_char:.4f} per character"),
         ("nats", f"{view.nats:,.2f}, {view.nats_per_char:.4f} per character"),
@@ -65,7 +65,7 @@ def _context(before: str, look: Look) -> str:
 
 def _heat_lines(view: Surprise) -> Iterator[HeatLine]:
     """Cut the text into lines, each labeled with its number and mean bits."""
-    digits = len(f"{len(view.lines)}")
+    digits = len(f"{view.line_count}")
     start = 0
     for entry in view.lines:
         end = min(start + entry.characters, len(view.text))
@@ -78,10 +78,9 @@ def _heat_lines(view: Surprise) -> Iterator[HeatLine]:
 
 def _worst_lines(view: Surprise, look: Look) -> Iterator[Text]:
     """Draw the lines that were hardest to predict, if there are several."""
-    if len(view.lines) < 2:
+    if view.line_count < 2:
         return
-    ranked = sorted(view.lines, key=lambda entry: -entry.bits_per_char)
-    worst = ranked[: len(view.worst)]
+    worst = view.worst_lines
     yield line()
     yield line("most surprising lines", "bold")
     columns = [

@@ -13,6 +13,8 @@ from charrnn.__main__ import run
 from charrnn.inspection import TEXT_VIEWS, VIEWS
 from tests.inspection.support import TEXT, write_checkpoint
 
+NEURONS = ["--view", "neurons", "--text", "the sea"]
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
@@ -64,11 +66,16 @@ def test_every_view_of_every_checkpoint_is_in_its_json_object(call, model, tmp_p
 
     assert code == 0
     objects = [json.loads(line) for line in out.splitlines()]
-    assert [(o["schema"], o["checkpoint"]) for o in objects] == [
+    assert [(o["schema"], o["checkpoint"]) for o in objects[:2]] == [
         (1, str(model)),
         (1, str(other)),
     ]
-    assert all(list(o["views"]) == list(VIEWS) for o in objects)
+    *objects, joint = objects
+    own = [name for name in VIEWS if name != "compare"]
+    assert all(list(o["views"]) == own for o in objects)
+    compared = joint["views"]["compare"]["checkpoints"]
+    assert joint["checkpoints"] == [item["checkpoint"] for item in compared]
+    assert [item["cell"] for item in compared] == ["lstm", "gru"]
     summary = objects[1]["views"]["summary"]
     assert (summary["model"]["cell"], summary["training"]) == ("gru", None)
     assert objects[0]["views"]["next"]["characters"] == 7
@@ -107,6 +114,15 @@ def test_several_plain_tables_stand_below_their_names(call, model):
         (["--max-chars", "-1"], "--max-chars must be at least 0", ""),
         (["--width", "5"], "--width must be at least 20", ""),
         (["--unknown", "maybe"], "--unknown", "--help"),
+        (["--max-lag", "0"], "--max-lag must be at least 1", ""),
+        (["--view", "gates"], "--view gates needs a text", "--text-file PATH"),
+        (["--unit", "1"], "--unit is given, but no view", "--view neurons"),
+        (["--corpus", "a"], "--corpus is given, but no view", "--view diversity"),
+        (["--signal", "q", "--view", "neurons"], "--signal", "--help"),
+        ([*NEURONS, "--signal", "r"], "--signal r: a cell of type lstm", "h, c, i"),
+        ([*NEURONS, "--unit", "5"], "--unit must be at least 0 and at most 4", ""),
+        ([*NEURONS, "--layer", "2"], "--layer must be at least 0 and at most 1", ""),
+        (["--view", "memory", "--text", "a", "--layer", "-1"], "--layer must be", ""),
         (["--color", "maybe"], "--color is 'maybe'", ""),
     ],
 )
@@ -129,6 +145,11 @@ def test_unusable_texts_end_in_4(call, model, tmp_path):
     bad = tmp_path / "bad.txt"
     bad.write_bytes(b"the \xff")
     cases = {
+        "nothing to remember": ["--view", "memory", "--text", ""],
+        "no gate has": ["--view", "gates", "--text", ""],
+        "no unit has": ["--view", "neurons", "--text", ""],
+        "nothing to compare": ["--view", "diversity", "--text", ""],
+        "nothing to predict": ["--view", "compare", "--text", ""],
         "not in the vocabulary": ["--view", "next", "--text", "thé"],
         "the text is empty": ["--view", "surprise", "--text", ""],
         "not valid utf-8": ["--view", "surprise", "--text-file", str(bad)],
@@ -285,7 +306,7 @@ def test_warm_up_warns_where_kernels_cannot_be_kept(call, model, tmp_path, monke
 
 
 def test_views_without_a_text_do_not_import_numba(model):
-    names = [name for name in VIEWS if name not in ("next", "surprise")]
+    names = [name for name in VIEWS if name not in TEXT_VIEWS | {"diversity"}]
     views = [word for name in names for word in ("--view", name)]
     script = (
         "import sys\n"
@@ -321,8 +342,7 @@ def test_help_lists_views_and_groups(call):
     code, out, _ = call("-h")
 
     assert code == 0
-    assert "summary, vocab, history, weights, next, surprise" in out
-    for word in ("--view", "--text-file", "--max-chars", "--verify", "Common"):
+    for word in (*VIEWS, "--view", "--text-file", "--max-chars", "--verify", "Common"):
         assert word in out
 
 
@@ -402,3 +422,73 @@ assert compiled() <= warm, compiled() - warm
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_plain_surprise_gives_every_character_however_long(call, model):
+    arguments = ["--view", "surprise", "--text", TEXT * 60, "--plain"]
+    code, out, err = call(model, *arguments)
+    _, cut, note = call(model, *arguments, "--max-chars", "5")
+
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 1 + len(TEXT * 60)
+    assert cut.splitlines() == out.splitlines()[:6]
+    assert "surprise shows the first 5 of 2,460 characters" in note
+
+
+def test_the_same_text_costs_the_same_from_a_file_and_from_standard_input(
+    call, model, tmp_path
+):
+    path = tmp_path / "t.txt"
+    path.write_text(TEXT * 9)
+    view = ["--view", "surprise", "--json", "--text-file"]
+    piped = process(model, *view, "-", input=TEXT * 9)
+
+    assert json.loads(piped.stdout) == json.loads(call(model, *view, path)[1])
+
+
+def test_one_unit_of_one_signal_can_be_asked_for(call, model):
+    options = ["--layer", "0", "--unit", "3", "--unit", "1", "--signal", "f"]
+    found = json.loads(call(model, *NEURONS, *options, "--json")[1])
+    view = found["views"]["neurons"]
+
+    assert view["signal"] == "f"
+    assert [(n["layer"], n["unit"]) for n in view["neurons"]] == [(0, 3), (0, 1)]
+    assert all(0 <= value <= 1 for n in view["neurons"] for value in n["values"])
+
+
+def test_diversity_draws_samples_where_no_text_is_given(call, model, tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_text(TEXT)
+    arguments = ["--view", "diversity", "--corpus", path, "--json"]
+    drawn = json.loads(call(model, *arguments)[1])["views"]["diversity"]
+    given = call(model, *arguments, "--text", TEXT)[1]
+
+    assert (drawn["source"], drawn["samples"]) == ("samples", 8)
+    assert drawn["measures"]["characters"] == 16_000
+    assert json.loads(given)["views"]["diversity"]["overlap"]["seen"] == 1.0
+    assert call(model, *arguments[:3], tmp_path / "none")[0] == 3
+
+
+def test_compare_has_an_object_and_a_table_of_its_own(call, model, tmp_path):
+    other = write_checkpoint(tmp_path / "o.npz", cell="gru")
+    arguments = [model, other, "--view", "compare"]
+    text = ["--text", TEXT]
+    (only,) = map(json.loads, call(*arguments, *text, "--json")[1].splitlines())
+    surprise = call(other, "--view", "surprise", *text, "--json")[1]
+
+    assert only["checkpoints"] == [str(model), str(other)]
+    cost = only["views"]["compare"]["checkpoints"][1]["text"]
+    assert cost["bits"] == json.loads(surprise)["views"]["surprise"]["bits"]
+    header, *rows = call(*arguments, "--plain")[1].splitlines()
+    assert header.startswith("checkpoint\tcell\t")
+    assert [row.split("\t")[1] for row in rows] == ["lstm", "gru"]
+    assert call(*arguments)[1].startswith(f"compare  {model}, {other}\n")
+    assert call(model, tmp_path / "none", "--view", "compare")[0] == 3
+
+
+def test_statistics_of_long_texts_say_what_they_are_about(call, model, monkeypatch):
+    monkeypatch.setattr("charrnn.inspection.activations.MEASURED", 20)
+    monkeypatch.setattr("charrnn.inspection.gates.MEASURED", 20)
+    err = call(model, "--view", "gates", "--text", TEXT)[2]
+
+    assert "gates is about the first 20 of 41 characters" in err
