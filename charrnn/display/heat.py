@@ -8,7 +8,7 @@ Neither can tell more than a level: exact numbers are in tables.
 
 import colorsys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -30,6 +30,21 @@ class HeatLine(NamedTuple):
     label: str
     symbols: str  # a newline at the end is shown, too
     values: Sequence[float]  # one a symbol
+
+
+class Breakable(Protocol):
+    """A symbol that stands in a row, as `wrapped` sees it."""
+
+    @property
+    def width(self) -> int:
+        """Cells that it takes."""
+
+    @property
+    def space(self) -> bool:
+        """Whether a row may end with it."""
+
+
+S = TypeVar("S", bound=Breakable)
 
 
 class _Cell(NamedTuple):
@@ -74,7 +89,7 @@ def heat_text(lines: Iterable[HeatLine], look: Look) -> Iterator[Text]:
             for symbol, value in zip(line.symbols, line.values, strict=True)
         ]
         label = line.label
-        for row in _wrapped(cells, width):
+        for row in wrapped(cells, width):
             yield from _drawn(fit(label, indent), row, look)
             label = ""
 
@@ -85,7 +100,7 @@ def _cell(symbol: str, value: float, look: Look) -> _Cell:
     return _Cell(glyph, cell_len(glyph), level_of(value), symbol == " ")
 
 
-def _wrapped(cells: Sequence[_Cell], width: int) -> Iterator[Sequence[_Cell]]:
+def wrapped(cells: Sequence[S], width: int) -> Iterator[Sequence[S]]:
     """Cut a line into rows, after a space where one is not too far back."""
     start = 0
     while start < len(cells):

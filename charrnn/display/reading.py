@@ -25,6 +25,19 @@ WIDE = 2
 def draw_surprise(view: Surprise, look: Look) -> Iterator[Text]:
     """Draw totals, the worst, and the text itself, hotter where it surprised."""
     look = look._replace(unit=view.unit)
+    yield from surprise_facts(view, look)
+    if view.text:
+        yield line()
+        yield line("  ").append_text(legend(look))
+        yield line("  left of the text: line, mean bits per character", "dim")
+        yield line()
+        yield from heat_text(heat_lines(view), look)
+    yield line()
+    yield from surprise_tables(view, look)
+
+
+def surprise_facts(view: Surprise, look: Look) -> Iterator[Text]:
+    """Draw the totals."""
     pairs = [
         (
             "text",
@@ -36,13 +49,11 @@ def draw_surprise(view: Surprise, look: Look) -> Iterator[Text]:
         ("perplexity", f"{view.perplexity:.4g}"),
     ]
     yield from facts(pairs, look)
-    if view.text:
-        yield line()
-        yield line("  ").append_text(legend(look))
-        yield line("  left of the text: line, mean bits per character", "dim")
-        yield line()
-        yield from heat_text(_heat_lines(view), look)
-    yield line()
+
+
+def surprise_tables(view: Surprise, look: Look) -> Iterator[Text]:
+    """Draw the characters and lines that were hardest to predict."""
+    look = look._replace(unit=view.unit)
     yield line("most surprising characters", "bold")
     worst = view.worst
     columns = [
@@ -63,7 +74,7 @@ def _context(before: str, look: Look) -> str:
     return text
 
 
-def _heat_lines(view: Surprise) -> Iterator[HeatLine]:
+def heat_lines(view: Surprise) -> Iterator[HeatLine]:
     """Cut the text into lines, each labeled with its number and mean bits."""
     digits = len(f"{len(view.lines)}")
     start = 0

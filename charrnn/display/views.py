@@ -151,6 +151,11 @@ def draw_history(view: History, look: Look) -> Iterator[Text]:
     for name in ("loss", "val_loss", "lr", "grad_norm"):
         yield from _curve(view, name, look)
     yield line()
+    yield from history_table(view, look)
+
+
+def history_table(view: History, look: Look) -> Iterator[Text]:
+    """Draw the metrics of at most `ROWS` steps."""
     columns = [
         _column(view, "step", ",.0f", 0),
         _column(view, "epoch", ".2f", 3),
@@ -205,7 +210,7 @@ def draw_weights(view: Weights, look: Look) -> Iterator[Text]:
 
     bars = [_bars(t, look) for t in view.tensors]
     columns = [
-        Column("tensor", [_title(t) for t in view.tensors]),
+        Column("tensor", [tensor_title(t) for t in view.tensors]),
         Column("shape", [_shape(t.shape) for t in view.tensors], "right", 6),
         Column("min", cells("min"), "right", 4),
         Column("mean", cells("mean"), "right", 3),
@@ -219,7 +224,7 @@ def draw_weights(view: Weights, look: Look) -> Iterator[Text]:
     yield line("  radius: spectral radius of a recurrent block", "dim")
 
 
-def _title(tensor: Distribution) -> str:
+def tensor_title(tensor: Distribution) -> str:
     """Name a tensor, or a gate below it."""
     known = {gate for gates in GATES.values() for gate in gates}
     gate = tensor.gate if tensor.gate in known else None
