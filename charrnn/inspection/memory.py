@@ -1,0 +1,375 @@
+"""The view ``memory``: how far back a network remembers.
+
+Two measures, both against the number of characters gone back:
+
+* the norm of dL_t/dh_{t-k}, the gradient of one character's loss with respect
+  to what a layer held k characters earlier. Where it vanishes nothing can be
+  learned over that distance (Hochreiter 1991, Bengio et al. 1994);
+* the bits that a character costs when only the last n characters were read,
+  from a state of zeros.
+
+The gradient is that of the cells' own backward kernels, put in at one step and
+carried back one step at a time. It counts every path: through the layer's own
+recurrence and through the layers above.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Flags, Floats, Ids
+from charrnn.errors import CorpusError
+from charrnn.inspection.records import Cell, View
+from charrnn.streams import document_starts
+
+if TYPE_CHECKING:
+    from charrnn.model import Model, Workspace
+
+Array: TypeAlias = NDArray[np.float64]
+
+#: Lags looked at unless others are asked for.
+MAX_LAG = 100
+
+#: Characters read before the first lag, so that the state is one of the text.
+WARM_UP = 64
+
+#: Characters of the text whose loss is followed back.
+GRADIENTS = 256
+
+#: Characters read side by side at most, and how many numbers of one layer's
+#: gates a window may hold: 64 MB, however large the model is.
+ROWS, ROOM = 64, 1 << 24
+
+#: Characters that are scored after every length of context.
+SCORED = 2048
+
+LN2 = math.log(2)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerMemory:
+    """How the gradient of a character's loss fades on its way back in one layer."""
+
+    layer: int
+    norms: tuple[float, ...]  # of dL_t/dh_{t-k} for k = 0, 1, ..., the mean over t
+    decay: float | None  # factor per character: a line through log norms, k >= 1
+    half_life: float | None  # k - 1 at half the norm at k = 1; None: not reached
+
+
+@dataclass(frozen=True, slots=True)
+class ContextBits:
+    """What characters cost after so many characters of context."""
+
+    characters: int
+    bits_per_char: float
+
+
+@dataclass(frozen=True)
+class Memory(View):
+    """Gradients by lag of each layer, and losses by length of context."""
+
+    columns: ClassVar[tuple[str, ...]] = ("measure", "layer", "lag", "value")
+
+    characters: int
+    max_lag: int
+    gradients: int  # how many characters' losses were followed back
+    scored: int  # how many were scored after every length of context
+    layers: tuple[LayerMemory, ...]
+    contexts: tuple[ContextBits, ...]  # the shortest first
+
+    def rows(self) -> Iterable[tuple[Cell, ...]]:
+        """Give a row a number: ``gradient`` by lag, ``bits`` by context."""
+        for item in self.layers:
+            for lag, norm in enumerate(item.norms):
+                yield "gradient", item.layer, lag, norm
+        for context in self.contexts:
+            yield "bits", None, context.characters, context.bits_per_char
+
+
+@dataclass(frozen=True)
+class Places:
+    """Characters of a text with what was read before them.
+
+    Parameters
+    ----------
+    ids : (N,) int array
+        The text.
+    before : int
+        What stands before its first character.
+    newline : int, optional
+        Given where every line is a document: the state is then cleared
+        wherever this id is the input.
+    """
+
+    ids: Ids
+    before: int = 0
+    newline: int | None = None
+
+    def pick(self, count: int, lag: int) -> NDArray[np.int64]:
+        """Spread places over the text, each at least `lag` characters into it."""
+        last = len(self.ids) - 1
+        count = min(count, last - lag + 1)
+        return np.linspace(lag, last, count).round().astype(np.int64)
+
+    def parts(
+        self, model: "Model", places: NDArray[np.int64], T: int
+    ) -> list[NDArray[np.int64]]:
+        """Cut places into groups whose windows of T steps have room."""
+        gates = model.cell.GATES * model.config.hidden
+        rows = max(1, min(ROWS, ROOM // (T * gates)))
+        return np.array_split(places, -(-len(places) // rows))
+
+    def window(self, places: NDArray[np.int64], T: int) -> tuple[Ids, Ids, Flags]:
+        """Read T characters up to each of B places.
+
+        Returns
+        -------
+        inputs, targets : (T, B) int arrays
+            The last targets are the characters at these places.
+        resets : (T, B) uint8 array
+            Where the text begins, and its documents.
+        """
+        t = places + np.arange(1 - T, 1)[:, None]
+        inputs = self.ids.take(t - 1, mode="clip").astype(np.int32)
+        inputs[t <= 0] = self.before
+        targets = self.ids.take(t, mode="clip").astype(np.int32)
+        resets = (document_starts(inputs, self.newline) | (t == 0)).astype(np.uint8)
+        return inputs, targets, resets
+
+
+def measure_memory(
+    model: "Model",
+    places: Places,
+    *,
+    max_lag: int = MAX_LAG,
+    layer: int | None = None,
+) -> Memory:
+    """Follow gradients back through a text, and shorten its context.
+
+    Parameters
+    ----------
+    places : Places
+        The text. One shorter than twice `max_lag` lowers it.
+    layer : int, optional
+        The layer to look at; all if not given.
+
+    Raises
+    ------
+    CorpusError
+        The text is empty.
+    """
+    count = len(places.ids)
+    if not count:
+        msg = "the text is empty: nothing to remember"
+        raise CorpusError(msg)
+    max_lag = min(max_lag, count // 2)
+    norms = gradient_norms(model, places, max_lag)
+    layers = range(len(norms)) if layer is None else [layer]
+    scored = places.pick(SCORED, max_lag)
+    return Memory(
+        characters=count,
+        max_lag=max_lag,
+        gradients=norms.shape[2],
+        scored=len(scored),
+        layers=tuple(_faded(k, norms[k].mean(axis=1)) for k in layers),
+        contexts=tuple(
+            ContextBits(n, bits_after(model, places, scored, n))
+            for n in _lengths(max_lag)
+        ),
+    )
+
+
+def gradient_by_lag(
+    model: "Model",
+    ids: Ids,
+    lags: int | Sequence[int] = MAX_LAG,
+    *,
+    layer: int = -1,
+    samples: int = GRADIENTS,
+) -> Array:
+    """Mean norm of dL_t/dh_{t-k} over places of a text, for any model.
+
+    Needs no checkpoint: a model whose parameters have just been drawn will do.
+
+    Parameters
+    ----------
+    ids : (N,) int array
+        A text in the model's vocabulary, longer than the largest lag.
+    lags : int or sequence of int
+        Which k; of a number all from 0 to it.
+    layer : int
+        Whose state h is; the last one's if not given.
+    samples : int
+        Over how many t the mean is taken.
+
+    Returns
+    -------
+    (len(lags),) float array
+    """
+    wanted = list(range(lags + 1)) if isinstance(lags, int) else list(lags)
+    norms = gradient_norms(model, Places(ids), max(wanted), samples)
+    return norms[layer].mean(axis=1)[wanted]
+
+
+def gradient_norms(
+    model: "Model", places: Places, max_lag: int, samples: int = GRADIENTS
+) -> Array:
+    """Norm of dL_t/dh_{t-k} at every layer, for many t.
+
+    Parameters
+    ----------
+    max_lag : int
+        The largest k.
+    samples : int
+        How many t, spread over the text.
+
+    Returns
+    -------
+    (L, max_lag + 1, S) float array
+        S is `samples`, or as many as the text has room for.
+
+    Raises
+    ------
+    ValueError
+        The text is not longer than `max_lag`.
+    """
+    if len(places.ids) <= max_lag:
+        msg = f"a text of {len(places.ids)} characters has no lag {max_lag}"
+        raise ValueError(msg)
+    chosen, T = places.pick(samples, max_lag), WARM_UP + max_lag + 1
+    parts = [
+        _followed(model, *places.window(rows, T), max_lag)
+        for rows in places.parts(model, chosen, T)
+    ]
+    return np.concatenate(parts, axis=2)
+
+
+def _followed(
+    model: "Model", inputs: Ids, targets: Ids, resets: Flags, max_lag: int
+) -> Array:
+    """Follow the gradient of a window's last losses back; (L, max_lag + 1, B)."""
+    T, B = inputs.shape
+    space = model.forward(inputs, resets, model.new_state(B))
+    norms = np.zeros((model.config.layers, max_lag + 1, B))
+    scale = np.ones(B)
+    dy = _loss_gradient(model, space.tapes[-1].y[-1], targets[-1])
+    for lag in range(max_lag + 1):
+        step = T - 1 - lag
+        for k in reversed(range(model.config.layers)):
+            # On their way back meet what a layer gives itself and the one above.
+            later = 0 if lag == 0 else space.tapes[k].dstates[0]
+            norms[k, lag] = np.linalg.norm((dy[0] + later).astype(float), axis=1)
+            _step_back(model, k, space, inputs, resets, dy, step)
+        norms[:, lag] *= scale
+        scale *= _rescaled(space)
+        dy = np.zeros_like(dy)
+    return norms
+
+
+def _loss_gradient(model: "Model", y: Floats, targets: Ids) -> Floats:
+    """Gradient of each row's loss with respect to its outputs y, (1, B, H)."""
+    from charrnn.kernels import head  # imports Numba
+
+    B = len(y)
+    dlogits = np.zeros((B, model.config.vocab_size), model.dtype)
+    tape = head.HeadTape(np.empty(B), dlogits, np.zeros_like(y))
+    head.loss_and_gradient(model.head, y, targets, 1.0, tape, model.threads)
+    return tape.dy[None]
+
+
+def _step_back(
+    model: "Model",
+    k: int,
+    space: "Workspace",
+    ids: Ids,
+    resets: Flags,
+    dy: Floats,
+    step: int,
+) -> None:
+    """Carry the gradient back through one step of one layer.
+
+    Parameters
+    ----------
+    dy : (1, B, H) float array
+        On entry the gradient of the layer's outputs, on exit of those below.
+    """
+    from charrnn.kernels import inputs  # imports Numba
+
+    layer = model.layers[k]
+    if layer.Wx is None:
+        read = inputs.characters(ids, model.weights["layer0.Wx"], layer.b)
+    else:
+        read = inputs.outputs_below(space.tapes[k - 1].y, layer.Wx, layer.b)
+    tape = space.tapes[k]
+    model.cell.backward(
+        layer.recurrent, read, tape, dy, resets, space.cuts, step, step + 1
+    )
+
+
+def _rescaled(space: "Workspace") -> Array:
+    """Bring the gradients of each row near 1, by a power of two; (B,) powers.
+
+    All that follows is linear in them, so that nothing is rounded, and what
+    vanishes or explodes does not leave the range of a float32.
+    """
+    states = [tape.dstates for tape in space.tapes]
+    largest = np.max([np.abs(d).max(axis=(0, 2)) for d in states], axis=0)
+    _, exponents = np.frexp(np.where(np.isfinite(largest), largest, 1.0))
+    for d in states:
+        d *= np.ldexp(1.0, -exponents)[:, None].astype(d.dtype)
+    powers: Any = np.ldexp(1.0, exponents)
+    return powers
+
+
+def _faded(layer: int, norms: Array) -> LayerMemory:
+    """Describe how the norms of one layer fall."""
+    return LayerMemory(layer, tuple(norms.tolist()), _decay(norms), _half_life(norms))
+
+
+def _decay(norms: Array) -> float | None:
+    """Fit the factor by which the norm changes from one lag to the next."""
+    known = np.flatnonzero((norms > 0) & np.isfinite(norms))
+    known = known[known >= 1]
+    if len(known) < 2:
+        return None
+    slope = np.polyfit(known, np.log(norms[known]), 1)[0]
+    return float(np.exp(slope))
+
+
+def _half_life(norms: Array) -> float | None:
+    """Find how many lags after the first the norm is half of what it is there."""
+    if len(norms) < 3 or not norms[1] > 0:
+        return None
+    half = norms[1] / 2
+    below = np.flatnonzero(norms[1:] <= half)
+    if not below.size:
+        return None
+    k = int(below[0]) + 1
+    if not norms[k] > 0:
+        return float(k - 1)
+    # Between two lags it falls by a constant factor.
+    part = math.log(norms[k - 1] / half) / math.log(norms[k - 1] / norms[k])
+    return k - 2 + part
+
+
+def _lengths(max_lag: int) -> list[int]:
+    """Lengths of context: powers of two, and the largest lag."""
+    powers = [2**n for n in range(max(1, max_lag).bit_length())]
+    return sorted({*powers, max(1, max_lag)})
+
+
+def bits_after(
+    model: "Model", places: Places, scored: NDArray[np.int64], context: int
+) -> float:
+    """Mean bits of characters after `context` characters, from a state of zeros."""
+    nats = 0.0
+    for rows in places.parts(model, scored, context):
+        inputs, targets, resets = places.window(rows, context)
+        targets[:-1] = -1
+        state = model.new_state(len(rows))
+        nats += float(model.losses(inputs, targets, resets, state).sum())
+    return nats / len(scored) / LN2

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from charrnn.errors import CorpusError, OptionError
+from charrnn.inspection.activations import activations
+from charrnn.inspection.gates import measure_gates
+from charrnn.inspection.records import as_json, tsv
+from charrnn.model import Model
+from tests.inspection.support import TEXT, make_checkpoint
+
+
+def loaded(cell: str):
+    checkpoint = make_checkpoint(cell=cell)
+    model = Model(checkpoint.model)
+    model.load(checkpoint.parameters)
+    return model, checkpoint.vocab
+
+
+@pytest.mark.parametrize(("cell", "names"), [("gru", "ru"), ("lstm", "ifo")])
+def test_means_and_shares_are_those_of_the_activations(cell, names):
+    model, vocab = loaded(cell)
+    ids = vocab.encode(TEXT * 9)
+    view = measure_gates(model, vocab, ids)
+    parts = activations(model, vocab, ids, tuple(names))
+    x = np.concatenate(list(parts), axis=2)  # (L, S, T, H)
+
+    assert [(g.layer, g.gate) for g in view.gates] == [
+        (k, name) for k in range(2) for name in names
+    ]
+    for n, gate in enumerate(view.gates):
+        values = x[n // len(names), n % len(names)]
+        assert gate.means == pytest.approx(values.mean(axis=0), rel=1e-5)
+        assert gate.shares_below == pytest.approx((values < 0.1).mean(axis=0))
+        assert gate.shares_above == pytest.approx((values > 0.9).mean(axis=0))
+        assert gate.mean == pytest.approx(values.mean(), rel=1e-5)
+        assert gate.below == pytest.approx((values < 0.1).mean())
+        assert gate.above == pytest.approx((values > 0.9).mean())
+    # The random gates do saturate: otherwise this would show nothing.
+    assert 0 < max(gate.below for gate in view.gates) < 1
+    assert 0 < max(gate.above for gate in view.gates) < 1
+
+
+def test_a_vanilla_cell_has_no_gates():
+    model, vocab = loaded("rnn")
+
+    assert measure_gates(model, vocab, vocab.encode(TEXT)).gates == ()
+
+
+def test_one_layer_can_be_asked_for():
+    model, vocab = loaded("gru")
+    view = measure_gates(model, vocab, vocab.encode("t"), layer=1)
+
+    assert [g.layer for g in view.gates] == [1, 1]
+    with pytest.raises(OptionError, match="--layer"):
+        measure_gates(model, vocab, vocab.encode("t"), layer=2)
+
+
+def test_an_empty_text_is_an_error():
+    model, vocab = loaded("gru")
+    with pytest.raises(CorpusError, match="empty"):
+        measure_gates(model, vocab, vocab.encode(""))
+
+
+def test_a_long_text_is_measured_at_its_beginning(monkeypatch):
+    model, vocab = loaded("lstm")
+    monkeypatch.setattr("charrnn.inspection.gates.MEASURED", 7)
+    long = measure_gates(model, vocab, vocab.encode(TEXT))
+    short = measure_gates(model, vocab, vocab.encode(TEXT[:7]))
+
+    assert (long.characters, long.measured) == (len(TEXT), 7)
+    assert long.gates == short.gates
+
+
+def test_rows_and_json_have_the_same_numbers():
+    model, vocab = loaded("lstm")
+    view = measure_gates(model, vocab, vocab.encode(TEXT))
+    header, *rows = [line.split("\t") for line in tsv(view)]
+
+    assert header == ["layer", "gate", "unit", "mean", "below", "above"]
+    assert len(rows) == 2 * 3 * 5
+    gates = as_json(view)["gates"]
+    means = [value for gate in gates for value in gate["means"]]
+    assert [float(row[3]) for row in rows] == means

@@ -1,0 +1,240 @@
+"""Gradients by lag, against finite differences and against worked examples."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from charrnn import parameters
+from charrnn.config import STATES, ModelConfig
+from charrnn.errors import CorpusError
+from charrnn.inspection import memory
+from charrnn.inspection.memory import (
+    Places,
+    bits_after,
+    gradient_by_lag,
+    gradient_norms,
+    measure_memory,
+)
+from charrnn.inspection.records import as_json, tsv
+from charrnn.model import Model
+from tests import reference
+
+V, H = 6, 5
+IDS = np.random.default_rng(4).integers(0, V, 40).astype(np.int32)
+CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
+
+
+def new_model(
+    cell: str = "lstm", activation: str = "tanh", dtype=np.float64, **options
+) -> Model:
+    config = ModelConfig(
+        **{"vocab_size": V, "hidden": H, "layers": 2} | options,
+        cell=cell,
+        activation=activation,
+    )
+    model = Model(config, dtype=dtype)
+    model.theta[:] = np.random.default_rng(8).normal(0, 0.5, model.theta.size)
+    model.pack()
+    return model
+
+
+def loss_at(
+    model: Model, ids: np.ndarray, t: int, at: int, layer: int, nudge: np.ndarray
+) -> float:
+    """Loss of character t by the equations, with h of a layer nudged at one place.
+
+    The nudge is felt wherever that h goes: to the next step, and to the layers
+    above. Inputs are the characters before each place.
+    """
+    weights, cell = model.weights, model.config.cell
+    states = np.zeros((2, len(STATES[cell]), 1, H))
+    eye = np.eye(V)
+    inputs = np.concatenate([[0], ids[:-1]])
+    for place in range(t + 1):
+        x = eye[inputs[place]][None]
+        for k in range(2):
+            Wx = weights[f"layer{k}.Wx"]
+            zx = x @ (Wx if k == 0 else Wx.T) + weights[f"layer{k}.b"]
+            bhn = weights.get(f"layer{k}.bhn", np.zeros(0))
+            _, states[k] = reference.run(
+                cell,
+                zx[None],
+                states[k],
+                [[0]],
+                weights[f"layer{k}.Wh"],
+                bhn,
+                model.config.activation,
+            )
+            if (place, k) == (at, layer):
+                states[k, 0] += nudge
+            x = states[k, 0]
+    logits = x @ weights["head.Wy"].T + weights["head.by"]
+    return reference.cross_entropy(logits, ids[t : t + 1])[0]
+
+
+@pytest.mark.parametrize(("cell", "activation"), CELLS)
+def test_the_norms_are_those_of_finite_differences(cell, activation):
+    """For every layer, several lags and several places of the text."""
+    model, eps = new_model(cell, activation), 1e-6
+    found = gradient_norms(model, Places(IDS), 12, samples=3)
+    places = Places(IDS).pick(3, 12)
+
+    for layer in range(2):
+        for lag in (0, 1, 2, 5, 12):
+            for n, t in enumerate(places.tolist()):
+                gradient = [
+                    loss_at(model, IDS, t, t - lag, layer, nudge)
+                    - loss_at(model, IDS, t, t - lag, layer, -nudge)
+                    for nudge in eps * np.eye(H)
+                ]
+                norm = np.linalg.norm(gradient) / (2 * eps)
+                assert found[layer, lag, n] == pytest.approx(norm, rel=1e-4, abs=1e-10)
+
+
+def test_a_linear_cell_forgets_by_its_matrix():
+    """With leaky relus never below zero, the gradient shrinks by Wh exactly."""
+    model = new_model("rnn", "relu", layers=1)
+    model.weights["layer0.Wx"][...] = 1.0
+    model.weights["layer0.b"][...] = 0
+    model.weights["layer0.Wh"][...] = 0.8 * np.eye(H)
+    model.pack()
+
+    norms = gradient_by_lag(model, IDS, 20)
+    assert norms[1:] / norms[:-1] == pytest.approx(np.full(20, 0.8), rel=1e-9)
+    layer = measure_memory(model, Places(IDS), max_lag=20).layers[0]
+    assert layer.decay == pytest.approx(0.8)
+    assert layer.half_life == pytest.approx(math.log(0.5) / math.log(0.8))
+
+
+def test_gradients_that_grow_have_no_half_life():
+    model = new_model("rnn", "relu", layers=1)
+    model.weights["layer0.Wx"][...] = 1.0
+    model.weights["layer0.Wh"][...] = 1.25 * np.eye(H)
+    model.weights["head.Wy"][...] *= 1e-3
+    model.pack()
+    layer = measure_memory(model, Places(IDS), max_lag=20).layers[0]
+
+    assert layer.decay > 1
+    assert layer.half_life is None
+
+
+def test_what_vanishes_does_not_leave_the_range_of_a_float32():
+    """0.01 to the 100th is 1e-200; a float32 ends at 1e-45."""
+    ids = np.random.default_rng(1).integers(0, V, 300).astype(np.int32)
+    model = new_model("rnn", "relu", np.float32, layers=1)
+    model.weights["layer0.Wx"][...] = 1.0
+    model.weights["layer0.b"][...] = 0
+    model.weights["layer0.Wh"][...] = 0.01 * np.eye(H)
+    model.pack()
+
+    norms = gradient_by_lag(model, ids, (0, 100))
+    assert norms[1] / norms[0] == pytest.approx(1e-200, rel=1e-4)
+
+
+@pytest.mark.parametrize(("cell", "activation"), CELLS)
+@pytest.mark.parametrize("init", ["orthogonal", "uniform"])
+def test_any_fresh_model_can_be_measured(cell, activation, init):
+    config = ModelConfig(vocab_size=V, cell=cell, activation=activation, hidden=16)
+    model = Model(config)
+    parameters.initialize(model.theta, config, init, 1.0, np.random.default_rng(0))
+    model.pack()
+    norms = gradient_by_lag(model, np.tile(IDS, 5), (1, 10, 25, 50, 100))
+
+    assert norms.shape == (5,)
+    assert np.isfinite(norms).all()
+    if cell == "rnn" and init == "uniform":
+        assert norms[1] < norms[0] / 100
+
+
+def test_one_precision_agrees_with_the_other():
+    single, double = new_model(dtype=np.float32), new_model()
+
+    assert gradient_by_lag(single, IDS, 15) == pytest.approx(
+        gradient_by_lag(double, IDS, 15), rel=1e-3
+    )
+
+
+def test_rows_do_not_meet(monkeypatch):
+    """However places are grouped into windows, each has its own gradient."""
+    model = new_model()
+    whole = gradient_norms(model, Places(IDS), 10)
+    monkeypatch.setattr(memory, "ROWS", 4)
+    parts = gradient_norms(model, Places(IDS), 10)
+    monkeypatch.setattr(memory, "ROOM", 1)
+
+    assert parts == pytest.approx(whole, rel=1e-12)
+    assert gradient_norms(model, Places(IDS), 10) == pytest.approx(whole, rel=1e-12)
+
+
+def test_no_gradient_goes_back_beyond_a_document():
+    ids = np.array([1, 2, 3, 0, 1, 2, 3, 4], np.int32)
+    model = new_model(layers=1)
+    norms = gradient_norms(model, Places(ids, newline=0), 7, samples=1)[0, :, 0]
+
+    # The last input, of place 7, and those of 6 and 5 belong to the line; the
+    # newline, the input of place 4, begins it.
+    assert (norms[:4] > 0).all()
+    assert not norms[4:].any()
+
+
+def test_after_more_context_the_bits_are_those_of_the_whole_text():
+    model, places = new_model(), Places(IDS)
+    every = np.arange(40)
+    inputs = np.concatenate([[0], IDS[:-1]]).astype(np.int32)[:, None]
+    zeros = np.zeros((40, 1), np.uint8)
+    nats = model.losses(inputs, IDS[:, None], zeros, model.new_state(1))[:, 0]
+
+    whole = bits_after(model, places, every, 40)
+    assert whole == pytest.approx(nats.mean() / math.log(2), rel=1e-12)
+    # With one character of context nothing else matters.
+    single = [
+        model.losses(
+            inputs[n : n + 1], IDS[n : n + 1, None], zeros[:1], model.new_state(1)
+        )
+        for n in every
+    ]
+    one = bits_after(model, places, every, 1)
+    assert one == pytest.approx(np.mean(single) / math.log(2), rel=1e-12)
+
+
+def test_the_view_has_every_layer_lag_and_length_of_context():
+    model = new_model()
+    view = measure_memory(model, Places(IDS), max_lag=10)
+
+    assert [item.layer for item in view.layers] == [0, 1]
+    assert all(len(item.norms) == 11 for item in view.layers)
+    assert [c.characters for c in view.contexts] == [1, 2, 4, 8, 10]
+    assert view.layers[1].norms == pytest.approx(gradient_by_lag(model, IDS, 10))
+    assert [
+        item.layer for item in measure_memory(model, Places(IDS), layer=1).layers
+    ] == [1]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_short_texts_have_short_memories(size):
+    view = measure_memory(new_model(), Places(IDS[:size]))
+
+    assert view.max_lag == size // 2
+    assert all(len(item.norms) == view.max_lag + 1 for item in view.layers)
+    json.dumps(as_json(view), allow_nan=False)
+
+
+def test_an_empty_text_is_an_error():
+    with pytest.raises(CorpusError, match="empty"):
+        measure_memory(new_model(), Places(IDS[:0]))
+    with pytest.raises(ValueError, match="has no lag 40"):
+        gradient_by_lag(new_model(), IDS, 40)
+
+
+def test_rows_and_json_have_the_same_numbers():
+    view = measure_memory(new_model(), Places(IDS))
+    header, *rows = [line.split("\t") for line in tsv(view)]
+    found = as_json(view)
+
+    assert header == ["measure", "layer", "lag", "value"]
+    norms = [norm for item in found["layers"] for norm in item["norms"]]
+    bits = [context["bits_per_char"] for context in found["contexts"]]
+    assert [float(row[3]) for row in rows] == norms + bits
+    assert rows[-1][:2] == ["bits", ""]
