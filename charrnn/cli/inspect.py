@@ -14,10 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli import inspect_options as options
+from charrnn.cli.inspect_files import (
+    FileWriter,
+    Output,
+    PageWriter,
+    SvgWriter,
+    check_outputs,
+)
 from charrnn.cli.inspect_forms import (
     DrawingWriter,
     JsonWriter,
     PlainWriter,
+    SeveralWriters,
+    VerdictWriter,
     Writer,
 )
 from charrnn.cli.notes import PREPARING, Meter, Notes
@@ -50,6 +59,10 @@ EXAMPLES = "\n".join(
     ]
 )
 
+#: What a page shows unless it is told, and what of a text.
+PAGE_VIEWS = ("summary", "history", "weights", "vocab")
+PAGE_TEXT_VIEWS = ("surprise", "next")
+
 #: Narrower than this, nothing can be drawn.
 MIN_WIDTH = 20
 
@@ -66,6 +79,8 @@ class Request:
     top: int
     json: bool
     plain: bool
+    svg: str | None
+    html: str | None
     width: int | None
     ascii: bool
     verify: bool
@@ -85,6 +100,12 @@ class Request:
         if self.json and self.plain:
             msg = "--json cannot be combined with --plain"
             raise OptionError(msg)
+        others = {
+            "--json": self.json,
+            "--plain": self.plain,
+            "--verify": self.verify,
+        }
+        check_outputs(self.outputs, [name for name, used in others.items() if used])
         self._check_text()
 
     def _check_text(self) -> None:
@@ -107,7 +128,13 @@ class Request:
     @property
     def drawn(self) -> bool:
         """Whether people are to read it."""
-        return not (self.json or self.plain)
+        return bool(self.outputs) or not (self.json or self.plain)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The files that are to be written."""
+        named = {"--svg": self.svg, "--html": self.html}
+        return tuple(Output(o, name) for o, name in named.items() if name is not None)
 
 
 def inspect(
@@ -120,6 +147,8 @@ def inspect(
     max_chars: options.MaxChars = None,
     json: options.Json = False,
     plain: options.Plain = False,
+    svg: options.Svg = None,
+    html: options.Html = None,
     width: options.Width = None,
     ascii: options.Ascii = False,
     verify: options.Verify = False,
@@ -133,6 +162,9 @@ def inspect(
     """Show what is in a checkpoint, and what its model makes of a text."""
     common = Common(quiet, verbose, color, progress, threads)
     asked = tuple(dict.fromkeys(view or ()))
+    if not asked and html is not None:
+        reads = text is not None or text_file is not None
+        asked = PAGE_VIEWS + (PAGE_TEXT_VIEWS if reads else ())
     request = Request(
         views=asked or (() if verify or warmup else ("summary",)),
         text=text,
@@ -142,6 +174,8 @@ def inspect(
         top=top,
         json=json,
         plain=plain,
+        svg=svg,
+        html=html,
         width=width,
         ascii=ascii,
         verify=verify,
@@ -159,6 +193,7 @@ class Inspector:
         self.request = request
         self.tell = Notes(common)
         self.limits: list[str] = []
+        self.files = [self._file_writer(output) for output in request.outputs]
         self.threads, warning = common.resolve_threads()
         if warning:
             self.tell.warn(warning)
@@ -173,9 +208,13 @@ class Inspector:
             files, at the end, how many are.
         """
         request, faults = self.request, []
+        for output in request.outputs:
+            read = [request.text_file] if request.text_file else []
+            output.check([*paths, *read])
         settings = self._settings()
         with open_stdout(raw=True) as sink:
-            writer = self._writer(sink, several=len(paths) > 1)
+            first = self._writer(sink, several=len(paths) > 1)
+            writer = SeveralWriters([first, *self.files])
             for path in paths:
                 try:
                     self._inspect(path, settings, writer)
@@ -186,6 +225,8 @@ class Inspector:
                     faults.append(error)
                 sink.flush()
                 self._tell_limits()
+            for file in self.files:
+                self._save(file, sink)
         if faults:
             raise _summed_up(faults, len(paths))
 
@@ -196,9 +237,31 @@ class Inspector:
             return JsonWriter(sink)
         if request.plain:
             return PlainWriter(sink, titled=several or len(request.views) > 1)
+        if request.outputs:
+            return VerdictWriter(sink)
         width = request.width or shutil.get_terminal_size().columns
         look = max(MIN_WIDTH, width), request.ascii
         return DrawingWriter(sink, *look, self.common.color)
+
+    def _file_writer(self, output: Output) -> FileWriter:
+        """Choose what becomes of views in a file."""
+        if output.option == "--svg":
+            return SvgWriter(output, self.request.width)
+        return PageWriter(output)
+
+    def _explore(self, file: FileWriter, subject: "Subject") -> None:
+        """Let a page read the text, and note how much of it has room there."""
+        shown = file.explore(subject)
+        if shown is not None and shown < subject.ids.size:
+            self.limits.append(
+                f"the page has the first {shown:,} of {subject.ids.size:,} characters"
+            )
+
+    def _save(self, file: FileWriter, sink: TextSink) -> None:
+        """Write a file, and its name where nothing else is written."""
+        file.output.write(file.content(), sink)
+        if file.output.name != "-" and not (self.request.json or self.request.plain):
+            sink.write(f"{file.output.name}\n")
 
     def _settings(self) -> "Settings":
         """Read the text, and put together what the views depend on."""
@@ -237,6 +300,8 @@ class Inspector:
             for name in self.request.views:
                 self._show(name, subject, writer)
             writer.end()
+            for file_writer in self.files:
+                self._explore(file_writer, subject)
 
     def _show(self, name: str, subject: "Subject", writer: Writer) -> None:
         """Make a view and write it."""

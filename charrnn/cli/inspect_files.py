@@ -5,17 +5,20 @@ once and in place of what was there, since it can be made again any time.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from charrnn.cli.inspect_forms import Writer
 from charrnn.cli.output import TextSink
 from charrnn.errors import CharRNNError, OptionError, OutputError
 
 if TYPE_CHECKING:
+    from charrnn.display.html_page import Chapter
     from charrnn.display.svg import Figure
     from charrnn.inspection.records import View
+    from charrnn.inspection.subject import Subject
 
 STDOUT = "-"
 
@@ -70,32 +73,50 @@ class Output:
             sink.write(text)
             return
         try:
-            with replacement(resolve_output(Path(self.name))) as temporary:
-                with temporary.open("wb") as file:
-                    file.write(text.encode())
-                    file.flush()
-                    os.fsync(file.fileno())
+            target = resolve_output(Path(self.name))
+            with replacement(target) as temporary, temporary.open("wb") as file:
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             msg = (error.strerror or str(error)).lower()
             raise OutputError(msg, where=self.name) from None
 
 
-class FileWriter(Protocol):
-    """A writer whose views end in one file; see `inspect_forms.Writer`."""
+def check_outputs(outputs: Sequence[Output], others: Sequence[str]) -> None:
+    """Raise `OptionError` where two things would be written to one place.
+
+    Parameters
+    ----------
+    others : sequence of str
+        Options in use that write to standard output.
+    """
+    names = [os.path.realpath(o.name) for o in outputs if o.name != STDOUT]
+    streams = [o.option for o in outputs if o.name == STDOUT] + list(others)
+    if len(set(names)) < len(names):
+        msg = "--svg and --html name the same file"
+        raise OptionError(msg)
+    if len(streams) > 1 and len(streams) > len(others):
+        msg = f"{streams[0]} - cannot be combined with {streams[1]}"
+        raise OptionError(msg, hint="only one of them can have standard output")
+
+
+class FileWriter(Writer, Protocol):
+    """A writer whose views end in one file."""
 
     output: Output
 
-    def verdict(self, path: Path, error: CharRNNError | None) -> None: ...
+    def explore(self, subject: "Subject") -> int | None:
+        """Read the text that was asked about, if the form has a place for it.
 
-    def start(self, path: Path) -> None: ...
-
-    def view(self, name: str, view: "View") -> None: ...
-
-    def end(self) -> None: ...
+        Returns
+        -------
+        int or None
+            How many of its characters there is room for.
+        """
 
     def content(self) -> str:
         """Put the file together."""
-        ...
 
 
 class SvgWriter:
@@ -134,8 +155,50 @@ class SvgWriter:
     def end(self) -> None:
         """Do nothing: more checkpoints may follow."""
 
+    def explore(self, subject: "Subject") -> None:
+        """Do nothing: views have all that is drawn."""
+
     def content(self) -> str:
         """Write the drawing."""
         from charrnn.display.svg import document
 
         return document(self._figures, f"charrnn inspect: {', '.join(self._names)}")
+
+
+class PageWriter:
+    """Gather views, and the text if one is read, for a page."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.chapters: list[Chapter] = []
+
+    def verdict(self, path: Path, error: CharRNNError | None) -> None:
+        """Leave verdicts to others."""
+
+    def start(self, path: Path) -> None:
+        """Turn to a checkpoint."""
+        from charrnn.display.html_page import Chapter
+
+        self.chapters.append(Chapter(str(path)))
+
+    def view(self, name: str, view: "View") -> None:
+        """Take one of its views."""
+        self.chapters[-1].views[name] = view
+
+    def explore(self, subject: "Subject") -> int | None:
+        """Find out what the page tells of every character."""
+        from charrnn.inspection.exploration import explore_views
+
+        chapter = self.chapters[-1]
+        found = explore_views(subject, chapter.views)
+        chapter.exploration = found
+        return None if found is None else len(found.text)
+
+    def end(self) -> None:
+        """Do nothing: more checkpoints may follow."""
+
+    def content(self) -> str:
+        """Write the page."""
+        from charrnn.display.html_page import page
+
+        return page(self.chapters)

@@ -38,7 +38,12 @@ def draw_surprise(view: Surprise, look: Look) -> Iterator[Text]:
 
 def surprise_facts(view: Surprise, look: Look) -> Iterator[Text]:
     """Draw the totals."""
-    pairs = [
+    yield from facts(surprise_pairs(view), look)
+
+
+def surprise_pairs(view: Surprise) -> list[tuple[str, str]]:
+    """Label the totals."""
+    return [
         (
             "text",
             f"{plural(view.characters, 'character')}, "
@@ -48,23 +53,29 @@ def surprise_facts(view: Surprise, look: Look) -> Iterator[Text]:
         ("nats", f"{view.nats:,.2f}, {view.nats_per_char:.4f} per character"),
         ("perplexity", f"{view.perplexity:.4g}"),
     ]
-    yield from facts(pairs, look)
 
 
 def surprise_tables(view: Surprise, look: Look) -> Iterator[Text]:
     """Draw the characters and lines that were hardest to predict."""
     look = look._replace(unit=view.unit)
     yield line("most surprising characters", "bold")
+    yield from table(worst_char_columns(view, look), look)
+    if len(view.lines) > 1:
+        yield line()
+        yield line("most surprising lines", "bold")
+        yield from table(worst_line_columns(view), look)
+
+
+def worst_char_columns(view: Surprise, look: Look) -> list[Column]:
+    """List the characters that were hardest to predict."""
     worst = view.worst
-    columns = [
+    return [
         Column("line", [f"{c.line:,}" for c in worst], "right"),
         Column("column", [f"{c.column:,}" for c in worst], "right"),
         Column("bits", [f"{c.bits:.2f}" for c in worst], "right"),
         Column("char", [named(c.char, look) for c in worst]),
         Column("after", [_context(c.before, look) for c in worst], rank=1),
     ]
-    yield from table(columns, look)
-    yield from _worst_lines(view, look)
 
 
 def _context(before: str, look: Look) -> str:
@@ -87,21 +98,16 @@ def heat_lines(view: Surprise) -> Iterator[HeatLine]:
         start = end
 
 
-def _worst_lines(view: Surprise, look: Look) -> Iterator[Text]:
-    """Draw the lines that were hardest to predict, if there are several."""
-    if len(view.lines) < 2:
-        return
+def worst_line_columns(view: Surprise) -> list[Column]:
+    """List the lines that were hardest to predict."""
     ranked = sorted(view.lines, key=lambda entry: -entry.bits_per_char)
     worst = ranked[: len(view.worst)]
-    yield line()
-    yield line("most surprising lines", "bold")
-    columns = [
+    return [
         Column("line", [f"{entry.line:,}" for entry in worst], "right"),
         Column("characters", [f"{entry.characters:,}" for entry in worst], "right"),
         Column("bits", [f"{entry.bits:,.2f}" for entry in worst], "right"),
         Column("per char", [f"{entry.bits_per_char:.2f}" for entry in worst], "right"),
     ]
-    yield from table(columns, look)
 
 
 def draw_predictions(view: Predictions, look: Look) -> Iterator[Text]:
@@ -112,7 +118,7 @@ def draw_predictions(view: Predictions, look: Look) -> Iterator[Text]:
     yield line(f"{where}  ", "bold").append(
         f"entropy {view.entropy:.2f} bits", "not bold dim"
     )
-    yield from table(_choice_columns(view.after, look), look)
+    yield from table(choice_columns(view.after, look), look)
     if view.positions:
         yield line()
         yield line("expected in the text, the likeliest first", "bold")
@@ -125,7 +131,7 @@ def _without_title(text: Text) -> Text:
     return text[len("bits") :]
 
 
-def _choice_columns(choices: Sequence[Choice], look: Look) -> list[Column]:
+def choice_columns(choices: Sequence[Choice], look: Look) -> list[Column]:
     """List characters with their probabilities, as numbers and as bars."""
     most = max(choice.probability for choice in choices)
     bar = "#" if look.ascii else "█"

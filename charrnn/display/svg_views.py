@@ -28,6 +28,9 @@ from charrnn.inspection.weights import Distribution, Weights
 #: Cells of a row: as wide as a page of code, and some.
 COLUMNS = 96
 
+#: Pixels in which two charts have no room beside each other.
+NARROW = 480
+
 
 @singledispatch
 def figures(view: View, look: Look) -> Iterator[Figure]:
@@ -60,20 +63,26 @@ def history_figures(view: History, look: Look) -> Iterator[Figure]:
     if not view.points:
         yield lines_figure(draw(view, look), look.width)
         return
-    width = look.width * CELL
+    yield from history_charts(view, look.width * CELL)
+    yield lines_figure(history_table(view, look), look.width)
+
+
+def history_charts(view: History, width: int) -> Iterator[Figure]:
+    """Draw the losses, and learning rate and gradient below them."""
     names = {"loss": "training", "val_loss": "validation"}
     losses = [_metric(view, key, name) for key, name in names.items()]
-    losses = [series for series in losses if any(_known(series))]
+    losses = [series for series in losses if series.ys]
     if losses:
         yield line_chart(losses, "step", "loss, nats per character", width=width)
     others = {"lr": "learning rate", "grad_norm": "norm of the gradient"}
+    each = (width - GAP) // 2 if width > NARROW else width
     charts = [
-        line_chart([series], "step", name, width=(width - GAP) // 2, height=180)
+        line_chart([series], "step", name, width=each, height=180)
         for key, name in others.items()
-        if any(_known(series := _metric(view, key, name)))
+        if (series := _metric(view, key, name)).ys
     ]
-    yield tiled(charts, width)
-    yield lines_figure(history_table(view, look), look.width)
+    if charts:
+        yield tiled(charts, width)
 
 
 def _metric(view: History, key: str, name: str) -> Series:
@@ -86,17 +95,17 @@ def _metric(view: History, key: str, name: str) -> Series:
     return Series(name, [step for step, _ in pairs], [value for _, value in pairs])
 
 
-def _known(series: Series) -> list[bool]:
-    """Tell which values there are."""
-    return [value is not None for value in series.ys]
-
-
 @figures.register
 def weights_figures(view: Weights, look: Look) -> Iterator[Figure]:
     """Draw the table, and the distribution of every tensor."""
     yield lines_figure(draw(view, look), look.width)
+    yield from weights_charts(view, look.width * CELL)
+
+
+def weights_charts(view: Weights, width: int) -> Iterator[Figure]:
+    """Draw the distribution of every tensor."""
     bars = [histogram(_named(t), t.histogram, t.min, t.max) for t in view.tensors]
-    yield tiled(bars, look.width * CELL)
+    yield tiled(bars, width)
 
 
 def _named(tensor: Distribution) -> str:

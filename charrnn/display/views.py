@@ -43,21 +43,7 @@ draw.register(draw_predictions)
 @draw.register
 def draw_summary(view: Summary, look: Look) -> Iterator[Text]:
     """Draw the summary: facts, then the tensors."""
-    model = view.model
-    activation = f", {model.activation}" if model.cell == "rnn" else ""
-    layers, units = plural(model.layers, "layer"), plural(model.hidden, "unit")
-    noun = "byte" if view.unit == "byte" else "character"
-    pairs = [
-        ("model", f"{model.cell}{activation}, {layers} of {units}"),
-        ("parameters", f"{view.parameters:,}"),
-        ("vocabulary", plural(model.vocab_size, noun)),
-        *_training(view),
-        *_losses(view),
-        *_corpus(view, look),
-        ("file", f"{size(view.file.bytes)}, format {view.file.format}"),
-        ("", f"sha256 {view.file.sha256}"),
-    ]
-    yield from facts(pairs, look)
+    yield from facts(list(summary_pairs(view, look)), look)
     yield line()
     columns = [
         Column("tensor", [tensor.name for tensor in view.tensors]),
@@ -65,6 +51,22 @@ def draw_summary(view: Summary, look: Look) -> Iterator[Text]:
         Column("parameters", [f"{t.parameters:,}" for t in view.tensors], "right"),
     ]
     yield from table(columns, look)
+
+
+def summary_pairs(view: Summary, look: Look) -> Iterator[tuple[str, str]]:
+    """Label what a summary says, less the tensors."""
+    model = view.model
+    activation = f", {model.activation}" if model.cell == "rnn" else ""
+    layers, units = plural(model.layers, "layer"), plural(model.hidden, "unit")
+    noun = "byte" if view.unit == "byte" else "character"
+    yield "model", f"{model.cell}{activation}, {layers} of {units}"
+    yield "parameters", f"{view.parameters:,}"
+    yield "vocabulary", plural(model.vocab_size, noun)
+    yield from _training(view)
+    yield from _losses(view)
+    yield from _corpus(view, look)
+    yield "file", f"{size(view.file.bytes)}, format {view.file.format}"
+    yield "", f"sha256 {view.file.sha256}"
 
 
 def _training(view: Summary) -> Iterator[tuple[str, str]]:
@@ -240,10 +242,15 @@ def _bars(tensor: Distribution, look: Look) -> str:
 @draw.register
 def draw_system(view: System, look: Look) -> Iterator[Text]:
     """Draw what charrnn runs on."""
+    yield from facts(system_pairs(view, look), look)
+
+
+def system_pairs(view: System, look: Look) -> list[tuple[str, str]]:
+    """Label what charrnn runs on."""
     allowed = f"{view.processors_allowed} of {view.processors} allowed"
     cache = view.cache
     place = "none: no home directory" if cache.directory is None else cache.directory
-    pairs = [
+    return [
         *((name, version or "missing") for name, version in view.versions.items()),
         ("platform", view.platform),
         ("processor", view.processor),
@@ -257,4 +264,3 @@ def draw_system(view: System, look: Look) -> Iterator[Text]:
             for name, value in view.environment.items()
         ),
     ]
-    yield from facts(pairs, look)
