@@ -6,7 +6,7 @@ sheet that are in it, by their hashes, and no connection at all.
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from charrnn.display.html_explorer import explorer
@@ -59,27 +59,18 @@ def _source(content: str) -> str:
 
 def _chapter(chapter: Chapter, number: int) -> str:
     """Write what there is of one checkpoint."""
-    parts = list(_sections(chapter, number))
-    links = [tag("a", text(name), href=f"#{_id(name, number)}") for name, _ in parts]
+    parts = {name: "".join(sections(view)) for name, view in chapter.views.items()}
+    if (found := chapter.exploration) is not None:
+        parts = {"text": explorer(found, f"explorer-{number}"), **parts}
+    links = [tag("a", text(name), href=f"#{name}-{number}") for name in parts]
+    drawn = {
+        name: tag("section", tag("h2", text(name)), content, id=f"{name}-{number}")
+        for name, content in parts.items()
+    }
     return tag(
         "article",
         tag("h1", text(shown_text(chapter.path, Look()))),
         tag("nav", *links, aria_label="Views") if len(parts) > 1 else "",
-        *(
-            tag("section", tag("h2", text(name)), content, id=_id(name, number))
-            for name, content in parts
-        ),
+        drawn.pop("text", ""),
+        tag("div", *drawn.values(), style="views"),
     )
-
-
-def _id(name: str, number: int) -> str:
-    """Name a section of a chapter."""
-    return f"{name}-{number}"
-
-
-def _sections(chapter: Chapter, number: int) -> Iterator[tuple[str, str]]:
-    """Write every section below its name, the text first."""
-    if chapter.exploration is not None:
-        yield "text", explorer(chapter.exploration, f"explorer-{number}")
-    for name, view in chapter.views.items():
-        yield name, "".join(sections(view))

@@ -3,7 +3,7 @@
 import html
 from collections.abc import Sequence
 
-from charrnn.display.svg import FORBIDDEN, Figure, inline
+from charrnn.display.svg import ARROWS, FORBIDDEN, Figure, inline
 from charrnn.display.tables import Column
 
 #: Elements without content, which HTML does not close.
@@ -36,6 +36,7 @@ def tag(
 
 def text(content: str) -> str:
     """Write a text into HTML, what it cannot hold as an escape."""
+    content = content.translate(ARROWS)
     content = FORBIDDEN.sub(lambda found: f"\\x{ord(found[0]):02x}", content)
     return html.escape(content)
 

@@ -25,7 +25,7 @@ from charrnn.inspection.system import System
 from charrnn.inspection.weights import Weights
 
 #: Pixels of a chart in a wide window and in a narrow one.
-WIDE, NARROW = 720, 320
+WIDE, NARROW = 608, 320
 
 #: Nothing on a page is cut to a width.
 LOOK = Look(width=1 << 20)

@@ -104,7 +104,8 @@ def weights_figures(view: Weights, look: Look) -> Iterator[Figure]:
 
 def weights_charts(view: Weights, width: int) -> Iterator[Figure]:
     """Draw the distribution of every tensor."""
-    bars = [histogram(_named(t), t.histogram, t.min, t.max) for t in view.tensors]
+    each = (width - 2 * GAP) // 3 if width > NARROW else width
+    bars = [histogram(_named(t), t.histogram, t.min, t.max, each) for t in view.tensors]
     yield tiled(bars, width)
 
 
