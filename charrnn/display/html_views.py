@@ -12,11 +12,22 @@ from charrnn.display.reading import (
     worst_line_columns,
 )
 from charrnn.display.svg import Figure
-from charrnn.display.svg_views import history_charts, weights_charts
+from charrnn.display.svg_plots import (
+    diversity_charts,
+    gates_charts,
+    history_charts,
+    memory_charts,
+    weights_charts,
+)
+from charrnn.display.svg_texts import best_columns
 from charrnn.display.symbols import Look
-from charrnn.display.tables import Column, plural
+from charrnn.display.tables import Column, number, plural
 from charrnn.display.views import summary_pairs, system_pairs
+from charrnn.inspection.diversity import Diversity
+from charrnn.inspection.gates import Gates
 from charrnn.inspection.history import History
+from charrnn.inspection.memory import Memory
+from charrnn.inspection.neurons import Neurons
 from charrnn.inspection.predictions import Predictions
 from charrnn.inspection.records import Cell, View
 from charrnn.inspection.summary import Summary
@@ -124,3 +135,50 @@ def predictions_sections(view: Predictions) -> Iterator[str]:
     look = LOOK._replace(unit=view.unit)
     yield tag("p", text(f"entropy {view.entropy:.4f} bits"))
     yield table(choice_columns(view.after, look)[:-1], "what comes after the text")
+
+
+@sections.register
+def neurons_sections(view: Neurons) -> Iterator[str]:
+    """Write which units stand out; what they do is in the explorer."""
+    yield tag("p", text(f"of {view.signal}, in {plural(view.measured, 'character')}"))
+    yield table(best_columns(view), "units that stand out")
+
+
+@sections.register
+def gates_sections(view: Gates) -> Iterator[str]:
+    """Write how saturated gates are, and the numbers of every unit."""
+    if not view.gates:
+        yield tag("p", "a vanilla cell has no gates")
+        return
+    yield both(lambda width: gates_charts(view, width), "saturation of gates")
+    gates = view.gates
+    columns = [
+        Column("layer", [str(g.layer) for g in gates], "right"),
+        Column("gate", [g.gate for g in gates]),
+        Column("mean", [f"{g.mean:.4f}" for g in gates], "right"),
+        Column("below 0.1", [f"{g.below:.2%}" for g in gates], "right"),
+        Column("above 0.9", [f"{g.above:.2%}" for g in gates], "right"),
+    ]
+    yield table(columns, "gates")
+    yield rows_table(view)
+
+
+@sections.register
+def memory_sections(view: Memory) -> Iterator[str]:
+    """Write gradients and bits as curves, and half-lives."""
+    yield both(lambda width: memory_charts(view, width), "memory")
+    layers = view.layers
+    columns = [
+        Column("layer", [str(item.layer) for item in layers], "right"),
+        Column("factor a character", [number(i.decay) for i in layers], "right"),
+        Column("half-life", [number(i.half_life) for i in layers], "right"),
+    ]
+    yield table(columns, "gradients by layer")
+    yield rows_table(view)
+
+
+@sections.register
+def diversity_sections(view: Diversity) -> Iterator[str]:
+    """Write the numbers, and the share of different n-grams as a curve."""
+    yield both(lambda width: diversity_charts(view, width), "different n-grams")
+    yield rows_table(view)

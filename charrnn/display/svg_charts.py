@@ -1,7 +1,7 @@
 """Charts as SVG: curves over an axis, and bars."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from charrnn.display.svg import (
@@ -50,7 +50,6 @@ class _Plot:
     x: Axis
     y: Axis
     width: float
-    top: float
     parts: list[str] = field(default_factory=list)
 
     def points(self, series: Series) -> Iterator[tuple[float, float] | None]:
@@ -91,6 +90,32 @@ def line_chart(
     return Figure(width, height, head.body + "".join(plot.parts))
 
 
+def scatter(
+    dots: Sequence[tuple[float, float, str]],
+    x_label: str,
+    y_label: str,
+    *,
+    name: str = "",
+    width: int = 240,
+    height: int = 240,
+) -> Figure:
+    """Draw dots in the unit square, each with a note that says what it is."""
+    labels = Labels(title=name, x=x_label, y=y_label)
+    head = _heading(labels, [], width)
+    upward = Axis(0, 1, height - 2.3 * ROW, head.height + ROW / 2)
+    plot = _grid(
+        labels,
+        upward,
+        width,
+        height,
+        lambda left: Axis(0, 1, left + CELL, width - CELL),
+    )
+    for x, y, note in dots:
+        place = {"cx": plot.x.place(x), "cy": plot.y.place(y), "r": 3}
+        plot.parts.append(element("circle", title(note), "dot", **place))
+    return Figure(width, height, head.body + "".join(plot.parts))
+
+
 def _heading(labels: Labels, names: Sequence[str], width: float) -> Figure:
     """Write the title, the label of the upward axis, and a legend of several curves."""
     parts: list[str] = []
@@ -127,10 +152,33 @@ def _frame(
     ys = [y for s in series for x, y in zip(s.xs, s.ys, strict=True) if _known(x, y)]
     values = [y for y in ys if y is not None]
     y_axis = Axis.around(values, bottom, top, log=logs[1])
+    return _grid(
+        labels,
+        y_axis,
+        width,
+        height,
+        lambda left: Axis.around(xs, left + CELL, width - CELL, log=logs[0]),
+    )
+
+
+def _grid(
+    labels: Labels,
+    y_axis: Axis,
+    width: float,
+    height: float,
+    across: Callable[[float], Axis],
+) -> _Plot:
+    """Draw a grid with its labels.
+
+    Parameters
+    ----------
+    across : callable
+        Gives the axis across, which begins where labels of the other one end.
+    """
+    bottom, top = y_axis.start, y_axis.end
     marks = y_axis.ticks(max(2, int((bottom - top) // 30)))
     left = CELL * (1 + max((len(tick_text(mark)) for mark in marks), default=1))
-    x_axis = Axis.around(xs, left + CELL, width - CELL, log=logs[0])
-    plot = _Plot(x_axis, y_axis, width, top)
+    plot = _Plot(across(left), y_axis, width)
     for mark in marks:
         y = y_axis.place(mark)
         line = f"M{num(left)} {num(y)}H{num(width)}"

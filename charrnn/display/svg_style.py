@@ -123,7 +123,7 @@ def style_sheet() -> str:
         ".b{font-weight:bold}.e{text-anchor:end}.m{text-anchor:middle}"
         ".u{pointer-events:none}"
         ".line{fill:none;stroke-width:2;stroke-linejoin:round}"
-        ".rule{fill:none;stroke-width:1}"
+        ".dot{stroke:none;fill-opacity:.5}.rule{fill:none;stroke-width:1}"
     )
     dashes = "".join(
         f".s{n}{{stroke-dasharray:{dash}}}" for n, dash in enumerate(DASHES) if dash
@@ -138,7 +138,7 @@ def style_sheet() -> str:
 def _rules(theme: Theme) -> Iterator[str]:
     """Write the rules that give a scheme its colors."""
     yield f".bg{{fill:{theme.background}}}text{{fill:{theme.ink}}}"
-    yield f"text.d,tspan.d{{fill:{theme.faint}}}.a,text.a{{fill:{theme.accent}}}"
+    yield f"text.d,tspan.d{{fill:{theme.faint}}}.a,.dot,text.a{{fill:{theme.accent}}}"
     yield f".k{{fill:{theme.faint}}}.rule{{stroke:{theme.rule}}}"
     for n, color in enumerate(theme.series):
         yield f".s{n}{{stroke:{color}}}.f{n}{{fill:{color}}}"
