@@ -57,7 +57,9 @@ def browser(directory: Path) -> Iterator["Chrome"]:
     options.binary_location = shutil.which("chromium") or ""
     for flag in (*FLAGS, f"--user-data-dir={directory}"):
         options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.set_capability(
+        "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
+    )
     service = ChromeService(executable_path=shutil.which("chromedriver"))
     driver = Chrome(options, service)
     try:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 #: Steps between labels, times a power of ten.
 NICE = (1, 2, 2.5, 5, 10)
 
-#: Values closer together than this part of their size are one value to a chart,
-#: and smaller ones than `TINY` are zero.
-TOO_CLOSE, TINY = 1e-12, 1e-300
+#: Values closer together than this part of their size are one value to a chart.
+TOO_CLOSE = 1e-12
+
+#: Below is zero, and above nothing is drawn: arithmetic has some room left.
+TINY, HUGE = 1e-300, 1e300
 
 
 @dataclass(frozen=True)
@@ -31,33 +33,31 @@ class Axis:
         Parameters
         ----------
         values : iterable
-            Finite; with `log` those above zero count.
+            Those that no axis has a place for do not count.
         """
-        known = [value for value in values if value > 0 or not log]
+        known = [value for value in values if _fits(value, log)]
         low, high = min(known, default=1.0), max(known, default=1.0)
         if log:
             if high <= low * (1 + TOO_CLOSE):
                 low, high = low / 2, high * 2
             return cls(low, high, start, end, log)
         size = max(abs(low), abs(high))
-        if high / 2 - low / 2 <= TOO_CLOSE * size or size < TINY:
+        if high - low <= TOO_CLOSE * size or size < TINY:
             room = size / 2 if size >= TINY else 0.5
             low, high = low - room, high + room
         return cls(low, high, start, end)
 
     def has(self, value: float | None) -> bool:
         """Tell whether a value has a place here."""
-        return (
-            value is not None and math.isfinite(value) and (value > 0 or not self.log)
-        )
+        return value is not None and _fits(value, self.log)
 
     def place(self, value: float) -> float:
         """Find the pixel of a value."""
         if self.log:
-            share = math.log(value / self.low) / math.log(self.high / self.low)
+            low, high, at = map(math.log, (self.low, self.high, value))
+            share = (at - low) / (high - low)
         else:
-            # Halved, the distance of two floats cannot overflow.
-            share = (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
+            share = (value - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)
 
     def ticks(self, most: int) -> list[float]:
@@ -66,12 +66,17 @@ class Axis:
             return _log_ticks(self.low, self.high, most)
         found: list[float] = []
         while len(found) < 2:
-            step = _step(self.high / most - self.low / most)
+            step = _step((self.high - self.low) / most)
             first = math.ceil(self.low / step - 1e-9)
             last = math.floor(self.high / step + 1e-9)
             found = [n * step for n in range(first, last + 1)]
             most *= 2
         return found
+
+
+def _fits(value: float, log: bool) -> bool:
+    """Tell whether a value can be placed; with `log` only those above zero can."""
+    return abs(value) <= HUGE and (value >= TINY or not log)
 
 
 def _step(least: float) -> float:
