@@ -78,17 +78,17 @@ class Tab:
         """Load a file, with the logs emptied before."""
         self.driver.get("about:blank")
         for kind in ("browser", "performance"):
-            self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+            self.driver.get_log(kind)
         self.driver.get(path.as_uri())
 
     def complaints(self) -> list[str]:
         """List what the page's console says since it was opened."""
-        return [entry["message"] for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+        return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
         """List the addresses that were asked for since the page was opened."""
         found = []
-        for entry in self.driver.get_log("performance"):  # type: ignore[no-untyped-call]
+        for entry in self.driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 found.append(message["params"]["request"]["url"])
@@ -110,4 +110,4 @@ class Tab:
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a script in the page and return what it returns."""
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *arguments)
