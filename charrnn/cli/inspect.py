@@ -9,9 +9,8 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from charrnn.cli import inspect_options as options
 from charrnn.cli.inspect_files import (
@@ -19,7 +18,6 @@ from charrnn.cli.inspect_files import (
     Output,
     PageWriter,
     SvgWriter,
-    check_outputs,
 )
 from charrnn.cli.inspect_forms import (
     DrawingWriter,
@@ -29,6 +27,8 @@ from charrnn.cli.inspect_forms import (
     VerdictWriter,
     Writer,
 )
+from charrnn.cli.inspect_limits import Limits
+from charrnn.cli.inspect_request import MIN_WIDTH, Request
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import (
     Color,
@@ -40,11 +40,15 @@ from charrnn.cli.options import (
     available_processors,
 )
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
-from charrnn.config import UnknownPolicy, check_choice, check_number
-from charrnn.errors import CharRNNError, CheckpointError, InputError, OptionError
-from charrnn.inspection import TEXT_VIEWS, VIEWS
+from charrnn.errors import CharRNNError, CheckpointError, InputError
+from charrnn.inspection import (
+    JOINT_VIEWS,
+    MAX_LAG,
+    TEXT_VIEWS,
+)
 
 if TYPE_CHECKING:
+    from charrnn.inspection.compare import Compared
     from charrnn.inspection.subject import Settings, Subject
 
 
@@ -54,6 +58,10 @@ EXAMPLES = "\n".join(
         "charrnn inspect lovecraft.npz",
         "charrnn inspect lovecraft.npz --view history --view weights",
         "charrnn inspect lovecraft.npz --view surprise --text-file story.txt",
+        "charrnn inspect lovecraft.npz --view neurons --view memory "
+        "--text-file story.txt",
+        "charrnn inspect lovecraft.npz --view diversity --corpus lovecraft.txt",
+        "charrnn inspect a.npz b.npz --view compare --text-file story.txt",
         "charrnn sample a.npz | charrnn inspect b.npz --view surprise --text-file -",
         "charrnn inspect --verify *.npz",
     ]
@@ -61,86 +69,18 @@ EXAMPLES = "\n".join(
 
 #: What a page shows unless it is told, and what of a text.
 PAGE_VIEWS = ("summary", "history", "weights", "vocab")
-PAGE_TEXT_VIEWS = ("surprise", "next")
-
-#: Narrower than this, nothing can be drawn.
-MIN_WIDTH = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What is to be shown, and in which form."""
-
-    views: tuple[str, ...]
-    text: str | None
-    text_file: str | None
-    unknown: UnknownPolicy
-    max_chars: int | None
-    top: int
-    json: bool
-    plain: bool
-    svg: str | None
-    html: str | None
-    width: int | None
-    ascii: bool
-    verify: bool
-    warm_up: bool
-
-    def __post_init__(self) -> None:
-        """Check each option and what cannot go together."""
-        for name in self.views:
-            if name not in VIEWS:
-                msg = f"--view {name} is unknown"
-                raise OptionError(msg, hint=f"one of {', '.join(VIEWS)}")
-        check_choice("--unknown", self.unknown, UnknownPolicy)
-        check_number("--top", self.top, low=1)
-        check_number("--max-chars", self.max_chars or 0, low=0)
-        if self.width is not None:
-            check_number("--width", self.width, low=MIN_WIDTH, high=10_000)
-        if self.json and self.plain:
-            msg = "--json cannot be combined with --plain"
-            raise OptionError(msg)
-        others = {
-            "--json": self.json,
-            "--plain": self.plain,
-            "--verify": self.verify,
-        }
-        check_outputs(self.outputs, [name for name, used in others.items() if used])
-        self._check_text()
-
-    def _check_text(self) -> None:
-        """Refuse a view without its text, and a text that nothing reads."""
-        if self.text is not None and self.text_file is not None:
-            msg = "--text cannot be combined with --text-file"
-            raise OptionError(msg)
-        given = self.text is not None or self.text_file is not None
-        readers = [name for name in self.views if name in TEXT_VIEWS]
-        if readers and not given:
-            msg = f"--view {readers[0]} needs a text"
-            hint = "give one with --text TEXT or --text-file PATH; - is standard input"
-            raise OptionError(msg, hint=hint)
-        if given and not readers:
-            option = "--text" if self.text is not None else "--text-file"
-            msg = f"{option} is given, but no view that reads a text"
-            hint = f"add --view {' or --view '.join(sorted(TEXT_VIEWS))}"
-            raise OptionError(msg, hint=hint)
-
-    @property
-    def drawn(self) -> bool:
-        """Whether people are to read it."""
-        return bool(self.outputs) or not (self.json or self.plain)
-
-    @property
-    def outputs(self) -> tuple[Output, ...]:
-        """The files that are to be written."""
-        named = {"--svg": self.svg, "--html": self.html}
-        return tuple(Output(o, name) for o, name in named.items() if name is not None)
+PAGE_TEXT_VIEWS = ("surprise", "next", "neurons", "gates", "memory")
 
 
 def inspect(
     checkpoint: options.Checkpoints,
     view: options.View = None,
     top: options.Top = 5,
+    layer: options.Layer = None,
+    unit: options.Unit = None,
+    signal: options.Signal = "h",
+    max_lag: options.MaxLag = MAX_LAG,
+    corpus: options.CorpusPath = None,
     text: options.TextOption = None,
     text_file: options.TextFile = None,
     unknown: options.Unknown = "error",
@@ -165,6 +105,7 @@ def inspect(
     if not asked and html is not None:
         reads = text is not None or text_file is not None
         asked = PAGE_VIEWS + (PAGE_TEXT_VIEWS if reads else ())
+        asked += ("compare",) if len(checkpoint) > 1 else ()
     request = Request(
         views=asked or (() if verify or warmup else ("summary",)),
         text=text,
@@ -172,6 +113,11 @@ def inspect(
         unknown=unknown,
         max_chars=max_chars,
         top=top,
+        layer=layer,
+        units=tuple(dict.fromkeys(unit or ())),
+        signal=signal,
+        max_lag=max_lag,
+        corpus=tuple(corpus or ()),
         json=json,
         plain=plain,
         svg=svg,
@@ -192,7 +138,8 @@ class Inspector:
         self.common = common
         self.request = request
         self.tell = Notes(common)
-        self.limits: list[str] = []
+        self.limits = Limits(self.tell, request.unknown)
+        self.views = tuple(n for n in request.views if n not in JOINT_VIEWS)
         self.files = [self._file_writer(output) for output in request.outputs]
         self.threads, warning = common.resolve_threads()
         if warning:
@@ -207,28 +154,50 @@ class Inspector:
             The first thing that is wrong; with ``--verify`` and several
             files, at the end, how many are.
         """
-        request, faults = self.request, []
-        for output in request.outputs:
-            read = [request.text_file] if request.text_file else []
-            output.check([*paths, *read])
+        for output in self.request.outputs:
+            read = [self.request.text_file] if self.request.text_file else []
+            output.check([*paths, *read, *self.request.corpus])
         settings = self._settings()
-        with open_stdout(raw=True) as sink:
-            first = self._writer(sink, several=len(paths) > 1)
-            writer = SeveralWriters([first, *self.files])
-            for path in paths:
-                try:
-                    self._inspect(path, settings, writer)
-                except (CheckpointError, InputError) as error:
-                    if not request.verify or len(paths) == 1:
-                        raise
-                    writer.verdict(path, error)
-                    faults.append(error)
-                sink.flush()
-                self._tell_limits()
-            for file in self.files:
-                self._save(file, sink)
+        try:
+            with open_stdout(raw=True) as sink:
+                first = self._writer(sink, several=len(paths) > 1)
+                writer = SeveralWriters([first, *self.files])
+                faults = self._each(paths, settings, writer, sink)
+                if JOINT_VIEWS & set(self.request.views) and not faults:
+                    self._compare(paths, settings, writer)
+                    sink.flush()
+                    self.limits.tell()
+                for file in self.files:
+                    self._save(file, sink)
+        finally:
+            if settings.text is not None:
+                settings.text.close()
         if faults:
             raise _summed_up(faults, len(paths))
+
+    def _each(
+        self,
+        paths: Sequence[Path],
+        settings: "Settings",
+        writer: Writer,
+        sink: TextSink,
+    ) -> list[CharRNNError]:
+        """Inspect checkpoints one by one; return what a check of several found."""
+        request = self.request
+        faults: list[CharRNNError] = []
+        if not (self.views or request.verify or request.warm_up):
+            return []
+        for path in paths:
+            try:
+                self._inspect(path, settings, writer)
+            except (CheckpointError, InputError) as error:
+                if not request.verify or len(paths) == 1:
+                    raise
+                writer.verdict(path, error)
+                faults.append(error)
+            sink.flush()
+            self.limits.tell()
+        return faults
 
     def _writer(self, sink: TextSink, *, several: bool) -> Writer:
         """Choose the form in which views are written."""
@@ -248,14 +217,6 @@ class Inspector:
         if output.option == "--svg":
             return SvgWriter(output, self.request.width)
         return PageWriter(output)
-
-    def _explore(self, file: FileWriter, subject: "Subject") -> None:
-        """Let a page read the text, and note how much of it has room there."""
-        shown = file.explore(subject)
-        if shown is not None and shown < subject.ids.size:
-            self.limits.append(
-                f"the page has the first {shown:,} of {subject.ids.size:,} characters"
-            )
 
     def _save(self, file: FileWriter, sink: TextSink) -> None:
         """Write a file, and its name where nothing else is written."""
@@ -279,7 +240,13 @@ class Inspector:
             unknown=request.unknown,
             max_chars=request.max_chars,
             drawn=request.drawn,
+            rows_only=request.plain and not request.outputs,
             top=request.top,
+            layer=request.layer,
+            units=request.units,
+            signal=request.signal,
+            max_lag=request.max_lag,
+            corpus=request.corpus,
             processors=available_processors(),
             threads=self.threads,
         )
@@ -296,45 +263,48 @@ class Inspector:
             subject = Subject(file, settings)
             if self.request.warm_up:
                 self._warm_up(subject)
+            subject.check(self.views)
             writer.start(path)
-            for name in self.request.views:
+            for name in self.views:
                 self._show(name, subject, writer)
             writer.end()
             for file_writer in self.files:
-                self._explore(file_writer, subject)
+                self.limits.note_page(file_writer.explore(subject), subject)
+            if self.views:
+                self.limits.note_strangers(subject)
 
     def _show(self, name: str, subject: "Subject", writer: Writer) -> None:
         """Make a view and write it."""
-        if name in TEXT_VIEWS:
-            subject.ids  # noqa: B018 - a wrong character must not wait for Numba
+        if name in TEXT_VIEWS or name == "diversity":
             with self._patience():
-                subject.compile()
+                subject.compile(name)
         view = subject.view(name)
         writer.view(name, view)
-        if name in TEXT_VIEWS:
-            self._note_limits(name, subject, view)
+        self.limits.note_view(name, subject, view)
 
-    def _tell_limits(self) -> None:
-        """Say once what was noted, below what it is about."""
-        for note in dict.fromkeys(self.limits):
-            self.tell.say(f"note: {note}")
-        self.limits.clear()
+    def _compare(
+        self, paths: Sequence[Path], settings: "Settings", writer: Writer
+    ) -> None:
+        """Make and write the view that is about all checkpoints."""
+        from charrnn.inspection.compare import Comparison
 
-    def _note_limits(self, name: str, subject: "Subject", view: Any) -> None:
-        """Note what of the text is not shown as it is."""
-        shown = len(view.text if name == "surprise" else view.positions)
-        if shown < view.characters:
-            end = "first" if name == "surprise" else "last"
-            self.limits.append(
-                f"{name} shows the {end} {shown:,} of {view.characters:,} "
-                "characters; --max-chars 0 shows all"
-            )
-        if subject.strangers:
-            done = "skipped" if self.request.unknown == "skip" else "replaced"
-            self.limits.append(
-                f"{done} what the model does not know: "
-                f"{subject.strangers:,} of the text's characters"
-            )
+        found = tuple(self._compared(path, settings) for path in paths)
+        writer.start_joint(paths)
+        writer.view("compare", Comparison(found))
+        writer.end()
+
+    def _compared(self, path: Path, settings: "Settings") -> "Compared":
+        """Describe one of several checkpoints."""
+        from charrnn.checkpoint import CheckpointFile
+        from charrnn.inspection.subject import Subject
+
+        with CheckpointFile(path) as file:
+            subject = Subject(file, settings)
+            subject.check(("compare",))
+            with self._patience():
+                subject.compile("compare")
+            self.limits.note_strangers(subject)
+            return subject.compared()
 
     def _warm_up(self, subject: "Subject") -> None:
         """Compile what training and sampling such a model need."""

@@ -133,14 +133,18 @@ class SvgWriter:
         self._width = width
         self._figures: list[Figure] = []
         self._names: dict[str, None] = {}
-        self._path = Path()
+        self._title = ""
 
     def verdict(self, path: Path, error: CharRNNError | None) -> None:
         """Leave verdicts to others."""
 
     def start(self, path: Path) -> None:
         """Turn to a checkpoint."""
-        self._path = path
+        self._title = str(path)
+
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Turn to all checkpoints."""
+        self._title = ", ".join(map(str, paths))
 
     def view(self, name: str, view: "View") -> None:
         """Draw a view below its title."""
@@ -148,7 +152,7 @@ class SvgWriter:
         from charrnn.display.symbols import Look
 
         look = Look(self._width or COLUMNS)
-        self._figures.append(heading(name, str(self._path), look))
+        self._figures.append(heading(name, self._title, look))
         self._figures.extend(figures(view, look))
         self._names[name] = None
 
@@ -180,6 +184,12 @@ class PageWriter:
         from charrnn.display.html_page import Chapter
 
         self.chapters.append(Chapter(str(path)))
+
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Turn to all checkpoints."""
+        from charrnn.display.html_page import Chapter
+
+        self.chapters.append(Chapter(", ".join(map(str, paths))))
 
     def view(self, name: str, view: "View") -> None:
         """Take one of its views."""

@@ -31,6 +31,9 @@ class Writer(Protocol):
     def start(self, path: Path) -> None:
         """Turn to a checkpoint."""
 
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Turn to a view of several checkpoints."""
+
     def view(self, name: str, view: "View") -> None:
         """Take one of its views."""
 
@@ -43,7 +46,7 @@ class LineWriter:
 
     def __init__(self, sink: TextSink) -> None:
         self.sink = sink
-        self.path = Path()
+        self.title = ""  # the checkpoints' names
         self.begun = False  # something stands above
 
     def verdict(self, path: Path, error: CharRNNError | None) -> None:
@@ -55,7 +58,11 @@ class LineWriter:
 
     def start(self, path: Path) -> None:
         """Remember the name that views are written under."""
-        self.path = path
+        self.title = str(path)
+
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Remember the names of all."""
+        self.title = ", ".join(map(str, paths))
 
     def end(self) -> None:
         """Do nothing: views were written when they came."""
@@ -90,6 +97,11 @@ class SeveralWriters:
         for writer in self._writers:
             writer.start(path)
 
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Turn all to several checkpoints."""
+        for writer in self._writers:
+            writer.start_joint(paths)
+
     def view(self, name: str, view: "View") -> None:
         """Give all a view."""
         for writer in self._writers:
@@ -121,7 +133,7 @@ class PlainWriter(LineWriter):
 
         if self.titled:
             self.part()
-            self.sink.write(f"# {name}\t{escaped(str(self.path))}\n")
+            self.sink.write(f"# {name}\t{escaped(self.title)}\n")
         for row in tsv(view):
             self.sink.write(row + "\n")
 
@@ -164,7 +176,7 @@ class DrawingWriter(LineWriter):
         from charrnn.display.views import draw
 
         self.part()
-        path = shown_text(str(self.path), self._look)
+        path = shown_text(self.title, self._look)
         title = line(name, "bold").append(f"  {path}", "not bold dim")
         self.sink.write(self._board.render(title))
         for row in draw(view, self._look):
@@ -192,6 +204,10 @@ class JsonWriter:
         """Begin an object, unless its verdict has."""
         if not self._object:
             self._object = {"schema": SCHEMA, "checkpoint": str(path)}
+
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Begin an object about several."""
+        self._object = {"schema": SCHEMA, "checkpoints": [str(path) for path in paths]}
 
     def view(self, name: str, view: "View") -> None:
         """Put a view into the object."""

@@ -7,12 +7,19 @@ import typer
 
 from charrnn.cli.options import option
 from charrnn.config import UnknownPolicy
-from charrnn.inspection import VIEWS
+from charrnn.inspection import (
+    OPTIONAL_TEXT_VIEWS,
+    TEXT_VIEWS,
+    VIEWS,
+    SignalName,
+)
 
 VIEW = "What to show"
 TEXT = "Text"
 FORM = "Form"
 FILE = "Files and kernels"
+
+readers = [name for name in VIEWS if name in TEXT_VIEWS | OPTIONAL_TEXT_VIEWS]
 
 
 Checkpoints = Annotated[
@@ -38,13 +45,66 @@ Top = Annotated[
         "--top",
         panel=VIEW,
         metavar="K",
-        help="next: choices at a position. surprise: the worst to name.",
+        help="next: choices at a position. surprise: the worst to name. neurons: "
+        "units to show.",
+    ),
+]
+Layer = Annotated[
+    int | None,
+    option(
+        "--layer",
+        panel=VIEW,
+        metavar="K",
+        help="neurons, gates, memory: one layer, from 0. Default: all of them.",
+    ),
+]
+Unit = Annotated[
+    list[int] | None,
+    option(
+        "--unit",
+        panel=VIEW,
+        metavar="N",
+        help="neurons: show this unit, from 0, of the --layer or the last one. May "
+        "be given several times. Default: the units that follow something most "
+        "closely.",
+    ),
+]
+Signal = Annotated[
+    SignalName,
+    option(
+        "--signal",
+        panel=VIEW,
+        metavar="h|c|i|f|o|r|u",
+        help="neurons: what to show of a unit: its output h, the tanh of an LSTM's "
+        "cell c, or a gate.",
+    ),
+]
+MaxLag = Annotated[
+    int,
+    option(
+        "--max-lag",
+        panel=VIEW,
+        metavar="N",
+        help="memory: how many characters to go back.",
+    ),
+]
+CorpusPath = Annotated[
+    list[str] | None,
+    option(
+        "--corpus",
+        panel=VIEW,
+        metavar="PATH",
+        help="diversity: the training text, to find what was copied from it. May be "
+        "given several times.",
     ),
 ]
 TextOption = Annotated[
     str | None,
     option(
-        "--text", panel=TEXT, metavar="TEXT", help="The text for next and surprise."
+        "--text",
+        panel=TEXT,
+        metavar="TEXT",
+        help=f"The text for {', '.join(readers)}.",
     ),
 ]
 TextFile = Annotated[
@@ -72,8 +132,9 @@ MaxChars = Annotated[
         "--max-chars",
         panel=TEXT,
         metavar="N",
-        help="Characters shown one by one; 0 is all. Totals are about the whole "
-        "text. Default: 2000; 1000000 for surprise with --json or --plain.",
+        help="Characters shown one by one; 0 is all. Totals of surprise are about "
+        "the whole text. Default: 2000, 400 for neurons; with --json 1000000 and "
+        "20000; with --plain surprise gives all.",
     ),
 ]
 Json = Annotated[

@@ -1,13 +1,14 @@
 """Heat text: a text whose characters carry a number each.
 
 The number is shown twice: as the background's color, one hue from dull to
-glowing, and as a bar of eight levels underneath, so that nothing is lost
-without color, on a light or a dark background, or to a color-blind reader.
-Neither can tell more than a level: exact numbers are in tables.
+glowing (or, where numbers have a sign, from blue over nothing to red), and as a
+bar of eight levels underneath, so that nothing is lost without color, on a light
+or a dark background, or to a color-blind reader. Neither can tell more than a
+level: exact numbers are in tables.
 """
 
 import colorsys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from rich.cells import cell_len
@@ -19,6 +20,9 @@ from charrnn.display.symbols import Look, fit, visible
 #: Orange: apart from all that terminals use for meaning, and safe for the
 #: color-blind, who see the saturation and the brightness grow.
 HUE = 28 / 360
+
+#: Blue and red: apart for all kinds of color blindness.
+COLD, WARM = 215 / 360, 4 / 360
 
 #: A row is broken at a space if that leaves at most this share of it empty.
 RAGGED = 1 / 3
@@ -66,6 +70,42 @@ def style_of(level: int) -> str:
     return f"#000000 on #{red:02x}{green:02x}{blue:02x}"
 
 
+def signed_style_of(level: int) -> str:
+    """Give the style of a level below (0 to 3) or above (4 to 7) zero."""
+    half = LEVELS // 2
+    share = (level - half + 0.5) / half  # -7/8 to 7/8
+    if abs(share) < 1 / half:
+        return ""
+    hue = COLD if share < 0 else WARM
+    rgb = colorsys.hls_to_rgb(hue, 0.82 - 0.3 * abs(share), 0.35 + 0.6 * abs(share))
+    red, green, blue = (round(255 * part) for part in rgb)
+    return f"#000000 on #{red:02x}{green:02x}{blue:02x}"
+
+
+class Scale(NamedTuple):
+    """How a number becomes one of eight equal levels, and how each looks."""
+
+    low: float
+    high: float
+    style: Callable[[int], str]
+
+    def level(self, value: float) -> int:
+        """Place a number; what lies beyond the ends, or is none, goes to an end."""
+        if not value < self.high:
+            return LEVELS - 1
+        share = (value - self.low) / (self.high - self.low)
+        return max(0, min(LEVELS - 1, int(share * LEVELS // 1)))
+
+
+#: A level a bit.
+BITS = Scale(0.0, float(LEVELS), style_of)
+
+
+def signed_scale(most: float) -> Scale:
+    """Make a scale from -most to most."""
+    return Scale(-most, most, signed_style_of)
+
+
 def level_of(value: float, step: float = 1.0) -> int:
     """Count the whole steps in a value, 7 at most; what is no number has 7."""
     if not value < (LEVELS - 1) * step:
@@ -73,7 +113,9 @@ def level_of(value: float, step: float = 1.0) -> int:
     return max(0, int(value / step))
 
 
-def heat_text(lines: Iterable[HeatLine], look: Look) -> Iterator[Text]:
+def heat_text(
+    lines: Iterable[HeatLine], look: Look, scale: Scale = BITS
+) -> Iterator[Text]:
     """Draw lines of heat text, wrapped to the width, each with its bars.
 
     Yields
@@ -85,19 +127,19 @@ def heat_text(lines: Iterable[HeatLine], look: Look) -> Iterator[Text]:
         indent = cell_len(line.label)
         width = max(1, look.width - indent)
         cells = [
-            _cell(symbol, value, look)
+            _cell(symbol, scale.level(value), look)
             for symbol, value in zip(line.symbols, line.values, strict=True)
         ]
         label = line.label
         for row in wrapped(cells, width):
-            yield from _drawn(fit(label, indent), row, look)
+            yield from _drawn(fit(label, indent), row, look, scale)
             label = ""
 
 
-def _cell(symbol: str, value: float, look: Look) -> _Cell:
-    """Measure a symbol, and place its value on the scale."""
+def _cell(symbol: str, level: int, look: Look) -> _Cell:
+    """Measure a symbol."""
     glyph = visible(symbol, look)
-    return _Cell(glyph, cell_len(glyph), level_of(value), symbol == " ")
+    return _Cell(glyph, cell_len(glyph), level, symbol == " ")
 
 
 def wrapped(cells: Sequence[S], width: int) -> Iterator[Sequence[S]]:
@@ -118,14 +160,16 @@ def wrapped(cells: Sequence[S], width: int) -> Iterator[Sequence[S]]:
         start = end
 
 
-def _drawn(label: str, row: Sequence[_Cell], look: Look) -> Iterator[Text]:
+def _drawn(
+    label: str, row: Sequence[_Cell], look: Look, scale: Scale
+) -> Iterator[Text]:
     """Draw one row of symbols, and the bars under it."""
     bars = levels(ascii_only=look.ascii)
     text = Text(label, style="", no_wrap=True, overflow="ignore", end="")
     text.stylize("dim")
     below = Text(" " * cell_len(label), no_wrap=True, overflow="ignore", end="")
     for cell in row:
-        text.append(cell.glyph, style_of(cell.level))
+        text.append(cell.glyph, scale.style(cell.level))
         below.append(bars[cell.level] * cell.width, "dim")
     yield text
     yield below
@@ -138,3 +182,11 @@ def legend(look: Look) -> Text:
         name = f"{level}+" if level == LEVELS - 1 else f"{level}"
         text.append(f" {bar} {name} ", style_of(level))
     return text
+
+
+def scale_ends(scale: Scale, look: Look) -> Text:
+    """Show the levels of a scale between its ends."""
+    text = Text(f"{scale.low:+.2f} ", no_wrap=True, overflow="ignore", end="")
+    for level, bar in enumerate(levels(ascii_only=look.ascii)):
+        text.append(f" {bar} ", scale.style(level))
+    return text.append(f" {scale.high:+.2f}")

@@ -14,6 +14,7 @@ from charrnn.display.svg import ARROWS
 from charrnn.display.svg_style import SIDE
 from charrnn.display.symbols import Look, named, visible
 from charrnn.display.tables import plural
+from charrnn.display.units import SIGNAL_NAMES
 from charrnn.inspection.exploration import Exploration
 from charrnn.inspection.predictions import Position
 
@@ -107,6 +108,7 @@ def _guess(position: Position) -> tuple[int, float | None, str, list[float | Non
 
 def _controls(found: Exploration) -> str:
     """Write what chooses the numbers that color the text."""
+    layer, unit = map(str, found.start)
     ways = {}
     if found.bits is not None or not found.units:
         ways["bits"] = "surprise" if found.bits is not None else "nothing"
@@ -117,11 +119,11 @@ def _controls(found: Exploration) -> str:
         layers = {str(u.layer): str(u.layer) for u in found.units}
         signals = {str(u.signal): SIGNAL_NAMES[u.signal] for u in found.units}
         last = str(found.hidden - 1)
-        slider = {"type": "range", "min": "0", "max": last, "value": "0"}
+        slider = {"type": "range", "min": "0", "max": last, "value": unit}
         field = slider | {"type": "number"}
         parts += [
-            _select("layer", "Layer", layers),
-            _select("signal", "Signal", signals),
+            _select("layer", "Layer", layers, layer),
+            _select("signal", "Signal", signals, found.signal),
             tag(
                 "label",
                 "Unit",
@@ -133,21 +135,12 @@ def _controls(found: Exploration) -> str:
     return tag("div", *parts, style="controls")
 
 
-#: What can be seen of a unit, in words.
-SIGNAL_NAMES = {
-    "h": "h, state",
-    "c": "c, tanh of the cell",
-    "i": "i, input gate",
-    "f": "f, forget gate",
-    "o": "o, output gate",
-    "r": "r, reset gate",
-    "u": "u, update gate",
-}
-
-
-def _select(part: str, name: str, choices: dict[str, str]) -> str:
+def _select(part: str, name: str, choices: dict[str, str], chosen: str = "") -> str:
     """Write a menu."""
-    options = [tag("option", text(s), value=v) for v, s in choices.items()]
+    options = [
+        tag("option", text(shown), value=value, selected=value == chosen)
+        for value, shown in choices.items()
+    ]
     return tag("label", text(name), tag("select", *options, data_part=part))
 
 
@@ -171,12 +164,12 @@ def _legends(found: Exploration) -> str:
     heat = [(f"h{n}", f"{n}+" if n == LEVELS - 1 else f"{n}") for n in range(LEVELS)]
     parts = []
     if found.bits is not None:
-        parts.append(_legend("heat-legend", "bits", heat))
+        parts.append(_legend("bits-legend", "bits", heat))
     if found.units:
-        signed = [(f"n{SIDE}", "low"), ("p0", "0"), (f"p{SIDE}", "high")]
-        middle = [("n4", " "), ("p4", " ")]
-        order = [signed[0], middle[0], signed[1], middle[1], signed[2]]
-        parts.append(_legend("unit-legend", "activation", order))
+        signed = [f"n{SIDE}", "n4", "p0", "p4", f"p{SIDE}"]
+        parts.append(_legend("unit-legend", "from", [(s, " ") for s in signed]))
+        gate = [(f"h{n}", f"{n / LEVELS:.2f}") for n in range(LEVELS)]
+        parts.append(_legend("gate-legend", "from", gate))
     return "".join(parts)
 
 

@@ -99,17 +99,39 @@ class Explorer {
 
   /** Give every character the color of its number. */
   recolor() {
-    const values = this.unitValues();
-    const signed = this.find("by").value === "unit";
-    const most = signed ? Math.max(1, ...values.map(Math.abs)) : 1;
+    const by = this.find("by").value === "unit" ? this.scale() : "bits";
+    const values = by === "bits" ? [] : this.unitValues();
+    const most = Math.max(0, ...values.map(Math.abs)) || 1;
     this.cells.forEach((cell, n) => {
-      const level = signed ? Math.round((values[n] / most) * (LEVELS - 1)) : this.heat(n);
-      const side = level < 0 ? "n" : signed ? "p" : "h";
-      cell.className = `c ${side}${Math.abs(level)}`;
+      cell.className = `c ${this.level(by, n, values[n], most)}`;
     });
-    this.find("heat-legend")?.toggleAttribute("hidden", signed);
-    this.find("unit-legend")?.toggleAttribute("hidden", !signed);
+    this.showLegend(by, most);
     this.tell(this.selected);
+  }
+
+  /** Tell on which scale a unit is shown: around zero, but for gates from 0 to 1. */
+  scale() {
+    return ["h", "c"].includes(this.find("signal").value) ? "unit" : "gate";
+  }
+
+  /** Name the color of a character. */
+  level(by, n, value, most) {
+    if (by === "bits") return `h${this.heat(n)}`;
+    if (by === "gate") return `h${Math.min(LEVELS - 1, Math.floor(value * LEVELS))}`;
+    const level = Math.round((value / most) * (LEVELS - 1));
+    return level < 0 ? `n${-level}` : `p${level}`;
+  }
+
+  /** Explain the scale that is in use. */
+  showLegend(by, most) {
+    for (const name of ["bits", "unit", "gate"]) {
+      this.find(`${name}-legend`)?.toggleAttribute("hidden", name !== by);
+    }
+    if (by !== "unit") return;
+    const digits = this.table().digits;
+    this.find("unit-legend").querySelectorAll(".c").forEach((sample, n) => {
+      sample.textContent = (most * (n / 2 - 1)).toFixed(digits);
+    });
   }
 
   heat(n) {
@@ -118,7 +140,7 @@ class Explorer {
     return bits === null ? LEVELS - 1 : Math.min(LEVELS - 1, Math.floor(bits));
   }
 
-  /** List what the chosen unit did; null where nothing is known of units. */
+  /** List what the chosen unit did. */
   unitValues() {
     const table = this.table();
     if (!table) return [];

@@ -5,6 +5,13 @@ from functools import singledispatch
 from typing import Literal
 
 from charrnn.display.html_tags import charts, facts_list, table, tag, text
+from charrnn.display.measures import (
+    comparison_columns,
+    context_columns,
+    distinct_columns,
+    diversity_pairs,
+    memory_words,
+)
 from charrnn.display.reading import (
     choice_columns,
     surprise_pairs,
@@ -19,10 +26,11 @@ from charrnn.display.svg_plots import (
     memory_charts,
     weights_charts,
 )
-from charrnn.display.svg_texts import best_columns
 from charrnn.display.symbols import Look
-from charrnn.display.tables import Column, number, plural
+from charrnn.display.tables import Column, plural
+from charrnn.display.units import best_columns, gate_columns
 from charrnn.display.views import summary_pairs, system_pairs
+from charrnn.inspection.compare import Comparison
 from charrnn.inspection.diversity import Diversity
 from charrnn.inspection.gates import Gates
 from charrnn.inspection.history import History
@@ -124,7 +132,7 @@ def surprise_sections(view: Surprise) -> Iterator[str]:
     yield facts_list(surprise_pairs(view))
     yield tag("h3", "most surprising characters")
     yield table(worst_char_columns(view, look), "most surprising characters")
-    if len(view.lines) > 1:
+    if view.line_count > 1:
         yield tag("h3", "most surprising lines")
         yield table(worst_line_columns(view), "most surprising lines")
 
@@ -141,7 +149,7 @@ def predictions_sections(view: Predictions) -> Iterator[str]:
 def neurons_sections(view: Neurons) -> Iterator[str]:
     """Write which units stand out; what they do is in the explorer."""
     yield tag("p", text(f"of {view.signal}, in {plural(view.measured, 'character')}"))
-    yield table(best_columns(view), "units that stand out")
+    yield table(best_columns(view, LOOK)[:-1], "units that stand out")
 
 
 @sections.register
@@ -151,15 +159,7 @@ def gates_sections(view: Gates) -> Iterator[str]:
         yield tag("p", "a vanilla cell has no gates")
         return
     yield both(lambda width: gates_charts(view, width), "saturation of gates")
-    gates = view.gates
-    columns = [
-        Column("layer", [str(g.layer) for g in gates], "right"),
-        Column("gate", [g.gate for g in gates]),
-        Column("mean", [f"{g.mean:.4f}" for g in gates], "right"),
-        Column("below 0.1", [f"{g.below:.2%}" for g in gates], "right"),
-        Column("above 0.9", [f"{g.above:.2%}" for g in gates], "right"),
-    ]
-    yield table(columns, "gates")
+    yield table(gate_columns(view.gates, LOOK)[:-1], "gates")
     yield rows_table(view)
 
 
@@ -167,18 +167,21 @@ def gates_sections(view: Gates) -> Iterator[str]:
 def memory_sections(view: Memory) -> Iterator[str]:
     """Write gradients and bits as curves, and half-lives."""
     yield both(lambda width: memory_charts(view, width), "memory")
-    layers = view.layers
-    columns = [
-        Column("layer", [str(item.layer) for item in layers], "right"),
-        Column("factor a character", [number(i.decay) for i in layers], "right"),
-        Column("half-life", [number(i.half_life) for i in layers], "right"),
-    ]
-    yield table(columns, "gradients by layer")
+    yield facts_list([(f"layer {m.layer}", memory_words(m)) for m in view.layers])
+    yield table(context_columns(view, LOOK)[:-1], "bits by length of context")
     yield rows_table(view)
 
 
 @sections.register
 def diversity_sections(view: Diversity) -> Iterator[str]:
-    """Write the numbers, and the share of different n-grams as a curve."""
+    """Write what repeats and what is copied, n-grams as a curve and in numbers."""
+    yield facts_list(list(diversity_pairs(view, LOOK._replace(unit=view.unit))))
     yield both(lambda width: diversity_charts(view, width), "different n-grams")
-    yield rows_table(view)
+    yield table(distinct_columns(view), "n-grams")
+
+
+@sections.register
+def comparison_sections(view: Comparison) -> Iterator[str]:
+    """Write checkpoints below each other."""
+    yield table(comparison_columns(view.checkpoints, LOOK), "checkpoints")
+    yield tag("p", "losses in bits per character", style="faint")

@@ -47,7 +47,7 @@ def surprise_pairs(view: Surprise) -> list[tuple[str, str]]:
         (
             "text",
             f"{plural(view.characters, 'character')}, "
-            f"{plural(len(view.lines), 'line')}",
+            f"{plural(view.line_count, 'line')}",
         ),
         ("bits", f"{view.bits:,.2f}, {view.bits_per_char:.4f} per character"),
         ("nats", f"{view.nats:,.2f}, {view.nats_per_char:.4f} per character"),
@@ -60,7 +60,7 @@ def surprise_tables(view: Surprise, look: Look) -> Iterator[Text]:
     look = look._replace(unit=view.unit)
     yield line("most surprising characters", "bold")
     yield from table(worst_char_columns(view, look), look)
-    if len(view.lines) > 1:
+    if view.line_count > 1:
         yield line()
         yield line("most surprising lines", "bold")
         yield from table(worst_line_columns(view), look)
@@ -87,7 +87,7 @@ def _context(before: str, look: Look) -> str:
 
 def heat_lines(view: Surprise) -> Iterator[HeatLine]:
     """Cut the text into lines, each labeled with its number and mean bits."""
-    digits = len(f"{len(view.lines)}")
+    digits = len(f"{view.line_count}")
     start = 0
     for entry in view.lines:
         end = min(start + entry.characters, len(view.text))
@@ -100,8 +100,7 @@ def heat_lines(view: Surprise) -> Iterator[HeatLine]:
 
 def worst_line_columns(view: Surprise) -> list[Column]:
     """List the lines that were hardest to predict."""
-    ranked = sorted(view.lines, key=lambda entry: -entry.bits_per_char)
-    worst = ranked[: len(view.worst)]
+    worst = view.worst_lines
     return [
         Column("line", [f"{entry.line:,}" for entry in worst], "right"),
         Column("characters", [f"{entry.characters:,}" for entry in worst], "right"),

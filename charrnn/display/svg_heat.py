@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from charrnn.display.heat import level_of, wrapped
+from charrnn.display.heat import Scale, level_of, wrapped
 from charrnn.display.sparkline import LEVELS
 from charrnn.display.svg import (
     CELL,
@@ -77,6 +77,14 @@ def signed_shade(value: float, most: float = 1.0) -> Shade:
     return Shade(f"{'n' if level < 0 else 'p'}{abs(level)}", share, f"{value:.4f}")
 
 
+def scale_shade(value: float, scale: Scale) -> Shade:
+    """Shade a number on a scale of a terminal's: with a sign, or by levels."""
+    if scale.low < 0:
+        return signed_shade(value, scale.high)
+    level = scale.level(value)
+    return Shade(f"h{level}", (level + 1) / LEVELS, f"{value:.4f}")
+
+
 def heat_figure(
     lines: Iterable[ShadedLine], columns: int, *, signed: bool = False
 ) -> Figure:
@@ -137,12 +145,17 @@ def heat_legend() -> Figure:
 
 def signed_legend(most: float = 1.0) -> Figure:
     """Explain the colors of numbers with a sign."""
-    shades = [signed_shade(n / 4 * most, most) for n in range(-4, 5)]
-    entries = [
-        (f"{n / 4 * most:+.2g}" if n else "0", shade.style, shade.bar)
-        for n, shade in zip(range(-4, 5), shades, strict=True)
-    ]
+    entries = []
+    for n in (-2, -1, 0, 1, 2):
+        shade = signed_shade(n / 2 * most, most)
+        entries.append((f"{n / 2 * most:+.2g}" if n else "0", shade.style, shade.bar))
     return _legend("", entries, signed=True)
+
+
+def unit_legend() -> Figure:
+    """Explain the levels of what lies between 0 and 1."""
+    entries = [(f"{n / LEVELS:.3g}", f"h{n}", (n + 1) / LEVELS) for n in range(LEVELS)]
+    return _legend("", entries, signed=False)
 
 
 def _legend(

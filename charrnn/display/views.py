@@ -12,10 +12,12 @@ from functools import singledispatch
 from rich.text import Text
 
 from charrnn.config import GATES
+from charrnn.display.measures import draw_comparison, draw_diversity, draw_memory
 from charrnn.display.reading import draw_predictions, draw_surprise
 from charrnn.display.sparkline import averaged, sparkline
 from charrnn.display.symbols import Look, named, shown_text
 from charrnn.display.tables import Column, facts, line, number, plural, size, table
+from charrnn.display.units import draw_gates, draw_neurons
 from charrnn.inspection.history import History
 from charrnn.inspection.records import View
 from charrnn.inspection.summary import Loss, Summary
@@ -38,6 +40,11 @@ def draw(view: View, look: Look) -> Iterator[Text]:
 
 draw.register(draw_surprise)
 draw.register(draw_predictions)
+draw.register(draw_neurons)
+draw.register(draw_gates)
+draw.register(draw_memory)
+draw.register(draw_diversity)
+draw.register(draw_comparison)
 
 
 @draw.register

@@ -5,20 +5,19 @@ and what belongs to a character is what the units held once they had read it.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import GATES, CellName, ModelConfig, check_number
 from charrnn.errors import OptionError
+from charrnn.inspection import SignalName
 from charrnn.streams import document_starts
 from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
     from charrnn.model import Model, Workspace
-
-SignalName = Literal["h", "c", "i", "f", "o", "r", "u"]
 
 #: What can be seen of each cell: h, tanh(c), and the gates between 0 and 1.
 SIGNALS: dict[CellName, tuple[SignalName, ...]] = {

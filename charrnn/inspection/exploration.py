@@ -7,7 +7,7 @@ page shows is the view's number rounded to so many decimals.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
 from charrnn.errors import CorpusError
-from charrnn.inspection.activations import SIGNALS, SignalName, activations
+from charrnn.inspection import SignalName
+from charrnn.inspection.activations import SIGNALS, activations
 from charrnn.inspection.neurons import Best, Neurons
 from charrnn.inspection.predictions import Position, predict
 from charrnn.inspection.records import View
@@ -74,6 +75,7 @@ class Exploration:
     units: tuple[Units, ...]
     best: tuple[Best, ...]  # by the signal below
     signal: SignalName
+    start: tuple[int, int]  # the layer and unit to look at first
 
 
 def explore_views(subject: "Subject", views: Mapping[str, View]) -> Exploration | None:
@@ -86,23 +88,26 @@ def explore_views(subject: "Subject", views: Mapping[str, View]) -> Exploration 
     """
     settings, config = subject.settings, subject.file.model
     surprise, neurons = views.get("surprise"), views.get("neurons")
-    if not EXPLORED & set(views):
+    if not (EXPLORED & set(views) and subject.characters):
         return None
+    one = None if settings.signal == "h" else settings.signal
+    layers = range(config.layers) if settings.layer is None else [settings.layer]
     wish = Wish(
         guesses=settings.top if "next" in views else 0,
-        signals=SIGNALS[config.cell] if neurons else (),
-        layers=tuple(range(config.layers)) if neurons else (),
+        signals=((one,) if one else SIGNALS[config.cell]) if neurons else (),
+        layers=tuple(layers) if neurons else (),
         keep=settings.limit(SHOWN),
     )
-    return explore(
+    found = explore(
         subject.model,
         subject.file.vocab,
-        subject.ids,
+        subject.head(room_for(wish, config.hidden)),
         wish,
         documents=subject.documents,
         surprise=surprise if isinstance(surprise, Surprise) else None,
         neurons=neurons if isinstance(neurons, Neurons) else None,
     )
+    return replace(found, characters=subject.characters)
 
 
 def room_for(wish: Wish, hidden: int) -> int:
@@ -144,6 +149,7 @@ def explore(
         msg = "the text is empty: nothing to explore"
         raise CorpusError(msg)
     read = ids[: room_for(wish, model.config.hidden)]
+    first = neurons.neurons[0] if neurons and neurons.neurons else None
     guesses: tuple[Position, ...] = ()
     if wish.guesses:
         found = predict(model, vocab, read, documents=documents, top=wish.guesses)
@@ -158,6 +164,7 @@ def explore(
         units=_units(model, vocab, read, wish, documents) if wish.signals else (),
         best=neurons.best if neurons else (),
         signal=neurons.signal if neurons else "h",
+        start=(first.layer, first.unit) if first else (0, 0),
     )
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.errors import CorpusError
+from charrnn.inspection import SignalName
 from charrnn.inspection.activations import (
     GATE_SIGNALS,
     MEASURED,
-    SignalName,
     activations,
     check_place,
 )

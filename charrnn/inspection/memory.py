@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.errors import CorpusError
+from charrnn.inspection import MAX_LAG
 from charrnn.inspection.records import Cell, View
 from charrnn.streams import document_starts
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from charrnn.model import Model, Workspace
 
 Array: TypeAlias = NDArray[np.float64]
-
-#: Lags looked at unless others are asked for.
-MAX_LAG = 100
 
 #: Characters read before the first lag, so that the state is one of the text.
 WARM_UP = 64

@@ -47,6 +47,21 @@ def compile_forward(model: "Model") -> None:
     model.logits(one, model.new_state(1))
 
 
+def compile_backward(model: "Model") -> None:
+    """Run one step of what following a gradient back needs."""
+    one, state = np.zeros((1, 1), np.int32), model.new_state(1)
+    resets, gradient = np.zeros((1, 1), np.uint8), np.zeros_like(model.theta)
+    model.loss_and_gradient(one, one, resets, state, gradient)
+
+
+def compile_generation(model: "Model", vocab: Vocab) -> None:
+    """Draw one character."""
+    from charrnn.generation import Generation  # Numba, as above
+
+    wanted = SampleConfig(length=1)
+    list(Generation(model, vocab, [vocab.encode("")], wanted).pieces())
+
+
 def compile_kernels(config: ModelConfig, threads: int) -> None:
     """Run every kernel that training and sampling such a model need, once.
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from charrnn.arrays import Ids
 from charrnn.config import UnitName
 from charrnn.errors import CorpusError
+from charrnn.inspection import SignalName
 from charrnn.inspection.activations import (
     MEASURED,
-    SignalName,
     activations,
     check_place,
 )

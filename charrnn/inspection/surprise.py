@@ -1,35 +1,29 @@
 """The view ``surprise``: -log2 p of every character of a text.
 
-The text is read from its beginning with the state carried along, after a
-newline (or, where the vocabulary has none, after its commonest symbol). Up to
-`EXACT` characters that is one pass, character by character, and the numbers
-are those of `Model.losses`. A longer text is read in pieces side by side, as
-for validation (`charrnn.evaluation`), many times as fast; its first characters
-in each piece then differ by a few ten-thousandths of a bit.
+The text is read once, from its beginning to its end, with the state carried
+along, after a newline (or, where the vocabulary has none, after its commonest
+symbol). It may be of any size: it comes in slices, and what is kept of them is
+sums, the worst, and as much of the beginning as was asked for. How it was cut
+into slices changes nothing.
 """
 
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from heapq import heappush, heappushpop
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
 from charrnn.errors import CorpusError
 from charrnn.inspection.records import Cell, View, escaped
 from charrnn.streams import initial_id
-from charrnn.vocab import Vocab
+from charrnn.vocab import Vocab, from_code_points
 
 if TYPE_CHECKING:
     from charrnn.model import Model
-
-Places: TypeAlias = NDArray[np.signedinteger[Any]]
-
-#: Characters read one by one: a few seconds.
-EXACT = 1 << 17
 
 #: Characters handed to the network at a time.
 SLICE = 256
@@ -62,26 +56,30 @@ class CharSurprise:
     before: str  # the characters that it came after
 
 
+COLUMNS = ("line", "column", "bits", "char")
+
+
 @dataclass(frozen=True)
 class Surprise(View):
     """What a text costs under a model.
 
-    Totals, lines and the worst are about the whole text, `text` and
-    `char_bits` about as much of its beginning as was asked for.
+    Totals and the worst are about the whole text; `text`, `char_bits` and
+    `lines` about as much of its beginning as was asked for.
     """
 
-    columns: ClassVar[tuple[str, ...]] = ("line", "column", "bits", "char")
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
 
     unit: UnitName
     characters: int
+    line_count: int
     bits: float
     nats: float
     bits_per_char: float
     nats_per_char: float
     perplexity: float
-    exact: bool  # one unbroken pass
-    lines: tuple[LineSurprise, ...]
+    lines: tuple[LineSurprise, ...]  # those that begin in `text`
     worst: tuple[CharSurprise, ...]  # the worst first
+    worst_lines: tuple[LineSurprise, ...]  # the dearest a character first
     text: str
     char_bits: tuple[float, ...]
 
@@ -95,157 +93,217 @@ class Surprise(View):
                 line, column = line + 1, 1
 
 
+class Costs(NamedTuple):
+    """Some characters in a row, and what each of them costs in nats."""
+
+    ids: Ids
+    nats: Floats
+
+
+@dataclass(frozen=True)
+class SurpriseRows(View):
+    """The rows of `Surprise`, made while the text is read: none of it is kept."""
+
+    columns: ClassVar[tuple[str, ...]] = COLUMNS
+
+    vocab: Vocab
+    costs: Iterator[Costs]
+    keep: int | None = None  # characters; all if not given
+
+    def rows(self) -> Iterable[tuple[Cell, ...]]:
+        """Give a row a character. Can be asked for once."""
+        line, column, left = 1, 1, self.keep
+        for ids, nats in self.costs:
+            part = slice(None) if left is None else slice(left)
+            shown = symbols(self.vocab, ids[part])
+            for char, bits in zip(shown, (nats[part] / LN2).tolist(), strict=True):
+                yield line, column, bits, escaped(char, self.vocab.unit)
+                column += 1
+                if char == "\n":
+                    line, column = line + 1, 1
+            if left is not None:
+                left -= len(shown)
+                if left == 0:
+                    return
+
+
 def measure_surprise(
-    model: "Model",
-    vocab: Vocab,
-    ids: Ids,
-    *,
-    documents: bool = False,
-    top: int = 5,
-    keep: int | None = None,
+    costs: Iterable[Costs], vocab: Vocab, *, top: int = 5, keep: int | None = None
 ) -> Surprise:
-    """Read a text and add up what each of its characters costs.
+    """Add up what each character of a text costs.
 
     Parameters
     ----------
-    ids : (N,) int array
-        The text.
-    documents : bool
-        The model was trained on lines as documents: the state is cleared at
-        every newline, as it was then.
+    costs : iterable of Costs
+        The whole text, from `losses`.
     top : int
-        How many of the worst characters to name.
+        How many of the worst characters and lines to name.
     keep : int, optional
         How many characters to give one by one; all if not given. Memory
-        beyond that is a few bytes a character and some for each line.
+        beyond that does not grow with the text.
 
     Raises
     ------
     CorpusError
         The text is empty.
     """
-    if not ids.size:
-        msg = "the text is empty: nothing to predict"
-        raise CorpusError(msg)
-    newline = vocab.newline_id
-    totals = _Totals(ids, newline, top, ids.size if keep is None else keep)
-    reset = newline if documents else None
-    for places, nats in losses(model, ids, initial_id(vocab), reset):
-        totals.add(places, nats)
-    return totals.result(vocab)
+    totals = _Totals(vocab, top, math.inf if keep is None else keep)
+    for part in costs:
+        totals.add(*part)
+    return totals.result()
 
 
 def losses(
-    model: "Model", ids: Ids, before: int, newline: int | None
-) -> Iterator[tuple[Places, Floats]]:
-    """Yield the loss of every character once, with the place it belongs to.
+    model: "Model", vocab: Vocab, slices: Iterable[Ids], *, documents: bool = False
+) -> Iterator[Costs]:
+    """Read a text and yield what every character costs, in order.
 
     Parameters
     ----------
-    before : int
-        What stands before the first character.
-    newline : int, optional
-        Where given, the state is cleared wherever this id is the input.
+    slices : iterable of (N,) int arrays
+        The text, cut anyhow.
+    documents : bool
+        The model was trained on lines as documents: the state is cleared at
+        every newline, as it was then.
     """
-    if ids.size > EXACT:
-        yield from _losses_in_pieces(model, ids, before, newline)
-        return
-    inputs = np.concatenate([[before], ids[:-1]]).astype(np.int32)[:, None]
-    resets = (inputs == newline).astype(np.uint8)
-    state = model.new_state(1)
-    for a in range(0, ids.size, SLICE):
-        part = slice(a, a + SLICE)
-        targets = ids[part, None]
-        nats = model.losses(inputs[part], targets, resets[part], state)
-        yield np.arange(a, a + len(targets)), nats[:, 0]
+    state, before = model.new_state(1), initial_id(vocab)
+    start = vocab.newline_id if documents else None
+    for targets in regular(slices, SLICE):
+        inputs = np.concatenate([[before], targets[:-1]]).astype(np.int32)[:, None]
+        resets = (inputs == start).astype(np.uint8)
+        nats = model.losses(inputs, targets[:, None], resets, state)
+        before = targets[-1]
+        yield Costs(targets, nats[:, 0])
 
 
-def _losses_in_pieces(
-    model: "Model", ids: Ids, before: int, newline: int | None
-) -> Iterator[tuple[Places, Floats]]:
-    """Yield what `losses` does, many pieces of the text at a time."""
-    from charrnn.evaluation import pieces  # imports Numba
+def regular(slices: Iterable[Ids], size: int) -> Iterator[Ids]:
+    """Cut slices anew, all but the last to one size: results must not depend on it."""
+    rest = np.zeros(0, np.int32)
+    for part in slices:
+        whole = np.concatenate([rest, part])
+        full = len(whole) - len(whole) % size
+        for a in range(0, full, size):
+            yield whole[a : a + size]
+        rest = whole[full:]
+    if rest.size:
+        yield rest
 
-    # Cut the same way, a text of its own places tells where each target is.
-    cuts = pieces(np.arange(ids.size, dtype=np.uint32), 0, None)
-    state = None
-    for window in pieces(ids.astype(np.uint32), before, newline):
-        places = next(cuts).targets
-        if state is None:
-            state = model.new_state(places.shape[1])
-        nats = model.losses(*window, state)
-        scored = places >= 0
-        yield places[scored], nats[scored]
+
+Thing = TypeVar("Thing")
+
+
+class _Worst(Generic[Thing]):
+    """The dearest of many things, as they come in; of equal ones the first."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._heap: list[tuple[float, int, Thing]] = []
+
+    @property
+    def least(self) -> float:
+        """What a thing must cost more than, to be among them."""
+        full = len(self._heap) >= self._count
+        return self._heap[0][0] if full else -math.inf
+
+    def add(self, cost: float, place: int, thing: Thing) -> None:
+        """Take a thing in. What costs no number is the worst of all."""
+        entry = math.inf if math.isnan(cost) else cost, -place, thing
+        if len(self._heap) < self._count:
+            heappush(self._heap, entry)
+        else:
+            heappushpop(self._heap, entry)
+
+    def ranked(self) -> tuple[Thing, ...]:
+        """List them, the worst first."""
+        return tuple(thing for *_, thing in sorted(self._heap, reverse=True))
 
 
 class _Totals:
-    """Sums by line, the worst characters and the first ones, as losses come in."""
+    """Sums by line, the worst and the first characters, as losses come in."""
 
-    def __init__(self, ids: Ids, newline: int | None, top: int, keep: int) -> None:
-        self.ids = ids
-        none = np.zeros(0, np.int64)
-        newlines = none if newline is None else np.flatnonzero(ids == newline)
-        # A line ends with its newline, the last one with the text.
-        ends = newlines + 1
-        open_end = not ends.size or ends[-1] < ids.size
-        self.ends = np.append(ends, ids.size) if open_end else ends
-        self.nats = np.zeros(len(self.ends))
-        self.first = np.zeros(min(keep, ids.size))
-        self.top = top
-        self.worst: tuple[Places, Floats] = none, np.zeros(0)
+    def __init__(self, vocab: Vocab, top: int, keep: float) -> None:
+        self.vocab = vocab
+        self.newline = vocab.newline_id
+        self.keep = keep
+        self.characters = 0
+        self.nats = 0.0
+        self.line, self.column = 1, 0  # of the last character
+        self.line_nats = 0.0
+        self.lines: list[LineSurprise] = []
+        self.text: list[str] = []
+        self.char_bits: list[float] = []
+        self.worst: _Worst[CharSurprise] = _Worst(top)
+        self.worst_lines: _Worst[LineSurprise] = _Worst(top)
+        self.tail = np.zeros(0, np.int32)  # what came last, for contexts
 
-    def add(self, places: Places, nats: Floats) -> None:
-        """Take in some losses, each in its place."""
-        np.add.at(self.nats, np.searchsorted(self.ends, places, "right"), nats)
-        early = places < len(self.first)
-        self.first[places[early]] = nats[early]
-        places = np.concatenate([self.worst[0], places])
-        nats = np.concatenate([self.worst[1], nats])
-        # The worst first, of equal ones the earlier; what is no number is worst.
-        badness = np.where(np.isnan(nats), np.inf, nats)
-        order = np.lexsort((places, -badness))[: self.top]
-        self.worst = places[order], nats[order]
+    def add(self, ids: Ids, nats: Floats) -> None:
+        """Take in the next characters."""
+        left = int(max(0, min(self.keep - self.characters, len(ids))))
+        self.text.append(symbols(self.vocab, ids[:left]))
+        self.char_bits += (nats[:left] / LN2).tolist()
+        read = np.concatenate([self.tail, ids])
+        start, newline = 0, -1 if self.newline is None else self.newline
+        ends = (np.flatnonzero(ids == newline) + 1).tolist()
+        for end in [*ends, len(ids)]:
+            self._add_to_line(read, start, nats[start:end])
+            if end > start and ids[end - 1] == newline:
+                self._end_line()
+            start = end
+        self.nats += float(nats.sum())
+        self.tail = read[-CONTEXT:]
 
-    def result(self, vocab: Vocab) -> Surprise:
+    def _add_to_line(self, read: Ids, start: int, nats: Floats) -> None:
+        """Take in some of a line, which stands in what was read last."""
+        shift = len(self.tail) + start
+        for n in np.flatnonzero(~(nats <= self.worst.least)).tolist():
+            place = shift + n
+            found = CharSurprise(
+                position=self.characters + n + 1,
+                line=self.line,
+                column=self.column + n + 1,
+                char=symbols(self.vocab, read[place : place + 1]),
+                bits=float(nats[n]) / LN2,
+                before=symbols(self.vocab, read[max(0, place - CONTEXT) : place]),
+            )
+            self.worst.add(float(nats[n]), found.position, found)
+        self.line_nats += float(nats.sum())
+        self.column += len(nats)
+        self.characters += len(nats)
+
+    def _end_line(self) -> None:
+        """Close a line, and begin the next one."""
+        bits, length = self.line_nats / LN2, self.column
+        found = LineSurprise(self.line, length, bits, bits / length)
+        self.worst_lines.add(found.bits_per_char, self.line, found)
+        if self.characters - length < self.keep:
+            self.lines.append(found)
+        self.line, self.column, self.line_nats = self.line + 1, 0, 0.0
+
+    def result(self) -> Surprise:
         """Put everything together when the whole text was read."""
-        count, nats = self.ids.size, float(self.nats.sum())
-        worst = zip(*(array.tolist() for array in self.worst), strict=True)
+        count, nats = self.characters, self.nats
+        if not count:
+            msg = "the text is empty: nothing to predict"
+            raise CorpusError(msg)
+        if self.column:  # the last line has no newline
+            self._end_line()
         return Surprise(
-            unit=vocab.unit,
+            unit=self.vocab.unit,
             characters=count,
+            line_count=self.line - 1,
             bits=nats / LN2,
             nats=nats,
             bits_per_char=nats / LN2 / count,
             nats_per_char=nats / count,
             perplexity=float(np.exp(min(nats / count, 709.0))),  # 1e308 at most
-            exact=count <= EXACT,
-            lines=tuple(self._lines()),
-            worst=tuple(self._char(vocab, *found) for found in worst),
-            text=symbols(vocab, self.ids[: len(self.first)]),
-            char_bits=tuple((self.first / LN2).tolist()),
-        )
-
-    def _lines(self) -> Iterator[LineSurprise]:
-        """List what every line cost."""
-        lengths = np.diff(self.ends, prepend=0).tolist()
-        bits = (self.nats / LN2).tolist()
-        for n, (length, total) in enumerate(zip(lengths, bits, strict=True), 1):
-            yield LineSurprise(n, length, total, total / length)
-
-    def _char(self, vocab: Vocab, place: int, nats: float) -> CharSurprise:
-        """Say where a character stands."""
-        line = int(np.searchsorted(self.ends, place, "right"))
-        start = int(self.ends[line - 1]) if line else 0
-        return CharSurprise(
-            position=place + 1,
-            line=line + 1,
-            column=place - start + 1,
-            char=symbols(vocab, self.ids[place : place + 1]),
-            bits=nats / LN2,
-            before=symbols(vocab, self.ids[max(0, place - CONTEXT) : place]),
+            lines=tuple(self.lines),
+            worst=self.worst.ranked(),
+            worst_lines=self.worst_lines.ranked(),
+            text="".join(self.text),
+            char_bits=tuple(self.char_bits),
         )
 
 
 def symbols(vocab: Vocab, ids: Ids) -> str:
     """Write ids as symbols, one character each: of bytes their Latin-1 ones."""
-    return "".join([vocab.symbols[i] for i in ids.tolist()])
+    return from_code_points(vocab.points[ids])

@@ -1,76 +1,182 @@
-"""The text that a view reads, from the command line or from a file.
+"""The text that a view reads, from the command line or from a file of any size.
 
-It is read once and encoded for each checkpoint by that one's vocabulary. Files
-are UTF-8, less a byte-order mark, or plain bytes for a model of bytes.
+It is read in slices, anew for every checkpoint and view, and encoded by that
+checkpoint's vocabulary. Files are UTF-8, less a byte-order mark, or plain bytes
+for a model of bytes. What can be read only once, such as standard input, is
+first put aside: in memory as long as it is short, then in a temporary file.
 """
 
-from dataclasses import dataclass
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
 
 from charrnn.arrays import Ids
 from charrnn.config import UnknownPolicy
-from charrnn.errors import CorpusError, InputError
-from charrnn.reading import Reader, ReadOptions, read_slices, shown_name
-from charrnn.vocab import Vocab, from_code_points
+from charrnn.errors import CorpusError, InputError, VocabError
+from charrnn.reading import SLICE, Reader, ReadOptions, read_slices, shown_name
+from charrnn.vocab import CodePoints, Vocab, code_points
+
+#: Bytes of standard input that are kept in memory.
+IN_MEMORY = 1 << 24
 
 
-@dataclass(frozen=True)
 class Text:
-    """A text as it was given: characters from an option, bytes from a file."""
+    """A text as it was given: characters from an option, bytes from a file.
 
-    content: str | bytes
-    name: str = "--text"
+    Parameters
+    ----------
+    content : str
+    name : str
+        For errors.
+    """
+
+    def __init__(self, content: str, name: str = "--text") -> None:
+        self.name = name
+        self._content = content
+        self._path: str | None = None
+        self._spool: IO[bytes] | None = None
 
     @classmethod
     def from_file(cls, source: str) -> "Text":
-        """Read a whole file, or standard input for ``-``.
+        """Open a file, or take all of standard input for ``-``.
 
         Raises
         ------
         InputError
             It cannot be opened or read.
         """
+        text = cls("", shown_name(source))
         try:
-            data = b"".join(read_slices(source, None))
+            if source != "-" and stat.S_ISREG(Path(source).stat().st_mode):
+                next(read_slices(source, None), b"")
+                text._path = source
+                return text
+        except (OSError, ValueError):  # the reader knows how to say it
+            pass
         except InputError as error:
             error.hint = None  # it speaks of training
             raise
-        return cls(data, shown_name(source))
+        text._spool = _put_aside(source)
+        return text
 
-    def encode(self, vocab: Vocab, unknown: UnknownPolicy) -> tuple[Ids, int]:
-        """Turn the text into ids.
+    def close(self) -> None:
+        """Throw away what was put aside."""
+        if self._spool is not None:
+            self._spool.close()
 
-        Returns
-        -------
-        ids : (N,) int array
-        strangers : int
-            Characters outside the vocabulary that were skipped or replaced.
+    def slices(self, vocab: Vocab) -> Iterator[CodePoints]:
+        """Read the text from its beginning, as symbols of a unit.
 
         Raises
         ------
         CorpusError
             The file is not UTF-8.
-        VocabError
-            A character is unknown, and `unknown` is "error".
+        InputError
+            It cannot be read any more.
         """
-        ids = self._encode(vocab, unknown)
-        if unknown == "error":
-            return ids, 0
-        known = self._encode(vocab, "skip")
-        return ids, len(self._encode(vocab, "replace")) - len(known)
-
-    def _encode(self, vocab: Vocab, unknown: UnknownPolicy) -> Ids:
-        """Turn the text into ids, bytes without a detour."""
-        if vocab.unit == "byte" and isinstance(self.content, bytes):
-            return vocab.encode_bytes(self.content, unknown)
-        return vocab.encode(self._decoded(), unknown)
-
-    def _decoded(self) -> str:
-        """Decode the bytes of a file."""
-        if isinstance(self.content, str):
-            return self.content
-        reader = Reader(self.name, ReadOptions(), lambda _: None)
+        if self._path is None and self._spool is None:
+            yield self._given(vocab)
+            return
+        reader = Reader(self.name, ReadOptions(unit=vocab.unit), lambda _: None)
         try:
-            return "".join(map(from_code_points, reader.read([self.content])))
+            yield from reader.read(self._bytes())
         except CorpusError as error:
             error.hint = "texts to inspect are read as UTF-8"
             raise
+
+    def _given(self, vocab: Vocab) -> CodePoints:
+        """Turn what an option said into symbols."""
+        if vocab.unit == "char":
+            return code_points(self._content)
+        every = Vocab("".join(map(chr, range(256))), (0,) * 256, "byte")
+        return every.encode(self._content).astype(np.uint32)
+
+    def _bytes(self) -> Iterator[bytes]:
+        """Read the file, or what was put aside, from its beginning."""
+        if self._spool is None:
+            yield from read_slices(self._path or "", None)
+            return
+        self._spool.seek(0)
+        while data := self._spool.read(SLICE):
+            yield data
+
+    def ids(self, vocab: Vocab, unknown: UnknownPolicy) -> Iterator[Ids]:
+        """Encode the text, slice by slice.
+
+        Raises
+        ------
+        VocabError
+            A character is unknown, and `unknown` is "error".
+        """
+        for points in self.slices(vocab):
+            ids = vocab.look_up(points)
+            known = ids >= 0
+            if known.all():
+                yield ids
+            elif unknown == "skip":
+                yield ids[known]
+            elif unknown == "replace":
+                yield np.where(known, ids, np.int32(vocab.replacement_id))
+            else:
+                raise self._unknown(vocab)
+
+    def _unknown(self, vocab: Vocab) -> VocabError:
+        """Name what the vocabulary does not have, and its first places."""
+        places: dict[str, int] = {}
+        before = 0
+        for points in self.slices(vocab):
+            found, _ = vocab.unknown_places(_as_text(points))
+            for symbol, place in found.items():
+                places.setdefault(symbol, before + place)
+            before += len(points)
+        return vocab.not_encodable(places)
+
+    def count(self, vocab: Vocab, unknown: UnknownPolicy) -> tuple[int, int]:
+        """Count the characters as encoded, and those that were unknown.
+
+        Raises
+        ------
+        CorpusError, InputError, VocabError
+            As in `ids`: whoever counts first knows that nothing will go wrong.
+        """
+        total = strangers = 0
+        for points in self.slices(vocab):
+            lost = int(np.count_nonzero(vocab.look_up(points) < 0))
+            if lost and unknown == "error":
+                raise self._unknown(vocab)
+            total += len(points) - (lost if unknown == "skip" else 0)
+            strangers += lost
+        return total, strangers
+
+    def head(self, vocab: Vocab, unknown: UnknownPolicy, limit: int | None) -> Ids:
+        """Encode the beginning of the text; all of it without a limit."""
+        parts, left = [np.zeros(0, np.int32)], limit
+        for ids in self.ids(vocab, unknown):
+            parts.append(ids if left is None else ids[:left])
+            if left is not None:
+                left -= len(parts[-1])
+                if left == 0:
+                    break
+        return np.concatenate(parts)
+
+
+def _as_text(points: CodePoints) -> str:
+    """Turn code points into a text, halves of surrogate pairs included."""
+    return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+
+def _put_aside(source: str) -> IO[bytes]:
+    """Copy what can be read only once; whatever prevents it is an `InputError`."""
+    spool = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
+    try:
+        for data in read_slices(source, None):
+            spool.write(data)
+    except InputError as error:
+        spool.close()
+        error.hint = None  # it speaks of training
+        raise
+    return spool

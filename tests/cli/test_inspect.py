@@ -13,6 +13,8 @@ from charrnn.__main__ import run
 from charrnn.inspection import TEXT_VIEWS, VIEWS
 from tests.inspection.support import TEXT, write_checkpoint
 
+NEURONS = ["--view", "neurons", "--text", "the sea"]
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
@@ -64,11 +66,16 @@ def test_every_view_of_every_checkpoint_is_in_its_json_object(call, model, tmp_p
 
     assert code == 0
     objects = [json.loads(line) for line in out.splitlines()]
-    assert [(o["schema"], o["checkpoint"]) for o in objects] == [
+    assert [(o["schema"], o["checkpoint"]) for o in objects[:2]] == [
         (1, str(model)),
         (1, str(other)),
     ]
-    assert all(list(o["views"]) == list(VIEWS) for o in objects)
+    *objects, joint = objects
+    own = [name for name in VIEWS if name != "compare"]
+    assert all(list(o["views"]) == own for o in objects)
+    compared = joint["views"]["compare"]["checkpoints"]
+    assert joint["checkpoints"] == [item["checkpoint"] for item in compared]
+    assert [item["cell"] for item in compared] == ["lstm", "gru"]
     summary = objects[1]["views"]["summary"]
     assert (summary["model"]["cell"], summary["training"]) == ("gru", None)
     assert objects[0]["views"]["next"]["characters"] == 7
@@ -107,6 +114,15 @@ def test_several_plain_tables_stand_below_their_names(call, model):
         (["--max-chars", "-1"], "--max-chars must be at least 0", ""),
         (["--width", "5"], "--width must be at least 20", ""),
         (["--unknown", "maybe"], "--unknown", "--help"),
+        (["--max-lag", "0"], "--max-lag must be at least 1", ""),
+        (["--view", "gates"], "--view gates needs a text", "--text-file PATH"),
+        (["--unit", "1"], "--unit is given, but no view", "--view neurons"),
+        (["--corpus", "a"], "--corpus is given, but no view", "--view diversity"),
+        (["--signal", "q", "--view", "neurons"], "--signal", "--help"),
+        ([*NEURONS, "--signal", "r"], "--signal r: a cell of type lstm", "h, c, i"),
+        ([*NEURONS, "--unit", "5"], "--unit must be at least 0 and at most 4", ""),
+        ([*NEURONS, "--layer", "2"], "--layer must be at least 0 and at most 1", ""),
+        (["--view", "memory", "--text", "a", "--layer", "-1"], "--layer must be", ""),
         (["--color", "maybe"], "--color is 'maybe'", ""),
     ],
 )
@@ -129,6 +145,11 @@ def test_unusable_texts_end_in_4(call, model, tmp_path):
     bad = tmp_path / "bad.txt"
     bad.write_bytes(b"the \xff")
     cases = {
+        "nothing to remember": ["--view", "memory", "--text", ""],
+        "no gate has": ["--view", "gates", "--text", ""],
+        "no unit has": ["--view", "neurons", "--text", ""],
+        "nothing to compare": ["--view", "diversity", "--text", ""],
+        "nothing to predict": ["--view", "compare", "--text", ""],
         "not in the vocabulary": ["--view", "next", "--text", "thé"],
         "the text is empty": ["--view", "surprise", "--text", ""],
         "not valid utf-8": ["--view", "surprise", "--text-file", str(bad)],
@@ -285,7 +306,7 @@ def test_warm_up_warns_where_kernels_cannot_be_kept(call, model, tmp_path, monke
 
 
 def test_views_without_a_text_do_not_import_numba(model):
-    names = [name for name in VIEWS if name not in ("next", "surprise")]
+    names = [name for name in VIEWS if name not in TEXT_VIEWS | {"diversity"}]
     views = [word for name in names for word in ("--view", name)]
     script = (
         "import sys\n"
@@ -321,8 +342,7 @@ def test_help_lists_views_and_groups(call):
     code, out, _ = call("-h")
 
     assert code == 0
-    assert "summary, vocab, history, weights, next, surprise" in out
-    for word in ("--view", "--text-file", "--max-chars", "--verify", "Common"):
+    for word in (*VIEWS, "--view", "--text-file", "--max-chars", "--verify", "Common"):
         assert word in out
 
 

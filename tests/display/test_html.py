@@ -21,6 +21,7 @@ from charrnn.inspection import VIEWS
 from charrnn.inspection.exploration import explore_views
 from charrnn.inspection.subject import Settings, Subject
 from charrnn.inspection.text import Text
+from tests.display.support import every_view
 from tests.display.test_views import CASES
 from tests.inspection.support import TEXT, write_checkpoint
 
@@ -61,7 +62,7 @@ def chapters(tmp_path_factory) -> dict[str, Chapter]:
         write_checkpoint(path, **options)
         with CheckpointFile(path) as file:
             subject = Subject(file, Settings(text=Text(str(options["text"]))))
-            views = {name: subject.view(name) for name in VIEWS}
+            views = every_view(subject)
             found[case] = Chapter("m.npz", views, explore_views(subject, views))
     return found
 
@@ -152,7 +153,7 @@ def test_names_of_files_and_units_cannot_make_markup(tmp_path):
     path = write_checkpoint(tmp_path / "m.npz", EVIL, files=(EVIL,))
     with CheckpointFile(path) as file:
         subject = Subject(file, Settings(text=Text(EVIL)))
-        views = {name: subject.view(name) for name in VIEWS}
+        views = every_view(subject)
         whole = page([Chapter(EVIL, views, explore_views(subject, views))])
 
     assert [name for name, _ in Reader(whole).elements].count("script") == 2

@@ -41,19 +41,22 @@ def tab(tmp_path_factory) -> Iterator[Tab]:
 def subject(tmp_path_factory) -> Iterator[Subject]:
     path = write_checkpoint(tmp_path_factory.mktemp("model") / "m.npz", READ)
     with CheckpointFile(path) as file:
-        yield Subject(file, Settings(text=Text(READ)))
+        subject = Subject(file, Settings(text=Text(READ)))
+        subject.check(("surprise",))
+        yield subject
 
 
-def neurons(subject: Subject, **wanted: Any) -> Neurons:
+def read_neurons(subject: Subject, **wanted: Any) -> Neurons:
     vocab = subject.file.vocab
-    return measure_neurons(subject.model, vocab, subject.ids, Wanted(**wanted))
+    ids = subject.head(None)
+    return measure_neurons(subject.model, vocab, ids, Wanted(**wanted))
 
 
 @pytest.fixture(scope="module")
 def chapter(subject) -> Chapter:
     names = ("summary", "history", "weights", "vocab", "surprise", "next")
     views = {name: subject.view(name) for name in names}
-    views["neurons"] = neurons(subject)
+    views["neurons"] = read_neurons(subject)
     return Chapter("m.npz", views, explore_views(subject, views))
 
 
@@ -135,11 +138,13 @@ def test_the_slider_shows_what_the_json_says(opened, subject):
     """Move it by keys, one unit at a time, and read every character's value."""
     from selenium.webdriver.common.keys import Keys
 
+    opened.keys("slider", Keys.HOME)
+    opened.choose("layer", "0")
     for unit in range(1, 4):
         opened.keys("slider", Keys.ARROW_RIGHT)
         assert opened.find("unit").get_attribute("value") == str(unit)
         assert opened.find("by").get_attribute("value") == "unit"
-        data = as_json(neurons(subject, units=(unit,), layer=0))
+        data = as_json(read_neurons(subject, units=(unit,), layer=0))
         values = json.loads(json.dumps(data))["neurons"][0]["values"]
         opened.find("text").click()
         opened.keys("text", Keys.CONTROL, Keys.HOME, Keys.NULL)
@@ -147,8 +152,12 @@ def test_the_slider_shows_what_the_json_says(opened, subject):
             assert opened.read("value-name") == f"h of unit {unit}"
             assert float(opened.read("value")) == round(values[n], 2)
             opened.keys("text", Keys.ARROW_RIGHT)
-        shown = [f"{'n' if v < 0 else 'p'}{abs(v)}" for v in
-                 (int(np.floor(round(v, 2) * 7 + 0.5)) for v in values)]  # fmt: skip
+        rounded = np.array([round(value, 2) for value in values])
+        most = np.abs(rounded).max() or 1.0
+        shown = [
+            f"{'n' if level < 0 else 'p'}{abs(int(level))}"
+            for level in np.floor(rounded / most * 7 + 0.5)
+        ]
         assert opened.levels() == shown
 
 
@@ -162,7 +171,7 @@ def test_layers_and_signals_can_be_chosen(opened, subject, layer, signal):
 
     vocab = subject.file.vocab
     ((value, *_),) = unit_values(
-        subject.model, vocab, subject.ids, signal, [(layer, 4)]
+        subject.model, vocab, subject.head(None), signal, [(layer, 4)]
     )
     assert opened.read("value-name") == f"{signal} of unit 4"
     assert float(opened.read("value")) == round(float(value), 2)

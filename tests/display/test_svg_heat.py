@@ -6,14 +6,17 @@ from xml.etree import ElementTree as Xml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.display.heat import Scale, signed_scale, style_of
 from charrnn.display.svg import CELL, Figure
 from charrnn.display.svg_heat import (
     ShadedLine,
     heat_figure,
     heat_legend,
     heat_shade,
+    scale_shade,
     signed_legend,
     signed_shade,
+    unit_legend,
 )
 from charrnn.display.symbols import Look, visible
 
@@ -99,4 +102,13 @@ def test_legends_name_the_ends():
     words = ["".join(e.itertext()) for e in parsed(heat_legend()).iter("text")]
     assert words == ["bits", "0", "1", "2", "3", "4", "5", "6", "7+"]
     words = ["".join(e.itertext()) for e in parsed(signed_legend(2.0)).iter("text")]
-    assert (words[0], words[4], words[-1]) == ("-2", "0", "+2")
+    assert words == ["-2", "-1", "0", "+1", "+2"]
+    words = ["".join(e.itertext()) for e in parsed(unit_legend()).iter("text")]
+    assert (words[:3], words[-1]) == (["0", "0.125", "0.25"], "0.875")
+
+
+def test_a_terminals_scale_gives_the_levels():
+    gate = Scale(0.0, 1.0, style_of)
+    assert scale_shade(0.51, gate) == ("h4", 5 / 8, "0.5100")
+    assert scale_shade(1.0, gate)[:2] == ("h7", 1.0)
+    assert scale_shade(-0.25, signed_scale(0.5)) == ("n4", -0.5, "-0.2500")

@@ -11,6 +11,7 @@ from charrnn.checkpoint import CheckpointFile, Row
 from charrnn.display.symbols import Look
 from charrnn.display.views import draw
 from charrnn.inspection import VIEWS
+from charrnn.inspection.compare import Comparison
 from charrnn.inspection.history import read_history
 from charrnn.inspection.records import View
 from charrnn.inspection.subject import Settings, Subject
@@ -39,8 +40,11 @@ def views(tmp_path_factory) -> dict[tuple[str, str], View]:
         write_checkpoint(path, **options)
         with CheckpointFile(path) as file:
             subject = Subject(file, Settings(text=Text(str(options["text"]))))
+            subject.check(VIEWS)
             for name in VIEWS:
-                found[case, name] = subject.view(name)
+                if name != "compare":
+                    found[case, name] = subject.view(name)
+            found[case, "compare"] = Comparison((subject.compared(),))
     return found
 
 

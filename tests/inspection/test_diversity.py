@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from charrnn.errors import CorpusError, InputError
-from charrnn.inspection.diversity import draw_samples, measure_diversity
+from charrnn.inspection.diversity import Overlap, draw_samples, measure_diversity
 from charrnn.inspection.records import as_json, tsv
 from charrnn.model import Model
+from charrnn.vocab import Vocab
 from tests.inspection.support import TEXT, make_checkpoint, make_vocab
 
 VOCAB = make_vocab(TEXT)
@@ -15,6 +16,12 @@ VOCAB = make_vocab(TEXT)
 
 def grams(text: str, n: int) -> list[str]:
     return [text[i : i + n] for i in range(len(text) - n + 1)]
+
+
+def overlap_of(text: str, path: Path, vocab: Vocab = VOCAB) -> Overlap:
+    found = measure_diversity([text], vocab, corpus=[str(path)]).overlap
+    assert found is not None
+    return found
 
 
 def test_counts_are_those_of_the_text():
@@ -76,19 +83,19 @@ def test_line_ends_of_the_corpus_are_read_as_the_vocabulary_has_them(tmp_path):
     path = tmp_path / "a.txt"
     path.write_bytes(TEXT.replace("\n", "\r\n").encode())
 
-    found = measure_diversity([TEXT], VOCAB, corpus=[str(path)])
-    assert found.overlap.seen == 1.0
-    kept = measure_diversity([TEXT], make_vocab(TEXT + "\r"), corpus=[str(path)])
-    assert kept.overlap.seen < 1.0
+    assert overlap_of(TEXT, path).seen == 1.0
+    kept = overlap_of(TEXT, path, make_vocab(TEXT + "\r")).seen
+    assert kept is not None
+    assert kept < 1.0
 
 
 def test_bytes_are_compared_with_bytes(tmp_path: Path):
     path = tmp_path / "a.txt"
     path.write_bytes(b"0123456789\xff\xfe0123456789\xc3")
     text = path.read_bytes().decode("latin-1")
-    found = measure_diversity([text], make_vocab("0é", "byte"), corpus=[str(path)])
+    found = overlap_of(text, path, make_vocab("0é", "byte"))
 
-    assert found.overlap.longest_copy.characters == 23
+    assert found.longest_copy.characters == 23
 
 
 def test_unusable_texts_are_errors(tmp_path: Path):
@@ -110,6 +117,7 @@ def test_a_text_of_one_character_and_an_empty_corpus_have_nothing_to_share(tmp_p
     found = measure_diversity(["a"], VOCAB, corpus=[str(path)])
 
     assert found.measures.longest_repeat.characters == 0
+    assert found.overlap is not None
     assert found.overlap.longest_copy.characters == 0
     assert found.overlap.seen is None
     json.dumps(as_json(found), allow_nan=False)

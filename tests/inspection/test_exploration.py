@@ -20,16 +20,18 @@ from tests.inspection.support import TEXT, write_checkpoint
 def subject(request, tmp_path: Path):
     path = write_checkpoint(tmp_path / "m.npz", cell=request.param)
     with CheckpointFile(path) as file:
-        yield Subject(file, Settings(text=Text(TEXT), top=3))
+        subject = Subject(file, Settings(text=Text(TEXT), top=3))
+        subject.check(("surprise",))
+        yield subject
 
 
 def test_units_are_those_of_the_network_to_two_decimals(subject):
     config, vocab = subject.file.model, subject.file.vocab
     signals = SIGNALS[config.cell]
     wish = Wish(signals=signals, layers=(1, 0))
-    found = explore(subject.model, vocab, subject.ids, wish)
+    found = explore(subject.model, vocab, subject.head(None), wish)
 
-    parts = list(activations(subject.model, vocab, subject.ids, signals))
+    parts = list(activations(subject.model, vocab, subject.head(None), signals))
     exact = np.concatenate(parts, axis=2).astype(np.float64)
     assert [(u.layer, u.signal) for u in found.units] == [
         (layer, signal) for layer in (1, 0) for signal in signals
@@ -63,7 +65,7 @@ def test_what_is_not_finite_has_a_step_too():
 
 def test_views_say_what_is_explored(subject):
     surprise, following = subject.view("surprise"), subject.view("next")
-    ids, vocab = subject.ids, subject.file.vocab
+    ids, vocab = subject.head(None), subject.file.vocab
     neurons = measure_neurons(subject.model, vocab, ids, Wanted(signal="h"))
 
     assert explore_views(subject, {"summary": subject.view("summary")}) is None
@@ -100,4 +102,4 @@ def test_of_a_long_text_the_beginning_is_explored(subject, monkeypatch):
 
 def test_an_empty_text_cannot_be_explored(subject):
     with pytest.raises(CorpusError, match="empty"):
-        explore(subject.model, subject.file.vocab, subject.ids[:0], Wish())
+        explore(subject.model, subject.file.vocab, subject.head(0), Wish())

@@ -2,12 +2,13 @@
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from charrnn import parameters
-from charrnn.config import STATES, ModelConfig
+from charrnn.config import STATES, ActivationName, CellName, ModelConfig
 from charrnn.errors import CorpusError
 from charrnn.inspection import memory
 from charrnn.inspection.memory import (
@@ -23,16 +24,22 @@ from tests import reference
 
 V, H = 6, 5
 IDS = np.random.default_rng(4).integers(0, V, 40).astype(np.int32)
-CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
+CELLS: list[tuple[CellName, ActivationName]] = [
+    ("rnn", "tanh"),
+    ("rnn", "relu"),
+    ("gru", "tanh"),
+    ("lstm", "tanh"),
+]
 
 
 def new_model(
-    cell: str = "lstm", activation: str = "tanh", dtype=np.float64, **options
+    cell: CellName = "lstm",
+    activation: ActivationName = "tanh",
+    dtype: Any = np.float64,
+    layers: int = 2,
 ) -> Model:
     config = ModelConfig(
-        **{"vocab_size": V, "hidden": H, "layers": 2} | options,
-        cell=cell,
-        activation=activation,
+        vocab_size=V, hidden=H, layers=layers, cell=cell, activation=activation
     )
     model = Model(config, dtype=dtype)
     model.theta[:] = np.random.default_rng(8).normal(0, 0.5, model.theta.size)
@@ -48,7 +55,8 @@ def loss_at(
     The nudge is felt wherever that h goes: to the next step, and to the layers
     above. Inputs are the characters before each place.
     """
-    weights, cell = model.weights, model.config.cell
+    cell = model.config.cell
+    weights = {name: w.astype(np.float64) for name, w in model.weights.items()}
     states = np.zeros((2, len(STATES[cell]), 1, H))
     eye = np.eye(V)
     inputs = np.concatenate([[0], ids[:-1]])
@@ -78,11 +86,11 @@ def loss_at(
 def test_the_norms_are_those_of_finite_differences(cell, activation):
     """For every layer, several lags and several places of the text."""
     model, eps = new_model(cell, activation), 1e-6
-    found = gradient_norms(model, Places(IDS), 12, samples=3)
-    places = Places(IDS).pick(3, 12)
+    found = gradient_norms(model, Places(IDS), 12, samples=2)
+    places = Places(IDS).pick(2, 12)
 
     for layer in range(2):
-        for lag in (0, 1, 2, 5, 12):
+        for lag in (0, 1, 2, 12):
             for n, t in enumerate(places.tolist()):
                 gradient = [
                     loss_at(model, IDS, t, t - lag, layer, nudge)
@@ -116,6 +124,7 @@ def test_gradients_that_grow_have_no_half_life():
     model.pack()
     layer = measure_memory(model, Places(IDS), max_lag=20).layers[0]
 
+    assert layer.decay is not None
     assert layer.decay > 1
     assert layer.half_life is None
 

@@ -77,6 +77,7 @@ def test_the_planted_unit_is_found_with_the_correlation_computed_by_hand(model):
     best = next(item for item in view.best if item.feature == "quotes")
     assert (best.layer, best.unit) == (0, PLANTED)
     assert np.abs(correlations).argmax() == PLANTED
+    assert best.correlation is not None
     assert best.correlation == pytest.approx(correlations[0][PLANTED], abs=1e-5)
     assert best.correlation > 0.9
     # From the very same activations it is the same but for rounding.

@@ -8,7 +8,7 @@ from charrnn.errors import VocabError
 from charrnn.generation import Generation
 from charrnn.inspection.predictions import Predictions, predict
 from charrnn.inspection.records import as_json, tsv
-from charrnn.inspection.surprise import measure_surprise
+from charrnn.inspection.surprise import losses, measure_surprise
 from charrnn.model import Model
 from charrnn.vocab import Vocab
 from tests.inspection.support import TEXT, make_checkpoint
@@ -69,9 +69,8 @@ def test_positions_cost_what_surprise_says(model: Model):
     ids = VOCAB.encode(LONG)
     bits = [p.bits for p in predict(model, VOCAB, ids).positions]
 
-    assert bits == pytest.approx(
-        measure_surprise(model, VOCAB, ids).char_bits, rel=1e-4
-    )
+    surprise = measure_surprise(losses(model, VOCAB, [ids]), VOCAB)
+    assert bits == pytest.approx(surprise.char_bits, rel=1e-4)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 7, 256, 300, len(LONG), 9999])

@@ -1,30 +1,48 @@
+import io
+import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from charrnn.config import UnknownPolicy
 from charrnn.errors import CorpusError, InputError, VocabError
+from charrnn.inspection import text as module
 from charrnn.inspection.text import Text
+from charrnn.vocab import Vocab
 from tests.inspection.support import make_vocab
 
 VOCAB = make_vocab("abé ")
 
 
+def encoded(
+    text: Text, vocab: Vocab = VOCAB, unknown: UnknownPolicy = "error"
+) -> bytes | str:
+    ids = text.head(vocab, unknown, None)
+    return vocab.to_bytes(ids) if vocab.unit == "byte" else vocab.decode(ids)
+
+
 def test_strangers_are_counted_when_they_are_skipped_or_replaced():
-    ids, strangers = Text("aXbYY").encode(VOCAB, "skip")
-    assert (VOCAB.decode(ids), strangers) == ("ab", 3)
+    assert Text("aXbYY").count(VOCAB, "skip") == (2, 3)
+    assert encoded(Text("aXbYY"), unknown="skip") == "ab"
+    assert Text("aXbYY").count(VOCAB, "replace") == (5, 3)
+    assert encoded(Text("aXbYY"), unknown="replace") == "a b  "
+    for read in (Text.count, lambda *a: list(Text.ids(*a))):
+        with pytest.raises(VocabError, match=r"'X' U\+0058 at 2, 'Y' U\+0059 at 4"):
+            read(Text("aXbYY"), VOCAB, "error")
 
-    ids, strangers = Text("aXbYY").encode(VOCAB, "replace")
-    assert (VOCAB.decode(ids), strangers) == ("a b  ", 3)
 
-    with pytest.raises(VocabError):
-        Text("aX").encode(VOCAB, "error")
+def test_only_the_beginning_is_read_where_no_more_is_wanted():
+    ids = Text("ab" * 9).head(VOCAB, "error", 3)
+
+    assert VOCAB.decode(ids) == "aba"
 
 
 def test_files_are_utf_8_without_their_byte_order_mark(tmp_path: Path):
     path = tmp_path / "t.txt"
     path.write_bytes(b"\xef\xbb\xbf" + "aé".encode())
 
-    assert VOCAB.decode(Text.from_file(str(path)).encode(VOCAB, "error")[0]) == "aé"
+    assert encoded(Text.from_file(str(path))) == "aé"
 
 
 def test_a_model_of_bytes_reads_any_bytes(tmp_path: Path):
@@ -32,9 +50,9 @@ def test_a_model_of_bytes_reads_any_bytes(tmp_path: Path):
     path.write_bytes(b"a\xc3\xa9")
     vocab = make_vocab("aé", "byte")
 
-    ids, _ = Text.from_file(str(path)).encode(vocab, "error")
-    assert vocab.to_bytes(ids) == b"a\xc3\xa9"
-    assert vocab.to_bytes(Text("aé").encode(vocab, "error")[0]) == b"a\xc3\xa9"
+    assert encoded(Text.from_file(str(path)), vocab) == b"a\xc3\xa9"
+    assert encoded(Text("aé"), vocab) == b"a\xc3\xa9"
+    assert encoded(Text("a\udcc3\udca9"), vocab) == b"a\xc3\xa9"
 
 
 def test_undecodable_bytes_are_located(tmp_path: Path):
@@ -42,12 +60,53 @@ def test_undecodable_bytes_are_located(tmp_path: Path):
     path.write_bytes(b"ab\na\xff")
 
     with pytest.raises(CorpusError, match="byte 0xFF") as caught:
-        Text.from_file(str(path)).encode(VOCAB, "error")
+        Text.from_file(str(path)).count(VOCAB, "skip")
     assert "byte offset 4, line 2" in str(caught.value)
     assert "--encoding" not in str(caught.value.hint)
+
+
+def test_large_files_come_in_slices(tmp_path: Path):
+    """Places of unknown characters are counted through all of them."""
+    path = tmp_path / "t.txt"
+    path.write_text("é" * 300_000 + "X")
+    text = Text.from_file(str(path))
+    slices = list(text.ids(VOCAB, "skip"))
+
+    assert len(slices) > 1
+    assert sum(part.size for part in slices) == 300_000
+    with pytest.raises(VocabError, match="at 300,001"):
+        text.count(VOCAB, "error")
+
+
+@pytest.mark.parametrize("in_memory", [1 << 24, 4])
+def test_what_can_be_read_only_once_is_put_aside(tmp_path, monkeypatch, in_memory):
+    monkeypatch.setattr(module, "IN_MEMORY", in_memory)
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_text, args=("ab ba",))
+    writer.start()
+    text = Text.from_file(str(path))
+    writer.join()
+
+    assert encoded(text) == encoded(text) == "ab ba"
+    text.close()
+
+
+def test_standard_input_can_be_read_again(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ab")))
+    text = Text.from_file("-")
+
+    assert encoded(text) == encoded(text) == "ab"
+    text.close()
 
 
 def test_a_directory_is_no_text(tmp_path: Path):
     with pytest.raises(InputError, match="is a directory") as caught:
         Text.from_file(str(tmp_path))
     assert caught.value.hint is None
+
+
+def test_what_does_not_exist_is_no_text(tmp_path: Path):
+    for name in (str(tmp_path / "none"), "a\0b"):
+        with pytest.raises(InputError):
+            Text.from_file(name)

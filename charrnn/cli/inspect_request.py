@@ -1,0 +1,108 @@
+"""What `inspect` is asked for: its options, checked together."""
+
+from dataclasses import dataclass
+
+from charrnn.cli.inspect_files import Output, check_outputs
+from charrnn.config import UnknownPolicy, check_choice, check_number
+from charrnn.errors import OptionError
+from charrnn.inspection import (
+    MAX_LAG,
+    OPTIONAL_TEXT_VIEWS,
+    TEXT_VIEWS,
+    VIEWS,
+    SignalName,
+)
+
+#: Narrower than this, nothing can be drawn.
+MIN_WIDTH = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be shown, and in which form."""
+
+    views: tuple[str, ...]
+    text: str | None
+    text_file: str | None
+    unknown: UnknownPolicy
+    max_chars: int | None
+    top: int
+    layer: int | None
+    units: tuple[int, ...]
+    signal: SignalName
+    max_lag: int
+    corpus: tuple[str, ...]
+    json: bool
+    plain: bool
+    svg: str | None
+    html: str | None
+    width: int | None
+    ascii: bool
+    verify: bool
+    warm_up: bool
+
+    def __post_init__(self) -> None:
+        """Check each option and what cannot go together."""
+        for name in self.views:
+            if name not in VIEWS:
+                msg = f"--view {name} is unknown"
+                raise OptionError(msg, hint=f"one of {', '.join(VIEWS)}")
+        check_choice("--unknown", self.unknown, UnknownPolicy)
+        check_number("--top", self.top, low=1)
+        check_number("--max-chars", self.max_chars or 0, low=0)
+        check_number("--max-lag", self.max_lag, low=1)
+        if self.width is not None:
+            check_number("--width", self.width, low=MIN_WIDTH, high=10_000)
+        if self.json and self.plain:
+            msg = "--json cannot be combined with --plain"
+            raise OptionError(msg)
+        streams = {
+            "--json": self.json,
+            "--plain": self.plain,
+            "--verify": self.verify,
+        }
+        check_outputs(self.outputs, [name for name, used in streams.items() if used])
+        self._check_text()
+        self._check_uses()
+
+    def _check_text(self) -> None:
+        """Refuse a view without its text, and a text that nothing reads."""
+        if self.text is not None and self.text_file is not None:
+            msg = "--text cannot be combined with --text-file"
+            raise OptionError(msg)
+        given = self.text is not None or self.text_file is not None
+        readers = [name for name in self.views if name in TEXT_VIEWS]
+        if readers and not given:
+            msg = f"--view {readers[0]} needs a text"
+            hint = "give one with --text TEXT or --text-file PATH; - is standard input"
+            raise OptionError(msg, hint=hint)
+        if given and not (readers or OPTIONAL_TEXT_VIEWS & set(self.views)):
+            option = "--text" if self.text is not None else "--text-file"
+            msg = f"{option} is given, but no view that reads a text"
+            able = sorted(TEXT_VIEWS | OPTIONAL_TEXT_VIEWS)
+            raise OptionError(msg, hint=f"add --view {' or --view '.join(able)}")
+
+    def _check_uses(self) -> None:
+        """Refuse options of a view that is not asked for: they would do nothing."""
+        uses = {
+            "--layer": (self.layer is not None, ("neurons", "gates", "memory")),
+            "--unit": (bool(self.units), ("neurons",)),
+            "--signal": (self.signal != "h", ("neurons",)),
+            "--max-lag": (self.max_lag != MAX_LAG, ("memory",)),
+            "--corpus": (bool(self.corpus), ("diversity",)),
+        }
+        for option, (given, views) in uses.items():
+            if given and not set(views) & set(self.views):
+                msg = f"{option} is given, but no view that it is about"
+                raise OptionError(msg, hint=f"add --view {' or --view '.join(views)}")
+
+    @property
+    def drawn(self) -> bool:
+        """Whether people are to read it."""
+        return bool(self.outputs) or not (self.json or self.plain)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The files that are to be written."""
+        named = {"--svg": self.svg, "--html": self.html}
+        return tuple(Output(o, name) for o, name in named.items() if name is not None)

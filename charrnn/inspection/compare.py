@@ -1,0 +1,143 @@
+"""The view ``compare``: several checkpoints side by side.
+
+What each of them is, how it was trained and how far it got; and, where a text
+is given, what that costs under each.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from charrnn.config import ActivationName, CellName, UnitName
+from charrnn.errors import CorpusError
+from charrnn.inspection.records import Cell, View, escaped
+from charrnn.inspection.summary import Loss, Summary
+from charrnn.inspection.surprise import LN2, Costs
+
+
+@dataclass(frozen=True, slots=True)
+class TextCost:
+    """What a text costs under one model."""
+
+    characters: int  # of its vocabulary: bytes for a model of bytes
+    unknown: int  # characters of the text that it does not know
+    nats: float
+    bits: float
+    bits_per_char: float
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One checkpoint."""
+
+    checkpoint: str
+    cell: CellName
+    activation: ActivationName
+    layers: int
+    hidden: int
+    parameters: int
+    unit: UnitName
+    vocabulary: int
+    steps: int | None  # None: weights only
+    epochs: float | None
+    train_loss: Loss | None
+    val_loss: Loss | None
+    best_val_loss: Loss | None
+    corpus_characters: int
+    corpus_sha256: str
+    text: TextCost | None
+
+
+@dataclass(frozen=True)
+class Comparison(View):
+    """Checkpoints, in the order in which they were named."""
+
+    columns: ClassVar[tuple[str, ...]] = (
+        "checkpoint",
+        "cell",
+        "layers",
+        "hidden",
+        "parameters",
+        "vocabulary",
+        "steps",
+        "epochs",
+        "loss",
+        "val_loss",
+        "best_val_loss",
+        "characters",
+        "unknown",
+        "bits",
+        "bits_per_char",
+    )
+
+    checkpoints: tuple[Compared, ...]
+
+    def rows(self) -> Iterable[tuple[Cell, ...]]:
+        """Give a row a checkpoint; losses in nats per character."""
+        for item in self.checkpoints:
+            losses = (item.train_loss, item.val_loss, item.best_val_loss)
+            cost = item.text
+            yield (
+                escaped(item.checkpoint),
+                item.cell,
+                item.layers,
+                item.hidden,
+                item.parameters,
+                item.vocabulary,
+                item.steps,
+                item.epochs,
+                *(None if loss is None else loss.nats for loss in losses),
+                None if cost is None else cost.characters,
+                None if cost is None else cost.unknown,
+                None if cost is None else cost.bits,
+                None if cost is None else cost.bits_per_char,
+            )
+
+
+def compared(path: Path, summary: Summary, text: TextCost | None) -> Compared:
+    """Take from a checkpoint's summary what others can be compared by."""
+    model = summary.model
+    return Compared(
+        checkpoint=str(path),
+        cell=model.cell,
+        activation=model.activation,
+        layers=model.layers,
+        hidden=model.hidden,
+        parameters=summary.parameters,
+        unit=summary.unit,
+        vocabulary=model.vocab_size,
+        steps=summary.steps,
+        epochs=summary.epochs,
+        train_loss=summary.train_loss,
+        val_loss=summary.val_loss,
+        best_val_loss=summary.best_val_loss,
+        corpus_characters=summary.corpus.characters,
+        corpus_sha256=summary.corpus.sha256,
+        text=text,
+    )
+
+
+def text_cost(costs: Iterable[Costs], unknown: int) -> TextCost:
+    """Add up what a text costs.
+
+    Parameters
+    ----------
+    costs : iterable of Costs
+        The whole text, from `surprise.losses`.
+    unknown : int
+        How many of its characters had to be skipped or replaced.
+
+    Raises
+    ------
+    CorpusError
+        The text is empty.
+    """
+    characters, nats = 0, 0.0
+    for part in costs:
+        characters += len(part.ids)
+        nats += float(part.nats.sum())
+    if not characters:
+        msg = "the text is empty: nothing to predict"
+        raise CorpusError(msg)
+    return TextCost(characters, unknown, nats, nats / LN2, nats / LN2 / characters)
