@@ -280,7 +280,7 @@ class Inspector:
                 subject.compile(name)
         view = subject.view(name)
         writer.view(name, view)
-        self.limits.note_view(name, subject, view)
+        self.limits.note_view(name, subject, view, listed=self.request.listed)
 
     def _compare(
         self, paths: Sequence[Path], settings: "Settings", writer: Writer

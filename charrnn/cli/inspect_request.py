@@ -102,6 +102,11 @@ class Request:
         return bool(self.outputs) or not (self.json or self.plain)
 
     @property
+    def listed(self) -> bool:
+        """Whether views show characters one by one: a page alone does it itself."""
+        return self.html is None or self.json or self.plain or self.svg is not None
+
+    @property
     def outputs(self) -> tuple[Output, ...]:
         """The files that are to be written."""
         named = {"--svg": self.svg, "--html": self.html}

@@ -167,9 +167,9 @@ def _legends(found: Exploration) -> str:
         parts.append(_legend("bits-legend", "bits", heat))
     if found.units:
         signed = [f"n{SIDE}", "n4", "p0", "p4", f"p{SIDE}"]
-        parts.append(_legend("unit-legend", "from", [(s, " ") for s in signed]))
+        parts.append(_legend("unit-legend", "value", [(s, " ") for s in signed]))
         gate = [(f"h{n}", f"{n / LEVELS:.2f}") for n in range(LEVELS)]
-        parts.append(_legend("gate-legend", "from", gate))
+        parts.append(_legend("gate-legend", "value", gate))
     return "".join(parts)
 
 
