@@ -205,6 +205,7 @@ class Inspector:
         if request.json:
             return JsonWriter(sink)
         if request.plain:
+            several = several and bool(self.views)
             return PlainWriter(sink, titled=several or len(request.views) > 1)
         if request.outputs:
             return VerdictWriter(sink)

@@ -16,13 +16,16 @@ from charrnn.inspection.summary import Loss
 #: Cells of the longest bar.
 BAR = 24
 
+#: Cells of a checkpoint's name that are left whole.
+NAME = 32
+
 #: Characters of a repeated or copied span that are shown.
 SPAN = 160
 
 
 def draw_memory(view: Memory, look: Look) -> Iterator[Text]:
     """Draw gradients by lag, then losses by length of context."""
-    yield line("gradient of a loss, by how far it goes back", "bold")
+    yield line("gradient of a loss, by lag", "bold")
     yield from facts([(f"layer {m.layer}", memory_words(m)) for m in view.layers], look)
     for item in view.layers:
         logs = [math.log10(norm) if norm > 0 else None for norm in item.norms]
@@ -33,7 +36,7 @@ def draw_memory(view: Memory, look: Look) -> Iterator[Text]:
     yield from table(lag_columns(view), look)
     yield line(f"  norm of dL_t/dh_(t-lag), {view.gradients} places", "dim")
     yield line()
-    yield line("loss, by how much of the context is kept", "bold")
+    yield line("loss, by length of context", "bold")
     yield from table(context_columns(view, look), look)
     yield line(f"  means over {plural(view.scored, 'character')}", "dim")
 
@@ -75,7 +78,8 @@ def context_columns(view: Memory, look: Look) -> list[Column]:
     """List losses by length of context, as numbers and as bars."""
     bar, contexts = "#" if look.ascii else "█", view.contexts
     most = max(c.bits_per_char for c in contexts) or 1.0
-    bars = [bar * round(BAR * c.bits_per_char / most) for c in contexts]
+    room = max(1, min(BAR, look.width - 24))
+    bars = [bar * round(room * c.bits_per_char / most) for c in contexts]
     return [
         Column("context", [f"{c.characters:,}" for c in contexts], "right"),
         Column("bits/char", [f"{c.bits_per_char:.3f}" for c in contexts], "right"),
@@ -161,7 +165,8 @@ def comparison_columns(items: Sequence[Compared], look: Look) -> list[Column]:
     """List what tells checkpoints apart; the text's bits if there is one."""
     names = [shown_text(item.checkpoint, look) for item in items]
     columns = [
-        Column("checkpoint", names, shrinks=True),
+        # A name is cut only where it would push everything else out.
+        Column("checkpoint", names, shrinks=max(map(len, names)) > NAME),
         Column("model", [_model(item) for item in items]),
         Column("parameters", [f"{i.parameters:,}" for i in items], "right", 4),
         Column("symbols", [f"{i.vocabulary:,}" for i in items], "right", 6),

@@ -39,7 +39,7 @@ def draw_neurons(view: Neurons, look: Look) -> Iterator[Text]:
     """Draw what units follow, then the text as each of them saw it."""
     look = look._replace(unit=view.unit)
     name = SIGNAL_NAMES[view.signal]
-    yield line(f"  {name}, correlated over {plural(view.measured, 'character')}")
+    yield line(f"  {name}, {plural(view.measured, 'character')}")
     yield line()
     yield from table(best_columns(view, look), look)
     for neuron in view.neurons:
@@ -101,12 +101,12 @@ def draw_gates(view: Gates, look: Look) -> Iterator[Text]:
     yield from table(gate_columns(view.gates, look), look)
     yield line(f"  closed: below {CLOSED}; open: above {OPEN}", "dim")
     yield line()
-    yield line("units most often open, and most often closed", "bold")
+    yield line("units most often open and closed", "bold")
     gates = view.gates
     columns = [
         Column("layer", [f"{gate.layer}" for gate in gates], "right"),
         Column("gate", [gate.gate for gate in gates]),
-        Column("open", [_most(gate.shares_above) for gate in gates]),
+        Column("open", [_most(gate.shares_above) for gate in gates], shrinks=True),
         Column("closed", [_most(gate.shares_below) for gate in gates], rank=1),
     ]
     yield from table(columns, look)

@@ -422,3 +422,73 @@ assert compiled() <= warm, compiled() - warm
     )
 
     assert done.returncode == 0, done.stderr
+
+
+def test_plain_surprise_gives_every_character_however_long(call, model):
+    arguments = ["--view", "surprise", "--text", TEXT * 60, "--plain"]
+    code, out, err = call(model, *arguments)
+    _, cut, note = call(model, *arguments, "--max-chars", "5")
+
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 1 + len(TEXT * 60)
+    assert cut.splitlines() == out.splitlines()[:6]
+    assert "surprise shows the first 5 of 2,460 characters" in note
+
+
+def test_the_same_text_costs_the_same_from_a_file_and_from_standard_input(
+    call, model, tmp_path
+):
+    path = tmp_path / "t.txt"
+    path.write_text(TEXT * 9)
+    view = ["--view", "surprise", "--json", "--text-file"]
+    piped = process(model, *view, "-", input=TEXT * 9)
+
+    assert json.loads(piped.stdout) == json.loads(call(model, *view, path)[1])
+
+
+def test_one_unit_of_one_signal_can_be_asked_for(call, model):
+    options = ["--layer", "0", "--unit", "3", "--unit", "1", "--signal", "f"]
+    found = json.loads(call(model, *NEURONS, *options, "--json")[1])
+    view = found["views"]["neurons"]
+
+    assert view["signal"] == "f"
+    assert [(n["layer"], n["unit"]) for n in view["neurons"]] == [(0, 3), (0, 1)]
+    assert all(0 <= value <= 1 for n in view["neurons"] for value in n["values"])
+
+
+def test_diversity_draws_samples_where_no_text_is_given(call, model, tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_text(TEXT)
+    arguments = ["--view", "diversity", "--corpus", path, "--json"]
+    drawn = json.loads(call(model, *arguments)[1])["views"]["diversity"]
+    given = call(model, *arguments, "--text", TEXT)[1]
+
+    assert (drawn["source"], drawn["samples"]) == ("samples", 8)
+    assert drawn["measures"]["characters"] == 16_000
+    assert json.loads(given)["views"]["diversity"]["overlap"]["seen"] == 1.0
+    assert call(model, *arguments[:3], tmp_path / "none")[0] == 3
+
+
+def test_compare_has_an_object_and_a_table_of_its_own(call, model, tmp_path):
+    other = write_checkpoint(tmp_path / "o.npz", cell="gru")
+    arguments = [model, other, "--view", "compare"]
+    text = ["--text", TEXT]
+    (only,) = map(json.loads, call(*arguments, *text, "--json")[1].splitlines())
+    surprise = call(other, "--view", "surprise", *text, "--json")[1]
+
+    assert only["checkpoints"] == [str(model), str(other)]
+    cost = only["views"]["compare"]["checkpoints"][1]["text"]
+    assert cost["bits"] == json.loads(surprise)["views"]["surprise"]["bits"]
+    header, *rows = call(*arguments, "--plain")[1].splitlines()
+    assert header.startswith("checkpoint\tcell\t")
+    assert [row.split("\t")[1] for row in rows] == ["lstm", "gru"]
+    assert call(*arguments)[1].startswith(f"compare  {model}, {other}\n")
+    assert call(model, tmp_path / "none", "--view", "compare")[0] == 3
+
+
+def test_statistics_of_long_texts_say_what_they_are_about(call, model, monkeypatch):
+    monkeypatch.setattr("charrnn.inspection.activations.MEASURED", 20)
+    monkeypatch.setattr("charrnn.inspection.gates.MEASURED", 20)
+    err = call(model, "--view", "gates", "--text", TEXT)[2]
+
+    assert "gates is about the first 20 of 41 characters" in err
