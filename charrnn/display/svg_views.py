@@ -7,7 +7,8 @@ drawn as in a terminal.
 from collections.abc import Iterator
 from functools import singledispatch
 
-from charrnn.display.svg import CELL, Figure
+from charrnn.display.measures import context_columns, lag_columns, memory_words
+from charrnn.display.svg import CELL, Figure, tiled
 from charrnn.display.svg_lines import lines_figure
 from charrnn.display.svg_plots import (
     diversity_charts,
@@ -18,7 +19,7 @@ from charrnn.display.svg_plots import (
 )
 from charrnn.display.svg_texts import neurons_figures, surprise_figures
 from charrnn.display.symbols import Look, shown_text
-from charrnn.display.tables import line
+from charrnn.display.tables import facts, line, table
 from charrnn.display.views import draw, history_table
 from charrnn.inspection.diversity import Diversity
 from charrnn.inspection.gates import Gates
@@ -68,8 +69,13 @@ def gates_figures(view: Gates, look: Look) -> Iterator[Figure]:
 @figures.register
 def memory_figures(view: Memory, look: Look) -> Iterator[Figure]:
     """Draw gradients by lag, bits by context, and the numbers."""
+    words = [(f"layer {item.layer}", memory_words(item)) for item in view.layers]
+    yield lines_figure(facts(words, look), look.width)
     yield from memory_charts(view, look.width * CELL)
-    yield lines_figure(draw(view, look), look.width)
+    half = look._replace(width=look.width // 2 - 1)
+    tables = lag_columns(view), context_columns(view, half)
+    drawn = [lines_figure(table(columns, half), half.width) for columns in tables]
+    yield tiled(drawn, look.width * CELL)
 
 
 @figures.register
