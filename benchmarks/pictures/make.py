@@ -3,7 +3,7 @@
 A model is trained with the defaults on the text that comes with charrnn, and
 inspected on passages from its end, which the training held out.
 
-    python benchmarks/pictures.py [--checkpoint FILE]
+    python benchmarks/pictures/make.py [--checkpoint FILE]
 """
 
 import argparse
@@ -12,9 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-CORPUS = ROOT / "corpora" / "saltmarsh.txt"
-PICTURES = ROOT / "benchmarks" / "pictures"
+PICTURES = Path(__file__).resolve().parent
+CORPUS = PICTURES.parent.parent / "corpora" / "saltmarsh.txt"
 
 #: The passages that are shown: where they begin, and how long they are.
 SURPRISE, NEURONS = ("From the log, 26th June.", 400), ('"Oh, surely!', 210)
@@ -32,7 +31,6 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="trained on saltmarsh.txt")
     checkpoint = parser.parse_args().checkpoint
     text = CORPUS.read_text()
-    PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as directory:
         if checkpoint is None:
             checkpoint = Path(directory) / "saltmarsh.npz"
