@@ -18,6 +18,7 @@ from charrnn.errors import OptionError
 
 CellName = Literal["rnn", "gru", "lstm"]
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
+NormName = Literal["none", "layer", "batch"]
 InitName = Literal["auto", "orthogonal", "xavier", "he", "uniform"]
 OptimizerName = Literal["adam", "rmsprop", "adagrad", "sgd"]
 ScheduleName = Literal["constant", "step", "exponential", "linear", "cosine", "cyclic"]
@@ -94,17 +95,22 @@ class ModelConfig:
     activation: ActivationName = "tanh"  # of the vanilla cell only
     hidden: int = 256  # units per layer
     layers: int = 1
+    norm: NormName = "none"  # of every layer's output
 
     def __post_init__(self) -> None:
         """Check the limits."""
         check_choice("--cell", self.cell, CellName)
         check_choice("--activation", self.activation, ActivationName)
+        check_choice("--norm", self.norm, NormName)
         check_number("--hidden", self.hidden, low=1, high=MAX_HIDDEN)
         check_number("--layers", self.layers, low=1, high=MAX_LAYERS)
         check_number("the vocabulary's size", self.vocab_size, low=1, high=0x110000)
         if self.activation != "tanh" and self.cell != "rnn":
             msg = f"--activation {self.activation} needs --cell rnn, not {self.cell}"
             raise OptionError(msg, hint="gated cells always use sigmoid and tanh")
+        if self.norm == "layer" and self.hidden == 1:
+            msg = "--norm layer compares the units of a layer and needs --hidden 2"
+            raise OptionError(msg, hint="with one unit it would say nothing at all")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +157,8 @@ class TrainConfig:
     grad_clip: float = 1.0  # 0 is off
     clip_mode: ClipMode = "norm"
     dropout: float = 0.0  # between layers and before the head
+    weight_dropout: float = 0.0  # of recurrent weights
+    ema: float = 0.0  # decay of the averaged weights; 0 is off
     init: InitName = "auto"
     forget_bias: float = 1.0  # LSTM: the initial value
     lines: bool = False  # every line a document
@@ -175,6 +183,10 @@ class TrainConfig:
         check_number("--grad-clip", self.grad_clip, low=0)
         check_choice("--clip-mode", self.clip_mode, ClipMode)
         check_number("--dropout", self.dropout, low=0, high=1, open_high=True)
+        check_number(
+            "--weight-dropout", self.weight_dropout, low=0, high=1, open_high=True
+        )
+        check_number("--ema", self.ema, low=0, high=1, open_high=True)
         check_choice("--init", self.init, InitName)
         check_number("--forget-bias", self.forget_bias)
         check_number("--val-fraction", self.val_fraction, low=0, high=1, open_high=True)

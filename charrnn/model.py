@@ -1,8 +1,8 @@
 """What happens to a batch: characters -> layers -> logits -> loss -> gradient.
 
-    ids (T, B) --> z = x Wx^T + b --> cell --> y (T, B, H) --> next layer
-                                                   |
-              loss <-- softmax cross-entropy <-- logits (T, B, V)
+    ids (T, B) --> z = x Wx^T + b --> cell --> norm --> y (T, B, H) --> next layer
+                                                            |
+                       loss <-- softmax cross-entropy <-- logits (T, B, V)
 
 The model owns one flat buffer of parameters and the packed copies that the
 products read. Windows of any T and B run through the same kernels, in training
@@ -34,8 +34,10 @@ from charrnn.kernels.matmul import (
     pack,
     stack_packed,
 )
+from charrnn.kernels.normalisation import Tape as NormTape
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts, use_threads
+from charrnn.normalisation import Normalisation
 
 CELLS: dict[CellName, ModuleType] = {"rnn": rnn, "gru": gru, "lstm": lstm}
 
@@ -56,7 +58,7 @@ CHUNK_BYTES, CHUNK_ROWS = 2**22, 256
 class Noise(NamedTuple):
     """Random bytes for dropout, drawn anew for every window."""
 
-    bytes: Flags  # (L, T * B, H) uint8
+    bytes: Flags  # uint8: of outputs (L, T * B, H), of recurrent weights (L, GH, H)
     threshold: int  # 256 times the rate, rounded
 
 
@@ -85,11 +87,13 @@ class Workspace:
 
     On the way back `chunk` steps are taken at a time, down through all layers:
     what the recurrence leaves is still in the cache when the weight gradients
-    are formed.
+    are formed. Batch normalisation has no gradient before all rows of the
+    window have one, and takes all steps at a time.
     """
 
     cuts: Ids  # blocks of rows for the threads
     tapes: list[Any]  # one of the cell's `Tape` a layer
+    norms: list[NormTape]  # likewise
     chunk: int
     dlogits: Floats  # (chunk * B, V), with rows when a gradient is first wanted
     dy: Floats  # (chunk * B, H), likewise
@@ -104,7 +108,8 @@ class Workspace:
     @property
     def nbytes(self) -> int:
         """Memory that the arrays take, in bytes."""
-        arrays = [a for tape in self.tapes for a in tape if isinstance(a, np.ndarray)]
+        tapes = [*self.tapes, *self.norms]
+        arrays = [a for tape in tapes for a in tape if isinstance(a, np.ndarray)]
         arrays += [self.dlogits, self.dy]
         return sum({id(a): a.nbytes for a in arrays}.values())
 
@@ -126,6 +131,8 @@ class Model:
         All parameters. Call `pack` after changing them.
     weights : dict of arrays
         Named views into theta, as `parameters.shapes` lists them.
+    norm : Normalisation
+        Of the layers' outputs, with running averages of its own.
     """
 
     def __init__(
@@ -137,6 +144,7 @@ class Model:
         self.cell = CELLS[config.cell]
         self.theta = np.zeros(parameters.size(config), self.dtype)
         self.weights = parameters.views(self.theta, config)
+        self.norm = Normalisation(config, self.weights, self.dtype, self.threads)
         GH, H = self.weights["layer0.Wh"].shape
         self._Wh = stack_packed(config.layers, GH, H, self.dtype)
         self._Wx = stack_packed(config.layers - 1, GH, H, self.dtype)
@@ -153,18 +161,24 @@ class Model:
         Wh = layer_of(self._Wh, k)
         return Layer(Wx, w[f"{prefix}.b"], Recurrent(Wh, bh))
 
+    @property
+    def tensors(self) -> dict[str, Floats]:
+        """All that makes up the model, by name: parameters, running averages."""
+        return self.weights | self.norm.running
+
     def load(self, named: Mapping[str, Floats]) -> None:
-        """Take parameters over by name, as a checkpoint stores them, and pack.
+        """Take `tensors` over by name, as a checkpoint stores them, and pack.
 
         Raises
         ------
         ValueError
             A name is missing, or a shape differs.
         """
-        if named.keys() != self.weights.keys():
-            msg = f"parameters differ: {sorted(named.keys() ^ self.weights.keys())}"
+        tensors = self.tensors
+        if named.keys() != tensors.keys():
+            msg = f"parameters differ: {sorted(named.keys() ^ tensors.keys())}"
             raise ValueError(msg)
-        for name, view in self.weights.items():
+        for name, view in tensors.items():
             if named[name].shape != view.shape:
                 msg = f"{name} is {named[name].shape}, not {view.shape}"
                 raise ValueError(msg)
@@ -179,16 +193,37 @@ class Model:
                 pack(self.weights[f"layer{k}.Wx"], layer.Wx)
         pack(self.weights["head.Wy"], self.head.Wy)
 
+    def _pack_dropped(self, noise: Noise) -> dict[str, Floats]:
+        """Copy the recurrent weights into their panels, some of them as zeros.
+
+        Returns
+        -------
+        dict of (GH, H) arrays
+            Zeros, for the gradients of what was packed, by the weights' names.
+        """
+        gradients = {}
+        for k, layer in enumerate(self.layers):
+            name = f"layer{k}.Wh"
+            Wh = self.weights[name].copy()
+            dropout.drop(Wh, noise.bytes[k], noise.threshold, self.threads)
+            pack(Wh, layer.recurrent.Wh)
+            gradients[name] = np.zeros_like(Wh)
+        return gradients
+
     def network(self) -> Network:
         """Lay the weights out as generating reads them; biases are copied."""
         none = np.zeros(0, self.dtype)
         names = [f"layer{k}" for k in range(self.config.layers)]
+        code, gain, shift = self.norm.inference()
         return Network(
             table=self.weights["layer0.Wx"],
             b=np.stack([self.weights[f"{name}.b"] for name in names]),
             Wx=self._Wx.forward,
             Wh=self._Wh.forward,
             bh=np.stack([self.weights.get(f"{name}.bhn", none) for name in names]),
+            norm=code,
+            gain=gain,
+            shift=shift,
             Wy=self.head.Wy.forward,
             by=self.weights["head.by"],
         )
@@ -209,11 +244,15 @@ class Model:
             if len(self._workspaces) >= 8:
                 self._workspaces.pop(next(iter(self._workspaces)))
             tapes = [self.new_tape(T, B) for _ in self.layers]
+            norms = [self.norm.new_tape(T * B, self.config.hidden) for _ in tapes]
             row_bytes = B * self.cell.GATES * self.config.hidden * self.dtype.itemsize
             chunk = max(CHUNK_BYTES // row_bytes, -(-CHUNK_ROWS // B))
+            if self.config.norm == "batch":
+                chunk = T
             self._workspaces[T, B] = Workspace(
                 row_cuts(B, self.threads),
                 tapes,
+                norms,
                 min(T, chunk),
                 np.zeros((0, self.config.vocab_size), self.dtype),
                 np.zeros((0, self.config.hidden), self.dtype),
@@ -221,7 +260,13 @@ class Model:
         return self._workspaces[T, B]
 
     def forward(
-        self, ids: Ids, resets: Flags, state: Floats, noise: Noise | None = None
+        self,
+        ids: Ids,
+        resets: Flags,
+        state: Floats,
+        noise: Noise | None = None,
+        *,
+        training: bool,
     ) -> Workspace:
         """Run a window through all layers.
 
@@ -233,12 +278,15 @@ class Model:
         state : (L, S, B, H) float array
             On entry the state before the window, on exit the one after it.
         noise : Noise, optional
-            For dropout after every layer.
+            For dropout after every layer, in training.
+        training : bool
+            Whether batch normalisation goes by the window itself, or by the
+            averages that training has kept.
 
         Returns
         -------
         Workspace
-            Outputs of layer k, dropout applied, in ``tapes[k].y``.
+            Outputs of layer k, normalised and dropout applied, in ``tapes[k].y``.
         """
         T, B = ids.shape
         space = self.workspace(T, B)
@@ -248,8 +296,9 @@ class Model:
                 layer.recurrent, self._inputs(k, ids, space), tape, resets, space.cuts
             )
             state[k] = tape.states[:, T]
+            y = tape.y.reshape(T * B, -1)
+            self.norm.forward(k, y, space.norms[k], training=training)
             if noise is not None:
-                y = tape.y.reshape(T * B, -1)
                 dropout.drop(y, noise.bytes[k], noise.threshold, self.threads)
         return space
 
@@ -265,7 +314,7 @@ class Model:
         T, B = ids.shape
         if resets is None:
             resets = np.zeros((T, B), np.uint8)
-        space = self.forward(ids, resets, state)
+        space = self.forward(ids, resets, state, training=False)
         out = np.empty((T * B, self.config.vocab_size), self.dtype)
         y = space.tapes[-1].y.reshape(T * B, -1)
         head.logits(self.head, y, out, self.threads)
@@ -274,7 +323,7 @@ class Model:
     def losses(self, ids: Ids, targets: Ids, resets: Flags, state: Floats) -> Floats:
         """Loss of every target in nats, (T, B) float64; 0 where it is -1."""
         T, B = ids.shape
-        space = self.forward(ids, resets, state)
+        space = self.forward(ids, resets, state, training=False)
         out = np.empty(T * B)
         y = space.tapes[-1].y.reshape(T * B, -1)
         head.losses(self.head, y, targets.reshape(-1), out, self.threads)
@@ -288,6 +337,7 @@ class Model:
         state: Floats,
         dtheta: Floats,
         noise: Noise | None = None,
+        weight_noise: Noise | None = None,
     ) -> float:
         """Mean loss of a window, and its gradient by backpropagation through time.
 
@@ -299,6 +349,9 @@ class Model:
             -1 where nothing is scored.
         dtheta : (P,) float array
             Accumulated into.
+        weight_noise : Noise, optional
+            For dropout of recurrent weights: one mask for all steps and rows of
+            the window. Call `pack` before the model is used for anything else.
 
         Returns
         -------
@@ -306,8 +359,11 @@ class Model:
             Nats per target.
         """
         T, B = ids.shape
-        space = self.forward(ids, resets, state, noise)
         gradients = parameters.views(dtheta, self.config)
+        into = gradients
+        if weight_noise is not None:
+            into = gradients | self._pack_dropped(weight_noise)
+        space = self.forward(ids, resets, state, noise, training=True)
         losses = np.empty(T * B)
         count = max(1, int(np.count_nonzero(targets >= 0)))
         for first in reversed(range(0, T, space.chunk)):
@@ -315,11 +371,15 @@ class Model:
             rows = slice(first * B, last * B)
             tape = space.head_tape((last - first) * B, losses[rows])
             y = space.tapes[-1].y.reshape(T * B, -1)[rows]
-            self._head_backward(
-                y, targets.reshape(-1)[rows], 1 / count, tape, gradients
-            )
+            self._head_backward(y, targets.reshape(-1)[rows], 1 / count, tape, into)
             part = Part(first, last, rows, ids, resets, noise)
-            self._layers_backward(part, space, tape.dy, gradients)
+            self._layers_backward(part, space, tape.dy, into)
+        if weight_noise is not None:
+            for k, mask in enumerate(weight_noise.bytes):
+                # Wh, dropped = mask * Wh
+                dWh = into[f"layer{k}.Wh"]
+                dropout.drop(dWh, mask, weight_noise.threshold, self.threads)
+                gradients[f"layer{k}.Wh"] += dWh
         return float(losses.sum()) / count
 
     def _head_backward(
@@ -347,6 +407,7 @@ class Model:
             layer, tape, prefix = self.layers[k], space.tapes[k], f"layer{k}"
             if noise is not None:
                 dropout.drop(dy, noise.bytes[k, rows], noise.threshold, workers)
+            self.norm.backward(k, dy, rows, space.norms[k], gradients)
             self.cell.backward(
                 layer.recurrent,
                 self._inputs(k, ids, space),

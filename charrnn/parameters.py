@@ -3,13 +3,15 @@
 The layout is stated once, in :func:`shapes`, for a model of H units, G gates,
 V characters and layers 0 to L - 1::
 
-    layer0.Wx   (V, GH)   by character: a one-hot product is a gathered row
-    layerK.Wx   (GH, H)   K >= 1
-    layerK.Wh   (GH, H)
-    head.Wy     (V, H)
-    layerK.b    (GH,)
-    layerK.bhn  (H,)      GRU: the candidate's bias inside the reset gate
-    head.by     (V,)
+    layer0.Wx     (V, GH)   by character: a one-hot product is a gathered row
+    layerK.Wx     (GH, H)   K >= 1
+    layerK.Wh     (GH, H)
+    head.Wy       (V, H)
+    layerK.b      (GH,)
+    layerK.bhn    (H,)      GRU: the candidate's bias inside the reset gate
+    layerK.gain   (H,)      normalisation: what outputs are multiplied by,
+    layerK.shift  (H,)      and what is then added
+    head.by       (V,)
 
 Weight matrices have one row per output unit, ``z = x Wx^T + h Wh^T + b``, but
 for layer 0's. A gate is a block of H rows (for layer 0's Wx, of H columns), in
@@ -51,9 +53,26 @@ def shapes(config: ModelConfig) -> dict[str, Shape]:
         biases[f"layer{layer}.b"] = (GH,)
         if config.cell == "gru":
             biases[f"layer{layer}.bhn"] = (H,)
+        if config.norm != "none":
+            biases[f"layer{layer}.gain"] = biases[f"layer{layer}.shift"] = (H,)
     matrices["head.Wy"] = (V, H)
     biases["head.by"] = (V,)
     return matrices | biases
+
+
+def statistics(config: ModelConfig) -> dict[str, Shape]:
+    """List what a model keeps beside its parameters, in storage order.
+
+    Batch normalisation's running means and variances of every layer's outputs:
+    averages of what training has seen, without a gradient.
+    """
+    if config.norm != "batch":
+        return {}
+    return {
+        f"layer{layer}.running_{name}": (config.hidden,)
+        for layer in range(config.layers)
+        for name in ("mean", "var")
+    }
 
 
 def matrix_size(config: ModelConfig) -> int:
@@ -119,6 +138,7 @@ def initialize(
     with V: "auto" gives it the scale of the other layers, the textbook rules
     count V as its fan-in.
 
+    Normalised outputs are left as they are, by a gain of one and a shift of zero.
     Biases are zero, but the LSTM's forget gates begin open (Gers et al. 2000,
     Jozefowicz et al. 2015): cells remember until they learn to forget.
 
@@ -144,7 +164,7 @@ def initialize(
             rule = "auto" if init == "auto" and kind == "Wx" else _textbook(init)
             view[...] = _draw(rule, view.shape, fan_in, fan_out, config.hidden, rng)
         else:
-            view[...] = 0
+            view[...] = 1 if kind == "gain" else 0
             if kind == "b" and config.cell == "lstm":
                 gate = GATES["lstm"].index("f")
                 view[gate * config.hidden : (gate + 1) * config.hidden] = forget_bias

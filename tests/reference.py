@@ -97,6 +97,37 @@ def run(
     return np.stack(outputs), state
 
 
+def standardized(x: Array, axes: Any) -> tuple[Array, Array, Array]:
+    """Shift and scale to mean 0 and variance 1 along axes; mean, variance."""
+    mean, var = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+    return (x - mean) / np.sqrt(var + 1e-5), mean, var
+
+
+def normalised(
+    x: Array,
+    norm: str,
+    gain: Array | float,
+    shift: Array | float,
+    running: tuple[Array, Array] | None = None,
+) -> Array:
+    """Normalise the outputs (T, B, H) of a layer.
+
+    Parameters
+    ----------
+    running : pair of (H,) arrays, optional
+        Mean and variance that batch normalisation takes instead of those of
+        the window.
+    """
+    if norm == "none":
+        return x
+    if norm == "layer":
+        return standardized(x, -1)[0] * gain + shift
+    if running is None:
+        return standardized(x, (0, 1))[0] * gain + shift
+    mean, var = running
+    return (x - mean) / np.sqrt(var + 1e-5) * gain + shift
+
+
 def cross_entropy(logits: Array, targets: Any) -> Array:
     """Loss of every row (N,) in nats: -log softmax; 0 where the target is -1."""
     shifted = logits - logits.max(axis=1, keepdims=True)
@@ -113,16 +144,23 @@ def model_logits(
     state: Array,
     activation: str = "tanh",
     keep: Any = 1.0,
+    norm: str = "none",
+    *,
+    training: bool = False,
 ) -> tuple[Array, Array]:
     """Logits (T, B, V) of the whole stack, and the state after the window.
 
     Parameters
     ----------
     weights : dict of arrays
-        By the names and shapes of `charrnn.parameters`.
+        By the names and shapes of `charrnn.parameters`, running averages too.
     state : (L, S, B, H) array
     keep : (L, T, B, H) array, optional
         What dropout multiplies every layer's outputs by.
+    norm : str
+        How outputs are normalised before: "none", "layer" or "batch".
+    training : bool
+        Whether batch normalisation goes by the window, not by running averages.
     """
     layers = len(state)
     keep = np.broadcast_to(keep, (layers, *ids.shape, state.shape[-1]))
@@ -134,7 +172,12 @@ def model_logits(
         bhn = weights.get(f"layer{k}.bhn", np.zeros(0))
         Wh = weights[f"layer{k}.Wh"]
         x, last = run(cell, zx, state[k], resets, Wh, bhn, activation)
-        x = x * keep[k]
+        gain, shift = (weights.get(f"layer{k}.{s}", 0.0) for s in ("gain", "shift"))
+        running = None
+        if norm == "batch" and not training:
+            names = f"layer{k}.running_mean", f"layer{k}.running_var"
+            running = weights[names[0]], weights[names[1]]
+        x = normalised(x, norm, gain, shift, running) * keep[k]
         after.append(last)
     return x @ weights["head.Wy"].T + weights["head.by"], np.stack(after)
 

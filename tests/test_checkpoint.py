@@ -43,14 +43,20 @@ from charrnn.checkpoint import (
 )
 from charrnn.checkpoint.archive import Member
 from charrnn.checkpoint.contents import Row
-from charrnn.config import CellName, ModelConfig, OptimizerName, TrainConfig
+from charrnn.config import (
+    CellName,
+    ModelConfig,
+    NormName,
+    OptimizerName,
+    TrainConfig,
+)
 from charrnn.errors import (
     CheckpointError,
     DivergedError,
     InputError,
     OutputError,
 )
-from charrnn.parameters import shapes
+from charrnn.parameters import shapes, statistics
 from charrnn.vocab import Vocab
 
 CORPUS = CorpusFingerprint(("a.txt", "b\udce9.txt"), 1234, 1200, "ab" * 32)
@@ -66,10 +72,11 @@ def make(
     hidden: int = 3,
     layers: int = 2,
     symbols: str = "\nab\u2603\U0001f600",
+    norm: NormName = "none",
 ) -> Checkpoint:
     """Build a checkpoint of random values; without an optimizer, of weights only."""
     model = ModelConfig(
-        vocab_size=len(symbols), cell=cell, hidden=hidden, layers=layers
+        vocab_size=len(symbols), cell=cell, hidden=hidden, layers=layers, norm=norm
     )
     training = optimizer and TrainingState(
         TrainConfig(batch_size=2, optimizer=optimizer, steps=100, lr=1e-3 / 3),
@@ -92,6 +99,7 @@ def make(
         parameters={name: tensors[name] for name in shapes(model)},
         corpus=CORPUS,
         training=training or None,
+        statistics={name: tensors[name] for name in statistics(model)},
         moments={n: tensors[n] for n in expected_moments(optimizer)}
         if optimizer
         else {},
@@ -207,6 +215,44 @@ def test_round_trip(
     save(path, checkpoint)
 
     assert_same(load(path), checkpoint)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", None])
+def test_running_averages_are_saved_with_the_weights(
+    path: Path, optimizer: OptimizerName | None
+) -> None:
+    """After them, with or without a run; they are no parameters."""
+    checkpoint = make(optimizer=optimizer, norm="batch")
+    save(path, checkpoint)
+    found = load(path)
+
+    assert_same(found, checkpoint)
+    assert list(found.statistics) == [
+        f"layer{k}.running_{s}" for k in (0, 1) for s in ("mean", "var")
+    ]
+    assert {"layer1.gain", "layer1.shift"} <= found.parameters.keys()
+    with CheckpointFile(path) as file:
+        count = len(found.parameters)
+        assert list(file.tensors)[count : count + 4] == list(found.statistics)
+
+
+def test_a_file_without_running_averages_is_refused(path: Path) -> None:
+    def forget(table: dict[str, Any]) -> None:
+        kept = [t for t in table["tensors"] if t["name"] != "layer1.running_var"]
+        table["tensors"] = kept
+
+    sound = to_bytes(make(optimizer=None, norm="batch"))
+
+    assert "layer1.running_var is missing" in fault(path, forge(forget, sound))
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_a_normalised_model_never_passes_for_another(path: Path, norm: Any) -> None:
+    """A reader that skips the field stumbles over the tensors."""
+    sound = to_bytes(make(optimizer=None, norm=norm))
+    without = forge(lambda table: table["model"].pop("norm"), sound)
+
+    assert "unexpected tensor" in fault(path, without)
 
 
 def test_round_trip_keeps_special_values(path: Path) -> None:
@@ -687,12 +733,14 @@ def test_newer_minor_versions_are_read(path: Path, tiny: bytes) -> None:
 
 
 def test_fields_that_an_older_file_lacks_take_their_defaults(path: Path) -> None:
-    data = forge(
-        lambda table: table["training"]["config"].pop("weight_decay"), to_bytes(make())
-    )
-    path.write_bytes(data)
+    def age(table: dict[str, Any]) -> None:
+        del table["training"]["config"]["weight_decay"]
+        del table["model"]["norm"]
+
+    path.write_bytes(forge(age, to_bytes(make())))
 
     assert load(path).training == make().training
+    assert_same(load(path), make())
 
 
 def places(value: object, where: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -44,6 +44,7 @@ class Window:
         model: Model,
         sizes: tuple[int, int] = (T, B),
         threshold: int = 80,
+        layers: int = L,
     ) -> None:
         V, H = model.config.vocab_size, model.config.hidden
         self.ids = rng.integers(0, V, sizes, dtype=np.int32)
@@ -53,8 +54,11 @@ class Window:
         self.resets[2, 1 % sizes[1]] = self.resets[0, -1] = 1
         state = model.new_state(sizes[1])
         self.state = rng.normal(size=state.shape).astype(model.dtype)
-        shape = (L, sizes[0] * sizes[1], H)
+        shape = (layers, sizes[0] * sizes[1], H)
         self.noise = Noise(rng.integers(0, 256, shape, dtype=np.uint8), threshold)
+        shape = (layers, *model.weights["layer0.Wh"].shape)
+        mask = rng.integers(0, 256, shape, dtype=np.uint8)
+        self.weight_noise = Noise(mask, threshold)
 
     def part(self, steps: slice, rows: slice) -> tuple[Any, Any, Any]:
         """Characters, targets and resets of some steps and rows."""
@@ -62,11 +66,16 @@ class Window:
         ids, targets, resets = (np.ascontiguousarray(a[steps, rows]) for a in arrays)
         return ids, targets, resets
 
-    def gradient(self, model: Model, noise: Noise | None = None) -> tuple[Any, ...]:
+    def gradient(
+        self,
+        model: Model,
+        noise: Noise | None = None,
+        weight_noise: Noise | None = None,
+    ) -> tuple[Any, ...]:
         """Loss, gradient, and state after the window."""
         state, dtheta = self.state.copy(), np.zeros_like(model.theta)
         loss = model.loss_and_gradient(
-            self.ids, self.targets, self.resets, state, dtheta, noise
+            self.ids, self.targets, self.resets, state, dtheta, noise, weight_noise
         )
         return loss, dtheta, state
 
@@ -74,7 +83,7 @@ class Window:
         """Build what dropout multiplies outputs by, (L, T, B, H)."""
         noise, threshold = self.noise
         kept = np.where(noise < threshold, 0, 256 / (256 - threshold))
-        return kept.reshape(L, *self.ids.shape, -1)
+        return kept.reshape(len(noise), *self.ids.shape, -1)
 
 
 @small
@@ -159,17 +168,68 @@ def test_every_parameters_gradient_is_the_central_difference(
 
 @small
 @cells
+def test_gradient_of_dropped_weights_is_the_central_difference(
+    new_model: NewModel, cell: CellName, rng: Any
+) -> None:
+    """Those that were dropped have none, those that are left are scaled."""
+    model = new_model(tiny(cell), np.float64)
+    window = Window(rng, model)
+    _, dtheta, _ = window.gradient(model, window.noise, window.weight_noise)
+    gradients = parameters.views(dtheta, model.config)
+
+    def loss() -> float:
+        return window.gradient(model, window.noise, window.weight_noise)[0]
+
+    mask, threshold = window.weight_noise
+    for k in range(L):
+        name = f"layer{k}.Wh"
+        numeric = numeric_gradient(loss, model.weights[name])
+        assert_same_gradient(gradients[name], numeric, name)
+        assert not gradients[name][mask[k] < threshold].any()
+
+
+@small
+@cells
+def test_loss_with_dropped_weights_is_that_of_the_network_without_them(
+    new_model: NewModel, cell: CellName, rng: Any
+) -> None:
+    """All other gradients are, too, and packing brings the whole network back."""
+    model, other = new_model(tiny(cell), np.float64), new_model(tiny(cell), np.float64)
+    window = Window(rng, model)
+    other.load(model.tensors)
+    mask, threshold = window.weight_noise
+    for k in range(L):
+        kept = np.where(mask[k] < threshold, 0, 256 / (256 - threshold))
+        other.weights[f"layer{k}.Wh"][...] *= kept
+    other.pack()
+    before = window.gradient(model)[0]
+    loss, dtheta, state = window.gradient(model, None, window.weight_noise)
+    expected, dother, state_other = window.gradient(other)
+    found, wanted = (parameters.views(d, model.config) for d in (dtheta, dother))
+
+    assert loss == expected
+    np.testing.assert_array_equal(state, state_other)
+    for name in found.keys() - {f"layer{k}.Wh" for k in range(L)}:
+        np.testing.assert_array_equal(found[name], wanted[name])
+    model.pack()
+    assert window.gradient(model)[0] == before
+
+
+@small
+@cells
 def test_second_gradient_is_added(
     new_model: NewModel, cell: CellName, rng: Any
 ) -> None:
     """Gradients accumulate in the buffer that the caller gives."""
     model = new_model(tiny(cell), np.float64)
     window = Window(rng, model)
-    _, once, _ = window.gradient(model)
+    noise, weight_noise = window.noise, window.weight_noise
+    _, once, _ = window.gradient(model, noise, weight_noise)
     twice = once.copy()
     model.loss_and_gradient(
-        window.ids, window.targets, window.resets, window.state.copy(), twice
-    )
+        window.ids, window.targets, window.resets, window.state.copy(), twice,
+        noise, weight_noise,
+    )  # fmt: skip
 
     np.testing.assert_allclose(twice, 2 * once, rtol=1e-10, atol=1e-15)
 
@@ -255,8 +315,7 @@ def test_a_row_alone_gets_the_same_bits(
 def _with_threads(model: Model, threads: int) -> Model:
     """Copy a model for another number of threads."""
     copy = Model(model.config, dtype=model.dtype, threads=threads)
-    copy.theta[:] = model.theta
-    copy.pack()
+    copy.load(model.tensors)
     return copy
 
 

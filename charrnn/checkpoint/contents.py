@@ -31,6 +31,9 @@ MOMENTS: dict[OptimizerName, tuple[str, ...]] = {
     "sgd": (),
 }
 
+#: The tensor of a run's own weights, beside the averaged ones.
+LATEST = "latest"
+
 #: Rows of history that a file keeps; see :func:`thinned`.
 MAX_ROWS = 16_384
 
@@ -80,6 +83,8 @@ class Checkpoint:
     parameters: dict[str, Tensor]  # as `charrnn.parameters.shapes` lists them
     corpus: CorpusFingerprint
     training: TrainingState | None = None
+    statistics: dict[str, Tensor] = field(default_factory=dict)  # of norms: (H,)
+    latest: Tensor | None = None  # (P,): a run's own weights, if it averages
     moments: dict[str, Tensor] = field(default_factory=dict)  # each (P,)
     state: Tensor | None = None  # (L, S, B, H): the state carried along
     history: list[Row] = field(default_factory=list)
@@ -92,7 +97,9 @@ class Checkpoint:
         ValueError
             Names, shapes or types are not what the configurations imply.
         """
-        found = self.parameters | self.moments
+        found = self.parameters | self.statistics | self.moments
+        if self.latest is not None:
+            found[LATEST] = self.latest
         if self.state is not None:
             found["state"] = self.state
         expected = expected_tensors(self.model, self.training)
@@ -119,12 +126,16 @@ def expected_tensors(
     Returns
     -------
     dict
-        Parameters and, of a run, the optimizer's moments (P,) and the carried
-        state (L, S, B, H) with S arrays a cell.
+        Parameters, running averages of normalisation and, of a run, the
+        optimizer's moments (P,) and the carried state (L, S, B, H) with S arrays
+        a cell. If the run averages its weights, the parameters are the averaged
+        ones, and `LATEST` (P,) holds those that the next step starts from.
     """
-    expected = parameters.shapes(model)
+    expected = parameters.shapes(model) | parameters.statistics(model)
     if training is not None:
         flat = (parameters.size(model),)
+        if training.config.ema:
+            expected[LATEST] = flat
         for name in expected_moments(training.config.optimizer):
             expected[name] = flat
         kinds, rows = len(STATES[model.cell]), training.config.batch_size

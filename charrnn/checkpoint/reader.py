@@ -22,10 +22,16 @@ import numpy as np
 
 from charrnn.checkpoint import archive, manifest
 from charrnn.checkpoint.archive import Member
-from charrnn.checkpoint.contents import Checkpoint, Tensor, expected_moments, to_rows
+from charrnn.checkpoint.contents import (
+    LATEST,
+    Checkpoint,
+    Tensor,
+    expected_moments,
+    to_rows,
+)
 from charrnn.checkpoint.manifest import NOT_OURS, Manifest, TensorEntry
 from charrnn.errors import CheckpointError, InputError
-from charrnn.parameters import shapes
+from charrnn.parameters import shapes, statistics
 
 #: Values read, hashed and looked at in one go, while they are in the cache.
 CHUNK = 2**18
@@ -279,6 +285,8 @@ def load(path: Path) -> Checkpoint:
             parameters={name: file.read(name) for name in shapes(file.model)},
             corpus=file.corpus,
             training=training,
+            statistics={name: file.read(name) for name in statistics(file.model)},
+            latest=file.read(LATEST) if LATEST in file.tensors else None,
             moments={name: file.read(name) for name in moments},
             state=file.read("state") if training else None,
             history=file.history,

@@ -19,6 +19,7 @@ from charrnn.training.records import (
     Step,
     Warned,
 )
+from charrnn.training.yardsticks import Yardsticks
 
 SCHEMA = 1
 
@@ -69,7 +70,27 @@ def describe(record: Record, output: str) -> dict[str, Any]:
         case Warned():
             return _event("warning", message=record.message)
         case Ended():
-            return _event("end", **(vars(record) | {"path": output}))
+            yardsticks = _yardsticks(record.yardsticks)
+            fields = vars(record) | {"yardsticks": yardsticks, "path": output}
+            return _event("end", **fields)
+
+
+def _yardsticks(found: Yardsticks | None) -> dict[str, Any] | None:
+    """Describe what simpler means made of the held-out text."""
+    if found is None:
+        return None
+    ngram = found.ngram
+    return {
+        "order0": _loss(found.order0),
+        "ngram": ngram and {"order": ngram.order, **_loss(ngram.loss)},
+        "xz": None if found.xz is None else _loss(found.xz),
+        "notes": list(found.notes),
+    }
+
+
+def _loss(nats: float) -> dict[str, float]:
+    """Name a loss in both units."""
+    return {"loss": nats, "bits_per_char": bits(nats)}
 
 
 class Lines:

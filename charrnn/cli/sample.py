@@ -271,7 +271,7 @@ class _Run:
         from charrnn.model import Model  # imports Numba
 
         model = Model(file.model, threads=self.threads)
-        model.load({name: file.read(name) for name in model.weights})
+        model.load({name: file.read(name) for name in model.tensors})
         return model
 
     def _generation(

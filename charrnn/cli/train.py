@@ -125,6 +125,11 @@ Layers = Annotated[
     option("--layers", metavar="N", panel=MODEL,
             help="Layers, 1 to 16. \\[default: 1]"),
 ]  # fmt: skip
+Norm = Annotated[
+    str | None,
+    option("--norm", metavar="none|layer|batch", panel=MODEL,
+            help="Normalize the output of every layer. \\[default: none]"),
+]  # fmt: skip
 Dropout = Annotated[
     float | None,
     option("--dropout", metavar="P", panel=MODEL,
@@ -272,6 +277,7 @@ def train(
     activation: Activation = None,
     hidden: Hidden = None,
     layers: Layers = None,
+    norm: Norm = None,
     dropout: Dropout = None,
     init: Init = None,
     forget_bias: ForgetBias = None,

@@ -1,14 +1,16 @@
 """What is said of a training before it begins and when it is over."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from charrnn.cli.metrics import bits
 from charrnn.cli.training_settings import Settings, default_output
 from charrnn.config import TrainConfig, UnitName
-from charrnn.display.training import duration_text, loss_text
+from charrnn.display.training import duration_text
+from charrnn.training.kneser_ney import Texts
 from charrnn.training.records import Ended
 from charrnn.training.request import Prepared
-from charrnn.training.yardsticks import measure
+from charrnn.training.yardsticks import Yardsticks, measure
 
 #: What a text is counted in.
 UNITS: dict[UnitName, str] = {"char": "characters", "byte": "bytes"}
@@ -27,6 +29,7 @@ def description(prepared: Prepared) -> Iterator[str]:
         f"{prepared.corpus.characters:,} {unit}, {shape.vocab_size:,} distinct{held}"
     )
     kind = shape.cell if shape.cell != "rnn" else f"rnn ({shape.activation})"
+    kind = kind if shape.norm == "none" else f"{kind} with {shape.norm} norm"
     yield (
         f"{kind} {shape.layers} x {shape.hidden}, {model.theta.size:,} parameters; "
         f"batch {config.batch_size} x {config.seq_length}, {config.optimizer} "
@@ -89,7 +92,7 @@ def continuation(settings: Settings) -> str:
 
 
 def summary(ended: Ended, prepared: Prepared, began: int) -> Iterator[str]:
-    """Sum a run up: its length, its losses, and what they are worth.
+    """Sum a run up: its length and its losses.
 
     Parameters
     ----------
@@ -106,16 +109,45 @@ def summary(ended: Ended, prepared: Prepared, began: int) -> Iterator[str]:
         took = duration_text(ended.elapsed)
         yield f"{ended.steps:,} steps, {ended.epochs:.2f} epochs in {took}{rate}"
     if ended.train_loss is not None:
-        yield f"training loss {loss_text(ended.train_loss)}"
+        yield _row("training loss", ended.train_loss)
     if ended.val_loss is not None:
-        yield f"validation loss {loss_text(ended.val_loss)}"
-    if prepared.held_out is not None:
-        train, held_out = prepared.trainer.streams.ids, prepared.held_out.ids
-        found = measure(train, held_out, prepared.trainer.model.config.vocab_size)
-        parts = [f"single characters {found.order0:.3f} bits"]
-        if found.xz is not None:
-            parts.append(f"xz {found.xz:.3f} bits")
-        yield f"without a network: {', '.join(parts)}"
+        yield _row("validation loss", ended.val_loss)
+
+
+def comparison(found: Yardsticks) -> Iterator[str]:
+    """Show what simpler means make of the validation text, the best one first."""
+    yield "the validation text without a network:"
+    rows = [("single characters", found.order0)]
+    if found.xz is not None:
+        rows.append(("xz", found.xz))
+    if found.ngram is not None:
+        rows.append((f"{found.ngram.order}-gram (Kneser-Ney)", found.ngram.loss))
+    for name, loss in sorted(rows, key=lambda row: row[1]):
+        yield _row(f"  {name}", loss)
+    for note in found.notes:
+        yield f"  {note}"
+
+
+def _row(name: str, loss: float) -> str:
+    """Write a loss so that those above and below it are aligned."""
+    return f"{name:<21} {loss:8.4f} nats {bits(loss):7.3f} bits"
+
+
+def yardsticks(
+    prepared: Prepared, stopped: Callable[[], bool] = lambda: False
+) -> Yardsticks | None:
+    """Score the held-out text, if there is one, by simpler means; see `measure`."""
+    trainer, held_out = prepared.trainer, prepared.held_out
+    if held_out is None:
+        return None
+    texts = Texts(
+        train=trainer.streams.ids,
+        held_out=held_out.ids,
+        vocab_size=trainer.model.config.vocab_size,
+        before=held_out.before,
+        newline=held_out.newline,
+    )
+    return measure(texts, stopped)
 
 
 def suggestion(output: str) -> str:

@@ -7,6 +7,7 @@ makes sure that neither a reader who leaves nor a signal loses anything.
 import contextlib
 import sys
 import time
+from dataclasses import replace
 from typing import BinaryIO
 
 from charrnn.cli.metrics import Lines, MetricsLog
@@ -15,11 +16,13 @@ from charrnn.cli.output import ReaderGone, open_stdout
 from charrnn.cli.signals import Caught, Killed, caught_signals
 from charrnn.cli.training_report import (
     TEMPERATURE,
+    comparison,
     continuation,
     description,
     start_fields,
     suggestion,
     summary,
+    yardsticks,
 )
 from charrnn.cli.training_settings import Settings
 from charrnn.config import SampleConfig
@@ -80,15 +83,16 @@ class Session:
                 log.start(start_fields(prepared, self._path))
             began = prepared.trainer.position.step
             ended = self._run(prepared, writer, caught, logs)
+            if caught.number is None and not self.common.quiet:
+                for line in summary(ended, prepared, began):
+                    self.display.say(line)
+            self._compare(ended, prepared, caught, logs)
         if caught.number is not None:
             self.display.say(f"saved after step {ended.steps:,}")
             if self.settings.output is not None:
                 self.display.say(f"continue with: {continuation(self.settings)}")
             raise Killed(caught.number)
         self._print_path()
-        if not self.common.quiet:
-            for line in summary(ended, prepared, began):
-                self.display.say(line)
         if self.settings.output is not None:
             self.display.say(suggestion(self._path))
 
@@ -197,7 +201,7 @@ class Session:
         caught: Caught,
         logs: list[MetricsLog],
     ) -> Ended:
-        """Train to the end, and pass every record on."""
+        """Train to the end, and pass every record on, but for a good end's."""
         s = self.settings
         policy = Policy(
             eval_every=s.reports.eval_every,
@@ -218,12 +222,35 @@ class Session:
         with self.display:
             for record in run.records():
                 self.display.show(record)
+                if isinstance(record, Ended):
+                    ended = record
+                    # Logged once it has been compared; if not to be, now.
+                    if record.reason != "diverged":
+                        continue
                 for log in logs:
                     log.add(record)
                 self._preview(record, prepared, caught)
-                if isinstance(record, Ended):
-                    ended = record
         return ended
+
+    def _compare(
+        self,
+        ended: Ended,
+        prepared: Prepared,
+        caught: Caught,
+        logs: list[MetricsLog],
+    ) -> None:
+        """Show and log what simpler means make of the held-out text.
+
+        Nobody who asks the run to end, or who would not see it, waits for it.
+        """
+        found = None
+        if caught.number is None and (logs or not self.common.quiet):
+            found = yardsticks(prepared, lambda: caught.number is not None)
+        for log in logs:
+            log.add(replace(ended, yardsticks=found))
+        if found is not None and not self.common.quiet:
+            for line in comparison(found):
+                self.display.say(line)
 
     def _preview(self, record: Record, prepared: Prepared, caught: Caught) -> None:
         """Let the network write a little, if it is time."""
@@ -240,17 +267,16 @@ class Session:
             temperature=TEMPERATURE, length=reports.preview_chars, seed=step
         )
         no_prompt = [prepared.subject.vocab.encode("")]
-        model = prepared.trainer.model
-        generation = Generation(
-            model,
-            prepared.subject.vocab,
-            no_prompt,
-            config,
-            documents=prepared.trainer.config.lines,
-        )
         text = []
         # A network about to diverge may have nothing to say.
-        with contextlib.suppress(VocabError):
+        with prepared.trainer.averaged() as model, contextlib.suppress(VocabError):
+            generation = Generation(
+                model,
+                prepared.subject.vocab,
+                no_prompt,
+                config,
+                documents=prepared.trainer.config.lines,
+            )
             for piece in generation.pieces():
                 text.append(piece.text)
                 if caught.reason is not None:
@@ -288,3 +314,6 @@ class Session:
         if trainer.total_steps is not None:
             limits.append(trainer.total_steps * seconds)
         self.display.say(f"about {duration_text(min(limits))} of training")
+        if not self.common.quiet and (found := yardsticks(prepared)) is not None:
+            for line in comparison(found):
+                self.display.say(line)

@@ -22,7 +22,7 @@ from charrnn.errors import OptionError
 DivergencePolicy = Literal["stop", "rollback"]
 
 #: Options that are passed on under the names of the configurations' fields.
-MODEL_OPTIONS = ("cell", "activation", "hidden", "layers")
+MODEL_OPTIONS = ("cell", "activation", "hidden", "layers", "norm")
 TRAIN_OPTIONS = tuple(f.name for f in fields(TrainConfig))
 
 

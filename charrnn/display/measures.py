@@ -188,7 +188,8 @@ def comparison_columns(items: Sequence[Compared], look: Look) -> list[Column]:
 
 def _model(item: Compared) -> str:
     """Name a model's cell and size."""
-    return f"{item.cell} {item.layers}x{item.hidden}"
+    norm = "" if item.norm == "none" else f" {item.norm} norm"
+    return f"{item.cell} {item.layers}x{item.hidden}{norm}"
 
 
 def _bits(loss: Loss | None) -> str:

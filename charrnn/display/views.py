@@ -64,9 +64,10 @@ def summary_pairs(view: Summary, look: Look) -> Iterator[tuple[str, str]]:
     """Label what a summary says, less the tensors."""
     model = view.model
     activation = f", {model.activation}" if model.cell == "rnn" else ""
+    norm = "" if model.norm == "none" else f", {model.norm} norm"
     layers, units = plural(model.layers, "layer"), plural(model.hidden, "unit")
     noun = "byte" if view.unit == "byte" else "character"
-    yield "model", f"{model.cell}{activation}, {layers} of {units}"
+    yield "model", f"{model.cell}{activation}, {layers} of {units}{norm}"
     yield "parameters", f"{view.parameters:,}"
     yield "vocabulary", plural(model.vocab_size, noun)
     yield from _training(view)

@@ -81,10 +81,11 @@ def activations(
     starts = newline if documents else None
     if newline is not None:
         lead = np.full((1, 1), newline, np.int32)
-        model.forward(lead, document_starts(lead, starts), state)
+        model.forward(lead, document_starts(lead, starts), state, training=False)
     for a in range(0, ids.size, SLICE):
         part = ids[a : a + SLICE, None]
-        space = model.forward(part, document_starts(part, starts), state)
+        resets = document_starts(part, starts)
+        space = model.forward(part, resets, state, training=False)
         yield _signals(model, space, signals)
 
 

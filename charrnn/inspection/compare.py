@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from charrnn.config import ActivationName, CellName, UnitName
+from charrnn.config import ActivationName, CellName, NormName, UnitName
 from charrnn.errors import CorpusError
 from charrnn.inspection.records import Cell, View, escaped
 from charrnn.inspection.summary import Loss, Summary
@@ -36,6 +36,7 @@ class Compared:
     activation: ActivationName
     layers: int
     hidden: int
+    norm: NormName
     parameters: int
     unit: UnitName
     vocabulary: int
@@ -58,6 +59,7 @@ class Comparison(View):
         "cell",
         "layers",
         "hidden",
+        "norm",
         "parameters",
         "vocabulary",
         "steps",
@@ -83,6 +85,7 @@ class Comparison(View):
                 item.cell,
                 item.layers,
                 item.hidden,
+                item.norm,
                 item.parameters,
                 item.vocabulary,
                 item.steps,
@@ -104,6 +107,7 @@ def compared(path: Path, summary: Summary, text: TextCost | None) -> Compared:
         activation=model.activation,
         layers=model.layers,
         hidden=model.hidden,
+        norm=model.norm,
         parameters=summary.parameters,
         unit=summary.unit,
         vocabulary=model.vocab_size,

@@ -45,6 +45,9 @@ ROWS, ROOM = 64, 1 << 24
 #: Characters that are scored after every length of context.
 SCORED = 2048
 
+#: The parameters of normalisation, whose gradients nobody asks for here.
+NORM = ("gain", "shift")
+
 LN2 = math.log(2)
 
 
@@ -251,13 +254,14 @@ def _followed(
 ) -> Array:
     """Follow the gradient of a window's last losses back; (L, max_lag + 1, B)."""
     T, B = inputs.shape
-    space = model.forward(inputs, resets, model.new_state(B))
+    space = model.forward(inputs, resets, model.new_state(B), training=False)
     norms = np.zeros((model.config.layers, max_lag + 1, B))
     scale = np.ones(B)
     dy = _loss_gradient(model, space.tapes[-1].y[-1], targets[-1])
     for lag in range(max_lag + 1):
         step = T - 1 - lag
         for k in reversed(range(model.config.layers)):
+            _through_norm(model, k, space, dy, step)
             # On their way back meet what a layer gives itself and the one above.
             later = 0 if lag == 0 else space.tapes[k].dstates[0]
             norms[k, lag] = np.linalg.norm((dy[0] + later).astype(float), axis=1)
@@ -279,6 +283,28 @@ def _loss_gradient(model: "Model", y: Floats, targets: Ids) -> Floats:
     return tape.dy[None]
 
 
+def _through_norm(
+    model: "Model", k: int, space: "Workspace", dy: Floats, step: int
+) -> None:
+    """Carry the gradient of one step's outputs through a layer's normalisation.
+
+    Batch normalisation goes by its running averages, as wherever a text is
+    read: it is a factor for each unit.
+
+    Parameters
+    ----------
+    dy : (1, B, H) float array
+        On entry the gradient of the normalised outputs, on exit that of h.
+    """
+    if model.config.norm == "batch":
+        dy *= model.norm.inference().gain[k]
+    elif model.config.norm == "layer":
+        B, H = dy.shape[1:]
+        unused = {f"layer{k}.{name}": np.zeros(H, dy.dtype) for name in NORM}
+        rows = slice(step * B, (step + 1) * B)
+        model.norm.backward(k, dy[0], rows, space.norms[k], unused)
+
+
 def _step_back(
     model: "Model",
     k: int,
@@ -293,7 +319,7 @@ def _step_back(
     Parameters
     ----------
     dy : (1, B, H) float array
-        On entry the gradient of the layer's outputs, on exit of those below.
+        On entry the gradient of h, on exit of the outputs below.
     """
     from charrnn.kernels import inputs  # imports Numba
 

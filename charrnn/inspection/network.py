@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn import parameters
 from charrnn.checkpoint import CheckpointFile
 from charrnn.config import ModelConfig, SampleConfig
 from charrnn.vocab import Vocab
@@ -27,9 +26,7 @@ def read_model(file: CheckpointFile, threads: int) -> "Model":
     from charrnn.model import Model  # Numba: a third of a second
 
     model = Model(file.model, threads=threads)
-    for name in parameters.shapes(file.model):
-        model.weights[name][...] = file.read(name)
-    model.pack()
+    model.load({name: file.read(name) for name in model.tensors})
     return model
 
 
@@ -77,6 +74,7 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
         vocab_size=2,
         cell=config.cell,
         activation=config.activation,
+        norm=config.norm,
         hidden=2,
         layers=2,  # the second one reads the first one's outputs
     )

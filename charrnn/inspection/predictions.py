@@ -158,7 +158,7 @@ def distributions(
         resets = document_starts(part, starts)
         unwanted = min(max(0, first - place - a), len(part))
         if unwanted == len(part):
-            model.forward(part, resets, state)
+            model.forward(part, resets, state, training=False)
             continue
         logits = model.logits(part, state, resets)[unwanted:, 0]
         yield from _softmax(logits)

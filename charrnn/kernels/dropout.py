@@ -1,4 +1,9 @@
-"""Inverted dropout (Srivastava et al. 2014) on the outputs of a layer.
+"""Inverted dropout (Srivastava et al. 2014) of outputs, and of weights.
+
+Of recurrent weights one mask holds for a whole window (Wan et al. 2013,
+"Regularization of neural networks using DropConnect"; for recurrent weights
+Merity et al. 2018, "Regularizing and optimizing LSTM language models"): what is
+carried along is disturbed in the same way at every step, not erased by and by.
 
 The noise is drawn by the caller, one byte a number, and handed in: kernels
 stay pure, and the same noise serves the way forward and the way back. One byte
@@ -19,8 +24,8 @@ def drop(x: Floats, noise: Flags, threshold: int, workers: int) -> None:
     Parameters
     ----------
     x : (N, H) float array
-        Outputs on the way forward, their gradient on the way back; changed in
-        place.
+        Outputs or weights on the way forward, their gradient on the way back;
+        changed in place.
     noise : (N, H) uint8 array
         Uniform in 0..255.
     threshold : int

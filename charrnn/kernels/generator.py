@@ -24,6 +24,7 @@ from charrnn.kernels.filters import Filters, choose, new_desk
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import jit
 from charrnn.kernels.matmul import affine
+from charrnn.kernels.normalisation import normalise_rows
 
 
 class Network(NamedTuple):
@@ -34,6 +35,9 @@ class Network(NamedTuple):
     Wx: Floats  # (L - 1, P, H, W) panels of the other layers' Wx
     Wh: Floats  # (L, P, H, W) panels
     bh: Floats  # (L, H) bias of the recurrent product; (L, 0) but for the GRU
+    norm: int  # how outputs are normalised: a code of `normalisation`
+    gain: Floats  # (L, H) of the normalised outputs; (L, 0) for none
+    shift: Floats  # likewise
     Wy: Floats  # (P, H, W) panels
     by: Floats  # (V,)
 
@@ -71,6 +75,7 @@ def _read(network: Network, tape: Any, state: Floats, ids: Ids) -> None:
         advance(network.Wh[k], network.bh[k], tape, 0, 0, B)
         for s in range(S):
             _copy(tape.states[s, 1], state[k, s])
+        normalise_rows(network.norm, y, network.gain[k], network.shift[k])
 
 
 @jit(spliced=True)

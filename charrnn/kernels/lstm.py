@@ -36,7 +36,7 @@ class Tape(NamedTuple):
     z: Floats  # (T, B, 4H): input projection; then the gates; then their gradients
     dzh: Floats  # (T, B, 4H): gradient of the recurrent product; here z itself
     states: Floats  # (2, T + 1, B, H): h and c before each input, after the last
-    y: Floats  # (T, B, H): outputs; equal h after each input until dropout
+    y: Floats  # (T, B, H): outputs; h after each input until normalised, dropped
     dstates: Floats  # (2, B, H): gradients of h and c on their way back
     tanh_c: Floats  # (T, B, H): tanh of c after each input
 

@@ -115,3 +115,22 @@ def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> Non
                 m[k] = b1 * m[k] + a1 * g_k
                 v[k] = b2 * v[k] + a2 * g_k * g_k
                 theta[k] -= lr * (m[k] * c1) / (np.sqrt(v[k] * c2) + eps)
+
+
+@jit(parallel=True)
+def follow(average: Floats, theta: Floats, rate: float) -> None:
+    """Move an exponential average: average += rate * (theta - average).
+
+    Parameters
+    ----------
+    average : (P,) float array
+        Changed.
+    theta : (P,) float array
+    rate : float
+        One less the decay.
+    """
+    share = theta.dtype.type(rate)
+    size = theta.size
+    for c in prange(-(-size // CHUNK)):
+        for k in range(c * CHUNK, min(size, (c + 1) * CHUNK)):
+            average[k] += share * (theta[k] - average[k])

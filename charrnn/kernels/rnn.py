@@ -32,7 +32,7 @@ class Tape(NamedTuple):
     z: Floats  # (T, B, H): input projection; then f(z); then the gradient of z
     dzh: Floats  # (T, B, H): gradient of the recurrent product; here z itself
     states: Floats  # (1, T + 1, B, H): h before each input, after the last one
-    y: Floats  # (T, B, H): outputs; equal h after each input until dropout
+    y: Floats  # (T, B, H): outputs; h after each input until normalised, dropped
     dstates: Floats  # (1, B, H): gradient of h on its way back
     activation: int  # code of f, see `activations`
 

@@ -70,8 +70,9 @@ def adopt(model: Model, vocab: Vocab, source: Checkpoint) -> list[str]:
     """
     place = {symbol: i for i, symbol in enumerate(vocab.symbols)}
     rows = np.array([place[symbol] for symbol in source.vocab.symbols])
-    for name, values in source.parameters.items():
-        target = model.weights[name]
+    tensors = model.tensors
+    for name, values in (source.parameters | source.statistics).items():
+        target = tensors[name]
         if name in BY_CHARACTER:
             target[rows] = values
         else:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from charrnn.training.yardsticks import Yardsticks
+
 StopReason = Literal[
     "epochs",
     "steps",
@@ -74,6 +76,7 @@ class Ended:
     best_val_loss: float | None
     chars_per_second: float | None
     elapsed: float
+    yardsticks: Yardsticks | None = None  # for whoever wants to know
 
 
 Record: TypeAlias = Step | Evaluation | Saved | Warned | Ended

@@ -68,7 +68,7 @@ def resume(
     train, held_out = divide(request, config, corpus.ids, vocab, notes, stdin)
     _refuse(request, _other_windows(request, config, train, vocab))
     model = Model(checkpoint.model, threads=threads)
-    model.load(checkpoint.parameters)
+    model.load(checkpoint.parameters | checkpoint.statistics)
     state = model.new_state(config.batch_size)
     if not same:
         notes.append("a new text: training goes on from its beginning")
@@ -80,6 +80,7 @@ def resume(
         _position(position, config, same=same),
         {name: a.copy() for name, a in checkpoint.moments.items()},
         state,
+        checkpoint.latest,
     )
     if trainer.position.window >= trainer.streams.windows:
         msg = "the position in the text lies behind its end"

@@ -303,7 +303,8 @@ class Run:
         if held_out is None:
             return Every()
         began = self._clock()
-        loss = mean_loss(trainer.model, held_out.ids, held_out.before, held_out.newline)
+        with trainer.averaged() as model:
+            loss = mean_loss(model, held_out.ids, held_out.before, held_out.newline)
         took = self._clock() - began
         position, finite = trainer.position, math.isfinite(loss)
         former = position.best_val_loss

@@ -7,6 +7,8 @@ is no generator whose state would have to be kept.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -30,7 +32,11 @@ from charrnn.vocab import Vocab
 
 #: Children of the run's SeedSequence, by purpose. The order of --lines has its
 #: own, in `streams`.
-INIT_STREAM, DROPOUT_STREAM = 0, 1
+INIT_STREAM, DROPOUT_STREAM, WEIGHT_DROPOUT_STREAM = 0, 1, 2
+
+
+#: Averaged weights remember an n-th of the steps so far until --ema takes over.
+AVERAGING_START = 9
 
 
 class Rule(NamedTuple):
@@ -68,6 +74,8 @@ class Snapshot:
     """A copy of everything that a step changes."""
 
     theta: Floats
+    average: Floats | None
+    statistics: dict[str, Floats]
     moments: dict[str, Floats]
     state: Floats
     position: TrainingState
@@ -94,6 +102,9 @@ class Trainer:
         The optimizer's, as `checkpoint.expected_moments` names them.
     state : (L, S, B, H) float array
         Carried from window to window.
+    latest : (P,) float array, optional
+        Of a run that averages and goes on: its own weights, where the model
+        comes with the averaged ones.
     """
 
     def __init__(
@@ -103,12 +114,18 @@ class Trainer:
         position: TrainingState,
         moments: dict[str, Floats],
         state: Floats,
+        latest: Floats | None = None,
     ) -> None:
         self.model = model
         self.streams = streams
         self.position = position
         self.moments = moments
         self.state = state
+        #: Averaged weights (P,), if the run averages. A model comes with them.
+        self.average = model.theta.copy() if position.config.ema else None
+        if latest is not None:
+            model.theta[...] = latest
+            model.pack()
         self._dtheta = np.zeros_like(model.theta)
         chunks = -(-model.theta.size // optimizers.CHUNK)
         self._partial_norms = np.zeros(chunks)
@@ -149,7 +166,11 @@ class Trainer:
         window = self.streams.window(position.epoch, position.window)
         self._dtheta.fill(0)
         loss = model.loss_and_gradient(
-            *window, self.state, self._dtheta, self._noise(window.inputs.size)
+            *window,
+            self.state,
+            self._dtheta,
+            self._noise(window.inputs.size),
+            self._weight_noise(),
         )
         optimizers.squared_norm(self._dtheta, self._partial_norms)
         norm = math.sqrt(self._partial_norms.sum())
@@ -161,13 +182,22 @@ class Trainer:
         return result
 
     def _noise(self, characters: int) -> Noise | None:
-        """Draw dropout's noise for the next step."""
-        threshold = round(self.config.dropout * 256)
+        """Draw the noise that outputs are dropped by in the next step."""
+        config = self.model.config
+        shape = config.layers, characters, config.hidden
+        return self._draw(DROPOUT_STREAM, self.config.dropout, shape)
+
+    def _weight_noise(self) -> Noise | None:
+        """Draw the noise that recurrent weights are dropped by in the next step."""
+        shape = self.model.config.layers, *self.model.weights["layer0.Wh"].shape
+        return self._draw(WEIGHT_DROPOUT_STREAM, self.config.weight_dropout, shape)
+
+    def _draw(self, stream: int, rate: float, shape: tuple[int, ...]) -> Noise | None:
+        """Draw the noise of one kind of dropout for the next step, if it is on."""
+        threshold = min(round(rate * 256), 255)
         if threshold == 0:
             return None
-        threshold = min(threshold, 255)
-        shape = self.model.config.layers, characters, self.model.config.hidden
-        rng = random_stream(self.config.seed, DROPOUT_STREAM, self.position.step)
+        rng = random_stream(self.config.seed, stream, self.position.step)
         noise = np.frombuffer(rng.bytes(math.prod(shape)), np.uint8)
         return Noise(noise.reshape(shape), threshold)
 
@@ -205,7 +235,33 @@ class Trainer:
             none if v is None else v,
             update,
         )
+        if self.average is not None:
+            # A short memory at first: the first weights are not worth keeping.
+            decay = min(config.ema, n / (n + AVERAGING_START))
+            optimizers.follow(self.average, self.model.theta, 1 - decay)
+        self.model.norm.follow(n)
         self.model.pack()
+
+    @contextmanager
+    def averaged(self) -> Iterator[Model]:
+        """Let the model have its averaged weights for a while.
+
+        They are what is evaluated, sampled from and saved: the latest weights
+        go on jumping about with every window (Polyak & Juditsky 1992). Where
+        nothing is averaged they are the latest.
+        """
+        model = self.model
+        if self.average is None:
+            yield model
+            return
+        latest = model.theta.copy()
+        model.theta[...] = self.average
+        model.pack()
+        try:
+            yield model
+        finally:
+            model.theta[...] = latest
+            model.pack()
 
     def _advance(self) -> None:
         """Move on to the next window, or to the next epoch."""
@@ -221,23 +277,38 @@ class Trainer:
         window = self.streams.window(self.position.epoch, self.position.window)
         scratch, state = np.zeros_like(self._dtheta), self.state.copy()
         noise = self._noise(window.inputs.size)
-        self.model.loss_and_gradient(*window, state, scratch, noise)
+        self.model.loss_and_gradient(
+            *window, state, scratch, noise, self._weight_noise()
+        )
+        self.model.pack()
         optimizers.squared_norm(scratch, self._partial_norms)
         none = self._no_moment
         nothing = optimizers.Update(
             optimizers.SGD, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0, 1.0, math.inf
         )
         optimizers.apply(scratch, scratch, none, none, nothing)
+        if self.average is not None:
+            optimizers.follow(scratch, scratch, 0.0)
 
     def snapshot(self) -> Snapshot:
         """Copy everything that a step changes."""
         position = replace(self.position, recent=dict(self.position.recent))
+        model = self.model
+        statistics = {name: a.copy() for name, a in model.norm.running.items()}
         moments = {name: a.copy() for name, a in self.moments.items()}
-        return Snapshot(self.model.theta.copy(), moments, self.state.copy(), position)
+        average = None if self.average is None else self.average.copy()
+        return Snapshot(
+            model.theta.copy(), average, statistics, moments, self.state.copy(),
+            position,
+        )  # fmt: skip
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot, which stays usable."""
         self.model.theta[...] = snapshot.theta
+        if self.average is not None and snapshot.average is not None:
+            self.average[...] = snapshot.average
+        for name, array in self.model.norm.running.items():
+            array[...] = snapshot.statistics[name]
         for name, array in self.moments.items():
             array[...] = snapshot.moments[name]
         self.state[...] = snapshot.state
@@ -249,12 +320,19 @@ class Trainer:
         self, vocab: Vocab, corpus: CorpusFingerprint, history: list[Row]
     ) -> Checkpoint:
         """Everything, ready to be written; arrays are shared, not copied."""
+        model, latest = self.model, None
+        weights = model.weights
+        if self.average is not None:
+            weights = parameters.views(self.average, model.config)
+            latest = model.theta
         return Checkpoint(
-            model=self.model.config,
+            model=model.config,
             vocab=vocab,
-            parameters=dict(self.model.weights),
+            parameters=dict(weights),
+            latest=latest,
             corpus=corpus,
             training=self.position,
+            statistics=self.model.norm.running,
             moments=self.moments,
             state=self.state,
             history=history,

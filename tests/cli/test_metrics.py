@@ -4,13 +4,16 @@ import io
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from charrnn.cli.metrics import Lines, MetricsLog, describe
+from charrnn.training.kneser_ney import NGram
 from charrnn.training.records import Ended, Evaluation, Record, Saved, Step, Warned
+from charrnn.training.yardsticks import Yardsticks
 
 STEP = Step(50, 1.25, 0.5, math.log(4), 1.5, 0.002, 0.7, 12_345.6, 5.0)
 EVAL = Evaluation(50, 1.25, math.log(8), True, 5.0)
@@ -63,10 +66,44 @@ EXPECTED: list[tuple[Record, dict[str, Any]]] = [
             "best_val_loss": None,
             "chars_per_second": None,
             "elapsed": 10.0,
+            "yardsticks": None,
             "path": "m.npz",
         },
     ),
 ]
+
+NATS = math.log(2)
+SKIPPED = "xz skipped: too long"
+
+
+@pytest.mark.parametrize(
+    ("found", "fields"),
+    [
+        (
+            Yardsticks(3 * NATS, NGram(7, NATS), 2 * NATS),
+            {
+                "order0": {"loss": 3 * NATS, "bits_per_char": pytest.approx(3)},
+                "ngram": {"order": 7, "loss": NATS, "bits_per_char": 1},
+                "xz": {"loss": 2 * NATS, "bits_per_char": pytest.approx(2)},
+                "notes": [],
+            },
+        ),
+        (
+            Yardsticks(0.0, None, None, (SKIPPED,)),
+            {
+                "order0": {"loss": 0, "bits_per_char": 0},
+                "ngram": None,
+                "xz": None,
+                "notes": [SKIPPED],
+            },
+        ),
+    ],
+)
+def test_yardsticks(found: Yardsticks, fields: dict[str, Any]) -> None:
+    """In the last record, in nats and bits; null where something was left out."""
+    (line,) = logged(replace(END, yardsticks=found))
+
+    assert json.loads(line)["yardsticks"] == fields
 
 
 def logged(*records: Record, every: int = 1) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from charrnn.kernels.generator import Network, generate
 from charrnn.training import run as run_module
+from charrnn.training.yardsticks import measure as real_measure
 from tests.cli.training import (
     SHORT,
     SMALL,
@@ -23,6 +25,16 @@ from tests.training.support import TEXT
 
 pytestmark = pytest.mark.usefixtures("train_directory")
 
+#: Losses below each other, to be compared at a glance.
+LOSS = r" +\d\.\d{4} nats   \d\.\d{3} bits\n"
+YARDSTICKS = re.compile(
+    r"charrnn: the validation text without a network:\n"
+    rf"(charrnn:   (\d-gram \(Kneser-Ney\)|xz|single characters){LOSS}){{3}}"
+)
+SUMMARY = re.compile(
+    rf"charrnn: training loss{LOSS}charrnn: validation loss{LOSS}{YARDSTICKS.pattern}"
+)
+
 
 def test_path_is_the_payload(train: Train) -> None:
     """One line on stdout; everything else on stderr; no locks left behind."""
@@ -34,7 +46,66 @@ def test_path_is_the_payload(train: Train) -> None:
     assert err.startswith("charrnn: reading t.txt\n")
     assert err.rstrip().endswith("charrnn sample --temperature 0.8 t.npz")
     assert "validation loss" in err
-    assert "single characters" in err
+    summary = SUMMARY.search(err)
+    assert summary is not None
+    assert len({len(line) for line in re.findall(r".*bits$", summary[0], re.M)}) == 1
+
+
+def test_yardsticks_are_those_of_the_held_out_text(train: Train) -> None:
+    """In the last record, too, where lines are documents and where they are not."""
+    for options in ([], ["--lines"], ["--unit", "byte"], ["--val-file", "t.txt"]):
+        code, out, err = train("t.txt", *SHORT, "-f", "--json", *options)
+        end = objects(out)[-1]["yardsticks"]
+        ngram = end["ngram"]
+        line = f"  {ngram['order']}-gram (Kneser-Ney)"
+
+        assert code == 0
+        assert f"{line} {ngram['loss']:8.4f} nats" in err
+        assert f"{end['order0']['bits_per_char']:8.3f} bits" in err
+        # The text says the same again and again.
+        assert 0 < ngram["loss"] < end["order0"]["loss"] / 2 < 2
+        assert (end["xz"]["loss"], end["notes"]) == (pytest.approx(1, abs=1), [])
+
+
+def test_what_is_left_out_is_said(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.training.yardsticks.MAX_NGRAM", 100)
+    err = train("t.txt", *SHORT)[2]
+
+    assert "-gram (" not in err
+    assert "charrnn:   n-gram skipped: the text is longer than 100 characters" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "times"),
+    [
+        (["-q"], 0),
+        (["-q", "--dry-run"], 0),
+        (["--val-fraction", "0"], 0),
+        (["-q", "--json"], 1),
+        (["-q", "--log-file", "log"], 1),
+        (["--json", "--log-file", "log"], 1),
+        (["--dry-run"], 1),
+        ([], 1),
+    ],
+)
+def test_yardsticks_are_measured_for_a_reader(
+    train: Train, monkeypatch: pytest.MonkeyPatch, options: list[str], times: int
+) -> None:
+    """Once, however many there are."""
+    measured = []
+
+    def measure(*arguments: Any) -> Any:
+        measured.append(arguments)
+        return real_measure(*arguments)
+
+    monkeypatch.setattr("charrnn.cli.training_report.measure", measure)
+    code, _, err = train("t.txt", *SHORT, *options)
+
+    assert code == 0
+    assert len(measured) == times
+    assert ("without a network" in err) == (times == 1 and "-q" not in options)
 
 
 def test_quiet_prints_the_path_only(train: Train) -> None:
@@ -203,6 +274,7 @@ def test_json_of_a_run_that_diverged(
     assert code == 7
     assert records[-1]["event"] == "end"
     assert records[-1]["reason"] == "diverged"
+    assert records[-1]["yardsticks"] is None
     assert [r["event"] for r in records].count("warning") == 2
     assert "not finite" in err.splitlines()[-2]
     assert "--lr" in err.splitlines()[-1]
@@ -218,6 +290,8 @@ def test_dry_run_writes_nothing(train: Train) -> None:
         assert "parameters" in err
         assert " MB beside the text" in err
         assert "of training" in err
+        assert "validation loss" not in err
+        assert YARDSTICKS.search(err)
     assert Path("t.npz").read_text() == "mine"
     assert names() == {"t.txt", "t.npz"}
 
@@ -278,6 +352,23 @@ def test_resume_refuses_other_shapes_and_texts(train: Train) -> None:
     code, _, err = train("t.txt", "--resume", "--steps", "20", "--new-corpus")
     assert code == 0
     assert position().step == 20
+
+
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_normalisation_is_part_of_the_model(train: Train, norm: str) -> None:
+    """Told, saved, and neither to be changed nor to be given again."""
+    code, _, err = train("t.txt", *SHORT, "--norm", norm)
+    assert code == 0
+    assert f"lstm with {norm} norm 1 x 8" in err
+    assert trained().model.norm == norm
+    assert bool(trained().statistics) == (norm == "batch")
+    for word in ("--resume", "--init-from"):
+        more = [word] if word == "--resume" else [word, "t.npz", "-o", "new.npz"]
+        code, _, err = train("t.txt", *more, "--norm", "none")
+        assert code == 2
+        assert f"--norm none (it has {norm})" in err
+        assert train("t.txt", *more, "--norm", norm, "--steps", "13")[0] == 0
+        assert trained().model.norm == norm
 
 
 def test_finished_run_says_that_nothing_is_left(train: Train) -> None:

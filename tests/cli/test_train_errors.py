@@ -40,6 +40,8 @@ USAGE = {
     "t.txt --cell transformer": "--cell is 'transformer', not one of rnn, gru, lstm",
     "t.txt --activation relu": "--activation relu needs --cell rnn",
     "t.txt --cell rnn --activation gelu": "--activation is 'gelu'",
+    "t.txt --norm group": "--norm is 'group', not one of none, layer, batch",
+    "t.txt --norm layer --hidden 1": "--norm layer compares the units of a layer",
     "t.txt --init zero": "--init is 'zero'",
     "t.txt --optimizer lion": "--optimizer is 'lion'",
     "t.txt --schedule never": "--schedule is 'never'",

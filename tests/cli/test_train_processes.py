@@ -15,6 +15,7 @@ import pytest
 from charrnn.__main__ import run
 from charrnn.cli.signals import Caught, Killed
 from charrnn.training import run as run_module
+from charrnn.training.kneser_ney import NGram
 from tests.cli.support import command
 from tests.cli.training import (
     ENDLESS,
@@ -240,6 +241,38 @@ def test_signal_in_process_ends_in_killed(train: Train) -> None:
 
     assert caught.value.number == signal.SIGTERM
     assert position().step == 1
+
+
+@pytest.mark.parametrize("when", ["training", "measuring"])
+def test_nobody_who_interrupts_waits_for_yardsticks(
+    train_directory: Path, capsys: pytest.CaptureFixture[str], when: str
+) -> None:
+    """Neither during a run nor after it; the last record is written all the same."""
+    real, measured = run_module.Run._step, []
+
+    def step(self: Any) -> Any:
+        if when == "training":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(self)
+
+    def counted(texts: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        for order in range(1, 9):
+            measured.append(order)
+            yield NGram(order, 1.0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module.Run, "_step", step)
+        patch.setattr("charrnn.training.yardsticks.losses", counted)
+        with pytest.raises(Killed):
+            run(["train", "t.txt", *SHORT, "--json"])
+    out, err = capsys.readouterr()
+    end = json.loads(out.splitlines()[-1])
+
+    assert measured == ([] if when == "training" else [1])
+    assert (end["event"], end["yardsticks"]) == ("end", None)
+    assert "without a network" not in err
+    assert position().step == (1 if when == "training" else 12)
 
 
 def interrupted(self: Caught) -> None:

@@ -98,7 +98,21 @@ def test_shown_lags_grow_by_steps(most, lags):
 def test_checkpoints_stand_below_each_other():
     cost = TextCost(9, 1, 6.0, 9.0, 1.0)
     items = tuple(
-        Compared(name, "gru", "tanh", 2, 8, 99, "char", 7, *(None,) * 5, 9, "ab", text)
+        Compared(
+            name,
+            "gru",
+            "tanh",
+            2,
+            8,
+            "none",
+            99,
+            "char",
+            7,
+            *(None,) * 5,
+            9,
+            "ab",
+            text,
+        )
         for name, text in (("a.npz", cost), ("b.npz", None))
     )
     lines = [line.plain for line in draw_comparison(Comparison(items), Look(100))]

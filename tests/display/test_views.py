@@ -26,6 +26,7 @@ CASES: dict[str, dict[str, Any]] = {
     "sgd": {"text": TEXT, "optimizer": "sgd", "cell": "gru", "layers": 1},
     "odd": {"text": ODD, "files": ("\x1b[31m[b].txt", "漢" * 60), "sha256": "\x1b[31m"},
     "bytes": {"text": ODD, "unit": "byte"},
+    "batch": {"text": TEXT, "cell": "gru", "norm": "batch"},
     "tiny": {"text": "a", "hidden": 1, "layers": 1},
     "void": {"text": TEXT, "history": [{"step": 1, "loss": None}]},
 }
@@ -79,6 +80,15 @@ def test_the_summary_names_what_matters(views):
     assert "3 streams of 64 steps" in text
     assert "sea.txt" in text
     assert "layer1.Wh" in text
+
+
+def test_normalisation_is_named_and_measured(views):
+    summary = "\n".join(drawn(views["batch", "summary"], width=100))
+    weights = "\n".join(drawn(views["batch", "weights"], width=100))
+
+    assert "gru, 2 layers of 5 units, batch norm" in summary
+    assert "layer1.gain" in summary
+    assert "layer1.running_var" in weights
 
 
 def test_weights_alone_are_called_so(views):

@@ -69,6 +69,9 @@ def make_checkpoint(
         model=config,
         vocab=vocab,
         parameters={n: draw(*s) for n, s in parameters.shapes(config).items()},
+        statistics={
+            n: np.square(draw(*s)) for n, s in parameters.statistics(config).items()
+        },
         corpus=CorpusFingerprint(files, len(text.encode()), len(text), sha256),
         training=run,
         moments=moments,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from charrnn import parameters
-from charrnn.config import STATES, ActivationName, CellName, ModelConfig
+from charrnn.config import STATES, ActivationName, CellName, ModelConfig, NormName
 from charrnn.errors import CorpusError
 from charrnn.inspection import memory
 from charrnn.inspection.memory import (
@@ -37,14 +37,35 @@ def new_model(
     activation: ActivationName = "tanh",
     dtype: Any = np.float64,
     layers: int = 2,
+    norm: NormName = "none",
 ) -> Model:
     config = ModelConfig(
-        vocab_size=V, hidden=H, layers=layers, cell=cell, activation=activation
+        vocab_size=V,
+        hidden=H,
+        layers=layers,
+        cell=cell,
+        activation=activation,
+        norm=norm,
     )
     model = Model(config, dtype=dtype)
-    model.theta[:] = np.random.default_rng(8).normal(0, 0.5, model.theta.size)
+    rng = np.random.default_rng(8)
+    model.theta[:] = rng.normal(0, 0.5, model.theta.size)
+    for average in model.norm.running.values():
+        average[:] = rng.uniform(0.1, 0.5, H)
     model.pack()
     return model
+
+
+def normalised(model: Model, k: int, h: np.ndarray) -> np.ndarray:
+    """Normalise a layer's outputs by the equations, a batch by running averages."""
+    if model.config.norm == "none":
+        return h
+    mean, var = h.mean(), h.var()
+    if model.config.norm == "batch":
+        mean = model.norm.running[f"layer{k}.running_mean"]
+        var = model.norm.running[f"layer{k}.running_var"]
+    gain, shift = model.weights[f"layer{k}.gain"], model.weights[f"layer{k}.shift"]
+    return (h - mean) / np.sqrt(var + 1e-5) * gain + shift
 
 
 def loss_at(
@@ -77,15 +98,22 @@ def loss_at(
             )
             if (place, k) == (at, layer):
                 states[k, 0] += nudge
-            x = states[k, 0]
+            x = normalised(model, k, states[k, 0])
     logits = x @ weights["head.Wy"].T + weights["head.by"]
     return reference.cross_entropy(logits, ids[t : t + 1])[0]
 
 
-@pytest.mark.parametrize(("cell", "activation"), CELLS)
-def test_the_norms_are_those_of_finite_differences(cell, activation):
+@pytest.mark.parametrize(
+    ("cell", "activation", "norm"),
+    [
+        *((*cell, "none") for cell in CELLS),
+        ("lstm", "tanh", "layer"),
+        ("gru", "tanh", "batch"),
+    ],
+)
+def test_the_norms_are_those_of_finite_differences(cell, activation, norm):
     """For every layer, several lags and several places of the text."""
-    model, eps = new_model(cell, activation), 1e-6
+    model, eps = new_model(cell, activation, norm=norm), 1e-6
     found = gradient_norms(model, Places(IDS), 12, samples=2)
     places = Places(IDS).pick(2, 12)
 

@@ -123,7 +123,7 @@ def test_signals_are_those_of_the_equations(cell):
     found = dict(zip(names, np.concatenate(parts, axis=2).swapaxes(0, 1), strict=True))
     lead = np.concatenate([checkpoint.vocab.encode("\n"), ids])[:, None]
     zeros = np.zeros(lead.shape, np.uint8)
-    space = model.forward(lead, zeros, model.new_state(1))
+    space = model.forward(lead, zeros, model.new_state(1), training=False)
 
     assert found["h"].shape == (2, ids.size, 5)
     for k in range(2):

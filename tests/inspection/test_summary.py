@@ -19,6 +19,14 @@ def test_parameters_of_all_tensors_add_up(tmp_path: Path):
     assert all(math.prod(t.shape) == t.parameters for t in view.tensors)
 
 
+def test_running_averages_are_no_parameters(tmp_path: Path):
+    view = summary(write_checkpoint(tmp_path / "m.npz", norm="batch"))
+
+    assert sum(t.parameters for t in view.tensors) == view.parameters
+    assert view.model.norm == "batch"
+    assert not any("running" in t.name for t in view.tensors)
+
+
 def test_losses_are_the_last_of_the_history_in_both_units(tmp_path: Path):
     view = summary(write_checkpoint(tmp_path / "m.npz"))
 

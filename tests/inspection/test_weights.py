@@ -78,18 +78,32 @@ def test_a_vanilla_cell_has_one_row_a_recurrent_matrix(tmp_path: Path):
     assert dict(rows)["layer0.Wh"] is False
 
 
-def test_power_iteration_agrees_with_eigenvalues(monkeypatch):
+def test_running_averages_are_measured_after_the_parameters(tmp_path: Path):
+    path = write_checkpoint(tmp_path / "m.npz", layers=1, norm="batch")
+    means = load(path).statistics["layer0.running_mean"]
+    found = {t.tensor: t for t in measured(path).tensors}
+
+    names = [name for name in found if name.startswith("layer0.")][-4:]
+    suffixes = ["gain", "shift", "running_mean", "running_var"]
+    assert names == [f"layer0.{suffix}" for suffix in suffixes]
+    assert found["layer0.running_mean"].max == means.max()
+
+
+def test_power_iteration_agrees_with_eigenvalues():
     """Also where two complex eigenvalues lead, and for a matrix of zeros."""
     rng = np.random.default_rng(1)
-    random = rng.normal(0, 1 / 6, (40, 40)).astype(np.float32)
-    turning = np.array([[0, -2], [0.5, 0]], np.float32)
-    blocks = random, turning, np.zeros((3, 3), np.float32)
-    exact = [spectral_radius(block) for block in blocks]
-    monkeypatch.setattr(weights, "MAX_EXACT", 1)
-
-    found = [spectral_radius(block) for block in blocks]
-
-    assert found == pytest.approx(exact, rel=0.02)
+    n = 2 * weights.MAX_EXACT
+    random = rng.normal(0, 1 / np.sqrt(n), (n, n))
+    turning = np.zeros((n, n))
+    turning[0, 1], turning[1, 0] = -2, 0.5  # eigenvalues i and -i
+    negative = np.diag(np.linspace(-3, 2, n))
+    shift = np.eye(n, k=1)  # none but zeros, however large its products
+    orthogonal = np.linalg.qr(random)[0]
+    blocks = random, turning, negative, shift, orthogonal, np.zeros((n, n))
+    for block in blocks:
+        exact = np.abs(np.linalg.eigvals(block)).max()
+        found = spectral_radius(block.astype(np.float32))
+        assert found == pytest.approx(exact, rel=2e-3, abs=1e-6)
 
 
 def test_rows_and_json_have_the_same_numbers(tmp_path: Path):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numba import config as numba_config
 from numpy.typing import NDArray
 
-from charrnn.config import CellName, ModelConfig
+from charrnn.config import CellName, ModelConfig, NormName
 from charrnn.kernels import generator
 from charrnn.kernels.filters import Filters, choose, new_desk
 from charrnn.kernels.generator import choose_first
@@ -28,6 +28,7 @@ compiled_only = pytest.mark.skipif(
 )
 
 cells = pytest.mark.parametrize("cell", CELLS)
+norms = pytest.mark.parametrize("norm", ["none", "layer", "batch"])
 
 Array = NDArray[Any]
 Ids = NDArray[np.int32]
@@ -66,11 +67,16 @@ def build(
     layers: int = 2,
     dtype: Any = np.float64,
     hidden: int = H,
+    norm: NormName = "none",
 ) -> Model:
-    """Build a model with random parameters, biases too."""
-    config = ModelConfig(vocab_size=V, cell=cell, hidden=hidden, layers=layers)
+    """Build a model with random parameters, biases and averages too."""
+    config = ModelConfig(
+        vocab_size=V, cell=cell, hidden=hidden, layers=layers, norm=norm
+    )
     model = Model(config, dtype=dtype)
     model.theta[:] = rng.normal(0, 0.7, model.theta.size)
+    for average in model.norm.running.values():
+        average[:] = rng.uniform(0.05, 0.5, hidden)
     model.pack()
     return model
 
@@ -201,7 +207,9 @@ def test_reading_moves_the_state_as_the_model_does(
     state = case.state.copy()
 
     for t in range(STEPS):
-        model.forward(case.ids[t : t + 1], np.zeros((1, B), np.uint8), state)
+        model.forward(
+            case.ids[t : t + 1], np.zeros((1, B), np.uint8), state, training=False
+        )
         short = case._replace(
             ids=case.ids[: t + 2],
             known=np.full(B, t + 2, np.int32),
@@ -213,12 +221,13 @@ def test_reading_moves_the_state_as_the_model_does(
 
 
 @cells
+@norms
 @pytest.mark.parametrize("layers", [1, 3])
 def test_characters_are_those_of_a_loop(
-    rng: np.random.Generator, cell: CellName, layers: int
+    rng: np.random.Generator, cell: CellName, norm: NormName, layers: int
 ) -> None:
     """One step of the model, the filters, one draw; and again."""
-    case = make(rng, build(rng, cell, layers))
+    case = make(rng, build(rng, cell, layers, norm=norm))
     found = generate(case)
 
     assert_close(found, one_at_a_time(case))
@@ -363,11 +372,12 @@ def test_weights_that_are_not_finite_are_told_of(
 
 @compiled_only
 @cells
+@norms
 def test_a_row_alone_gets_the_same_bits(
-    rng: np.random.Generator, cell: CellName
+    rng: np.random.Generator, cell: CellName, norm: NormName
 ) -> None:
     """As among 1 to 9 others, in float32, at a width of vectors and a remainder."""
-    model = build(rng, cell, dtype=np.float32, hidden=37)
+    model = build(rng, cell, dtype=np.float32, hidden=37, norm=norm)
     case = make(rng, model, rng.integers(1, STEPS + 2, 9), sizes=(STEPS, 9))
     alone = [generate(case.row(n)) for n in range(9)]
 

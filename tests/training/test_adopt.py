@@ -71,6 +71,24 @@ def test_rows_follow_their_characters(source: Prepared, tmp_path: Path) -> None:
             np.testing.assert_array_equal(weights[i], was[j] if j >= 0 else first)
 
 
+def test_running_averages_are_taken_over(tmp_path: Path) -> None:
+    """What batch normalisation evaluates with belongs to the weights."""
+    norm = {"norm": "batch", "layers": 2}
+    first = prepared(tmp_path / "t.txt", model=norm, steps=3)
+    finish(run_of(first))
+    subject, model = first.subject, first.trainer.model
+    save(
+        tmp_path / "m.npz", first.trainer.checkpoint(subject.vocab, subject.corpus, [])
+    )
+    made = adopted(tmp_path, OTHER).trainer.model
+
+    assert made.config.norm == "batch"
+    assert len(made.norm.running) == 4
+    for name, average in made.norm.running.items():
+        np.testing.assert_array_equal(average, model.norm.running[name])
+        assert len(set(average.tolist())) > 1
+
+
 def test_text_is_translated_and_counted(source: Prepared, tmp_path: Path) -> None:
     made = adopted(tmp_path, OTHER, val_fraction=0.0)
     vocab = made.subject.vocab
@@ -114,6 +132,7 @@ def test_adopted_model_can_be_trained(source: Prepared, tmp_path: Path) -> None:
     [
         ({"model": {"hidden": 9}}, "--hidden 9 (it has 8)"),
         ({"model": {"layers": 1}}, "--layers 1 (it has 2)"),
+        ({"model": {"norm": "layer"}}, "--norm layer (it has none)"),
         ({"read": {"unit": "byte"}}, "bytes"),
     ],
 )

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from charrnn import parameters
-from charrnn.checkpoint import TrainingState
-from charrnn.config import CellName, ModelConfig, TrainConfig
+from charrnn.checkpoint import CorpusFingerprint, TrainingState
+from charrnn.config import CellName, ModelConfig, NormName, TrainConfig
 from charrnn.model import Model
 from charrnn.streams import Streams
 from charrnn.training.trainer import (
@@ -17,6 +17,7 @@ from charrnn.training.trainer import (
     new_moments,
     random_stream,
 )
+from charrnn.vocab import Vocab
 
 IDS = np.tile(np.array([0, 3, 1, 4, 1, 5, 2, 2, 4], np.uint8), 9)
 
@@ -25,12 +26,14 @@ def trainer_of(
     *,
     cell: CellName = "lstm",
     hidden: int = 8,
+    norm: NormName = "none",
     threads: int = 1,
     **options: Any,
 ) -> Trainer:
     """Build a trainer on 81 characters: 6 windows of 4 x 4 an epoch."""
     config = TrainConfig(**{"batch_size": 4, "seq_length": 4, "steps": 50, **options})
-    model = Model(ModelConfig(vocab_size=6, cell=cell, hidden=hidden), threads=threads)
+    shape = ModelConfig(vocab_size=6, cell=cell, hidden=hidden, norm=norm)
+    model = Model(shape, threads=threads)
     rng = random_stream(config.seed, INIT_STREAM)
     parameters.initialize(
         model.theta, model.config, config.init, config.forget_bias, rng
@@ -47,7 +50,9 @@ def trainer_of(
 
 def contents(trainer: Trainer) -> list[bytes]:
     """Everything that a step may change, bit for bit."""
-    arrays = [trainer.model.theta, trainer.state, *trainer.moments.values()]
+    arrays = [*trainer.model.tensors.values(), trainer.state]
+    arrays += trainer.moments.values()
+    arrays += [trainer.average] if trainer.average is not None else []
     return [a.tobytes() for a in arrays] + [repr(trainer.position).encode()]
 
 
@@ -86,10 +91,15 @@ def test_losses_are_those_of_the_past(cell: CellName) -> None:
     np.testing.assert_allclose(take(trainer, 20), GOLDEN[cell], rtol=1e-3)
 
 
+@pytest.mark.parametrize("norm", ["none", "batch"])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_restored_snapshot_leads_to_the_same_place(threads: int) -> None:
+def test_restored_snapshot_leads_to_the_same_place(
+    threads: int, norm: NormName
+) -> None:
     """Again and again: a snapshot is not touched by what comes after it."""
-    trainer = trainer_of(dropout=0.3, threads=threads)
+    trainer = trainer_of(
+        dropout=0.3, weight_dropout=0.2, ema=0.9, threads=threads, norm=norm
+    )
     take(trainer, 5)
     snapshot, before = trainer.snapshot(), contents(trainer)
     take(trainer, 4)
@@ -104,8 +114,8 @@ def test_restored_snapshot_leads_to_the_same_place(threads: int) -> None:
 
 def test_threads_change_nothing() -> None:
     one, two = (
-        trainer_of(dropout=0.3, hidden=9),
-        trainer_of(dropout=0.3, hidden=9, threads=2),
+        trainer_of(dropout=0.3, weight_dropout=0.3, ema=0.9, hidden=9, threads=threads)
+        for threads in (1, 2)
     )
 
     assert take(one, 8) == take(two, 8)
@@ -122,8 +132,9 @@ def test_every_optimizer_learns(cell: CellName, optimizer: Any) -> None:
     assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])
 
 
-def test_warming_up_changes_nothing() -> None:
-    trainer = trainer_of(dropout=0.5)
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_warming_up_changes_nothing(norm: NormName) -> None:
+    trainer = trainer_of(dropout=0.5, weight_dropout=0.5, ema=0.9, norm=norm)
     take(trainer, 3)
     before = contents(trainer)
     trainer.warm_up()
@@ -247,6 +258,69 @@ def test_dropout_depends_on_seed_and_step_only() -> None:
     assert (first.bytes != second.bytes).any()
     assert (first.bytes != other.bytes).any()
     assert trainer_of()._noise(16) is None
+
+
+def test_noise_of_weights_is_like_that_of_outputs_but_another() -> None:
+    trainer = trainer_of(dropout=0.5, weight_dropout=0.25, seed=3)
+    first, outputs = trainer._weight_noise(), trainer._noise(16)
+    take(trainer, 1)
+    second = trainer._weight_noise()
+
+    assert first is not None
+    assert second is not None
+    assert outputs is not None
+    assert first.threshold == 64
+    assert first.bytes.shape == (1, 32, 8)
+    assert (first.bytes != second.bytes).any()
+    assert first.bytes.tobytes()[:64] != outputs.bytes.tobytes()[:64]
+    assert trainer_of(dropout=0.5)._weight_noise() is None
+
+
+def test_average_is_the_mean_that_its_definition_gives() -> None:
+    """Short of memory at first, of the decay's later; the model has it on loan."""
+    trainer = trainer_of(ema=0.6, lr=0.05)
+    expected = trainer.model.theta.astype(np.float64)
+    for n in range(1, 31):
+        take(trainer, 1)
+        decay = min(0.6, n / (n + 9))
+        expected = decay * expected + (1 - decay) * trainer.model.theta
+    latest, before = trainer.model.theta.copy(), contents(trainer)
+    ids, state = np.array([[1, 2]], np.int32), trainer.model.new_state(2)
+
+    assert trainer.average is not None
+    np.testing.assert_allclose(trainer.average, expected, rtol=1e-4, atol=1e-6)
+    now = trainer.model.logits(ids, state.copy())
+    with trainer.averaged() as model:
+        assert model.theta.tobytes() == trainer.average.tobytes()
+        assert (model.logits(ids, state.copy()) != now).any()
+    assert trainer.model.theta.tobytes() == latest.tobytes()
+    np.testing.assert_array_equal(trainer.model.logits(ids, state.copy()), now)
+    assert contents(trainer) == before
+
+
+def test_checkpoint_has_the_average_and_what_goes_on_from_it() -> None:
+    trainer = trainer_of(ema=0.9)
+    take(trainer, 8)
+    vocab = Vocab("abcdef", (1,) * 6)
+    checkpoint = trainer.checkpoint(vocab, CorpusFingerprint((), 81, 81, "0"), [])
+    tensors = checkpoint.tensors()
+    first = tensors["layer0.Wh"]
+
+    assert trainer.average is not None
+    assert tensors["latest"].tobytes() == trainer.model.theta.tobytes()
+    assert np.shares_memory(first, trainer.average)
+    assert (first != trainer.model.weights["layer0.Wh"]).any()
+    with trainer.averaged() as model:
+        np.testing.assert_array_equal(first, model.weights["layer0.Wh"])
+
+
+def test_nothing_is_averaged_unless_asked_for() -> None:
+    trainer = trainer_of()
+    take(trainer, 2)
+    with trainer.averaged() as model:
+        assert model is trainer.model
+
+    assert trainer.average is None
 
 
 def test_epochs_are_counted_with_fraction() -> None:
