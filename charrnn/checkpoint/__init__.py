@@ -25,7 +25,13 @@ from charrnn.checkpoint.contents import (
 )
 from charrnn.checkpoint.manifest import TensorEntry
 from charrnn.checkpoint.reader import CheckpointFile, file_sha256, load
-from charrnn.checkpoint.writer import OutputLock, resolve_output, save, write_to
+from charrnn.checkpoint.writer import (
+    OutputLock,
+    replacement,
+    resolve_output,
+    save,
+    write_to,
+)
 
 __all__ = [
     "Checkpoint",
@@ -39,6 +45,7 @@ __all__ = [
     "expected_tensors",
     "file_sha256",
     "load",
+    "replacement",
     "resolve_output",
     "save",
     "write_to",

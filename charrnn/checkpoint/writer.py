@@ -43,7 +43,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     """
     try:
         target = resolve_output(path)
-        with _replacement(target) as temporary:
+        with replacement(target) as temporary:
             with temporary.open("wb") as file:
                 write_to(file, checkpoint)
                 file.flush()
@@ -134,7 +134,7 @@ def resolve_output(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _replacement(target: Path) -> Iterator[Path]:
+def replacement(target: Path) -> Iterator[Path]:
     """Offer a new file beside `target`, and let it take its place at the end.
 
     If anything goes wrong meanwhile, the new file is removed.

@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charrnn.cli import inspect_options as options
+from charrnn.cli.inspect_files import (
+    FileWriter,
+    Output,
+    PageWriter,
+    SvgWriter,
+)
 from charrnn.cli.inspect_forms import (
     DrawingWriter,
     JsonWriter,
     PlainWriter,
+    SeveralWriters,
+    VerdictWriter,
     Writer,
 )
 from charrnn.cli.inspect_limits import Limits
@@ -59,6 +67,10 @@ EXAMPLES = "\n".join(
     ]
 )
 
+#: What a page shows unless it is told, and what of a text.
+PAGE_VIEWS = ("summary", "history", "weights", "vocab")
+PAGE_TEXT_VIEWS = ("surprise", "next", "neurons", "gates", "memory")
+
 
 def inspect(
     checkpoint: options.Checkpoints,
@@ -75,6 +87,8 @@ def inspect(
     max_chars: options.MaxChars = None,
     json: options.Json = False,
     plain: options.Plain = False,
+    svg: options.Svg = None,
+    html: options.Html = None,
     width: options.Width = None,
     ascii: options.Ascii = False,
     verify: options.Verify = False,
@@ -88,6 +102,10 @@ def inspect(
     """Show what is in a checkpoint, and what its model makes of a text."""
     common = Common(quiet, verbose, color, progress, threads)
     asked = tuple(dict.fromkeys(view or ()))
+    if not asked and html is not None:
+        reads = text is not None or text_file is not None
+        asked = PAGE_VIEWS + (PAGE_TEXT_VIEWS if reads else ())
+        asked += ("compare",) if len(checkpoint) > 1 else ()
     request = Request(
         views=asked or (() if verify or warmup else ("summary",)),
         text=text,
@@ -102,6 +120,8 @@ def inspect(
         corpus=tuple(corpus or ()),
         json=json,
         plain=plain,
+        svg=svg,
+        html=html,
         width=width,
         ascii=ascii,
         verify=verify,
@@ -120,6 +140,7 @@ class Inspector:
         self.tell = Notes(common)
         self.limits = Limits(self.tell, request.unknown)
         self.views = tuple(n for n in request.views if n not in JOINT_VIEWS)
+        self.files = [self._file_writer(output) for output in request.outputs]
         self.threads, warning = common.resolve_threads()
         if warning:
             self.tell.warn(warning)
@@ -133,15 +154,21 @@ class Inspector:
             The first thing that is wrong; with ``--verify`` and several
             files, at the end, how many are.
         """
+        for output in self.request.outputs:
+            read = [self.request.text_file] if self.request.text_file else []
+            output.check([*paths, *read, *self.request.corpus])
         settings = self._settings()
         try:
             with open_stdout(raw=True) as sink:
-                writer = self._writer(sink, several=len(paths) > 1)
+                first = self._writer(sink, several=len(paths) > 1)
+                writer = SeveralWriters([first, *self.files])
                 faults = self._each(paths, settings, writer, sink)
                 if JOINT_VIEWS & set(self.request.views) and not faults:
                     self._compare(paths, settings, writer)
                     sink.flush()
                     self.limits.tell()
+                for file in self.files:
+                    self._save(file, sink)
         finally:
             if settings.text is not None:
                 settings.text.close()
@@ -180,9 +207,23 @@ class Inspector:
         if request.plain:
             several = several and bool(self.views)
             return PlainWriter(sink, titled=several or len(request.views) > 1)
+        if request.outputs:
+            return VerdictWriter(sink)
         width = request.width or shutil.get_terminal_size().columns
         look = max(MIN_WIDTH, width), request.ascii
         return DrawingWriter(sink, *look, self.common.color)
+
+    def _file_writer(self, output: Output) -> FileWriter:
+        """Choose what becomes of views in a file."""
+        if output.option == "--svg":
+            return SvgWriter(output, self.request.width)
+        return PageWriter(output)
+
+    def _save(self, file: FileWriter, sink: TextSink) -> None:
+        """Write a file, and its name where nothing else is written."""
+        file.output.write(file.content(), sink)
+        if file.output.name != "-" and not (self.request.json or self.request.plain):
+            sink.write(f"{file.output.name}\n")
 
     def _settings(self) -> "Settings":
         """Read the text, and put together what the views depend on."""
@@ -200,7 +241,7 @@ class Inspector:
             unknown=request.unknown,
             max_chars=request.max_chars,
             drawn=request.drawn,
-            rows_only=request.plain,
+            rows_only=request.plain and not request.outputs,
             top=request.top,
             layer=request.layer,
             units=request.units,
@@ -228,6 +269,8 @@ class Inspector:
             for name in self.views:
                 self._show(name, subject, writer)
             writer.end()
+            for file_writer in self.files:
+                self.limits.note_page(file_writer.explore(subject), subject)
             if self.views:
                 self.limits.note_strangers(subject)
 
@@ -238,7 +281,7 @@ class Inspector:
                 subject.compile(name)
         view = subject.view(name)
         writer.view(name, view)
-        self.limits.note_view(name, subject, view)
+        self.limits.note_view(name, subject, view, listed=self.request.listed)
 
     def _compare(
         self, paths: Sequence[Path], settings: "Settings", writer: Writer

@@ -1,6 +1,7 @@
 """The forms in which `inspect` writes: drawings, tab-separated lines, JSON.
 
-All three are made of the same objects, the data of the views.
+All three are made of the same objects, the data of the views; what goes into
+files (`charrnn.cli.inspect_files`) is, too.
 """
 
 import json
@@ -71,6 +72,45 @@ class LineWriter:
         if self.begun:
             self.sink.write("\n")
         self.begun = True
+
+
+class VerdictWriter(LineWriter):
+    """Write verdicts only: views go into files."""
+
+    def view(self, name: str, view: "View") -> None:
+        """Leave views to others."""
+
+
+class SeveralWriters:
+    """Hand everything to several writers."""
+
+    def __init__(self, writers: Sequence[Writer]) -> None:
+        self._writers = writers
+
+    def verdict(self, path: Path, error: CharRNNError | None) -> None:
+        """Tell all of what a full check came to."""
+        for writer in self._writers:
+            writer.verdict(path, error)
+
+    def start(self, path: Path) -> None:
+        """Turn all to a checkpoint."""
+        for writer in self._writers:
+            writer.start(path)
+
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Turn all to several checkpoints."""
+        for writer in self._writers:
+            writer.start_joint(paths)
+
+    def view(self, name: str, view: "View") -> None:
+        """Give all a view."""
+        for writer in self._writers:
+            writer.view(name, view)
+
+    def end(self) -> None:
+        """Have all finish the checkpoint."""
+        for writer in self._writers:
+            writer.end()
 
 
 class PlainWriter(LineWriter):

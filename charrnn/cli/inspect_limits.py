@@ -17,10 +17,18 @@ class Limits:
         self._unknown = unknown
         self._lines: list[str] = []
 
-    def note_view(self, name: str, subject: "Subject", view: Any) -> None:
-        """Note what of the text is not shown, or not read."""
+    def note_view(
+        self, name: str, subject: "Subject", view: Any, *, listed: bool = True
+    ) -> None:
+        """Note what of the text is not shown, or not read.
+
+        Parameters
+        ----------
+        listed : bool
+            Whether its characters are shown one by one; a page has them elsewhere.
+        """
         total = subject.characters
-        if name in ("surprise", "next", "neurons"):
+        if listed and name in ("surprise", "next", "neurons"):
             shown = shown_characters(name, view, total)
             if shown < total:
                 end = "last" if name == "next" else "first"
@@ -43,6 +51,19 @@ class Limits:
                 f"{done} what the model does not know: "
                 f"{subject.strangers:,} of the text's characters"
             )
+
+    def note_page(self, shown: int | None, subject: "Subject") -> None:
+        """Note how much of the text a page has room for, if it shows any."""
+        total = subject.characters
+        if shown is None or shown == total:
+            return
+        if subject.settings.max_chars is None:
+            more = "--max-chars 0 shows as many as it can hold"
+        else:
+            more = "--layer and --signal leave room for more"
+        self._lines.append(
+            f"the page shows the first {shown:,} of {total:,} characters; {more}"
+        )
 
     def tell(self) -> None:
         """Say once what was noted, below what it is about."""

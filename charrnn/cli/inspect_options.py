@@ -144,6 +144,24 @@ Plain = Annotated[
     bool,
     option("--plain", panel=FORM, help="Tab-separated, the column names first."),
 ]
+Svg = Annotated[
+    str | None,
+    option(
+        "--svg",
+        panel=FORM,
+        metavar="FILE",
+        help="Draw into a file; - is standard output.",
+    ),
+]
+Html = Annotated[
+    str | None,
+    option(
+        "--html",
+        panel=FORM,
+        metavar="FILE",
+        help="Write a page to look around in. Without --view it has all there is.",
+    ),
+]
 Width = Annotated[
     int | None,
     option("--width", panel=FORM, metavar="N", help="Columns to draw in."),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from charrnn.cli.inspect_files import Output, check_outputs
 from charrnn.config import UnknownPolicy, check_choice, check_number
 from charrnn.errors import OptionError
 from charrnn.inspection import (
@@ -33,6 +34,8 @@ class Request:
     corpus: tuple[str, ...]
     json: bool
     plain: bool
+    svg: str | None
+    html: str | None
     width: int | None
     ascii: bool
     verify: bool
@@ -53,6 +56,12 @@ class Request:
         if self.json and self.plain:
             msg = "--json cannot be combined with --plain"
             raise OptionError(msg)
+        streams = {
+            "--json": self.json,
+            "--plain": self.plain,
+            "--verify": self.verify,
+        }
+        check_outputs(self.outputs, [name for name, used in streams.items() if used])
         self._check_text()
         self._check_uses()
 
@@ -90,4 +99,15 @@ class Request:
     @property
     def drawn(self) -> bool:
         """Whether people are to read it."""
-        return not (self.json or self.plain)
+        return bool(self.outputs) or not (self.json or self.plain)
+
+    @property
+    def listed(self) -> bool:
+        """Whether views show characters one by one: a page alone does it itself."""
+        return self.html is None or self.json or self.plain or self.svg is not None
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The files that are to be written."""
+        named = {"--svg": self.svg, "--html": self.html}
+        return tuple(Output(o, name) for o, name in named.items() if name is not None)

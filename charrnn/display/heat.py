@@ -9,7 +9,7 @@ level: exact numbers are in tables.
 
 import colorsys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -34,6 +34,21 @@ class HeatLine(NamedTuple):
     label: str
     symbols: str  # a newline at the end is shown, too
     values: Sequence[float]  # one a symbol
+
+
+class Breakable(Protocol):
+    """A symbol that stands in a row, as `wrapped` sees it."""
+
+    @property
+    def width(self) -> int:
+        """Cells that it takes."""
+
+    @property
+    def space(self) -> bool:
+        """Whether a row may end with it."""
+
+
+S = TypeVar("S", bound=Breakable)
 
 
 class _Cell(NamedTuple):
@@ -116,7 +131,7 @@ def heat_text(
             for symbol, value in zip(line.symbols, line.values, strict=True)
         ]
         label = line.label
-        for row in _wrapped(cells, width):
+        for row in wrapped(cells, width):
             yield from _drawn(fit(label, indent), row, look, scale)
             label = ""
 
@@ -127,7 +142,7 @@ def _cell(symbol: str, level: int, look: Look) -> _Cell:
     return _Cell(glyph, cell_len(glyph), level, symbol == " ")
 
 
-def _wrapped(cells: Sequence[_Cell], width: int) -> Iterator[Sequence[_Cell]]:
+def wrapped(cells: Sequence[S], width: int) -> Iterator[Sequence[S]]:
     """Cut a line into rows, after a space where one is not too far back."""
     start = 0
     while start < len(cells):

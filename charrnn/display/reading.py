@@ -25,7 +25,25 @@ WIDE = 2
 def draw_surprise(view: Surprise, look: Look) -> Iterator[Text]:
     """Draw totals, the worst, and the text itself, hotter where it surprised."""
     look = look._replace(unit=view.unit)
-    pairs = [
+    yield from surprise_facts(view, look)
+    if view.text:
+        yield line()
+        yield line("  ").append_text(legend(look))
+        yield line("  left of the text: line, mean bits per character", "dim")
+        yield line()
+        yield from heat_text(heat_lines(view), look)
+    yield line()
+    yield from surprise_tables(view, look)
+
+
+def surprise_facts(view: Surprise, look: Look) -> Iterator[Text]:
+    """Draw the totals."""
+    yield from facts(surprise_pairs(view), look)
+
+
+def surprise_pairs(view: Surprise) -> list[tuple[str, str]]:
+    """Label the totals."""
+    return [
         (
             "text",
             f"{plural(view.characters, 'character')}, "
@@ -35,25 +53,29 @@ def draw_surprise(view: Surprise, look: Look) -> Iterator[Text]:
         ("nats", f"{view.nats:,.2f}, {view.nats_per_char:.4f} per character"),
         ("perplexity", f"{view.perplexity:.4g}"),
     ]
-    yield from facts(pairs, look)
-    if view.text:
-        yield line()
-        yield line("  ").append_text(legend(look))
-        yield line("  left of the text: line, mean bits per character", "dim")
-        yield line()
-        yield from heat_text(_heat_lines(view), look)
-    yield line()
+
+
+def surprise_tables(view: Surprise, look: Look) -> Iterator[Text]:
+    """Draw the characters and lines that were hardest to predict."""
+    look = look._replace(unit=view.unit)
     yield line("most surprising characters", "bold")
+    yield from table(worst_char_columns(view, look), look)
+    if view.line_count > 1:
+        yield line()
+        yield line("most surprising lines", "bold")
+        yield from table(worst_line_columns(view), look)
+
+
+def worst_char_columns(view: Surprise, look: Look) -> list[Column]:
+    """List the characters that were hardest to predict."""
     worst = view.worst
-    columns = [
+    return [
         Column("line", [f"{c.line:,}" for c in worst], "right"),
         Column("column", [f"{c.column:,}" for c in worst], "right"),
         Column("bits", [f"{c.bits:.2f}" for c in worst], "right"),
         Column("char", [named(c.char, look) for c in worst]),
         Column("after", [_context(c.before, look) for c in worst], rank=1),
     ]
-    yield from table(columns, look)
-    yield from _worst_lines(view, look)
 
 
 def _context(before: str, look: Look) -> str:
@@ -63,7 +85,7 @@ def _context(before: str, look: Look) -> str:
     return text
 
 
-def _heat_lines(view: Surprise) -> Iterator[HeatLine]:
+def heat_lines(view: Surprise) -> Iterator[HeatLine]:
     """Cut the text into lines, each labeled with its number and mean bits."""
     digits = len(f"{view.line_count}")
     start = 0
@@ -76,20 +98,15 @@ def _heat_lines(view: Surprise) -> Iterator[HeatLine]:
         start = end
 
 
-def _worst_lines(view: Surprise, look: Look) -> Iterator[Text]:
-    """Draw the lines that were hardest to predict, if there are several."""
-    if view.line_count < 2:
-        return
+def worst_line_columns(view: Surprise) -> list[Column]:
+    """List the lines that were hardest to predict."""
     worst = view.worst_lines
-    yield line()
-    yield line("most surprising lines", "bold")
-    columns = [
+    return [
         Column("line", [f"{entry.line:,}" for entry in worst], "right"),
         Column("characters", [f"{entry.characters:,}" for entry in worst], "right"),
         Column("bits", [f"{entry.bits:,.2f}" for entry in worst], "right"),
         Column("per char", [f"{entry.bits_per_char:.2f}" for entry in worst], "right"),
     ]
-    yield from table(columns, look)
 
 
 def draw_predictions(view: Predictions, look: Look) -> Iterator[Text]:
@@ -100,7 +117,7 @@ def draw_predictions(view: Predictions, look: Look) -> Iterator[Text]:
     yield line(f"{where}  ", "bold").append(
         f"entropy {view.entropy:.2f} bits", "not bold dim"
     )
-    yield from table(_choice_columns(view.after, look), look)
+    yield from table(choice_columns(view.after, look), look)
     if view.positions:
         yield line()
         yield line("expected in the text, the likeliest first", "bold")
@@ -113,7 +130,7 @@ def _without_title(text: Text) -> Text:
     return text[len("bits") :]
 
 
-def _choice_columns(choices: Sequence[Choice], look: Look) -> list[Column]:
+def choice_columns(choices: Sequence[Choice], look: Look) -> list[Column]:
     """List characters with their probabilities, as numbers and as bars."""
     most = max(choice.probability for choice in choices)
     bar = "#" if look.ascii else "█"

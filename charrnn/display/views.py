@@ -50,22 +50,7 @@ draw.register(draw_comparison)
 @draw.register
 def draw_summary(view: Summary, look: Look) -> Iterator[Text]:
     """Draw the summary: facts, then the tensors."""
-    model = view.model
-    activation = f", {model.activation}" if model.cell == "rnn" else ""
-    norm = "" if model.norm == "none" else f", {model.norm} norm"
-    layers, units = plural(model.layers, "layer"), plural(model.hidden, "unit")
-    noun = "byte" if view.unit == "byte" else "character"
-    pairs = [
-        ("model", f"{model.cell}{activation}, {layers} of {units}{norm}"),
-        ("parameters", f"{view.parameters:,}"),
-        ("vocabulary", plural(model.vocab_size, noun)),
-        *_training(view),
-        *_losses(view),
-        *_corpus(view, look),
-        ("file", f"{size(view.file.bytes)}, format {view.file.format}"),
-        ("", f"sha256 {view.file.sha256}"),
-    ]
-    yield from facts(pairs, look)
+    yield from facts(list(summary_pairs(view, look)), look)
     yield line()
     columns = [
         Column("tensor", [tensor.name for tensor in view.tensors]),
@@ -73,6 +58,23 @@ def draw_summary(view: Summary, look: Look) -> Iterator[Text]:
         Column("parameters", [f"{t.parameters:,}" for t in view.tensors], "right"),
     ]
     yield from table(columns, look)
+
+
+def summary_pairs(view: Summary, look: Look) -> Iterator[tuple[str, str]]:
+    """Label what a summary says, less the tensors."""
+    model = view.model
+    activation = f", {model.activation}" if model.cell == "rnn" else ""
+    norm = "" if model.norm == "none" else f", {model.norm} norm"
+    layers, units = plural(model.layers, "layer"), plural(model.hidden, "unit")
+    noun = "byte" if view.unit == "byte" else "character"
+    yield "model", f"{model.cell}{activation}, {layers} of {units}{norm}"
+    yield "parameters", f"{view.parameters:,}"
+    yield "vocabulary", plural(model.vocab_size, noun)
+    yield from _training(view)
+    yield from _losses(view)
+    yield from _corpus(view, look)
+    yield "file", f"{size(view.file.bytes)}, format {view.file.format}"
+    yield "", f"sha256 {view.file.sha256}"
 
 
 def _training(view: Summary) -> Iterator[tuple[str, str]]:
@@ -159,6 +161,11 @@ def draw_history(view: History, look: Look) -> Iterator[Text]:
     for name in ("loss", "val_loss", "lr", "grad_norm"):
         yield from _curve(view, name, look)
     yield line()
+    yield from history_table(view, look)
+
+
+def history_table(view: History, look: Look) -> Iterator[Text]:
+    """Draw the metrics of at most `ROWS` steps."""
     columns = [
         _column(view, "step", ",.0f", 0),
         _column(view, "epoch", ".2f", 3),
@@ -213,7 +220,7 @@ def draw_weights(view: Weights, look: Look) -> Iterator[Text]:
 
     bars = [_bars(t, look) for t in view.tensors]
     columns = [
-        Column("tensor", [_title(t) for t in view.tensors]),
+        Column("tensor", [tensor_title(t) for t in view.tensors]),
         Column("shape", [_shape(t.shape) for t in view.tensors], "right", 6),
         Column("min", cells("min"), "right", 4),
         Column("mean", cells("mean"), "right", 3),
@@ -227,7 +234,7 @@ def draw_weights(view: Weights, look: Look) -> Iterator[Text]:
     yield line("  radius: spectral radius of a recurrent block", "dim")
 
 
-def _title(tensor: Distribution) -> str:
+def tensor_title(tensor: Distribution) -> str:
     """Name a tensor, or a gate below it."""
     known = {gate for gates in GATES.values() for gate in gates}
     gate = tensor.gate if tensor.gate in known else None
@@ -243,10 +250,15 @@ def _bars(tensor: Distribution, look: Look) -> str:
 @draw.register
 def draw_system(view: System, look: Look) -> Iterator[Text]:
     """Draw what charrnn runs on."""
+    yield from facts(system_pairs(view, look), look)
+
+
+def system_pairs(view: System, look: Look) -> list[tuple[str, str]]:
+    """Label what charrnn runs on."""
     allowed = f"{view.processors_allowed} of {view.processors} allowed"
     cache = view.cache
     place = "none: no home directory" if cache.directory is None else cache.directory
-    pairs = [
+    return [
         *((name, version or "missing") for name, version in view.versions.items()),
         ("platform", view.platform),
         ("processor", view.processor),
@@ -260,4 +272,3 @@ def draw_system(view: System, look: Look) -> Iterator[Text]:
             for name, value in view.environment.items()
         ),
     ]
-    yield from facts(pairs, look)

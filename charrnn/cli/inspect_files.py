@@ -1,0 +1,214 @@
+"""What `inspect` writes into files: a drawing as SVG, a page as HTML.
+
+Views are gathered while they are made. The file is written at the end, all at
+once and in place of what was there, since it can be made again any time.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from charrnn.cli.inspect_forms import Writer
+from charrnn.cli.output import TextSink
+from charrnn.errors import CharRNNError, OptionError, OutputError
+
+if TYPE_CHECKING:
+    from charrnn.display.html_page import Chapter
+    from charrnn.display.svg import Figure
+    from charrnn.inspection.records import View
+    from charrnn.inspection.subject import Subject
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that is to be written, and the option that names it."""
+
+    option: str
+    name: str
+
+    def check(self, inputs: Iterable[str | Path]) -> None:
+        """Refuse a place that cannot be written, before anything is made for it.
+
+        Parameters
+        ----------
+        inputs : iterable of str or Path
+            Files that are read.
+
+        Raises
+        ------
+        OptionError
+            It is one of the inputs.
+        OutputError
+            It is no regular file, or its directory cannot be written to.
+        """
+        from charrnn.checkpoint import resolve_output  # imports NumPy
+
+        if self.name == STDOUT:
+            return
+        target = resolve_output(Path(self.name))
+        for path in inputs:
+            if os.path.realpath(path) == str(target):
+                msg = f"{self.option} {self.name} is also read"
+                raise OptionError(msg, hint="it would be replaced: name another file")
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            exists = target.parent.exists()
+            msg = "permission denied" if exists else "no such directory"
+            raise OutputError(msg, where=self.name)
+
+    def write(self, text: str, sink: TextSink) -> None:
+        """Write the file and tell its name, or write to standard output.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written; what was there is as it was.
+        """
+        from charrnn.checkpoint import replacement, resolve_output
+
+        if self.name == STDOUT:
+            sink.write(text)
+            return
+        try:
+            target = resolve_output(Path(self.name))
+            with replacement(target) as temporary, temporary.open("wb") as file:
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            msg = (error.strerror or str(error)).lower()
+            raise OutputError(msg, where=self.name) from None
+
+
+def check_outputs(outputs: Sequence[Output], others: Sequence[str]) -> None:
+    """Raise `OptionError` where two things would be written to one place.
+
+    Parameters
+    ----------
+    others : sequence of str
+        Options in use that write to standard output.
+    """
+    names = [os.path.realpath(o.name) for o in outputs if o.name != STDOUT]
+    streams = [o.option for o in outputs if o.name == STDOUT] + list(others)
+    if len(set(names)) < len(names):
+        msg = "--svg and --html name the same file"
+        raise OptionError(msg)
+    if len(streams) > 1 and len(streams) > len(others):
+        msg = f"{streams[0]} - cannot be combined with {streams[1]}"
+        raise OptionError(msg, hint="only one of them can have standard output")
+
+
+class FileWriter(Writer, Protocol):
+    """A writer whose views end in one file."""
+
+    output: Output
+
+    def explore(self, subject: "Subject") -> int | None:
+        """Read the text that was asked about, if the form has a place for it.
+
+        Returns
+        -------
+        int or None
+            How many of its characters there is room for.
+        """
+
+    def content(self) -> str:
+        """Put the file together."""
+
+
+class SvgWriter:
+    """Draw views below each other.
+
+    Parameters
+    ----------
+    width : int, optional
+        Cells of a row.
+    """
+
+    def __init__(self, output: Output, width: int | None) -> None:
+        self.output = output
+        self._width = width
+        self._figures: list[Figure] = []
+        self._names: dict[str, None] = {}
+        self._title = ""
+
+    def verdict(self, path: Path, error: CharRNNError | None) -> None:
+        """Leave verdicts to others."""
+
+    def start(self, path: Path) -> None:
+        """Turn to a checkpoint."""
+        self._title = str(path)
+
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Turn to all checkpoints."""
+        self._title = ", ".join(map(str, paths))
+
+    def view(self, name: str, view: "View") -> None:
+        """Draw a view below its title."""
+        from charrnn.display.svg_views import COLUMNS, figures, heading
+        from charrnn.display.symbols import Look
+
+        look = Look(self._width or COLUMNS)
+        self._figures.append(heading(name, self._title, look))
+        self._figures.extend(figures(view, look))
+        self._names[name] = None
+
+    def end(self) -> None:
+        """Do nothing: more checkpoints may follow."""
+
+    def explore(self, subject: "Subject") -> None:
+        """Do nothing: views have all that is drawn."""
+
+    def content(self) -> str:
+        """Write the drawing."""
+        from charrnn.display.svg import document
+
+        return document(self._figures, f"charrnn inspect: {', '.join(self._names)}")
+
+
+class PageWriter:
+    """Gather views, and the text if one is read, for a page."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.chapters: list[Chapter] = []
+
+    def verdict(self, path: Path, error: CharRNNError | None) -> None:
+        """Leave verdicts to others."""
+
+    def start(self, path: Path) -> None:
+        """Turn to a checkpoint."""
+        from charrnn.display.html_page import Chapter
+
+        self.chapters.append(Chapter(str(path)))
+
+    def start_joint(self, paths: Sequence[Path]) -> None:
+        """Turn to all checkpoints."""
+        from charrnn.display.html_page import Chapter
+
+        self.chapters.append(Chapter(", ".join(map(str, paths))))
+
+    def view(self, name: str, view: "View") -> None:
+        """Take one of its views."""
+        self.chapters[-1].views[name] = view
+
+    def explore(self, subject: "Subject") -> int | None:
+        """Find out what the page tells of every character."""
+        from charrnn.inspection.exploration import explore_views
+
+        chapter = self.chapters[-1]
+        found = explore_views(subject, chapter.views)
+        chapter.exploration = found
+        return None if found is None else len(found.text)
+
+    def end(self) -> None:
+        """Do nothing: more checkpoints may follow."""
+
+    def content(self) -> str:
+        """Write the page."""
+        from charrnn.display.html_page import page
+
+        return page(self.chapters)

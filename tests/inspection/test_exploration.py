@@ -1,0 +1,105 @@
+"""What a page knows of a text: the numbers of the views, rounded."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn.checkpoint import CheckpointFile
+from charrnn.errors import CorpusError
+from charrnn.inspection import exploration
+from charrnn.inspection.activations import SIGNALS, activations
+from charrnn.inspection.exploration import Wish, explore, explore_views, room_for
+from charrnn.inspection.neurons import Wanted, measure_neurons
+from charrnn.inspection.subject import Settings, Subject
+from charrnn.inspection.text import Text
+from tests.inspection.support import TEXT, write_checkpoint
+
+
+@pytest.fixture(params=["lstm", "gru", "rnn"])
+def subject(request, tmp_path: Path):
+    path = write_checkpoint(tmp_path / "m.npz", cell=request.param)
+    with CheckpointFile(path) as file:
+        subject = Subject(file, Settings(text=Text(TEXT), top=3))
+        subject.check(("surprise",))
+        yield subject
+
+
+def test_units_are_those_of_the_network_to_two_decimals(subject):
+    config, vocab = subject.file.model, subject.file.vocab
+    signals = SIGNALS[config.cell]
+    wish = Wish(signals=signals, layers=(1, 0))
+    found = explore(subject.model, vocab, subject.head(None), wish)
+
+    parts = list(activations(subject.model, vocab, subject.head(None), signals))
+    exact = np.concatenate(parts, axis=2).astype(np.float64)
+    assert [(u.layer, u.signal) for u in found.units] == [
+        (layer, signal) for layer in (1, 0) for signal in signals
+    ]
+    for units in found.units:
+        values = exact[units.layer, signals.index(units.signal)].T
+        assert units.step == -2
+        shown = [[f"{v / 100:.2f}" for v in row] for row in units.values.tolist()]
+        wanted = [[f"{v + 0.0:.2f}" for v in row] for row in values.tolist()]
+        assert shown == [[w.replace("-0.00", "0.00") for w in row] for row in wanted]
+
+
+@pytest.mark.parametrize(
+    ("scale", "step"), [(1.27, -2), (1.28, -1), (12.7, -1), (100, 0), (1e9, 7)]
+)
+def test_large_numbers_have_fewer_decimals(scale, step):
+    values = np.array([[scale, -scale, scale / 3, 0.0]], np.float32)
+    found, rounded = exploration._rounded(values)
+
+    assert found == step
+    assert rounded.dtype == np.int8
+    assert np.abs(rounded * 10.0**step - values).max() <= 0.51 * 10.0**step
+
+
+def test_what_is_not_finite_has_a_step_too():
+    step, rounded = exploration._rounded(np.array([[np.inf, -np.inf, np.nan]]))
+
+    assert rounded.tolist() == [[100, -100, 0]]
+    assert step == 36
+
+
+def test_views_say_what_is_explored(subject):
+    surprise, following = subject.view("surprise"), subject.view("next")
+    ids, vocab = subject.head(None), subject.file.vocab
+    neurons = measure_neurons(subject.model, vocab, ids, Wanted(signal="h"))
+
+    assert explore_views(subject, {"summary": subject.view("summary")}) is None
+    found = explore_views(subject, {"surprise": surprise})
+    assert found is not None
+    assert (found.text, found.bits) == (TEXT, surprise.char_bits)
+    assert (found.guesses, found.units, found.best) == ((), (), ())
+    found = explore_views(subject, {"next": following, "neurons": neurons})
+    assert found is not None
+    assert found.bits is None
+    assert found.guesses == following.positions
+    assert (found.best, found.signal) == (neurons.best, "h")
+    assert len(found.units) == 2 * len(SIGNALS[subject.file.model.cell])
+
+
+def test_a_page_has_room_for_so_much(monkeypatch):
+    monkeypatch.setattr(exploration, "MOST_CHARACTERS", 100)
+    monkeypatch.setattr(exploration, "MOST_VALUES", 1000)
+
+    assert room_for(Wish(), 9999) == 100
+    assert room_for(Wish(keep=7), 9999) == 7
+    assert room_for(Wish(signals=("h", "c"), layers=(0,)), 10) == 50
+    assert room_for(Wish(signals=("h",), layers=(0, 1)), 9999) == 1
+
+
+def test_of_a_long_text_the_beginning_is_explored(subject, monkeypatch):
+    monkeypatch.setattr(exploration, "MOST_CHARACTERS", 10)
+    found = explore_views(subject, {"surprise": subject.view("surprise")})
+
+    assert found is not None
+    assert (found.text, found.characters) == (TEXT[:10], len(TEXT))
+    assert found.bits == subject.view("surprise").char_bits[:10]
+
+
+def test_an_empty_text_cannot_be_explored(subject):
+    with pytest.raises(CorpusError, match="empty"):
+        explore(subject.model, subject.file.vocab, subject.head(0), Wish())
