@@ -123,3 +123,95 @@ def sampling(
 
     draw()
     return draw
+
+
+def trained(
+    texts: tuple[Any, Any],
+    vocab_size: int,
+    before: int,
+    seconds: float,
+    threads: int,
+    shape: dict[str, int],
+) -> tuple[float, float]:
+    """Train an LSTM for some seconds, as charrnn does, and score the held-out text.
+
+    Adam's constants, the peak rate, the warm-up and the cosine are those of
+    `charrnn train`; so are the streams and the state that is carried along.
+
+    Parameters
+    ----------
+    texts : pair of (N,) unsigned arrays
+        To train on, and held out.
+    before : int
+        What stands before both.
+    seconds : float
+        Of training steps.
+    shape : dict
+        hidden, layers, batch_size, seq_length.
+
+    Returns
+    -------
+    loss, epochs : float
+        Nats per character of one pass over the held-out text, and passes over
+        the other.
+    """
+    import time
+
+    from charrnn.config import ModelConfig, TrainConfig
+    from charrnn.schedules import learning_rate
+    from charrnn.streams import Streams
+    from charrnn.training.plan import peak_rate
+
+    torch.set_num_threads(threads)
+    H, L, V = shape["hidden"], shape["layers"], vocab_size
+    B, T = shape["batch_size"], shape["seq_length"]
+    embedding, recurrent, output = parts = _network("lstm", L, H, V)
+    weights = [w for part in parts for w in part.parameters()]
+    peak = peak_rate(ModelConfig(vocab_size=V, cell="lstm", hidden=H, layers=L))
+    config = TrainConfig(batch_size=B, seq_length=T, time=seconds, lr=peak)
+    optimizer = torch.optim.AdamW(
+        weights, lr=peak, betas=(0.9, 0.99), weight_decay=0.0, fused=True
+    )
+    streams = Streams(texts[0], B, T, before)
+    state: Any = None
+    steps, elapsed = 0, 0.0
+    while elapsed < seconds:
+        began = time.perf_counter()
+        epoch, k = divmod(steps, streams.windows)
+        window = streams.window(epoch, k)
+        ids, targets = (
+            torch.from_numpy(a).long() for a in (window.inputs, window.targets)
+        )
+        rate = learning_rate(config, steps, elapsed / seconds, None)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad(set_to_none=True)
+        outputs, after = recurrent(embedding(ids), state)
+        logits = output(outputs).reshape(-1, V)
+        loss = torch.nn.functional.cross_entropy(
+            logits, targets.reshape(-1), ignore_index=-1
+        )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, config.grad_clip)
+        optimizer.step()
+        state = tuple(a.detach() for a in after)
+        if k == streams.windows - 1:
+            # Each stream goes on where the one before it has ended.
+            state = tuple(a.roll(1, dims=1) for a in state)
+            for a in state:
+                a[:, 0] = 0
+        steps += 1
+        elapsed += time.perf_counter() - began
+    held = torch.from_numpy(texts[1].astype("int64"))
+    total, state, last = 0.0, None, torch.tensor([before])
+    with torch.inference_mode():
+        for a in range(0, len(held), 4096):
+            piece = held[a : a + 4096]
+            ids = torch.cat([last, piece[:-1]])[:, None]
+            outputs, state = recurrent(embedding(ids), state)
+            logits = output(outputs[:, 0])
+            total += float(
+                torch.nn.functional.cross_entropy(logits, piece, reduction="sum")
+            )
+            last = piece[-1:]
+    return total / len(held), steps / streams.windows

@@ -1,0 +1,315 @@
+"""Validation loss for the minutes spent: the defaults, beside yardsticks and PyTorch.
+
+Every run is the command as a user gives it, `charrnn train TEXT --time T`, with
+nothing else chosen; the tail of 10 % is held out and scored in one pass. Times
+are of training steps, not of compiling, evaluating or saving. Texts are given
+as NAME=FILE, and those that have targets are told by their names:
+
+    python benchmarks/quality.py tinyshakespeare=FILE lovecraft=FILE names=FILE
+
+`--times 10s,60s` and `--seeds N` choose other runs for all texts; `--svg FILE`
+draws validation loss against time. `--pytorch` trains the same LSTM with
+PyTorch, under the same schedule and for the same times (the extra "bench").
+"""
+
+# isort: off
+import pytorch  # before charrnn: see there
+
+# isort: on
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from reporting import Report, at_most, cell, new_parser
+
+from charrnn.checkpoint import load
+from charrnn.config import parse_duration
+from charrnn.corpus import ReadOptions, read_corpus, split
+from charrnn.model import Model
+from charrnn.streams import initial_id
+
+#: Targets in nats, by text and time; texts of lines are marked.
+TARGETS: dict[str, dict[str, float]] = {
+    "tinyshakespeare": {"10s": 1.83, "60s": 1.57, "5m": 1.50, "10m": 1.47},
+    "lovecraft": {"5m": 1.32, "15m": 1.274},
+    "names": {"60s": 2.15},
+}
+OF_LINES = ("names",)
+
+#: Times for texts without targets, and for the comparison with PyTorch.
+OTHER_TIMES = ("60s",)
+PYTORCH_TIMES = ("30s", "60s", "120s")
+
+#: The network of that comparison, and what both sides are told.
+COMPARED = {"hidden": 256, "layers": 1, "batch_size": 32, "seq_length": 64}
+
+#: Characters of a window that begins with nothing, as nanoGPT scores them.
+COLD = 256
+
+#: The sample of each long run.
+SAMPLE = ["-n", "400", "-t", "0.7", "--seed", "1", "-p", "", "--no-echo"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One text and time: losses in nats, means over the seeds."""
+
+    text: str
+    time: str
+    seeds: int
+    network: str
+    loss: float
+    spread: float  # highest less lowest
+    target: float | None
+    best: float  # of all evaluations of a run
+    train: float
+    epochs: float
+    rate: float  # characters a second
+    ngram: float | None
+    cold: float | None  # windows of COLD characters, each from a state of zeros
+    sample: str
+    curves: list[list[tuple[float, float]]] = field(repr=False)  # seconds, nats
+
+
+COLUMNS = {
+    "text, time": lambda row: f"{row.text}, {row.time}",
+    "network": lambda row: row.network,
+    "chars/s": lambda row: cell(row.rate),
+    "epochs": lambda row: cell(row.epochs, ".1f"),
+    "training": lambda row: cell(row.train, ".3f"),
+    "validation": lambda row: cell(row.loss, ".4f"),
+    "spread": lambda row: cell(row.spread, ".3f"),
+    "target": lambda row: at_most(row.target),
+    "n-gram": lambda row: cell(row.ngram, ".4f"),
+    "cold windows": lambda row: cell(row.cold, ".4f"),
+}
+
+
+def train(path: Path, output: Path, *options: str) -> list[dict[str, Any]]:
+    """Run the command; return its records."""
+    done = subprocess.run(
+        [sys.executable, "-m", "charrnn", "train", path, "-o", output, "-f", "-q",
+         "--json", "--log-every", "0", *options],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def curve(records: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    """Pick seconds and validation losses."""
+    return [(r["elapsed"], r["val_loss"]) for r in records if r["event"] == "eval"]
+
+
+def cold_loss(path: Path, checkpoint: Path) -> float:
+    """Score the tail in windows that know nothing of what came before."""
+    loaded = load(checkpoint)
+    corpus = read_corpus((str(path),), ReadOptions(vocab=loaded.vocab))
+    _, tail = split(corpus.ids, 0.1)
+    rows = (len(tail) - 1) // COLD
+    inputs, targets = (
+        tail[first : first + rows * COLD].reshape(rows, COLD).T.astype(np.int32)
+        for first in (0, 1)
+    )
+    model = Model(loaded.model, threads=2)
+    model.load(loaded.parameters | loaded.statistics)
+    total, resets = 0.0, np.zeros((COLD, 64), np.uint8)
+    for a in range(0, rows, 64):
+        ids, wanted = (
+            np.ascontiguousarray(x[:, a : a + 64]) for x in (inputs, targets)
+        )
+        B = ids.shape[1]
+        losses = model.losses(
+            ids, wanted, np.ascontiguousarray(resets[:, :B]), model.new_state(B)
+        )
+        total += float(losses.sum())
+    return total / (rows * COLD)
+
+
+def measure(text: str, path: Path, time: str, seeds: int, options: list[str]) -> Row:
+    """Train with every seed, and sum up."""
+    lines = ["--lines"] if text in OF_LINES else []
+    long = parse_duration(time, "--time") >= 300 and not lines
+    runs = []
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory, "model.npz")
+        for seed in range(seeds):
+            runs.append(
+                train(
+                    path, output, "--time", time, "--seed", str(seed), *lines, *options
+                )
+            )
+        cold = cold_loss(path, output) if long else None
+        sample = subprocess.run(
+            [sys.executable, "-m", "charrnn", "sample", output, *SAMPLE],
+            check=True, capture_output=True, text=True,
+        ).stdout  # fmt: skip
+    start, ends = runs[0][0], [records[-1] for records in runs]
+    losses = [end["val_loss"] for end in ends]
+    yardsticks = ends[0]["yardsticks"] or {}
+    ngram = yardsticks.get("ngram")
+    return Row(
+        text=text,
+        time=time,
+        seeds=seeds,
+        network=f"{start['cell']} {start['layers']} x {start['hidden']}",
+        loss=statistics.mean(losses),
+        spread=max(losses) - min(losses),
+        target=TARGETS.get(text, {}).get(time),
+        best=statistics.mean(end["best_val_loss"] for end in ends),
+        train=statistics.mean(end["train_loss"] for end in ends),
+        epochs=statistics.mean(end["epochs"] for end in ends),
+        rate=statistics.mean(end["chars_per_second"] for end in ends),
+        ngram=ngram and ngram["loss"],
+        cold=cold,
+        sample=sample,
+        curves=[curve(records) for records in runs],
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The same LSTM on both sides, after the same time."""
+
+    text: str
+    time: str
+    ours: float
+    ours_plain: float  # without normalization, dropout and averaging
+    theirs: float | None
+    ours_epochs: float
+    theirs_epochs: float | None
+
+
+COMPARISON = {
+    "text, time": lambda row: f"{row.text}, {row.time}",
+    "ours": lambda row: cell(row.ours, ".4f"),
+    "ours, the plain network": lambda row: cell(row.ours_plain, ".4f"),
+    "PyTorch": lambda row: cell(row.theirs, ".4f", missing="not installed"),
+    "epochs, ours": lambda row: cell(row.ours_epochs, ".1f"),
+    "epochs, PyTorch": lambda row: cell(row.theirs_epochs, ".1f"),
+}
+
+#: Options that leave nothing but the network that PyTorch has.
+PLAIN = ["--norm", "none", "--dropout", "0", "--weight-dropout", "0", "--ema", "0"]
+
+
+def compare(text: str, path: Path, time: str, threads: int) -> Comparison:
+    """Train the same LSTM on both sides."""
+    shape = ["--cell", "lstm"]
+    for name, value in COMPARED.items():
+        shape += [f"--{name.replace('_', '-')}", str(value)]
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory, "model.npz")
+        full, plain = (
+            train(
+                path, output, *shape, "--time", time, "--threads", str(threads), *more
+            )
+            for more in ([], PLAIN)
+        )
+    theirs: tuple[float, float] | None = None
+    if pytorch.installed():
+        corpus = read_corpus((str(path),), ReadOptions())
+        texts = split(corpus.ids, 0.1)
+        seconds = parse_duration(time, "--time")
+        theirs = pytorch.trained(
+            texts, len(corpus.vocab), initial_id(corpus.vocab), seconds, threads,
+            COMPARED,
+        )  # fmt: skip
+    return Comparison(
+        text, time, full[-1]["val_loss"], plain[-1]["val_loss"],
+        theirs and theirs[0], full[-1]["epochs"], theirs and theirs[1],
+    )  # fmt: skip
+
+
+def wanted(options: argparse.Namespace, text: str) -> Iterator[str]:
+    """List the times that a text is trained for."""
+    if options.times:
+        yield from options.times.split(",")
+    else:
+        yield from TARGETS.get(text, dict.fromkeys(OTHER_TIMES))
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    """Draw validation loss against time, a curve for the first seed of each run."""
+    from charrnn.display.svg import document
+    from charrnn.display.svg_charts import line_chart
+    from charrnn.display.svg_plots import Series
+
+    series = [
+        Series(f"{row.text}, {row.time}", *zip(*row.curves[0], strict=True))
+        for row in rows
+    ]
+    figure = line_chart(
+        series, "seconds of training", "validation loss, nats", log_x=True
+    )
+    path.write_text(document([figure]), "utf-8")
+
+
+def quick_text(directory: str) -> dict[str, Path]:
+    """Write a little text, for a run that only shows that the script works."""
+    path = Path(directory, "quick.txt")
+    words = np.random.default_rng(0).choice(["sea ", "tide ", "ebb\n", "fog "], 2000)
+    path.write_text("".join(words), "utf-8")
+    return {"quick": path}
+
+
+def main() -> None:
+    """Train, print tables and samples, write JSON and a picture if asked to."""
+    parser = new_parser(__doc__)
+    parser.add_argument("texts", nargs="*", metavar="NAME=FILE")
+    parser.add_argument("--times", metavar="T,T", help="instead of those with targets")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--pytorch", action="store_true", help="compare with PyTorch")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the curves")
+    options = parser.parse_args()
+    report = Report(options)
+    with tempfile.TemporaryDirectory() as directory:
+        texts = dict(pair.split("=", 1) for pair in options.texts)
+        paths = {name: Path(file) for name, file in texts.items()}
+        more: list[str] = []
+        if options.quick:
+            paths, options.times, options.seeds = quick_text(directory), "0.3s", 1
+            more = ["--hidden", "8"]
+        if not options.pytorch:
+            run(report, options, paths, more)
+        else:
+            add = report.table("The same LSTM, in nats", COMPARISON)
+            for name, path in paths.items():
+                for time in (options.times or ",".join(PYTORCH_TIMES)).split(","):
+                    add(compare(name, path, time, options.threads))
+    report.write()
+
+
+def run(
+    report: Report,
+    options: argparse.Namespace,
+    paths: dict[str, Path],
+    more: list[str],
+) -> None:
+    """Train the defaults on every text, for every time."""
+    add = report.table("Validation loss within a time, in nats", COLUMNS)
+    rows = []
+    threads = ["--threads", str(options.threads)]
+    for name, path in paths.items():
+        for time in wanted(options, name):
+            rows.append(measure(name, path, time, options.seeds, [*threads, *more]))
+            add(rows[-1])
+    for row in rows:
+        if row.cold is not None:
+            print(f"\n{row.text}, {row.time}, temperature 0.7:\n\n{row.sample}")
+    if options.svg is not None:
+        draw(rows, options.svg)
+    if not all(math.isfinite(row.loss) for row in rows):
+        sys.exit("a loss is not finite")
+
+
+if __name__ == "__main__":
+    main()
