@@ -138,15 +138,10 @@ def measure(text: str, path: Path, time: str, seeds: int, options: list[str]) ->
     """Train with every seed, and sum up."""
     lines = ["--lines"] if text in OF_LINES else []
     long = parse_duration(time, "--time") >= 300 and not lines
-    runs = []
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory, "model.npz")
-        for seed in range(seeds):
-            runs.append(
-                train(
-                    path, output, "--time", time, "--seed", str(seed), *lines, *options
-                )
-            )
+        given = ["--time", time, *lines, *options]
+        runs = [train(path, output, "--seed", str(s), *given) for s in range(seeds)]
         cold = cold_loss(path, output) if long else None
         sample = subprocess.run(
             [sys.executable, "-m", "charrnn", "sample", output, *SAMPLE],
@@ -240,8 +235,7 @@ def wanted(options: argparse.Namespace, text: str) -> Iterator[str]:
 def draw(rows: list[Row], path: Path) -> None:
     """Draw validation loss against time, a curve for the first seed of each run."""
     from charrnn.display.svg import document
-    from charrnn.display.svg_charts import line_chart
-    from charrnn.display.svg_plots import Series
+    from charrnn.display.svg_charts import Series, line_chart
 
     series = [
         Series(f"{row.text}, {row.time}", *zip(*row.curves[0], strict=True))
@@ -250,7 +244,7 @@ def draw(rows: list[Row], path: Path) -> None:
     figure = line_chart(
         series, "seconds of training", "validation loss, nats", log_x=True
     )
-    path.write_text(document([figure]), "utf-8")
+    path.write_text(document([figure], "validation loss against time"), "utf-8")
 
 
 def quick_text(directory: str) -> dict[str, Path]:
