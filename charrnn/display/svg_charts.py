@@ -176,7 +176,7 @@ def _grid(
         Gives the axis across, which begins where labels of the other one end.
     """
     bottom, top = y_axis.start, y_axis.end
-    marks = y_axis.ticks(max(2, int((bottom - top) // 30)))
+    marks = y_axis.ticks(max(2, int((bottom - top) // 24)))
     left = CELL * (1 + max((len(tick_text(mark)) for mark in marks), default=1))
     plot = _Plot(across(left), y_axis, width)
     for mark in marks:

@@ -22,6 +22,7 @@ records     what the data of all views have in common: JSON and rows
 text        the text that some views read
 features    what a reader keeps track of in a text: quotes, brackets, ...
 activations what the units of a network did while it read a text
+exploration what a page tells of every character of a text
 grams       the n-grams of a text, and where another text has them
 network     the model behind a checkpoint, for those that run it
 subject     one checkpoint with everything that its views share
