@@ -153,10 +153,8 @@ def train(directory: Path, seconds: int, threads: int) -> tuple[list[Look], int]
 
 def summed_up(directory: Path, looks: list[Look], requests: int) -> Soak:
     """Reduce a run to its figures."""
-    records = [
-        json.loads(line)
-        for line in (directory / "records.jsonl").open(encoding="utf-8")
-    ]
+    lines = (directory / "records.jsonl").open(encoding="utf-8")
+    records = [json.loads(line) for line in lines]
     events = [record["event"] for record in records]
     steps = records[-1]["steps"]
     left = load(directory / "t.npz").training
