@@ -8,7 +8,7 @@ had, to within a few ten-thousandths of a nat (benchmarks/README.md has the
 figures). Every character is scored exactly once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -57,12 +57,33 @@ def pieces(ids: PackedIds, before: int, newline: int | None) -> Iterator[Window]
         yield Window(inputs, targets, resets.astype(np.uint8))
 
 
+class Stopped(Exception):  # noqa: N818 - an event, not an error
+    """Nobody waits for the evaluation any more."""
+
+
 def mean_loss(
-    model: Model, ids: PackedIds, before: int, newline: int | None = None
+    model: Model,
+    ids: PackedIds,
+    before: int,
+    newline: int | None = None,
+    stopped: Callable[[], bool] | None = None,
 ) -> float:
-    """Mean loss of a text, in nats per character; see `pieces`."""
+    """Mean loss of a text, in nats per character; see `pieces`.
+
+    Parameters
+    ----------
+    stopped : callable, optional
+        Asked after every window, a few hundredths of a second apart.
+
+    Raises
+    ------
+    Stopped
+        When `stopped` says so.
+    """
     total, state = 0.0, None
     for window in pieces(ids, before, newline):
+        if stopped is not None and stopped():
+            raise Stopped
         if state is None:
             state = model.new_state(window.inputs.shape[1])
         total += float(model.losses(*window, state).sum())

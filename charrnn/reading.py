@@ -237,9 +237,8 @@ class Reader:
             # front of its object: places are counted from the end.
             rest = len(error.object) - error.start
             self.decoder.setstate(state)
-            good = self.decoder.decode(data[: max(0, len(data) - rest)])
-            line = self.lines + good.count("\n") + 1
-            where = f"{self.name}, byte offset {self.bytes - rest:,}, line {line:,}"
+            line = self._line_behind(data[: max(0, len(data) - rest)])
+            where = f"{self.name}, byte offset {self.bytes - rest:,}{line}"
             bad = error.object[error.start : error.end][:4]
             shown = " ".join(f"0x{byte:02X}" for byte in bad)
             noun = "byte" if len(bad) == 1 else "bytes"
@@ -248,6 +247,15 @@ class Reader:
         except UnicodeError as error:  # a codec's own, which knows no place
             msg = f"not valid {self.encoding}: {error}"
             raise CorpusError(msg, where=self.name, hint=self._hint()) from error
+
+    def _line_behind(self, good: bytes) -> str:
+        """Say in which line a slice's good bytes end, if there are lines."""
+        try:
+            text = self.decoder.decode(good)
+        except UnicodeError:  # without a byte-order mark nothing is good
+            return ""
+        line = self.lines + text.count("\n") + 1
+        return f", line {line:,}"
 
     def _hint(self) -> str:
         """Guess the encoding that would have worked."""

@@ -261,6 +261,15 @@ def test_hints_name_an_encoding_that_may_work(
     assert hint in str(failure(data, 4, encoding=encoding).hint)
 
 
+def test_undecodable_behind_a_missing_byte_order_mark() -> None:
+    """Found by fuzzing: what stands before the bad bytes is no text either."""
+    error = failure(b"a\0\0\0" + b"\xff" * 4, encoding="utf-32")
+
+    assert isinstance(error, CorpusError)
+    assert error.where == "standard input, byte offset 4"
+    assert "utf-32-le" in str(error.hint)
+
+
 def test_half_a_surrogate_pair_is_an_error() -> None:
     error = failure(b"ab+2AA-c", encoding="utf-7")
 

@@ -22,6 +22,7 @@ from charrnn.checkpoint.contents import (
     TrainingState,
     expected_moments,
     expected_tensors,
+    thinned,
 )
 from charrnn.checkpoint.manifest import TensorEntry
 from charrnn.checkpoint.reader import CheckpointFile, file_sha256, load
@@ -48,5 +49,6 @@ __all__ = [
     "replacement",
     "resolve_output",
     "save",
+    "thinned",
     "write_to",
 ]

@@ -35,7 +35,7 @@ MOMENTS: dict[OptimizerName, tuple[str, ...]] = {
 LATEST = "latest"
 
 #: Rows of history that a file keeps; see :func:`thinned`.
-MAX_ROWS = 16_384
+MAX_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -146,11 +146,13 @@ def expected_tensors(
 def thinned(history: list[Row]) -> list[Row]:
     """Halve a long history until it has at most `MAX_ROWS` rows.
 
-    Every second row goes, rows with a validation loss last: they are few.
+    Every second row of a kind goes, the last one stays: rows with a validation
+    loss if they are the most, else those without.
     """
     while len(history) > MAX_ROWS:
-        plain = [n for n, row in enumerate(history) if row.get("val_loss") is None]
-        dropped = set((plain or range(len(history)))[::2])
+        scored = [n for n, row in enumerate(history) if row.get("val_loss") is not None]
+        plain = sorted(set(range(len(history))) - set(scored))
+        dropped = set(max(plain, scored, key=len)[-2::-2])
         history = [row for n, row in enumerate(history) if n not in dropped]
     return history
 

@@ -40,9 +40,9 @@ NAME = "charrnn.json"
 
 MAX_BYTES = 16 * 2**20
 
-#: Values in a manifest. Python needs up to 72 bytes for a value that takes
-#: two in the file, so bytes alone would not bound the memory to read one.
-MAX_VALUES = 600_000
+#: What reading a manifest may take, as `_memory_needed` estimates it: the file's
+#: bytes do not bound it, for Python has up to a hundred bytes for one of them.
+MAX_MEMORY = 48 * 2**20
 
 MAX_FLOAT = sys.float_info.max
 
@@ -128,9 +128,9 @@ def encode(checkpoint: Checkpoint, digests: dict[str, str]) -> bytes:
     )
     # ASCII, so that no single character can make the text wide when read.
     text = json.dumps(_plain(manifest), allow_nan=False, separators=(",", ":"))
-    if len(text) > MAX_BYTES or _count_values(text) > MAX_VALUES:
-        msg = "the vocabulary is too large for a checkpoint"
-        raise OutputError(msg, hint="use --min-count, or --unit byte")
+    if len(text) > MAX_BYTES or _memory_needed(text) > MAX_MEMORY:
+        msg = "the vocabulary or the list of files is too large for a checkpoint"
+        raise OutputError(msg, hint="use --min-count, or --unit byte, or fewer files")
     return text.encode("ascii")
 
 
@@ -165,17 +165,23 @@ def _check_version(version: object) -> None:
         raise CheckpointError(msg, hint="upgrade charrnn")
 
 
-def _count_values(text: str) -> int:
-    """Bound the number of values in a JSON text from above."""
-    return sum(map(text.count, ",[{")) + 1
+def _memory_needed(text: str) -> int:
+    """Bound the bytes that reading a JSON text takes from above.
+
+    The factors are what the worst texts of each kind were seen to take: one
+    long string, with wide characters or without; many short values; many keys.
+    """
+    values = sum(map(text.count, ",[{")) + 1
+    width = 11 if "\\u" in text else 3
+    return width * len(text) + 100 * values + 400 * text.count(":")
 
 
 def _parse(data: bytes) -> object:
     """Read JSON without the liberties of Python's parser."""
     try:
         text = data.decode("ascii")
-        if _count_values(text) > MAX_VALUES:
-            msg = "too many values"
+        if _memory_needed(text) > MAX_MEMORY:
+            msg = "too large to be one"
             raise ValueError(msg)
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:

@@ -1,10 +1,15 @@
-"""Signals during a training: finish the step, save, then die by the signal."""
+"""Signals during a training: finish the step, save, then die by the signal.
+
+As long as there is nothing to save, while texts are read and kernels are
+compiled, the process dies at once.
+"""
 
 import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -59,8 +64,9 @@ class Caught:
             self.number = number
         elif number != signal.SIGHUP:
             if is_terminal(sys.stderr):
-                sys.stderr.write(SHOW_CURSOR + "\n")
-                sys.stderr.flush()
+                # Past Python's buffer, which may be in the middle of a write.
+                with contextlib.suppress(OSError, ValueError):
+                    os.write(sys.stderr.fileno(), f"{SHOW_CURSOR}\n".encode())
             die_by(number)
 
 
@@ -81,3 +87,53 @@ def caught_signals() -> Iterator[Caught]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def ending_at_once(tidy: Callable[[], None]) -> Iterator[None]:
+    """Let a caught signal end the process: there is nothing to save yet.
+
+    Python runs a handler between two instructions of its own, and those of a
+    compiler may take seconds. So a thread waits for what the signal itself
+    writes to a pipe.
+
+    Parameters
+    ----------
+    tidy : callable
+        Called before the process dies, by another thread.
+    """
+    import ctypes  # not needed to import this module
+
+    reset = ctypes.pythonapi.PyOS_setsig
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing)
+    arguments = reading, tidy, lambda number: reset(number, None)
+    watcher = threading.Thread(target=_die_by_next, args=arguments, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writing)  # which ends the thread
+        watcher.join()
+        os.close(reading)
+
+
+def _die_by_next(
+    pipe: int, tidy: Callable[[], None], reset: Callable[[int], object]
+) -> None:
+    """Die by the first signal whose number comes out of a pipe.
+
+    Parameters
+    ----------
+    reset : callable
+        Makes a signal deadly again. `signal.signal` would, but only in the
+        main thread, and that one is busy.
+    """
+    while number := os.read(pipe, 1):
+        if number[0] in REASONS:
+            with contextlib.suppress(Exception):
+                tidy()
+            reset(number[0])
+            os.kill(os.getpid(), number[0])

@@ -7,13 +7,14 @@ makes sure that neither a reader who leaves nor a signal loses anything.
 import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
 from charrnn.cli.metrics import Lines, MetricsLog
 from charrnn.cli.options import Common
 from charrnn.cli.output import ReaderGone, open_stdout
-from charrnn.cli.signals import Caught, Killed, caught_signals
+from charrnn.cli.signals import Caught, Killed, caught_signals, ending_at_once
 from charrnn.cli.training_report import (
     TEMPERATURE,
     better_before,
@@ -37,7 +38,7 @@ from charrnn.display.training import (
 )
 from charrnn.errors import OptionError, OutputError, VocabError
 from charrnn.evaluation import mean_loss
-from charrnn.generation import Generation
+from charrnn.generation import Generation, Piece
 from charrnn.kernels.jit import is_cached
 from charrnn.training.output import FileWriter, StreamWriter, best_path
 from charrnn.training.prepare import memory_estimate, prepare
@@ -72,12 +73,13 @@ class Session:
             self._dry_run(self._prepare())
             return
         with contextlib.ExitStack() as opened:
+            caught = opened.enter_context(caught_signals())
             writer = self._writer()
             opened.enter_context(writer)
             logs = self._logs(opened.enter_context(self._log_file()))
-            prepared = self._prepare()
-            caught = opened.enter_context(caught_signals())
-            self._get_ready(prepared)
+            with ending_at_once(writer.release):
+                prepared = self._prepare()
+                self._get_ready(prepared)
             for log in logs:
                 log.start(start_fields(prepared, self._path))
             began = prepared.trainer.position.step
@@ -199,6 +201,9 @@ class Session:
             # The first evaluation would look slow, and the next be put off.
             sip = prepared.held_out.ids[:1]
             mean_loss(trainer.model, sip, prepared.held_out.before)
+        if self._previews:
+            # Compiled in the middle of a run, it would keep a signal waiting.
+            next(self._generation(prepared, 1), None)
         took = time.perf_counter() - began
         if self.common.quiet:
             return 0.0
@@ -269,36 +274,45 @@ class Session:
             for line in comparison(found):
                 self.display.say(line)
 
+    @property
+    def _previews(self) -> bool:
+        """Whether the network is to write a little now and then."""
+        reports = self.settings.reports
+        if self.common.quiet or not reports.preview_chars:
+            return False
+        if reports.preview_every is None:
+            return is_terminal(sys.stderr)
+        return reports.preview_every > 0
+
     def _preview(self, record: Record, prepared: Prepared, caught: Caught) -> None:
         """Let the network write a little, if it is time."""
-        reports = self.settings.reports
-        every = reports.preview_every
+        every = self.settings.reports.preview_every
         if every is None:
-            due = isinstance(record, Evaluation) and is_terminal(sys.stderr)
+            due = isinstance(record, Evaluation)
         else:
             due = isinstance(record, Step) and bool(every) and record.step % every == 0
-        if not due or self.common.quiet or not reports.preview_chars:
+        if not due or not self._previews:
             return
-        step = prepared.trainer.position.step
-        config = SampleConfig(
-            temperature=TEMPERATURE, length=reports.preview_chars, seed=step
-        )
-        no_prompt = [prepared.subject.vocab.encode("")]
         text = []
-        # A network about to diverge may have nothing to say.
-        with prepared.trainer.averaged() as model, contextlib.suppress(VocabError):
-            generation = Generation(
-                model,
-                prepared.subject.vocab,
-                no_prompt,
-                config,
-                documents=prepared.trainer.config.lines,
-            )
-            for piece in generation.pieces():
-                text.append(piece.text)
-                if caught.reason is not None:
-                    break
+        for piece in self._generation(prepared, self.settings.reports.preview_chars):
+            text.append(piece.text)
+            if caught.reason is not None:
+                return
         self.display.preview("".join(text).strip("\n"))
+
+    def _generation(self, prepared: Prepared, length: int) -> Iterator[Piece]:
+        """Begin to write so many characters, the same at the same step."""
+        trainer, vocab = prepared.trainer, prepared.subject.vocab
+        config = SampleConfig(
+            temperature=TEMPERATURE, length=length, seed=trainer.position.step
+        )
+        documents = trainer.config.lines
+        # A network about to diverge may have nothing to say.
+        with trainer.averaged() as model, contextlib.suppress(VocabError):
+            generation = Generation(
+                model, vocab, [vocab.encode("")], config, documents=documents
+            )
+            yield from generation.pieces()
 
     def _print_path(self) -> None:
         """Print where the checkpoint is.

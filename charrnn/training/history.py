@@ -6,7 +6,7 @@ stay. All of it depends on steps alone, so that a history does not depend on
 the clock, on what is displayed, or on where a run was resumed.
 """
 
-from charrnn.checkpoint import Row, TrainingState
+from charrnn.checkpoint import Row, TrainingState, thinned
 from charrnn.training.trainer import Result
 
 #: Rows of the training loss that are kept at most, and steps a row at first: a
@@ -77,6 +77,8 @@ class History:
     def add_evaluation(self, step: int, epochs: float, val_loss: float) -> None:
         """Write one pass over the held-out text down."""
         self.rows.append({"step": step, "epoch": epochs, "val_loss": val_loss})
+        # Here, as a file would: a run that is resumed from it goes on the same.
+        self.rows[:] = thinned(self.rows)
 
     def evaluation_at(self, step: int) -> float | None:
         """Find what the held-out text scored at a step, if that is known."""

@@ -64,6 +64,10 @@ class FileWriter:
         trace: TracebackType | None,
     ) -> None:
         """Let other runs have the files."""
+        self.release()
+
+    def release(self) -> None:
+        """Let other runs have the files, whatever becomes of this one."""
         self._locks.close()
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved:
@@ -97,6 +101,9 @@ class StreamWriter:
         trace: TracebackType | None,
     ) -> None:
         """Nothing is closed."""
+
+    def release(self) -> None:
+        """Nothing is held."""
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         """Write the bytes if this is the last one.

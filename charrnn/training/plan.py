@@ -43,8 +43,9 @@ FEWEST_EPOCHS = 1.0
 #: Weights multiplied a second by two current cores.
 NOMINAL_SPEED = 5e10
 
-#: Characters that a network reads for each of its recurrent weights, at least.
-CHARACTERS_PER_WEIGHT = 8.0
+#: Characters that a network reads for each of its recurrent weights, at least;
+#: of separate lines more, since there is less to be remembered.
+CHARACTERS_PER_WEIGHT, LINES_PER_WEIGHT = 8.0, 16.0
 
 #: Passes over a text at most, if they are left open: what more of them could
 #: teach is not in the text.
@@ -189,10 +190,12 @@ class _Budget:
 
 def _widest(base: ModelConfig, budget: _Budget) -> ModelConfig:
     """Choose the widest network that reads enough, in not too much time."""
+    of_lines = budget.material.lines is not None
+    per_weight = LINES_PER_WEIGHT if of_lines else CHARACTERS_PER_WEIGHT
     for width in reversed(WIDTHS):
         shape = replace(base, hidden=width)
         characters = budget.characters(shape)
-        needed = CHARACTERS_PER_WEIGHT * parameters.recurrent(shape)
+        needed = per_weight * parameters.recurrent(shape)
         long = budget.limits.time is None and width > REFERENCE_WIDTH
         too_long = characters * parameters.multiplied(shape) > DEFAULT_WORK
         if characters >= needed and not (long and too_long):

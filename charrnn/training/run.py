@@ -2,7 +2,7 @@
 
 The generator `run` yields records and never prints. It is asked to stop by a
 `StopRequest`, which a signal handler may set at any moment; it then finishes
-the step, evaluates nothing more, saves, and ends.
+the step, breaks an evaluation off, saves, and ends.
 """
 
 import math
@@ -15,7 +15,7 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, CorpusFingerprint
 from charrnn.config import Every
 from charrnn.errors import DivergedError, OutputError
-from charrnn.evaluation import mean_loss
+from charrnn.evaluation import Stopped, mean_loss
 from charrnn.training.history import History
 from charrnn.training.records import (
     Ended,
@@ -163,6 +163,7 @@ class Run:
         self._speed = 0.0
         self._rollbacks = 0
         self._good: Snapshot = trainer.snapshot()
+        self._is_saved = False  # the very state that the trainer is in
 
     def records(self) -> Iterator[Record]:
         """Train to the end, saving on the way; `Ended` comes last, and always.
@@ -180,6 +181,11 @@ class Run:
         due_eval = _Due(self._eval_every(), self.elapsed)
         due_save = _Due(self.policy.save_every, self.elapsed)
         evaluated_at = -1 if self.val_loss is None else self.trainer.position.step
+        step = self.trainer.position.step
+        if step and evaluated_at != step and due_eval(step, self.elapsed):
+            # Broken off when the run was interrupted, which ends a run at once.
+            due_eval.every = yield from self._evaluate()
+            evaluated_at = step
         while (reason := self._finished()) is None:
             if not (yield from self._step()):
                 continue
@@ -193,7 +199,9 @@ class Run:
         asked = reason in ("interrupted", "terminated", "hangup")
         if not asked and evaluated_at != self.trainer.position.step:
             yield from self._evaluate()
-        yield from self._save(last=True)
+            reason = self.stop.reason or reason
+        if not self._is_saved:
+            yield from self._save(last=True)
         yield self._end(reason)
 
     @property
@@ -230,13 +238,16 @@ class Run:
         if not result.finite:
             yield from self._roll_back()
             return False
+        self._is_saved = False
         position = trainer.position
         if trainer.config.time is not None:
             position.progress = self.elapsed / trainer.config.time
         mean = self.history.add_step(position, trainer.epochs, result)
         self._measure_speed()
         if position.step % SNAPSHOT_EVERY == 0 and result.loss < SUSPICIOUS * mean:
-            self._good = trainer.snapshot()
+            # The loss is that of before the step, which may have overflowed.
+            snapshot = trainer.snapshot()
+            self._good = snapshot if snapshot.finite else self._good
         yield Step(
             step=position.step,
             epoch=trainer.epochs,
@@ -264,6 +275,7 @@ class Run:
         """Return to the last good state with half the learning rate, or give up."""
         trainer, failed = self.trainer, self.trainer.position
         trainer.restore(self._good)
+        self._is_saved = False
         self.history.cut(trainer.position.step)
         # The file of the best evaluation stays, and so does what it takes to
         # replace it.
@@ -301,12 +313,17 @@ class Run:
         if held_out is None:
             return Every()
         began = self._clock()
-        with trainer.averaged() as model:
-            loss = mean_loss(model, held_out.ids, held_out.before, held_out.newline)
+        text = held_out.ids, held_out.before, held_out.newline
+        try:
+            with trainer.averaged() as model:
+                loss = mean_loss(model, *text, lambda: self.stop.reason is not None)
+        except Stopped:
+            return Every()
+        self._is_saved = False
         took = self._clock() - began
         position, finite = trainer.position, math.isfinite(loss)
-        former = position.best_val_loss
-        best = finite and (former is None or loss < former)
+        former = position.best_val_loss, position.best_step
+        best = finite and (former[0] is None or loss < former[0])
         if best:
             position.best_val_loss, position.best_step = loss, position.step
         position.bad_evaluations = 0 if best else position.bad_evaluations + 1
@@ -317,7 +334,10 @@ class Run:
             yield Warned("the validation loss is not finite")
         yield Evaluation(position.step, trainer.epochs, loss, best, self.elapsed)
         if best and self.policy.keep_best:
-            yield from self._save_if_possible(best=True)
+            kept = yield from self._save_if_possible(best=True)
+            if not kept:  # what its file holds is still the best to be had
+                position = trainer.position
+                position.best_val_loss, position.best_step = former
         every = self._eval_every()
         if self.policy.eval_every is None and every.seconds:
             seconds = max(every.seconds, TRAINING_PER_EVALUATION * took)
@@ -331,16 +351,23 @@ class Run:
         )
         saved = self._writer.save(checkpoint, best=best, last=last)
         if saved is not None:
+            self._is_saved = not best
             yield saved
 
-    def _save_if_possible(self, *, best: bool = False) -> Iterator[Record]:
-        """Write a checkpoint on the way; a failure is tried again next time."""
+    def _save_if_possible(self, *, best: bool = False) -> Generator[Record, None, bool]:
+        """Write a checkpoint on the way, and tell whether it is there now.
+
+        A failure is tried again next time.
+        """
         try:
             yield from self._save(best=best)
         except OutputError as error:
             yield Warned(f"could not save: {error}; training goes on")
         except DivergedError:
             yield from self._roll_back()
+        else:
+            return True
+        return False
 
     def _end(self, reason: StopReason) -> Ended:
         """Sum the run up."""

@@ -80,6 +80,12 @@ class Snapshot:
     state: Floats
     position: TrainingState
 
+    @property
+    def finite(self) -> bool:
+        """Whether training can go on from it."""
+        arrays = self.theta, self.state, *self.moments.values()
+        return all(bool(np.isfinite(array).all()) for array in arrays)
+
 
 def random_stream(seed: int, *key: int) -> np.random.Generator:
     """Random numbers for one purpose of a run, independent of all others."""

@@ -116,11 +116,11 @@ def test_handlers_are_put_back(deaths: list[int]) -> None:
 def test_cursor_is_shown_before_leaving(
     deaths: list[int],
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """On a terminal, and only there."""
     for terminal, shown in ((True, f"{SHOW_CURSOR}\n"), (False, "")):
         monkeypatch.setattr(signals, "is_terminal", lambda _, answer=terminal: answer)
         with caught_signals():
             send(INT, INT)
-        assert capsys.readouterr().err == shown
+        assert capfd.readouterr().err == shown

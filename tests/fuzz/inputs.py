@@ -1,0 +1,57 @@
+"""Inputs of the fuzz targets: where to begin, and what was worth keeping.
+
+``checkpoint.txt`` and ``text.txt`` hold inputs in base64, one a line: a small
+selection of those by which long runs reached something new.
+"""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from charrnn.config import CellName
+from tests.fuzz.targets import ENCODINGS
+from tests.test_checkpoint import make, split, to_bytes
+
+WORDS = "Zürich\r\nπ≈3.14 😀\nかな漢字\r"
+
+CELLS: tuple[CellName, ...] = ("rnn", "gru", "lstm")
+
+
+def kept(target: str) -> list[bytes]:
+    """Read the inputs that were kept."""
+    path = Path(__file__).with_name(f"{target}.txt")
+    return [base64.b64decode(line) for line in path.read_text().split()]
+
+
+def keep(target: str, inputs: list[bytes]) -> None:
+    """Write them, the shortest first."""
+    lines = [base64.b64encode(data).decode() for data in sorted(inputs, key=len)]
+    Path(__file__).with_name(f"{target}.txt").write_text("\n".join(lines) + "\n")
+
+
+def seeds(target: str) -> list[bytes]:
+    """Make sound inputs to begin with."""
+    if target == "text":
+        return [
+            bytes([n, options, 4]) + WORDS.encode(encoding, "replace")
+            for n, encoding in enumerate(ENCODINGS)
+            for options in (0, 6)
+        ]
+    found = []
+    for cell in CELLS:
+        data = to_bytes(make(cell, "sgd", hidden=1, layers=1, symbols="\na"))
+        found.append(b"\0" + data)
+        found.append(b"\1" + json.dumps(_of_zeros(split(data)[0])).encode("ascii"))
+    return found
+
+
+def _of_zeros(table: dict[str, Any]) -> dict[str, Any]:
+    """Let a manifest promise zeros, as a fuzzed one gets."""
+    for entry in table["tensors"]:
+        size = 4
+        for n in entry["shape"]:
+            size *= n
+        entry["sha256"] = hashlib.sha256(bytes(size)).hexdigest()
+    return table
