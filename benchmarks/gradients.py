@@ -20,7 +20,7 @@ from reporting import Report, cell, new_parser
 from charrnn import parameters
 from charrnn.checkpoint import TrainingState
 from charrnn.config import ActivationName, InitName, ModelConfig, TrainConfig
-from charrnn.corpus import read_corpus
+from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.inspection.memory import gradient_by_lag
 from charrnn.model import Model
 from charrnn.streams import Streams, initial_id
@@ -90,7 +90,7 @@ def measure(
     options: argparse.Namespace,
 ) -> Row:
     """Make a network, train it if there are steps, and follow its gradients."""
-    corpus = read_corpus((str(TEXT),))
+    corpus = read_corpus((str(TEXT),), ReadOptions())
     vocab = corpus.vocab
     config = ModelConfig(vocab_size=len(vocab), hidden=HIDDEN, **shape)
     run = TrainConfig(**{"lr": peak_rate(config), "steps": max(1, steps), **given})
