@@ -50,13 +50,10 @@ def plan_lines(prepared: Prepared, seconds: float) -> Iterator[str]:
     shape = model.config
     kind = shape.cell if shape.cell != "rnn" else f"rnn ({shape.activation})"
     kind = kind if shape.norm == "none" else f"{kind} with {shape.norm} norm"
-    drops = (
-        f"dropout {config.dropout:g}, of recurrent weights {config.weight_dropout:g}"
-    )
-    dropped = config.dropout or config.weight_dropout
     yield (
         f"network: {kind} {shape.layers} x {shape.hidden}, "
-        f"{model.theta.size:,} parameters; {drops if dropped else 'no dropout'}"
+        f"{model.theta.size:,} parameters; "
+        f"dropout {config.dropout:g}, recurrent {config.weight_dropout:g}"
     )
     yield (
         f"run: {limit(config)}, about {duration_text(expected(trainer, seconds))}; "

@@ -206,7 +206,7 @@ def test_evaluation_that_was_broken_off_is_made_up_for(
 
         asked = -1
 
-        @property  # type: ignore[override]
+        @property
         def reason(self) -> Any:
             if made.trainer.position.step == 6:
                 self.asked += 1
