@@ -101,6 +101,7 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
         limit=1.0,
     )
     optimizers.apply(model.theta, g, m, v, still)
+    optimizers.follow(m, model.theta, 0.0)
     wanted = SampleConfig(length=2)
     for symbols in ("\na", "ab"):  # without a newline the first one is drawn
         vocab = Vocab(symbols, (1, 1))

@@ -6,9 +6,11 @@ evaluating, saving and previews do not count.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from charrnn.training.yardsticks import Yardsticks
+if TYPE_CHECKING:  # a command that only names a reason to stop needs no numpy
+    from charrnn.training.yardsticks import Yardsticks
+
 
 StopReason = Literal[
     "epochs",
@@ -76,7 +78,7 @@ class Ended:
     best_val_loss: float | None
     chars_per_second: float | None
     elapsed: float
-    yardsticks: Yardsticks | None = None  # for whoever wants to know
+    yardsticks: "Yardsticks | None" = None  # for whoever wants to know
 
 
 Record: TypeAlias = Step | Evaluation | Saved | Warned | Ended

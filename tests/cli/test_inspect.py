@@ -412,7 +412,8 @@ def compiled():
 assert run(["inspect", {str(model)!r}, "--warmup", "-q"]) == 0
 warm = compiled()
 out = {str(tmp_path / "new.npz")!r}
-options = ["--steps", "2", "--dropout", "0.5", "--layers", "2", {size}]
+options = ["--steps", "2", "--dropout", "0.5", "--weight-dropout", "0.5"]
+options += ["--cell", "lstm", "--norm", "none", "--layers", "2", {size}]
 assert run(["train", {str(text)!r}, "-o", out, "-q", *options]) == 0
 assert run(["sample", out, "-p", "the", "-n", "3", "-q"]) == 0
 assert compiled() <= warm, compiled() - warm
