@@ -97,7 +97,18 @@ def start(directory: Path, arguments: Sequence[str]) -> "subprocess.Popen[str]":
         environment["CHARRNN_CACHE_DIR"] = tempfile.mkdtemp(dir=directory)
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "charrnn", "train", "t.txt", "-f", "--time", "9h"),
+            *(
+                sys.executable,
+                "-m",
+                "charrnn",
+                "train",
+                "t.txt",
+                "-f",
+                "--time",
+                "9h",
+                "--epochs",
+                "1e9",
+            ),
             *("--val-fraction", "0.9", "--json", "--log-every", "1"),
             *(word for word in arguments if word != "--cold"),
         ],

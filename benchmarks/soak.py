@@ -119,7 +119,7 @@ def train(directory: Path, seconds: int, threads: int) -> tuple[list[Look], int]
     master, slave = os.openpty()
     arguments = (
         *(sys.executable, "-m", "charrnn", "train", "t.txt", *MODEL, *OFTEN),
-        *("--threads", str(threads), "--time", "1000h", "--json"),
+        *("--threads", str(threads), "--time", "1000h", "--epochs", "1e9", "--json"),
     )
     with (directory / "records.jsonl").open("wb") as records:
         process = subprocess.Popen(
