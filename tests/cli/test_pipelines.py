@@ -122,9 +122,10 @@ def test_prompt_through_a_pipe_and_text_folded(shell: Shell) -> None:
     )
 
     assert done.returncode == 0
-    assert done.stdout.startswith("The old house")
     assert max(map(len, done.stdout.splitlines())) <= 72
+    # Where nothing but the prompt has a space, it is there that fold breaks.
     made = done.stdout.replace("\n", "")
+    assert made.startswith("The old house")
     assert len("The old house") < len(made) <= len("The old house") + 400
 
 
