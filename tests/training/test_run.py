@@ -334,6 +334,54 @@ def test_rolled_back_run_forgets_what_it_left(
     assert run(lambda step, attempt: attempt == 9) == run(lambda *_: False)
 
 
+def test_weights_that_overflow_are_no_place_to_return_to(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of the step that ruined them was still fine."""
+    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    made = ready(steps=20, schedule="constant", warmup=0.0)
+    real, ruined = made.trainer.step, list[int]()
+
+    def step(progress: float) -> Result:
+        result = real(progress)
+        if made.trainer.position.step == 10 and not ruined:
+            made.trainer.model.theta[3] = math.inf
+            made.trainer.model.pack()
+            ruined.append(10)
+        return result
+
+    monkeypatch.setattr(made.trainer, "step", step)
+    records, ended = finish(run_of(made, eval_every=Every(), keep_best=False))
+
+    assert "back to step 5," in of(Warned, records)[0].message
+    assert (ended.reason, ended.steps) == ("steps", 20)
+
+
+def test_a_best_that_could_not_be_saved_is_not_the_best(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one that is better than what the file holds takes its place."""
+    scripted(monkeypatch, [3.0, 1.0, 2.0, 2.5])
+    writer = Recorder(failing=failing_at(8))
+    run = run_of(ready(steps=16), writer, eval_every=Every(steps=4))
+    records, ended = finish(run)
+
+    assert [step for step, best, _ in writer.saved if best] == [4, 12]
+    assert len(of(Warned, records)) == 1
+    assert ended.best_val_loss == 2.0
+
+
+def test_a_state_that_is_saved_is_not_saved_again(ready: Ready) -> None:
+    """A signal during a long save does not have to wait for another one."""
+    stop, writer = Stop(), Recorder()
+    run = run_of(ready(steps=9), writer, stop, save_every=Every(steps=4))
+    for record in run.records():
+        if isinstance(record, Saved) and record.step == 4:
+            stop.reason = "terminated"
+
+    assert [step for step, _, _ in writer.saved] == [0, 4]
+
+
 @pytest.mark.parametrize("policy", ["rollback", "stop"])
 def test_divergence_for_good_ends_in_an_error(ready: Ready, policy: str) -> None:
     """What is saved last is the last good state, and the records say how it ended."""
