@@ -23,6 +23,8 @@ from charrnn.checkpoint import Checkpoint, OutputLock, load, save
 from charrnn.errors import CharRNNError, OutputError
 from tests.test_checkpoint import assert_same, make, to_bytes
 
+pytestmark = pytest.mark.promise(name="whole")
+
 #: Calls of the module `os` that a save makes, or might make.
 CALLS = ("open", "close", "fsync", "replace", "rename", "chmod", "unlink", "stat")
 

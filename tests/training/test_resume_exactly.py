@@ -26,6 +26,8 @@ from tests.training.support import (
     stop_after,
 )
 
+pytestmark = pytest.mark.promise(name="exact")
+
 STEPS = 20
 
 #: What may be chosen: by axis, by name, arguments of `prepared`.

@@ -189,6 +189,7 @@ def test_evaluation_may_be_left_out_but_for_the_last(ready: Ready) -> None:
     assert not of(Evaluation, finish(run_of(ready(steps=9, val_fraction=0.0)))[0])
 
 
+@pytest.mark.promise(name="same")
 @pytest.mark.parametrize("lines", [False, True])
 def test_looking_changes_nothing(ready: Ready, lines: bool) -> None:
     """The run is the same with and without evaluations, saves, and threads."""
@@ -204,6 +205,7 @@ def test_looking_changes_nothing(ready: Ready, lines: bool) -> None:
     assert plain == busy
 
 
+@pytest.mark.promise(name="same")
 def test_same_request_same_bytes(ready: Ready) -> None:
     """Whatever the saves and the threads, as long as evaluations are the same."""
 
@@ -469,6 +471,7 @@ def test_best_survives_a_rollback(
     assert ended.best_val_loss == 1.0
 
 
+@pytest.mark.promise(name="exact")
 def test_interrupted_is_the_same_as_undisturbed(ready: Ready, tmp_path: Path) -> None:
     """Evaluations, too, are made where they would have been made."""
     policy: dict[str, Any] = {"eval_every": Every(steps=7), "keep_best": False}
