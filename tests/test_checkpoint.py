@@ -6,7 +6,6 @@ import io
 import json
 import math
 import os
-import random
 import resource
 import stat
 import struct
@@ -405,26 +404,11 @@ def flipped(path: Path, data: bytes, bits: Iterator[tuple[int, int]]) -> int:
 
 
 @pytest.mark.promise(name="noticed")
-def test_a_flipped_bit_in_any_byte_is_noticed(path: Path, tiny: bytes) -> None:
-    rng = random.Random(0)  # noqa: S311 - not for secrets
+def test_any_flipped_bit_is_noticed(path: Path, tiny: bytes) -> None:
+    """Each bit of the whole file in turn."""
+    every = ((n, bit) for n in range(len(tiny)) for bit in range(8))
 
-    count = flipped(path, tiny, ((n, rng.randrange(8)) for n in range(len(tiny))))
-
-    assert count == len(tiny)
-
-
-@pytest.mark.promise(name="noticed")
-def test_every_bit_of_every_header_matters(path: Path, tiny: bytes) -> None:
-    """Local header, name and .npy header of a tensor; directory and end record."""
-    start = tiny.index(b"PK\x03\x04", 4)
-    local = range(start, start + archive.LOCAL.size + 96)
-    directory = range(tiny.index(b"PK\x01\x02"), len(tiny))
-    first = range(archive.LOCAL.size + 16 + 80)
-    places = [*first, *local, *directory]
-
-    count = flipped(path, tiny, ((n, bit) for n in places for bit in range(8)))
-
-    assert count > 3000
+    assert flipped(path, tiny, every) == 8 * len(tiny)
 
 
 @pytest.mark.promise(name="noticed")
