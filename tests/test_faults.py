@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -186,26 +187,31 @@ def test_a_disk_that_recovers(path: Path) -> None:
 # Real disks.
 
 
-@pytest.fixture
-def limited() -> Iterator[Callable[[int], None]]:
-    """Limit the size of files; without a signal, which Python ignores."""
+@contextmanager
+def limited(size: int) -> Iterator[None]:
+    """Limit the size of files for a moment; pytest itself may write to one.
+
+    Python ignores the signal that goes with it.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_any_limit_of_a_files_size(path: Path, limited: Callable[[int], None]) -> None:
+def test_any_limit_of_a_files_size(path: Path) -> None:
     """From nothing to just too little, and then enough."""
     save(path, make("rnn"))
     old, whole = path.read_bytes(), len(to_bytes(make()))
     for size in (0, 1, 100, whole // 2, whole - 1):
-        limited(size)
-        with pytest.raises(OutputError, match="file too large"):
+        with limited(size), pytest.raises(OutputError, match="file too large"):
             save(path, make())
         assert path.read_bytes() == old
         assert list(path.parent.iterdir()) == [path]
-    limited(whole)
-    save(path, make())
+    with limited(whole):
+        save(path, make())
     assert_same(load(path), make())
 
 
@@ -230,21 +236,18 @@ def test_a_disk_that_fills(small_disk: Path) -> None:
     old = path.read_bytes()
     outcomes = list[str]()
     for kilobytes in range(128, 0, -4):
-        with ballast.open("wb") as file:
-            try:
-                file.write(bytes(1024 * kilobytes))
-                file.flush()
-            except OSError:
-                os.ftruncate(file.fileno(), os.fstat(file.fileno()).st_size)
+        # As much of it as there is room for: nothing is buffered.
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            file.write(bytes(1024 * kilobytes))
         try:
-            save(path, make("lstm", hidden=32))
+            save(path, make("lstm", hidden=16))
         except OutputError as error:
             outcomes.append(error.what)
         else:
             break
         assert path.read_bytes() == old
         assert {p.name for p in small_disk.iterdir()} == {"model.npz", "ballast"}
-    assert_same(load(path), make("lstm", hidden=32))
+    assert_same(load(path), make("lstm", hidden=16))
     assert set(outcomes) == {"no space left on device"}
 
 

@@ -73,7 +73,10 @@ def test_bad_texts(
         assert position().step == 12
 
 
-@pytest.mark.parametrize("lines", [[], ["--lines"]], ids=["text", "lines"])
+ONE_LINE = ["--lines", "--batch-size", "1"]
+
+
+@pytest.mark.parametrize("lines", [[], ONE_LINE], ids=["text", "lines"])
 def test_ten_megabytes_without_a_newline(train: Train, lines: list[str]) -> None:
     """Of one character, too."""
     Path("t.txt").write_bytes(b"abcdefgh" * 1_250_000)
