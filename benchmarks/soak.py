@@ -3,11 +3,12 @@
 A small network is trained as at a terminal, with its bar and its previews, an
 evaluation every three seconds, a save every two and one more on request
 (SIGUSR1) every minute. Once a second the resident memory, the threads and the
-open files of the process are noted. In the end it is interrupted, and the
+open files of the process are noted. In the end it is terminated, and the
 file that it leaves is checked.
 
 A second counts when it was watched: a run that is stopped for a while (SIGSTOP
-to both processes) goes on and takes that much longer.
+to both processes) goes on and takes that much longer. It ends by SIGTERM: in the
+background of a shell SIGINT is ignored, and a training leaves that as it is.
 
     python benchmarks/soak.py [--quick] [--json FILE] [--threads N] [--minutes M]
 """
@@ -142,11 +143,14 @@ def train(directory: Path, seconds: int, threads: int) -> tuple[list[Look], int]
         if second % min(PER_REQUEST, seconds // 2) == 0:
             process.send_signal(signal.SIGUSR1)
             requests += 1
-    process.send_signal(signal.SIGINT)
-    code = process.wait(60)
-    reader.join()
-    os.close(master)
-    if code != -signal.SIGINT:
+    process.terminate()
+    try:
+        code = process.wait(60)
+    finally:
+        process.kill()
+        reader.join()
+        os.close(master)
+    if code != -signal.SIGTERM:
         sys.exit(f"the training ended with {code}")
     return looks, requests
 

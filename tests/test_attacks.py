@@ -204,6 +204,7 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
+@pytest.mark.promise(name="inert")
 def test_attacks(tmp_path: Path) -> None:
     """Each has its message; none takes memory, runs a thing or writes a file."""
     files = []
@@ -272,6 +273,7 @@ def greedy() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.promise(name="frugal")
 def test_greedy_manifests(tmp_path: Path) -> None:
     """Whatever a manifest says, reading it takes what is promised at most."""
     table, tensors = split(SOUND)
@@ -302,6 +304,7 @@ def test_an_attack_takes_no_time(path: Path) -> None:
     assert time.process_time() - began < 1
 
 
+@pytest.mark.promise(name="inert")
 def test_loading_opens_nothing_else(path: Path) -> None:
     """No other file, no descriptor left behind."""
     path.write_bytes(SOUND)

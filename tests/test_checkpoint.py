@@ -6,7 +6,6 @@ import io
 import json
 import math
 import os
-import random
 import resource
 import stat
 import struct
@@ -402,6 +401,7 @@ def test_inspecting_reads_no_tensor(path: Path) -> None:
             file.verify()
 
 
+@pytest.mark.promise(name="frugal")
 def test_loading_takes_little_more_memory_than_the_file(path: Path) -> None:
     save(path, make(hidden=128))
     size = path.stat().st_size
@@ -449,27 +449,15 @@ def flipped(path: Path, data: bytes, bits: Iterator[tuple[int, int]]) -> int:
     return count
 
 
-def test_a_flipped_bit_in_any_byte_is_noticed(path: Path, tiny: bytes) -> None:
-    rng = random.Random(0)  # noqa: S311 - not for secrets
+@pytest.mark.promise(name="noticed")
+def test_any_flipped_bit_is_noticed(path: Path, tiny: bytes) -> None:
+    """Each bit of the whole file in turn."""
+    every = ((n, bit) for n in range(len(tiny)) for bit in range(8))
 
-    count = flipped(path, tiny, ((n, rng.randrange(8)) for n in range(len(tiny))))
-
-    assert count == len(tiny)
-
-
-def test_every_bit_of_every_header_matters(path: Path, tiny: bytes) -> None:
-    """Local header, name and .npy header of a tensor; directory and end record."""
-    start = tiny.index(b"PK\x03\x04", 4)
-    local = range(start, start + archive.LOCAL.size + 96)
-    directory = range(tiny.index(b"PK\x01\x02"), len(tiny))
-    first = range(archive.LOCAL.size + 16 + 80)
-    places = [*first, *local, *directory]
-
-    count = flipped(path, tiny, ((n, bit) for n in places for bit in range(8)))
-
-    assert count > 3000
+    assert flipped(path, tiny, every) == 8 * len(tiny)
 
 
+@pytest.mark.promise(name="noticed")
 def test_truncation_at_any_length_is_noticed(path: Path, tiny: bytes) -> None:
     """From the manifest on, the error knows how long the file should be."""
     whole = f"of {len(tiny):,} bytes"
@@ -505,6 +493,7 @@ def test_one_wrong_value_is_named(path: Path) -> None:
     assert fault(path, bytes(data)) == "checksum mismatch in adam.v"
 
 
+@pytest.mark.promise(name="noticed")
 def test_a_matching_crc_does_not_replace_the_hash(path: Path) -> None:
     """Exchanged values with a right CRC are caught by SHA-256."""
     data = to_bytes(make())
@@ -570,6 +559,7 @@ def test_other_archives_are_not_ours(path: Path) -> None:
         assert fault(path, data) == "damaged header of charrnn.json"
 
 
+@pytest.mark.promise(name="inert")
 def test_pickles_are_never_opened(path: Path, tiny: bytes) -> None:
     """Object arrays, as manifest or as tensor, are damage and not code."""
     objects: Any = np.array([{"a": 1}], dtype=object)
@@ -693,6 +683,7 @@ def test_liberties_of_json_are_refused(
     assert message in fault(path, join(text, members(table, tensors)))
 
 
+@pytest.mark.promise(name="frugal")
 def test_a_huge_model_is_refused_before_memory_is_taken(
     path: Path, tiny: bytes
 ) -> None:
@@ -788,6 +779,7 @@ def test_any_manifest_is_read_or_refused(
         loaded.tensors()
 
 
+@pytest.mark.promise(name="noticed")
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, len(SOUND) - 1), st.binary(max_size=9))))
 def test_any_damage_is_noticed_or_harmless(
@@ -861,6 +853,7 @@ def test_a_vocabulary_of_another_size_is_a_mistake_of_the_caller(path: Path) -> 
     assert list(path.parent.iterdir()) == []
 
 
+@pytest.mark.promise(name="whole")
 @pytest.mark.parametrize("function", ["fsync", "replace", "write"])
 @pytest.mark.parametrize("old", [b"the old checkpoint", None])
 def test_a_failed_save_changes_nothing(
@@ -900,6 +893,7 @@ def test_a_full_disk_changes_nothing(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.promise(name="whole")
 def test_an_interrupted_save_changes_nothing(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -917,6 +911,7 @@ def test_an_interrupted_save_changes_nothing(
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.promise(name="whole")
 @pytest.mark.parametrize("fault", ["truncated", "checksum mismatch in state"])
 def test_what_cannot_be_read_back_does_not_replace(
     path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
@@ -938,6 +933,7 @@ def test_what_cannot_be_read_back_does_not_replace(
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.promise(name="whole")
 def test_diverged_values_do_not_replace_good_ones(path: Path) -> None:
     save(path, make())
     good = path.read_bytes()

@@ -143,14 +143,17 @@ def replacement(target: Path) -> Iterator[Path]:
     mode = stat.S_IMODE(target.stat().st_mode) & 0o777 if target.exists() else None
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     # The content of a private file is not shown to anyone meanwhile either.
-    os.close(os.open(temporary, flags, 0o666 if mode is None else 0o600))
+    handle = os.open(temporary, flags, 0o666 if mode is None else 0o600)
     try:
+        os.close(handle)
         yield temporary
         if mode is not None:
             temporary.chmod(mode)
         temporary.replace(target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        # On a dead disk this fails, too; what is told is why the save failed.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise
     _sync_directory(target.parent)
 

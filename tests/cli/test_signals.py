@@ -2,13 +2,16 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from charrnn.cli import signals
-from charrnn.cli.signals import REASONS, SHOW_CURSOR, caught_signals
+from charrnn.cli.signals import REASONS, SHOW_CURSOR, caught_signals, ending_at_once
 
 INT, TERM, HUP, USR1 = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1
 
@@ -124,3 +127,87 @@ def test_cursor_is_shown_before_leaving(
         with caught_signals():
             send(INT, INT)
         assert capfd.readouterr().err == shown
+
+
+#: A process that is busy for long in one instruction, as with a compiler.
+BUSY = """
+import hashlib, signal, sys
+from charrnn.cli.signals import caught_signals, ending_at_once
+
+if "ignored" in sys.argv:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+rounds = 2 * 10**6 if "ignored" in sys.argv else 10**9
+with caught_signals() as caught:
+    with ending_at_once(lambda: print("tidy", flush=True)):
+        print("busy", flush=True)
+        hashlib.pbkdf2_hmac("sha256", b"x", b"y", rounds)
+    print(caught.reason, caught.save_now)
+"""
+
+
+def busy(*arguments: str) -> "subprocess.Popen[str]":
+    """Start it, and wait until it is busy."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY, *arguments], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "busy\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [INT, TERM, HUP])
+def test_before_training_a_signal_ends_it_at_once(number: int) -> None:
+    """Whatever the main thread is busy with, and by that very signal."""
+    process = busy()
+    sent = time.monotonic()
+    process.send_signal(USR1)  # asks for a save, when there is something to save
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=30)
+
+    assert time.monotonic() - sent < 1
+    assert (process.returncode, out) == (-number, "tidy\n")
+
+
+def test_before_training_what_is_ignored_stays_so() -> None:
+    process = busy("ignored")
+    process.send_signal(INT)
+    process.send_signal(USR1)
+    out, _ = process.communicate(timeout=60)
+
+    assert (process.returncode, out) == (0, "None True\n")
+
+
+def test_threads_and_pipes_are_gone_afterwards(deaths: list[int]) -> None:
+    """And signals are noted again."""
+    before = os.listdir("/dev/fd")  # noqa: PTH208
+    with caught_signals() as caught:
+        with ending_at_once(lambda: None):
+            pass
+        send(TERM)
+        assert caught.reason == "terminated"
+    assert os.listdir("/dev/fd") == before  # noqa: PTH208
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_second_signal_in_the_middle_of_a_write(
+    deaths: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python forbids to enter a buffer twice; it is not entered."""
+
+    class Busy:
+        def write(self, text: str) -> int:
+            raise RuntimeError
+
+        def fileno(self) -> int:
+            return writing
+
+    reading, writing = os.pipe()
+    monkeypatch.setattr(signals, "is_terminal", lambda _: True)
+    monkeypatch.setattr(sys, "stderr", Busy())
+    with caught_signals():
+        send(INT, INT)
+    os.close(writing)
+
+    assert deaths == [INT]
+    assert os.read(reading, 100).decode() == f"{SHOW_CURSOR}\n"
+    os.close(reading)

@@ -26,6 +26,8 @@ from tests.training.support import (
     stop_after,
 )
 
+pytestmark = pytest.mark.promise(name="exact")
+
 STEPS = 20
 
 #: What may be chosen: by axis, by name, arguments of `prepared`.
@@ -44,7 +46,9 @@ AXES: dict[str, dict[str, dict[str, Any]]] = {
         name: {"schedule": name}
         for name in ("constant", "step", "exponential", "linear", "cosine", "cyclic")
     },
-    "dropout": {"none": {}, "some": {"dropout": 0.3}},
+    "norm": {name: {"model": {"norm": name}} for name in ("none", "layer", "batch")},
+    "dropout": {"none": {}, "some": {"dropout": 0.3, "weight_dropout": 0.2}},
+    "averages": {"none": {}, "some": {"ema": 0.9}},
     "text": {
         "characters": {},
         "lines": {"lines": True},
@@ -192,7 +196,7 @@ def test_combinations_differ(tmp_path: Path) -> None:
                 assert latest != base, other
 
 
-@pytest.mark.parametrize("when", [0, 7, 14])
+@pytest.mark.parametrize("when", [1, 8, 15])
 def test_evaluation_that_was_broken_off_is_made_up_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: int
 ) -> None:
