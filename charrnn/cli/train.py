@@ -128,7 +128,8 @@ Layers = Annotated[
 Norm = Annotated[
     str | None,
     option("--norm", metavar="none|layer|batch", panel=MODEL,
-            help="Normalize the output of every layer. \\[default: none]"),
+            help="Normalize the output of every layer. "
+            "\\[default: layer for an lstm, else none]"),
 ]  # fmt: skip
 Dropout = Annotated[
     float | None,
