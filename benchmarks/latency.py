@@ -96,21 +96,11 @@ def start(directory: Path, arguments: Sequence[str]) -> "subprocess.Popen[str]":
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     if "--cold" in arguments:
         environment["CHARRNN_CACHE_DIR"] = tempfile.mkdtemp(dir=directory)
+    endless = ("--time", "9h", "--epochs", "1e9", "--val-fraction", "0.9")
     return subprocess.Popen(
         [
-            *(
-                sys.executable,
-                "-m",
-                "charrnn",
-                "train",
-                "t.txt",
-                "-f",
-                "--time",
-                "9h",
-                "--epochs",
-                "1e9",
-            ),
-            *("--val-fraction", "0.9", "--json", "--log-every", "1"),
+            *(sys.executable, "-m", "charrnn", "train", "t.txt", "-f", *endless),
+            *("--json", "--log-every", "1"),
             *(word for word in arguments if word != "--cold"),
         ],
         cwd=directory,

@@ -72,7 +72,7 @@ class OutputError(CharRNNError):
 
 
 class DivergedError(CharRNNError):
-    """Training met a loss or gradient that is not finite."""
+    """Training met a loss, gradient or weight that is not finite."""
 
     exit_code = 7
 

@@ -148,7 +148,7 @@ class Normalisation:
         """
         weight = self._dtype.type(max(MOMENTUM, 1 / step))
         for name, average in self.running.items():
-            # What overflows is noticed when it is saved.
+            # The trainer notices what overflows.
             with np.errstate(all="ignore"):
                 average += weight * (self._window[name] - average)
 

@@ -108,7 +108,7 @@ ValFile = Annotated[
 Cell = Annotated[
     str | None,
     option("--cell", metavar="rnn|gru|lstm", panel=MODEL,
-            help="Kind of cell. \\[default: gru]"),
+            help="Kind of cell. \\[default: lstm]"),
 ]  # fmt: skip
 Activation = Annotated[
     str | None,
@@ -226,7 +226,7 @@ ClipMode = Annotated[
 OnDivergence = Annotated[
     str,
     option("--on-divergence", metavar="stop|rollback", panel=LEARNING,
-            help="When loss or gradient are not finite."),
+            help="When loss, gradient or weights are not finite."),
 ]  # fmt: skip
 Seed = Annotated[
     int | None,

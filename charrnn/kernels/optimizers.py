@@ -11,8 +11,8 @@
 and touches weight matrices only, which stand before the biases in the buffer.
 
 The gradient is scaled and clipped on the way, so that a step reads every array
-once. Threads take chunks of a fixed size: results do not depend on their
-number.
+once, and what a chunk has become is looked at while it is in the cache. Threads
+take chunks of a fixed size: results do not depend on their number.
 """
 
 from typing import NamedTuple
@@ -70,7 +70,7 @@ def squared_norm(g: Floats, partial: Floats) -> None:
 
 
 @jit(parallel=True)
-def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> None:
+def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> bool:
     """One step of an optimizer.
 
     Parameters
@@ -82,6 +82,12 @@ def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> Non
     m, v : (P,) float array
         First and second moments; changed. Empty where the rule has none.
     update : Update
+
+    Returns
+    -------
+    bool
+        Whether all parameters and second moments are finite. (A first moment is
+        never larger than the gradients.)
     """
     real = theta.dtype.type
     lr, eps = real(update.lr), real(update.eps)
@@ -90,7 +96,7 @@ def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> Non
     c1, c2 = real(update.correction1), real(update.correction2)
     scale, limit = real(update.scale), real(update.limit)
     rule = update.rule
-    size = theta.size
+    size, ruined = theta.size, 0
     for c in prange(-(-size // CHUNK)):
         begin, end = c * CHUNK, min(size, (c + 1) * CHUNK)
         keep = real(1 - update.decay)
@@ -115,6 +121,13 @@ def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> Non
                 m[k] = b1 * m[k] + a1 * g_k
                 v[k] = b2 * v[k] + a2 * g_k * g_k
                 theta[k] -= lr * (m[k] * c1) / (np.sqrt(v[k] * c2) + eps)
+        nothing = real(0)  # times infinity, or NaN, is NaN, and stays in a sum
+        for k in range(begin, end):
+            nothing += theta[k] * real(0)
+        for k in range(begin, min(end, v.size)):
+            nothing += v[k] * real(0)
+        ruined += nothing != 0
+    return ruined == 0
 
 
 @jit(parallel=True)

@@ -44,6 +44,9 @@ SNAPSHOT_EVERY = 100
 #: Times that a diverging run is rolled back, with half the learning rate.
 MAX_ROLLBACKS = 4
 
+#: Reasons of a user, who is not kept waiting by a last evaluation.
+ASKED = ("interrupted", "terminated", "hangup")
+
 #: A loss this many times the running mean is not worth returning to.
 SUSPICIOUS = 2.0
 
@@ -162,6 +165,7 @@ class Run:
         self._recent_speed = (0, self.elapsed)
         self._speed = 0.0
         self._rollbacks = 0
+        self._evaluated_at = -1 if self.val_loss is None else trainer.position.step
         self._good: Snapshot = trainer.snapshot()
         self._is_saved = False  # the very state that the trainer is in
 
@@ -171,37 +175,29 @@ class Run:
         Raises
         ------
         DivergedError
-            Loss or gradient were not finite again and again; the last good
-            state has been saved.
+            Loss, gradient or weights were not finite again and again; the last
+            good state has been saved.
         OutputError
             The first or the last checkpoint could not be written.
         """
-        if self.trainer.position.step == 0:
+        if self._at == 0:
             yield from self._save()
         due_eval = _Due(self._eval_every(), self.elapsed)
         due_save = _Due(self.policy.save_every, self.elapsed)
-        evaluated_at = -1 if self.val_loss is None else self.trainer.position.step
-        step = self.trainer.position.step
-        if step and evaluated_at != step and due_eval(step, self.elapsed):
+        made_up = self._at in (0, self._evaluated_at)
+        if not made_up and due_eval(self._at, self.elapsed):
             # Broken off when the run was interrupted, which ends a run at once.
             due_eval.every = yield from self._evaluate()
-            evaluated_at = step
-        while (reason := self._finished()) is None:
-            if not (yield from self._step()):
-                continue
-            step = self.trainer.position.step
-            if due_eval(step, self.elapsed):
-                due_eval.every = yield from self._evaluate()
-                evaluated_at = step
-            if self.stop.save_now or due_save(step, self.elapsed):
-                self.stop.save_now = False
-                yield from self._save_if_possible()
-        asked = reason in ("interrupted", "terminated", "hangup")
-        if not asked and evaluated_at != self.trainer.position.step:
-            yield from self._evaluate()
-            reason = self.stop.reason or reason
-        if not self._is_saved:
-            yield from self._save(last=True)
+        while True:
+            reason = self._finished()
+            if reason is None:
+                if (yield from self._step()):
+                    yield from self._between_steps(due_eval, due_save)
+            elif reason not in ASKED and self._evaluated_at != self._at:
+                yield from self._evaluate()
+            elif (yield from self._save_last()):
+                break
+            # Rolled back, even at the very end, a run goes on.
         yield self._end(reason)
 
     @property
@@ -214,6 +210,11 @@ class Run:
         if config.time is not None:
             shares.append(self.elapsed / config.time)
         return min(1.0, max(shares))
+
+    @property
+    def _at(self) -> int:
+        """The step that the run is at."""
+        return self.trainer.position.step
 
     def _finished(self) -> StopReason | None:
         """Find out why the run is over, if it is."""
@@ -245,9 +246,7 @@ class Run:
         mean = self.history.add_step(position, trainer.epochs, result)
         self._measure_speed()
         if position.step % SNAPSHOT_EVERY == 0 and result.loss < SUSPICIOUS * mean:
-            # The loss is that of before the step, which may have overflowed.
-            snapshot = trainer.snapshot()
-            self._good = snapshot if snapshot.finite else self._good
+            self._good = trainer.snapshot()
         yield Step(
             step=position.step,
             epoch=trainer.epochs,
@@ -260,6 +259,14 @@ class Run:
             elapsed=self.elapsed,
         )
         return True
+
+    def _between_steps(self, due_eval: _Due, due_save: _Due) -> Iterator[Record]:
+        """Evaluate and save where it is time to."""
+        if due_eval(self._at, self.elapsed):
+            due_eval.every = yield from self._evaluate()
+        if self.stop.save_now or due_save(self._at, self.elapsed):
+            self.stop.save_now = False
+            yield from self._save_if_possible()
 
     def _measure_speed(self) -> None:
         """Keep the count of characters, and the speed of the last second."""
@@ -275,18 +282,18 @@ class Run:
         """Return to the last good state with half the learning rate, or give up."""
         trainer, failed = self.trainer, self.trainer.position
         trainer.restore(self._good)
-        self._is_saved = False
-        self.history.cut(trainer.position.step)
+        self._is_saved, self._evaluated_at = False, -1
+        self.history.cut(self._at)
         # The file of the best evaluation stays, and so does what it takes to
         # replace it.
         trainer.position.best_val_loss = failed.best_val_loss
         trainer.position.best_step = failed.best_step
         self._rollbacks += 1
-        what = f"loss or gradient not finite at step {failed.step + 1}"
+        what = f"loss, gradient or weights not finite after step {failed.step}"
         if self.policy.on_divergence == "stop" or self._rollbacks > MAX_ROLLBACKS:
             yield from self._save(last=True)
             yield self._end("diverged")
-            what += f"; what is saved is step {trainer.position.step}"
+            what += f"; what is saved is step {self._at}"
             raise DivergedError(what, hint="try a lower --lr or --grad-clip")
         trainer.position.lr_scale = failed.lr_scale / 2
         back = trainer.position.step
@@ -310,6 +317,7 @@ class Run:
     def _evaluate(self) -> Generator[Record, None, Every]:
         """Score the held-out text; return the interval to the next time."""
         held_out, trainer = self.held_out, self.trainer
+        self._evaluated_at = self._at
         if held_out is None:
             return Every()
         began = self._clock()
@@ -368,6 +376,16 @@ class Run:
         else:
             return True
         return False
+
+    def _save_last(self) -> Generator[Record, None, bool]:
+        """Write the last checkpoint, if need be; False if the run was rolled back."""
+        try:
+            if not self._is_saved:
+                yield from self._save(last=True)
+        except DivergedError:
+            yield from self._roll_back()
+            return False
+        return True
 
     def _end(self, reason: StopReason) -> Ended:
         """Sum the run up."""

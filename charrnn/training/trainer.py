@@ -62,11 +62,12 @@ class Result(NamedTuple):
     loss: float  # nats per character
     grad_norm: float  # before clipping
     lr: float
+    sound: bool = True  # whether what it led to is finite
 
     @property
     def finite(self) -> bool:
-        """Whether the step was applied: a gradient that is not finite never is."""
-        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
+        """Whether training can go on from here."""
+        return math.isfinite(self.loss) and math.isfinite(self.grad_norm) and self.sound
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,6 @@ class Snapshot:
     moments: dict[str, Floats]
     state: Floats
     position: TrainingState
-
-    @property
-    def finite(self) -> bool:
-        """Whether training can go on from it."""
-        arrays = self.theta, self.state, *self.moments.values()
-        return all(bool(np.isfinite(array).all()) for array in arrays)
 
 
 def random_stream(seed: int, *key: int) -> np.random.Generator:
@@ -167,6 +162,13 @@ class Trainer:
         ----------
         progress : float
             Share of the run that is done, for the schedule.
+
+        Returns
+        -------
+        Result
+            If it is not finite, the run stands where it stood, and `restore` has
+            to bring weights, moments and state back: a loss or gradient that is
+            not finite moves no weight, but finite ones may move some too far.
         """
         position, model = self.position, self.model
         window = self.streams.window(position.epoch, position.window)
@@ -183,7 +185,8 @@ class Trainer:
         rate = learning_rate(self.config, position.step, progress, self.total_steps)
         result = Result(loss, norm, rate * position.lr_scale)
         if result.finite:
-            self._apply(result)
+            result = result._replace(sound=self._apply(result))
+        if result.finite:
             self._advance()
         return result
 
@@ -207,8 +210,11 @@ class Trainer:
         noise = np.frombuffer(rng.bytes(math.prod(shape)), np.uint8)
         return Noise(noise.reshape(shape), threshold)
 
-    def _apply(self, result: Result) -> None:
-        """Clip the gradient and take the optimizer's step."""
+    def _apply(self, result: Result) -> bool:
+        """Clip the gradient, take the optimizer's step, and tell if all is finite.
+
+        An infinite weight of a gate need not show in any loss: it saturates.
+        """
         config, rule = self.config, RULES[self.config.optimizer]
         clip, by_norm = config.grad_clip, config.clip_mode == "norm"
         scale = 1.0
@@ -234,7 +240,7 @@ class Trainer:
             for suffix in (".m", ".v")
         )
         none = self._no_moment
-        optimizers.apply(
+        sound = optimizers.apply(
             self.model.theta,
             self._dtheta,
             none if m is None else m,
@@ -247,6 +253,8 @@ class Trainer:
             optimizers.follow(self.average, self.model.theta, 1 - decay)
         self.model.norm.follow(n)
         self.model.pack()
+        small = self.state, *self.model.norm.running.values()
+        return sound and all(bool(np.isfinite(array).all()) for array in small)
 
     @contextmanager
     def averaged(self) -> Iterator[Model]:

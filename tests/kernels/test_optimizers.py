@@ -159,6 +159,34 @@ def test_clipping_by_value_bounds_the_gradient(
     np.testing.assert_allclose(theta, other, rtol=1e-14)
 
 
+@pytest.mark.skipif(numba_config.DISABLE_JIT, reason="NumPy warns of inf * 0")
+@rules
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 17, LONG - 1])
+def test_a_parameter_that_is_not_finite_is_told(
+    rule: str, bad: float, place: int
+) -> None:
+    """Wherever it stands; and where all are finite, that is told as well."""
+    theta, g = np.ones((2, LONG), np.float32)
+    assert apply(theta, g, *moments(rule, LONG, np.float32), update(rule))
+    theta[place] = bad
+
+    assert not apply(theta, g, *moments(rule, LONG, np.float32), update(rule))
+
+
+@pytest.mark.skipif(numba_config.DISABLE_JIT, reason="NumPy warns of inf * 0")
+@pytest.mark.parametrize("rule", ["adagrad", "rmsprop", "adam"])
+@pytest.mark.parametrize("place", [0, 17, LONG - 1])
+def test_a_second_moment_that_is_not_finite_is_told(rule: str, place: int) -> None:
+    """Its parameter merely stops moving."""
+    theta, g = np.ones((2, LONG), np.float32)
+    m, v = moments(rule, LONG, np.float32)
+    v[place] = np.inf
+
+    assert not apply(theta, g, m, v, update(rule))
+    assert np.isfinite(theta).all()
+
+
 def partial_sums(g: Array) -> Array:
     """Compute sums of squares, a chunk each."""
     partial = np.full(-(-g.size // CHUNK), np.nan)

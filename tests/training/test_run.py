@@ -1,5 +1,6 @@
 """A whole run: its limits, its evaluations, its saves, and what goes wrong in it."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -310,7 +311,7 @@ def test_divergence_rolls_back_with_half_the_rate(
     steps = [record.step for record in steps_of(records)]
     rates = [record.lr for record in steps_of(records)]
 
-    assert "step 13" in warning
+    assert "after step 12" in warning
     assert "back to step 10" in warning
     assert steps == [*range(1, 13), *range(11, 21)]
     assert rates == [0.01] * 12 + [0.005] * 10
@@ -336,28 +337,53 @@ def test_rolled_back_run_forgets_what_it_left(
     assert run(lambda step, attempt: attempt == 9) == run(lambda *_: False)
 
 
-def test_weights_that_overflow_are_no_place_to_return_to(
-    ready: Ready, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("last", [10, 20])
+@pytest.mark.parametrize("which", [0, -1])
+def test_a_weight_that_overflows_is_noticed_in_its_step(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch, which: int, last: int
 ) -> None:
-    """The loss of the step that ruined them was still fine."""
+    """The loss of that step is still fine, and if it is the last, none follows."""
     monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
-    made = ready(steps=20, schedule="constant", warmup=0.0)
+    made = ready(steps=last, schedule="constant", warmup=0.0, lr=0.5)
     real, ruined = made.trainer.step, list[int]()
 
     def step(progress: float) -> Result:
-        result = real(progress)
-        if made.trainer.position.step == 10 and not ruined:
-            # A bias of the head: in a gate it would only saturate, unnoticed.
-            made.trainer.model.theta[-1] = math.inf
-            made.trainer.model.pack()
-            ruined.append(10)
-        return result
+        if made.trainer.position.step == last - 1 and not ruined:
+            made.trainer.moments["adam.m"][which] = -3e38  # a step too far
+            made.trainer.moments["adam.v"][which] = 0.0
+            ruined.append(last)
+        return real(progress)
 
     monkeypatch.setattr(made.trainer, "step", step)
     records, ended = finish(run_of(made, eval_every=Every(), keep_best=False))
+    (warned,) = of(Warned, records)
 
-    assert "back to step 5," in of(Warned, records)[0].message
-    assert (ended.reason, ended.steps) == ("steps", 20)
+    assert f"after step {last - 1}: back to step {last - 5}," in warned.message
+    assert (ended.reason, ended.steps) == ("steps", last)
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_an_average_that_overflows_at_the_end_is_no_end(
+    ready: Ready, held_out: bool
+) -> None:
+    """It is noticed when it is saved; the run returns, and then comes to its end."""
+    made, writer, ruined = ready(steps=3, ema=0.9), Recorder(), list[int]()
+    made = dataclasses.replace(made, held_out=made.held_out if held_out else None)
+    average, run = made.trainer.average, run_of(made, writer, eval_every=Every())
+    assert average is not None
+    records = []
+    for record in run.records():
+        records.append(record)
+        if isinstance(record, Step) and record.step == 3 and not ruined:
+            average[0] = math.inf  # of a character that the held-out text lacks
+            ruined.append(3)
+
+    assert "after step 3: back to step 0" in of(Warned, records)[0].message
+    assert [record.step for record in steps_of(records)] == [1, 2, 3, 1, 2, 3]
+    assert [step for step, best, _ in writer.saved if not best] == [0, 3]
+    assert [step for step, best, _ in writer.saved if best] == [3] * held_out
+    assert isinstance(records[-1], Ended)
+    assert (records[-1].reason, records[-1].steps) == ("steps", 3)
 
 
 def test_a_best_that_could_not_be_saved_is_not_the_best(
@@ -390,7 +416,7 @@ def test_divergence_for_good_ends_in_an_error(ready: Ready, policy: str) -> None
     """What is saved last is the last good state, and the records say how it ended."""
     made, writer = ready(steps=20), Recorder()
     poison(made, lambda step, attempt: step >= 3)
-    with pytest.raises(DivergedError, match=r"step 3; .* step 0$") as caught:
+    with pytest.raises(DivergedError, match=r"step 2; .* step 0$") as caught:
         finish(run_of(made, writer, on_divergence=policy))
 
     assert caught.value.exit_code == 7

@@ -8,7 +8,7 @@ import pytest
 
 from charrnn import parameters
 from charrnn.checkpoint import CorpusFingerprint, TrainingState
-from charrnn.config import CellName, ModelConfig, NormName, TrainConfig
+from charrnn.config import CellName, ModelConfig, NormName, OptimizerName, TrainConfig
 from charrnn.model import Model
 from charrnn.streams import Streams
 from charrnn.training.trainer import (
@@ -18,6 +18,9 @@ from charrnn.training.trainer import (
     random_stream,
 )
 from charrnn.vocab import Vocab
+
+#: The largest of float32's numbers.
+FARTHEST = np.finfo(np.float32).max
 
 IDS = np.tile(np.array([0, 3, 1, 4, 1, 5, 2, 2, 4], np.uint8), 9)
 
@@ -161,6 +164,45 @@ def test_a_step_that_is_not_finite_is_not_taken(
 
     assert not result.finite
     assert contents(trainer) == before
+
+
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "rmsprop", "adam"])
+def test_a_step_that_ruins_a_weight_is_not_finite(
+    monkeypatch: pytest.MonkeyPatch, optimizer: OptimizerName, place: int
+) -> None:
+    """An input weight of a gate, too, which no loss would ever tell of."""
+    trainer = trainer_of(optimizer=optimizer, schedule="constant", warmup=0.0, lr=1e37)
+    monkeypatch.setattr(trainer.model, "loss_and_gradient", gradient_of(1.0))
+    before, place_before = contents(trainer), trainer.snapshot()
+    trainer.model.theta[place] = -FARTHEST
+    result = trainer.step(0.0)
+
+    assert (result.loss, math.isfinite(result.grad_norm)) == (1.0, True)
+    assert not result.finite
+    assert np.isinf(trainer.model.theta[place])
+    trainer.restore(place_before)
+    assert contents(trainer) == before
+    assert trainer.step(0.0).finite
+    assert trainer.position.step == 1
+
+
+@pytest.mark.parametrize("what", ["state", "averages of batches"])
+def test_what_goes_with_the_weights_is_looked_at_too(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    trainer = trainer_of(norm="batch")
+    take(trainer, 1)
+    averages = next(iter(trainer.model.norm.running.values()))
+    plain = gradient_of(1.0)
+
+    def loss_and_gradient(*arguments: Any) -> float:
+        (arguments[3] if what == "state" else averages)[0] = -math.inf
+        return plain(*arguments)
+
+    monkeypatch.setattr(trainer.model, "loss_and_gradient", loss_and_gradient)
+
+    assert not trainer.step(0.0).finite
 
 
 def gradient_of(value: float) -> Any:
