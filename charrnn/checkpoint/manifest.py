@@ -206,8 +206,8 @@ def _refuse(word: str) -> object:
 def _plain(value: Any) -> Any:
     """Reduce dataclasses, tuples and NumPy scalars to what JSON has."""
     if dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
-        return {f.name: _plain(getattr(value, f.name)) for f in fields if f.init}
+        kind: Any = type(value)
+        return {f.name: _plain(getattr(value, f.name)) for f in _fields(kind) if f.init}
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -218,6 +218,12 @@ def _plain(value: Any) -> Any:
 def _finite(value: float | None) -> float | None:
     """Pass numbers through, but for infinities and NaN."""
     return value if value is not None and math.isfinite(value) else None
+
+
+@functools.cache
+def _fields(kind: Any) -> tuple[dataclasses.Field[Any], ...]:
+    """List the fields of a dataclass, once."""
+    return dataclasses.fields(kind)
 
 
 @functools.cache
@@ -249,7 +255,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if origin is Literal and value in args and isinstance(value, str):
         return value
     if origin in {tuple, list} and isinstance(value, list):
-        return origin(_build(args[0], item, where) for item in value)
+        # Not from a generator: CPython would keep up to 2,000 tuples it outgrew.
+        return origin([_build(args[0], item, where) for item in value])
     if origin is dict and isinstance(value, dict):
         return {key: _build(args[1], item, where) for key, item in value.items()}
     # bool is an int in Python, not in a file.
@@ -267,7 +274,7 @@ def _build(kind: Any, value: Any, where: str) -> Any:
 def _build_dataclass(kind: Any, value: dict[str, Any]) -> Any:
     """Turn a JSON object into a dataclass, which then checks itself."""
     fields = {}
-    for field in dataclasses.fields(kind):
+    for field in _fields(kind):
         if field.name in value:
             hint = _hints(kind)[field.name]
             fields[field.name] = _build(hint, value[field.name], field.name)

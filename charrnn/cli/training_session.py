@@ -43,7 +43,7 @@ from charrnn.kernels.jit import is_cached
 from charrnn.training.output import FileWriter, StreamWriter, best_path
 from charrnn.training.prepare import memory_estimate, prepare
 from charrnn.training.probe import measure_speed, step_seconds
-from charrnn.training.records import Ended, Evaluation, Record, Step
+from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
 from charrnn.training.request import Prepared, Request
 from charrnn.training.run import Policy, Run
 
@@ -142,7 +142,7 @@ class Session:
 
     def _lost(self, what: str, why: str) -> None:
         """Say that a stream gets no more."""
-        self.display.say(f"{what} is given up: {why}", "warning")
+        self.display.show(Warned(f"{what} is given up: {why}"))
 
     def _prepare(self) -> Prepared:
         """Read the texts, make the model, and tell about both."""

@@ -77,31 +77,6 @@ class TrainingDisplay(Protocol):
         """Show some text that the network has just written."""
 
 
-class Silence:
-    """Nothing at all, for --quiet."""
-
-    def __enter__(self) -> Self:
-        """Draw nothing."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Clean nothing up."""
-
-    def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
-        """Say nothing."""
-
-    def show(self, record: Record) -> None:
-        """Show nothing."""
-
-    def preview(self, text: str) -> None:
-        """Show nothing."""
-
-
 class _Figures:
     """The latest figures of a run, as parts of a line, the important ones first."""
 
@@ -240,6 +215,21 @@ class MessageDisplay(PlainDisplay):
             self.say(record.message, "warning")
 
 
+class QuietDisplay(PlainDisplay):
+    """Only what goes wrong with a run, for --quiet: nobody else would tell."""
+
+    def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
+        """Say nothing."""
+
+    def show(self, record: Record) -> None:
+        """Print warnings: a save has failed, or the run was rolled back."""
+        if isinstance(record, Warned):
+            super().say(record.message, "warning")
+
+    def preview(self, text: str) -> None:
+        """Show nothing."""
+
+
 class LiveDisplay(PlainDisplay):
     """A bar and figures that are redrawn in place, on a terminal.
 
@@ -321,12 +311,10 @@ class LiveDisplay(PlainDisplay):
         return Group(bar, *(Text(line, no_wrap=True) for line in lines))
 
 
-def training_display(
-    console: Console, mode: str, *, quiet: bool
-) -> "Silence | PlainDisplay":
+def training_display(console: Console, mode: str, *, quiet: bool) -> PlainDisplay:
     """Choose the display: --quiet, --progress, and what stderr is."""
     if quiet:
-        return Silence()
+        return QuietDisplay(console)
     if mode == "none":
         return MessageDisplay(console)
     animated = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"

@@ -26,8 +26,11 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    """Put every handler back, whatever a test did."""
+    """Begin with nothing ignored, as under nohup; put every handler back."""
     before = {n: signal.getsignal(n) for n in (*REASONS, USR1)}
+    for deadly in (TERM, HUP, USR1):
+        signal.signal(deadly, signal.SIG_DFL)
+    signal.signal(INT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

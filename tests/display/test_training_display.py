@@ -15,7 +15,7 @@ from charrnn.display.training import (
     LiveDisplay,
     MessageDisplay,
     PlainDisplay,
-    Silence,
+    QuietDisplay,
     duration_text,
     loss_text,
     printable,
@@ -315,7 +315,7 @@ class Terminal(io.StringIO):
         ("bar", False, False, "xterm", PlainDisplay),
         ("auto", False, True, "dumb", PlainDisplay),
         ("none", False, True, "xterm", MessageDisplay),
-        ("auto", True, True, "xterm", Silence),
+        ("auto", True, True, "xterm", QuietDisplay),
     ],
 )
 def test_choice_of_display(
@@ -336,13 +336,16 @@ def test_choice_of_display(
     assert type(display) is kind
 
 
-def test_silence_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
-    with Silence() as display:
-        display.say("x")
-        display.show(step(1))
+def test_quiet_but_for_what_goes_wrong(out: io.StringIO, clock: Clock) -> None:
+    """A save that failed is told: nobody would look for it."""
+    with QuietDisplay(Console(file=out), clock) as display:
+        display.say("hello")
+        display.say("threads", "warning")
+        for record in (step(1), Evaluation(1, 1.0, 2.0, True, 1.0), Warned("x"), END):
+            display.show(record)
         display.preview("y")
 
-    assert capfd.readouterr() == ("", "")
+    assert out.getvalue() == "charrnn: warning: x\n"
 
 
 def test_messages_without_progress(out: io.StringIO, clock: Clock) -> None:

@@ -12,12 +12,17 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 #: Inputs are this long at most.
 LONGEST = 4096
+
+#: Inputs after which a new process goes on: atheris keeps a few kilobytes of each
+#: text it watches (the same texts unwatched take nothing, 100,000 of them).
+ROUND = 50_000
 
 
 def work(target: str, arguments: list[str]) -> None:
@@ -80,14 +85,14 @@ def main() -> None:
         found = Path(name)
         for n, data in enumerate((*kept(options.target), *seeds(options.target))):
             (found / str(n)).write_bytes(data)
-        seconds = round(options.minutes * 60)
         command = (sys.executable, "-m", "tests.fuzz", options.target, "--worker")
         limits = (f"-max_len={LONGEST}", "-rss_limit_mb=1024", "-timeout=20")
-        done = subprocess.run(
-            (*command, f"-max_total_time={seconds}", *limits, name), check=False
-        )
-        if done.returncode:
-            sys.exit(done.returncode)
+        end = time.monotonic() + options.minutes * 60
+        while (seconds := round(end - time.monotonic())) > 0:
+            stop = (f"-max_total_time={seconds}", f"-runs={ROUND}")
+            done = subprocess.run((*command, *stop, *limits, name), check=False)
+            if done.returncode:
+                sys.exit(done.returncode)
         inputs = [path.read_bytes() for path in found.iterdir()]
     chosen = selection(options.target, inputs)
     print(f"{len(inputs):,} inputs reach something new, {len(chosen)} every line")  # noqa: T201
