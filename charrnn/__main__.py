@@ -114,8 +114,21 @@ def _settle_streams() -> None:
                 silence(stream.buffer)
 
 
+def _prepare_process() -> None:
+    """Set what has to be set before anything heavy is imported."""
+    # Our kernels have threads of their own. NumPy's would only help with first
+    # weights, and on a busy machine they wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Asks a training to save. While there is nothing to save yet, it must not
+    # kill; SIG_IGN would be taken for the parent's wish and stay.
+    default = signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+    if default and sys.argv[1:2] == ["train"]:
+        signal.signal(signal.SIGUSR1, lambda number, frame: None)
+
+
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
+    _prepare_process()
     try:
         code = run()
     except Killed as killed:

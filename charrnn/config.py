@@ -165,6 +165,7 @@ class TrainConfig:
     lines: bool = False  # every line a document
     val_fraction: float = 0.1
     seed: int = 0
+    eval_every: Every | None = None  # None: by the length of the run
 
     def __post_init__(self) -> None:
         """Check the limits."""

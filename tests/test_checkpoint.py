@@ -1036,6 +1036,26 @@ def test_the_lock_ends_with_an_error(path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_lock_that_cannot_be_removed_hides_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happened while it was held is what is told; and it is let go."""
+
+    def refuse(*arguments: object, **more: object) -> None:
+        raise PermissionError
+
+    def hold() -> None:
+        with monkeypatch.context() as patch, OutputLock(path):
+            patch.setattr(os, "unlink", refuse)
+            patch.setattr(Path, "unlink", refuse)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        hold()
+    with OutputLock(path):
+        pass
+
+
 def test_a_lock_file_left_by_a_killed_run_locks_nobody_out(path: Path) -> None:
     path.with_name(".model.npz.lock").touch()
 

@@ -214,8 +214,10 @@ class OutputLock:
         traceback: TracebackType | None,
     ) -> None:
         if self._handle is not None:
-            # Removed first: whoever opens the name now finds it gone or new.
-            self._file.unlink(missing_ok=True)
+            # Removed first: whoever opens the name now finds it gone or new. A lock
+            # file that stays locks nobody out, and what the run came to counts more.
+            with contextlib.suppress(OSError):
+                self._file.unlink(missing_ok=True)
             os.close(self._handle)
             self._handle = None
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from charrnn.cli.output import ReaderGone, TextSink
+from charrnn.display.console import wait_for_reader
 from charrnn.errors import OutputError
 from charrnn.training.records import (
     Ended,
@@ -104,24 +105,32 @@ class Lines:
         None is a stream that the process was started without.
     lost : callable
         Told, once, why lines are dropped; not when a reader has left.
+    stopped : callable
+        Whether the run is to end: then a stream that nobody reads is given up.
     """
 
     def __init__(
-        self, stream: BinaryIO | None, lost: Callable[[str], None] | None = None
+        self,
+        stream: BinaryIO | None,
+        lost: Callable[[str], None] | None = None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._stream = stream
         self._sink = None if stream is None else TextSink(stream, raw=True)
         self._lost = lost
+        self._stopped = stopped
 
     def write(self, line: str) -> None:
         """Write one line, newline included, at once."""
-        if self._sink is None:
+        if self._sink is None or self._stream is None:
             return
         try:
+            wait_for_reader(self._stream, self._stopped)
             self._sink.write(line)
             self._sink.flush()
         except ReaderGone:
             self._sink = None
-        except OutputError as error:
+        except (OutputError, TimeoutError) as error:
             self._sink = None
             if self._lost is not None:
                 self._lost(str(error))

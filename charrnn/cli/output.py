@@ -10,6 +10,7 @@ import codecs
 import errno
 import os
 import select
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -172,8 +173,9 @@ class TextSink:
             yield
         except OSError as error:
             self.closed = True
+            gone = _has_left(error, self._stream)  # before it is another one
             silence(self._stream)
-            if isinstance(error, BrokenPipeError | ConnectionResetError):
+            if gone:
                 raise ReaderGone from None
             msg = f"cannot write the text: {error.strerror or error}"
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -210,6 +212,20 @@ def silence(stream: BinaryIO) -> None:
         os.dup2(nowhere, descriptor)
     finally:
         os.close(nowhere)
+
+
+def _has_left(error: OSError, stream: BinaryIO) -> bool:
+    """Tell whether an error means that nobody reads any more.
+
+    A terminal that was closed answers with an error of input and output, and does
+    not pass for a terminal any more: it is a device, where a bad disk is a file.
+    """
+    if isinstance(error, BrokenPipeError | ConnectionResetError):
+        return True
+    with suppress(OSError):
+        device = stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
+        return device and error.errno == errno.EIO
+    return False
 
 
 def _utf8(text: str) -> bytes:

@@ -63,25 +63,45 @@ class Caught:
         elif self.number is None:
             self.number = number
         elif number != signal.SIGHUP:
-            if is_terminal(sys.stderr):
-                # Past Python's buffer, which may be in the middle of a write.
-                with contextlib.suppress(OSError, ValueError):
-                    os.write(sys.stderr.fileno(), f"{SHOW_CURSOR}\n".encode())
+            _show_cursor("\n")
             die_by(number)
 
 
+def _show_cursor(more: str = "") -> None:
+    """Give a terminal its cursor back, which a bar hides."""
+    if is_terminal(sys.stderr):
+        # Past Python's buffer, which may be in the middle of a write.
+        with contextlib.suppress(OSError, ValueError):
+            os.write(sys.stderr.fileno(), f"{SHOW_CURSOR}{more}".encode())
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Stop, as after Ctrl-Z, until the shell lets the process go on."""
+    _show_cursor()
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)  # returns when it goes on
+    signal.signal(number, _stop)
+
+
 @contextlib.contextmanager
-def caught_signals() -> Iterator[Caught]:
+def caught_signals(caught: Caught | None = None) -> Iterator[Caught]:
     """Catch what would end the process, but for what it was told to ignore.
+
+    Parameters
+    ----------
+    caught : Caught, optional
+        Where they are noted, for those who look already.
 
     ``nohup`` and shells that start a job in the background ignore some
     signals for us; that is left as it is.
     """
-    caught = Caught()
+    caught = caught or Caught()
     before = {}
     for number in (*REASONS, signal.SIGUSR1):
         if signal.getsignal(number) != signal.SIG_IGN:
             before[number] = signal.signal(number, caught.handle)
+    if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
+        before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, _stop)
     try:
         yield caught
     finally:

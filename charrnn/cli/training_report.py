@@ -1,15 +1,17 @@
 """What is said of a training before it begins and when it is over."""
 
+import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from charrnn.cli.metrics import bits
 from charrnn.cli.training_settings import Settings, default_output
-from charrnn.config import TrainConfig, UnitName
+from charrnn.config import Every, TrainConfig, UnitName
 from charrnn.display.training import duration_text
 from charrnn.training.kneser_ney import Texts
 from charrnn.training.records import Ended
 from charrnn.training.request import Prepared
+from charrnn.training.run import SAVE_EVERY
 from charrnn.training.trainer import Trainer
 from charrnn.training.yardsticks import Yardsticks, measure
 
@@ -111,7 +113,7 @@ def start_fields(prepared: Prepared, output: str) -> dict[str, object]:
 def continuation(settings: Settings) -> str:
     """Write the command that resumes a run, with all that it needs."""
     text, sources = settings.text, settings.sources
-    words = ["charrnn", "train", *sources, "--resume"]
+    words = ["charrnn", "train", *map(as_argument, sources), "--resume"]
     if settings.output != default_output(sources[0]):
         words += ["--output", str(settings.output)]
     if text.encoding != "utf-8":
@@ -120,36 +122,84 @@ def continuation(settings: Settings) -> str:
         words += ["--newlines", text.newlines]
     if settings.val_file is not None:
         words += ["--val-file", settings.val_file]
-    return shlex.join(words)
+    if settings.save_every != SAVE_EVERY:
+        words += ["--save-every", every_text(settings.save_every)]
+    if not settings.keep_best:
+        words.append("--no-keep-best")
+    if settings.on_divergence != "rollback":
+        words += ["--on-divergence", settings.on_divergence]
+    if settings.reports.json:
+        words.append("--json")
+    if settings.reports.log_file is not None:
+        words += ["--log-file", str(settings.reports.log_file)]
+    return shell_command(words)
 
 
-def summary(ended: Ended, prepared: Prepared, began: int) -> Iterator[str]:
+def every_text(every: Every) -> str:
+    """Write an interval as its option takes it."""
+    return f"{every.seconds:g}s" if every.seconds else str(every.steps)
+
+
+def as_argument(path: str) -> str:
+    """Write a path so that no command takes it for an option."""
+    return f"./{path}" if path.startswith("-") and path != "-" else path
+
+
+def shell_command(words: Iterable[str]) -> str:
+    r"""Join words into a command that can be pasted into a shell.
+
+    What would not survive that, bytes that are no text included, is written as
+    bash, ksh and zsh read it: $'\xff'.
+    """
+    return " ".join(map(_shell_word, words))
+
+
+def _shell_word(word: str) -> str:
+    """Quote one word."""
+    if word.isprintable():
+        return shlex.quote(word)
+    plain = set(range(0x20, 0x7F)) - set(b"'\\")
+    escaped = (
+        chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(word)
+    )
+    return f"$'{''.join(escaped)}'"
+
+
+def summary(
+    ended: Ended, prepared: Prepared, began: int, *, kept: bool
+) -> Iterator[str]:
     """Sum a run up: its length and its losses.
 
     Parameters
     ----------
     began : int
         The steps that a resumed run had done before.
+    kept : bool
+        Whether there is a file of the best evaluation.
     """
+    config = prepared.trainer.config
     if ended.steps == began > 0:
-        over = limit(prepared.trainer.config)
-        reached = "patience" if ended.reason == "patience" else over
+        reached = "patience" if ended.reason == "patience" else limit(config)
         yield f"nothing left to do ({reached}); a larger limit goes on"
     else:
         speed = ended.chars_per_second
         rate = f" ({speed:,.0f} characters a second)" if speed else ""
         took = duration_text(ended.elapsed)
-        yield f"{ended.steps:,} steps, {ended.epochs:.2f} epochs in {took}{rate}"
+        # A limit in time counts the time before a resume, too; others do not.
+        more = f", {ended.steps - began:,} of them" if began and not config.time else ""
+        yield f"{ended.steps:,} steps, {ended.epochs:.2f} epochs{more} in {took}{rate}"
     if ended.train_loss is not None:
         yield _row("training loss", ended.train_loss)
     if ended.val_loss is not None:
         yield _row("validation loss", ended.val_loss)
     if better_before(ended):
         best_step = prepared.trainer.position.best_step
-        yield _row("  best, kept apart", ended.best_val_loss or 0.0)
+        name = "  best, kept apart" if kept else "  best, not kept"
+        yield _row(name, ended.best_val_loss or 0.0)
+        advice = "use the best" if kept else "train for fewer steps"
         yield (
             f"what came after step {best_step:,} only learned the text by heart: "
-            "use the best"
+            f"{advice}"
         )
 
 
@@ -197,5 +247,5 @@ def yardsticks(
 
 def suggestion(output: str) -> str:
     """Write the command that samples what was trained."""
-    words = ["charrnn", "sample", "--temperature", str(TEMPERATURE), output]
-    return f"try: {shlex.join(words)}"
+    words = ["charrnn", "sample", "--temperature", str(TEMPERATURE)]
+    return f"try: {shell_command([*words, as_argument(output)])}"

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO
 
 from charrnn.cli.metrics import Lines, MetricsLog
@@ -55,11 +56,17 @@ class Session:
         self.settings = settings
         self.common = common
         self.threads, self._clamped = common.resolve_threads()
+        self.caught = Caught()
         self.display: TrainingDisplay = training_display(
-            stderr_console(common.color), common.progress, quiet=common.quiet
+            stderr_console(common.color),
+            common.progress,
+            quiet=common.quiet,
+            stopped=self._asked_to_end,
         )
         stdout = None if sys.stdout is None else sys.stdout.buffer
-        self.payload = Lines(stdout, lambda why: self._lost("standard output", why))
+        self.payload = Lines(
+            stdout, lambda why: self._lost("standard output", why), self._asked_to_end
+        )
 
     def execute(self) -> None:
         """Train; raise `Killed` if a signal ended it.
@@ -70,10 +77,11 @@ class Session:
             Of every kind that the exit codes know.
         """
         if self.settings.dry_run:
-            self._dry_run(self._prepare())
+            with caught_signals(self.caught), ending_at_once(lambda: None):
+                self._dry_run(self._prepare())
             return
         with contextlib.ExitStack() as opened:
-            caught = opened.enter_context(caught_signals())
+            opened.enter_context(caught_signals(self.caught))
             writer = self._writer()
             opened.enter_context(writer)
             logs = self._logs(opened.enter_context(self._log_file()))
@@ -83,26 +91,38 @@ class Session:
             for log in logs:
                 log.start(start_fields(prepared, self._path))
             began = prepared.trainer.position.step
-            ended = self._run(prepared, writer, caught, logs)
-            if caught.number is None and not self.common.quiet:
-                for line in summary(ended, prepared, began):
+            ended = self._run(prepared, writer, logs)
+            if not self._asked_to_end() and not self.common.quiet:
+                kept = self._best is not None
+                for line in summary(ended, prepared, began, kept=kept):
                     self.display.say(line)
-            self._compare(ended, prepared, caught, logs)
-        if caught.number is not None:
+            self._compare(ended, prepared, logs)
+        if self.caught.number is not None:
             self.display.say(f"saved after step {ended.steps:,}")
             if self.settings.output is not None:
                 self.display.say(f"continue with: {continuation(self.settings)}")
-            raise Killed(caught.number)
+            raise Killed(self.caught.number)
         self._print_path()
         if self.settings.output is not None:
-            best = self.settings.keep_best and better_before(ended)
-            path = best_path(self.settings.output) if best else self.settings.output
-            self.display.say(suggestion(str(path)))
+            best = self._best if better_before(ended) else None
+            self.display.say(suggestion(str(best or self.settings.output)))
+
+    def _asked_to_end(self) -> bool:
+        """Tell whether a signal has asked the run to end."""
+        return self.caught.number is not None
 
     @property
     def _path(self) -> str:
         """Name the output as records have it."""
         return "-" if self.settings.output is None else str(self.settings.output)
+
+    @property
+    def _best(self) -> Path | None:
+        """Find the file of the best evaluation, if this run keeps one."""
+        if self.settings.output is None or not self.settings.keep_best:
+            return None
+        path = best_path(self.settings.output)
+        return path if path.exists() else None
 
     def _writer(self) -> FileWriter | StreamWriter:
         """Choose where checkpoints go, and refuse what cannot work."""
@@ -136,7 +156,11 @@ class Session:
         if self.settings.reports.json:
             logs.append(MetricsLog(self.payload.write, path, every))
         if log_file is not None:
-            lines = Lines(log_file, lambda why: self._lost("the log file", why))
+            lines = Lines(
+                log_file,
+                lambda why: self._lost("the log file", why),
+                self._asked_to_end,
+            )
             logs.append(MetricsLog(lines.write, path, every))
         return logs
 
@@ -221,13 +245,12 @@ class Session:
         self,
         prepared: Prepared,
         writer: FileWriter | StreamWriter,
-        caught: Caught,
         logs: list[MetricsLog],
     ) -> Ended:
         """Train to the end, and pass every record on, but for a good end's."""
         s = self.settings
         policy = Policy(
-            eval_every=s.reports.eval_every,
+            eval_every=prepared.trainer.config.eval_every,
             save_every=s.save_every,
             on_divergence=s.on_divergence,
             keep_best=s.keep_best,
@@ -239,7 +262,7 @@ class Session:
             prepared.held_out,
             writer,
             prepared.history,
-            caught,
+            self.caught,
         )
         with self.display:
             for record in run.records():
@@ -251,14 +274,13 @@ class Session:
                         continue
                 for log in logs:
                     log.add(record)
-                self._preview(record, prepared, caught)
+                self._preview(record, prepared)
         return ended
 
     def _compare(
         self,
         ended: Ended,
         prepared: Prepared,
-        caught: Caught,
         logs: list[MetricsLog],
     ) -> None:
         """Show and log what simpler means make of the held-out text.
@@ -266,8 +288,8 @@ class Session:
         Nobody who asks the run to end, or who would not see it, waits for it.
         """
         found = None
-        if caught.number is None and (logs or not self.common.quiet):
-            found = yardsticks(prepared, lambda: caught.number is not None)
+        if not self._asked_to_end() and (logs or not self.common.quiet):
+            found = yardsticks(prepared, self._asked_to_end)
         for log in logs:
             log.add(replace(ended, yardsticks=found))
         if found is not None and not self.common.quiet:
@@ -284,7 +306,7 @@ class Session:
             return is_terminal(sys.stderr)
         return reports.preview_every > 0
 
-    def _preview(self, record: Record, prepared: Prepared, caught: Caught) -> None:
+    def _preview(self, record: Record, prepared: Prepared) -> None:
         """Let the network write a little, if it is time."""
         every = self.settings.reports.preview_every
         if every is None:
@@ -296,7 +318,7 @@ class Session:
         text = []
         for piece in self._generation(prepared, self.settings.reports.preview_chars):
             text.append(piece.text)
-            if caught.reason is not None:
+            if self._asked_to_end():
                 return
         self.display.preview("".join(text).strip("\n"))
 

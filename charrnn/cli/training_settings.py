@@ -41,7 +41,6 @@ class TextOptions:
 class ReportOptions:
     """What is told, and how often."""
 
-    eval_every: Every | None
     log_every: int
     preview_every: int | None  # steps; None is at validations, on a terminal
     preview_chars: int
@@ -151,6 +150,8 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         train.pop("lines", None)  # a flag that was not given says nothing
     if options["time"] is not None:
         train["time"] = parse_duration(options["time"], "--time")
+    if options["eval_every"] is not None:
+        train["eval_every"] = parse_every(options["eval_every"], "--eval-every")
     # Both check themselves; a vocabulary of 1 stands in for the text's.
     ModelConfig(vocab_size=1, **model)
     TrainConfig(**train)
@@ -195,9 +196,7 @@ def _reports(options: Mapping[str, Any]) -> ReportOptions:
     for name in ("log_every", "preview_every", "preview_chars"):
         if options[name] is not None:
             check_number(f"--{name.replace('_', '-')}", options[name], low=0)
-    every = options["eval_every"]
     return ReportOptions(
-        eval_every=None if every is None else parse_every(every, "--eval-every"),
         log_every=options["log_every"],
         preview_every=options["preview_every"],
         preview_chars=options["preview_chars"],

@@ -1,10 +1,20 @@
 """The one way to a rich console for stderr."""
 
+import errno
+import select
 import sys
+from collections.abc import Callable
+from typing import IO
 
 from rich.console import Console
 
 from charrnn.display.color import is_terminal, wants_color
+
+#: Columns where neither the terminal nor COLUMNS names a number above 0.
+WIDTH = 80
+
+#: Seconds between two looks at whether anybody still wants to wait for a reader.
+STALLED = 0.5
 
 
 class PatientConsole(Console):
@@ -22,7 +32,7 @@ def stderr_console(color: str = "auto") -> Console:
     whoever animates asks `color.is_terminal` first.
     """
     colored = wants_color(sys.stderr, color)
-    return PatientConsole(
+    console = PatientConsole(
         stderr=True,
         force_terminal=is_terminal(sys.stderr) or colored,
         no_color=not colored,
@@ -32,3 +42,32 @@ def stderr_console(color: str = "auto") -> Console:
         emoji=False,
         soft_wrap=not is_terminal(sys.stderr),
     )
+    if console.width < 1:  # COLUMNS=0
+        console.width = WIDTH
+    return console
+
+
+def wait_for_reader(stream: IO[str] | IO[bytes], given_up: Callable[[], bool]) -> None:
+    """Wait until a line can be written without waiting.
+
+    A pipe whose reader has stopped, or a terminal after Ctrl-S, would keep a write
+    from returning, and whoever writes from noticing anything else.
+
+    Parameters
+    ----------
+    given_up : callable
+        Asked every now and then while nobody reads.
+
+    Raises
+    ------
+    TimeoutError
+        Nobody reads, and `given_up` says that nobody waits for it.
+    """
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # in memory, or closed: writing will tell
+        return
+    while not select.select([], [descriptor], [], STALLED)[1]:
+        if given_up():
+            msg = "nobody reads it"
+            raise TimeoutError(errno.ETIMEDOUT, msg)

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.display.color import is_terminal
+from charrnn.display.console import wait_for_reader
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
 
 #: Seconds between plain lines, and between redrawings of the live ones.
@@ -139,13 +140,19 @@ class PlainDisplay:
     console : Console
     clock : callable
         Seconds, from any origin.
+    stopped : callable
+        Whether the run is to end: then a stream that nobody reads is given up.
     """
 
     def __init__(
-        self, console: Console, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._console = console
         self._clock = clock
+        self._stopped = stopped
         self._last: float | None = None
         self._figures = _Figures()
 
@@ -194,15 +201,25 @@ class PlainDisplay:
     def _print(self, line: str, style: str = "") -> None:
         """Print one line."""
         with self._going_on():
-            self._console.print(Text(line, style=style))
+            # Not wrapped by us: a command must come out of the terminal as it is.
+            self._console.print(Text(line, style=style), soft_wrap=True)
             self._console.file.flush()
 
     @contextlib.contextmanager
     def _going_on(self) -> Iterator[None]:
         """Go on in silence when nobody reads any more."""
+        if not self._console.quiet:
+            try:
+                wait_for_reader(self._console.file, self._stopped)
+            except TimeoutError:
+                self._console.quiet = True
         try:
             yield
-        except (OSError, ValueError):
+        except OSError:
+            self._console.quiet = True
+        except ValueError:
+            if not self._console.file.closed:
+                raise
             self._console.quiet = True
 
 
@@ -238,9 +255,12 @@ class LiveDisplay(PlainDisplay):
     """
 
     def __init__(
-        self, console: Console, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        clock: Callable[[], float] = time.monotonic,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        super().__init__(console, clock)
+        super().__init__(console, clock, stopped)
         self._live = Live(
             console=console,
             auto_refresh=False,
@@ -311,13 +331,20 @@ class LiveDisplay(PlainDisplay):
         return Group(bar, *(Text(line, no_wrap=True) for line in lines))
 
 
-def training_display(console: Console, mode: str, *, quiet: bool) -> PlainDisplay:
+def training_display(
+    console: Console,
+    mode: str,
+    *,
+    quiet: bool,
+    stopped: Callable[[], bool] = lambda: False,
+) -> PlainDisplay:
     """Choose the display: --quiet, --progress, and what stderr is."""
-    if quiet:
-        return QuietDisplay(console)
-    if mode == "none":
-        return MessageDisplay(console)
     animated = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
-    if mode == "plain" or not animated:
-        return PlainDisplay(console)
-    return LiveDisplay(console)
+    kind: type[PlainDisplay] = LiveDisplay
+    if quiet:
+        kind = QuietDisplay
+    elif mode == "none":
+        kind = MessageDisplay
+    elif mode == "plain" or not animated:
+        kind = PlainDisplay
+    return kind(console, stopped=stopped)

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from charrnn import parameters
-from charrnn.config import CellName, ModelConfig, TrainConfig
+from charrnn.config import ActivationName, CellName, ModelConfig, TrainConfig
 
 #: Weights multiplied a second, by the cell that is trained.
 Speed: TypeAlias = Callable[[CellName], float]
@@ -70,6 +70,7 @@ PEAK_RATES: dict[CellName, float] = {"lstm": 1e-2, "gru": 1e-2, "rnn": 5e-3}
 REFERENCE_WIDTH = 256
 
 #: Without a bound on its activations a vanilla cell needs smaller steps.
+RECTIFIED: tuple[ActivationName, ...] = ("relu", "leaky-relu")
 RECTIFIED_RATE = 1e-3
 
 
@@ -116,6 +117,10 @@ def make_plan(
     characters = budget.characters(shape)
     passes = characters / material.characters
     chosen: dict[str, Any] = {"lr": peak_rate(shape), **dropout(passes)}
+    if shape.activation in RECTIFIED:
+        # What is kept is scaled up, and nothing bounds what comes of that: after 64
+        # steps the very first losses are 1e4 nats and more.
+        chosen["weight_dropout"] = 0.0
     if budget.open:
         chosen["patience"] = PATIENCE
         if config.time is None or passes >= MOST_EPOCHS:
@@ -126,7 +131,7 @@ def make_plan(
 def peak_rate(model: ModelConfig) -> float:
     """Choose the peak learning rate for a network."""
     rate = PEAK_RATES[model.cell]
-    if model.activation in ("relu", "leaky-relu"):
+    if model.activation in RECTIFIED:
         rate = RECTIFIED_RATE
     rate *= min(1.0, REFERENCE_WIDTH / model.hidden) / math.sqrt(model.layers)
     return float(f"{rate:.2g}")

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, TrainingState
-from charrnn.config import TrainConfig
+from charrnn.config import Every, TrainConfig
 from charrnn.corpus import Corpus, read_corpus
 from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError
 from charrnn.model import Model
@@ -36,6 +36,7 @@ CHANGEABLE = (
     "clip_mode",
     "dropout",
     "weight_dropout",
+    "eval_every",
 )
 LIMITS = ("epochs", "steps", "time")
 
@@ -68,6 +69,8 @@ def resume(
     corpus, same = _read_again(request, checkpoint, stdin)
     notes += corpus.notes
     train, held_out = divide(request, config, corpus.ids, vocab, notes, stdin)
+    if held_out is None and any("val_loss" in row for row in checkpoint.history):
+        notes.append("this run was validated before: name its --val-file again")
     _refuse(request, _other_windows(request, config, train, vocab))
     model = Model(checkpoint.model, threads=threads)
     model.load(checkpoint.parameters | checkpoint.statistics)
@@ -103,6 +106,9 @@ def _position(
     if config.time is not None and config.time != before.time:
         # The limit has changed; the seconds that were used have not.
         position.progress *= (before.time or 0.0) / config.time
+    if any(getattr(config, name) != getattr(before, name) for name in LIMITS):
+        # Whoever asks for more of a run that patience has ended gets more.
+        position.bad_evaluations = 0
     if not same:
         position.epoch = position.window = position.bad_evaluations = 0
         position.best_val_loss = position.best_step = None
@@ -202,4 +208,7 @@ def _shown(value: object) -> str:
     """Write an option's value for a note."""
     if value is None:
         return "none"
+    if isinstance(value, Every):
+        seconds = f"{value.seconds:g} s" if value.seconds else "never"
+        return f"{value.steps:,} steps" if value.steps else seconds
     return f"{value:g}" if isinstance(value, float) else str(value)

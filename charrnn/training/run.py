@@ -8,7 +8,7 @@ the step, breaks an evaluation off, saves, and ends.
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from charrnn.arrays import PackedIds
@@ -37,6 +37,9 @@ EVALUATIONS = 20
 #: limit is known. Both keep evaluation below a tenth of the run.
 TRAINED_PER_HELD_OUT = 4
 TRAINING_PER_EVALUATION = 12
+
+#: Between saves, if nothing else is asked for; the option's default, too.
+SAVE_EVERY = Every(seconds=60.0)
 
 #: Steps from one state worth returning to, to the next.
 SNAPSHOT_EVERY = 100
@@ -85,7 +88,7 @@ class Policy:
     """What happens beside the steps. None is a default that depends on the run."""
 
     eval_every: Every | None = None
-    save_every: Every = field(default_factory=lambda: Every(seconds=60.0))
+    save_every: Every = SAVE_EVERY
     on_divergence: Literal["stop", "rollback"] = "rollback"
     keep_best: bool = True
 

@@ -1,5 +1,6 @@
 """Text on its way out: what a terminal is spared, when a pipe gets it, who left."""
 
+import errno
 import io
 import os
 import pty
@@ -323,6 +324,32 @@ def test_full_disk_is_an_output_error() -> None:
     assert caught.value.exit_code == 6
     assert caught.value.hint
     assert sink.closed
+
+
+class Failing(io.BytesIO):
+    """A stream with a descriptor, to which nothing can be written."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, data: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_an_error_of_the_disk_is_none_of_a_terminal(tmp_path: Path) -> None:
+    """Of which the same one means that it was closed."""
+    file = os.open(tmp_path / "x", os.O_CREAT | os.O_WRONLY)
+    master, slave = pty.openpty()
+    with pytest.raises(OutputError, match="Input/output error"):
+        TextSink(Failing(file)).write("x\n")
+    with pytest.raises(ReaderGone):
+        TextSink(Failing(slave)).write("x\n")
+    for descriptor in (file, master, slave):
+        os.close(descriptor)
 
 
 def test_closed_standard_output_is_an_output_error(

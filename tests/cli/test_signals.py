@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from charrnn.__main__ import _prepare_process
 from charrnn.cli import signals
 from charrnn.cli.signals import REASONS, SHOW_CURSOR, caught_signals, ending_at_once
 
@@ -86,6 +87,21 @@ def test_save_on_request(deaths: list[int]) -> None:
         assert caught.reason is None
 
 
+def test_a_request_to_save_comes_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is imported there is nothing to save, and nothing to die of."""
+    for arguments, harmless in ((["train", "t.txt"], True), (["sample"], False)):
+        signal.signal(USR1, signal.SIG_DFL)
+        monkeypatch.setattr(sys, "argv", ["charrnn", *arguments])
+        _prepare_process()
+        assert (signal.getsignal(USR1) not in (signal.SIG_DFL, signal.SIG_IGN)) == (
+            harmless
+        )
+    signal.signal(USR1, signal.SIG_IGN)
+    monkeypatch.setattr(sys, "argv", ["charrnn", "train"])
+    _prepare_process()
+    assert signal.getsignal(USR1) == signal.SIG_IGN
+
+
 def test_what_is_ignored_stays_ignored() -> None:
     """As nohup, and shells for jobs in the background, ask for."""
     signal.signal(HUP, signal.SIG_IGN)
@@ -130,6 +146,28 @@ def test_cursor_is_shown_before_leaving(
         with caught_signals():
             send(INT, INT)
         assert capfd.readouterr().err == shown
+
+
+def test_stopping_gives_the_cursor_back(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-Z: the process stops, is let go on, and can be stopped again."""
+    monkeypatch.setattr(signals, "is_terminal", lambda _: True)
+    stopped = list[int]()
+    monkeypatch.setattr(os, "kill", lambda _, number: stopped.append(number))
+    before = signal.getsignal(signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    try:
+        with caught_signals() as caught:
+            signal.raise_signal(signal.SIGTSTP)
+            signal.raise_signal(signal.SIGTSTP)
+            assert caught.number is None
+        assert signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+
+    assert stopped == [signal.SIGTSTP] * 2
+    assert capfd.readouterr().err == SHOW_CURSOR * 2
 
 
 #: A process that is busy for long in one instruction, as with a compiler.

@@ -1,6 +1,7 @@
 """`charrnn train` on odd texts, odd names, failing disks and vanishing terminals."""
 
 import errno
+import fcntl
 import json
 import os
 import pty
@@ -8,6 +9,8 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -281,6 +284,59 @@ def test_full_streams_do_not_stop_it(stream: str) -> None:
         )
 
     assert done.returncode == 0
+    assert position().step == 12
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_has_stopped_delays_no_signal(stream: str) -> None:
+    """As ``less`` does, or a terminal after Ctrl-S: a write would never return."""
+    reading, writing = os.pipe()
+    streams: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": writing}
+    options = [*ENDLESS, "--preview-every", "1"]
+    if stream == "stdout":
+        streams = {"stdout": writing, "stderr": subprocess.DEVNULL}
+        options = [*ENDLESS, *LOGGED]
+    process = subprocess.Popen(
+        command("train", "t.txt", *options), stdin=subprocess.DEVNULL, **streams
+    )
+    os.close(writing)
+    deadline, size = time.monotonic() + 60, -1
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        waiting = fcntl.ioctl(reading, termios.FIONREAD, b"    ")
+        before, size = size, int.from_bytes(waiting, sys.byteorder)
+        if size == before > 32_000:
+            break
+    assert size > 32_000  # the pipe is full: it is stuck
+    process.terminate()
+    try:
+        process.wait(20)
+    finally:
+        process.kill()
+        os.close(reading)
+
+    assert process.returncode == -signal.SIGTERM
+    assert position().step > 0
+
+
+def test_terminal_that_goes_away_before_the_end() -> None:
+    """All is saved, so it was a success."""
+
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        command("train", "t.txt", *SHORT, "-q"),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        preexec_fn=ignore,
+    )
+    os.close(slave)
+    os.close(master)
+
+    assert process.wait(60) == 0
     assert position().step == 12
 
 

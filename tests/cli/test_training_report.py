@@ -1,0 +1,142 @@
+r"""What is said of a training: commands that can be pasted, and only what is true."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from charrnn.cli.training_report import as_argument, shell_command
+from tests.cli.support import command
+from tests.cli.training import SHORT, SMALL, Train, position
+
+#: Little text, read often: what comes later is worse.
+OVERFITTING = [
+    *("--hidden", "24", "--batch-size", "1", "--seq-length", "32", "--lr", "0.05"),
+    *("--dropout", "0", "--weight-dropout", "0", "--ema", "0", "--val-fraction", "0.3"),
+    *("--schedule", "constant", "--eval-every", "20", "--patience", "0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("plain.txt", "plain.txt"),
+        ("two words", "'two words'"),
+        ("é☃.txt", "'é☃.txt'"),
+        ("it's", "'it'\"'\"'s'"),
+        ("two\nlines", r"$'two\x0alines'"),
+        ("\x1b[31m", r"$'\x1b[31m'"),
+        (os.fsdecode(b"\xff'\\"), r"$'\xff\x27\x5c'"),
+    ],
+)
+def test_words_of_a_command(word: str, expected: str) -> None:
+    assert shell_command(["a", word]) == f"a {expected}"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+@pytest.mark.parametrize("name", [b"caf\xe9 \xff\x01", b"\x1b'\\n", b"x" * 200])
+def test_a_shell_reads_what_was_meant(name: bytes) -> None:
+    line = shell_command(["printf", "%s", os.fsdecode(name)])
+    done = subprocess.run(["bash", "-c", line], capture_output=True, check=True)
+
+    assert done.stdout == name
+
+
+def test_paths_that_look_like_options() -> None:
+    names = ("-x.txt", "-", "--lr", "a-b")
+
+    assert [*map(as_argument, names)] == ["./-x.txt", "-", "./--lr", "a-b"]
+
+
+def test_a_long_command_is_one_line(train: Train, tmp_path: Path) -> None:
+    """A terminal wraps it, and gives it back whole."""
+    directory = Path("a rather long name of a directory", "x" * 100)
+    directory.mkdir(parents=True)
+    output = str(directory / "my model.npz")
+    for columns in ("80", "20", "0"):
+        done = subprocess.run(
+            command("train", "t.txt", *SHORT, "-f", "-o", output),
+            env=os.environ | {"COLUMNS": columns, "FORCE_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f"charrnn sample --temperature 0.8 '{output}'\n" in done.stderr
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_best_that_was_not_kept_is_not_recommended(
+    train: Train, kept: bool, tmp_path: Path
+) -> None:
+    Path("t.txt").write_text("the old house by the sea whispered again " * 4)
+    options = [] if kept else ["--no-keep-best"]
+    code, _, err = train("t.txt", *OVERFITTING, "--steps", "200", *options)
+
+    assert code == 0
+    assert ("best, kept apart" in err, "use the best" in err) == (kept, kept)
+    assert ("best, not kept" in err) != kept
+    assert ("0.8 t.best.npz" in err) == kept == Path("t.best.npz").exists()
+
+
+def test_a_best_that_is_gone_is_not_recommended(train: Train) -> None:
+    Path("t.txt").write_text("the old house by the sea whispered again " * 4)
+    assert train("t.txt", *OVERFITTING, "--steps", "200", "-q")[0] == 0
+    Path("t.best.npz").unlink()
+    code, _, err = train("t.txt", "--resume", "--steps", "200")
+
+    assert (code, "best, not kept" in err, "t.best.npz" in err) == (0, True, False)
+
+
+def test_more_after_patience(train: Train) -> None:
+    """As the hint says: a larger limit goes on."""
+    Path("t.txt").write_text("the old house by the sea whispered again " * 4)
+    plan = [*OVERFITTING, "--patience", "1"]
+    assert train("t.txt", *plan, "--steps", "2000", "-q")[0] == 0
+    ended = position().step
+    assert ended < 2000
+    code, _, err = train("t.txt", "--resume")
+    assert (code, "nothing left to do (patience); a larger limit" in err) == (0, True)
+    code, _, err = train("t.txt", "--resume", "--steps", "3000", "-q")
+    assert code == 0
+    assert position().step > ended
+
+
+def test_length_of_a_resumed_run(train: Train) -> None:
+    """Its time is told for the steps that it took."""
+    assert train("t.txt", *SHORT, "-q")[0] == 0
+    _, _, err = train("t.txt", "--resume", "--steps", "20")
+
+    assert "20 steps, " in err
+    assert ", 8 of them in 0s" in err
+
+
+def test_a_validation_text_that_is_missing(train: Train) -> None:
+    """It is not in the checkpoint: a run without it goes on, but says so."""
+    shutil.copy("t.txt", "v.txt")
+    assert train("t.txt", *SHORT, "--val-file", "v.txt", "-q")[0] == 0
+    for more, told in ((["--val-file", "v.txt"], False), ([], True)):
+        code, _, err = train("t.txt", "--resume", *more)
+        assert (code, "name its --val-file again" in err) == (0, told)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky-relu"])
+def test_plans_for_rectified_cells_do_not_diverge(
+    train: Train, activation: str
+) -> None:
+    """Read often, a text has its network's weights dropped: not this one's."""
+    options = ["--cell", "rnn", "--activation", activation, "--hidden", "64"]
+    code, _, err = train("t.txt", *options, "--steps", "60")
+
+    assert (code, "not finite" in err) == (0, False)
+
+
+def test_words_for_what_was_asked(train: Train) -> None:
+    """The first line names a text without steering the terminal."""
+    shutil.copy("t.txt", "\x1b[31m.txt")
+    _, _, err = train("\x1b[31m.txt", *SMALL, "--steps", "1")
+
+    assert "\x1b" not in err
+    assert shlex.quote("\x1b[31m.npz") not in err
