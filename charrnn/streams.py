@@ -114,7 +114,8 @@ class _Cut:
         self.steps = steps
         self.windows = -(-steps // self.seq_length)
         # One step earlier, too: the inputs are the targets of the step before.
-        self._places = np.arange(-1, self.seq_length)[:, None] + first
+        longest = min(self.seq_length, steps)
+        self._places = np.arange(-1, longest)[:, None] + first
 
     def _gather(self, text: PackedIds, k: int) -> tuple[Ids, Ids]:
         """Read inputs and targets of window k at their places in a text."""

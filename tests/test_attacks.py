@@ -259,6 +259,8 @@ def greedy() -> dict[str, bytes]:
     columns["history"] = {f"k{n}": [n] for n in range(60_000)}
     rows = json.loads(table)
     rows["history"] = {name: list(range(45_000)) for name in "abcd"}
+    column = json.loads(table)
+    column["history"] = {"step": [1] * 400_000}
     string = b'"x":"' + b"a" * (15 * MB) + b'"'
     return {
         "the longest wide string": of_symbols(manifest.MAX_BYTES - 4000),
@@ -270,6 +272,7 @@ def greedy() -> dict[str, bytes]:
         "keys": with_key(b",".join(b'"%018d":0' % n for n in range(62_000))),
         "columns": json.dumps(columns, separators=(",", ":")).encode("ascii"),
         "rows": json.dumps(rows, separators=(",", ":")).encode("ascii"),
+        "a column": json.dumps(column, separators=(",", ":")).encode("ascii"),
     }
 
 

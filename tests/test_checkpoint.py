@@ -34,7 +34,6 @@ from charrnn.checkpoint import (
     contents,
     expected_moments,
     expected_tensors,
-    file_sha256,
     load,
     manifest,
     save,
@@ -324,7 +323,9 @@ def test_same_content_gives_same_bytes(path: Path) -> None:
 
     assert path.read_bytes() == first == to_bytes(make())
     assert to_bytes(load(path)) == first
-    assert file_sha256(path) == hashlib.sha256(first).hexdigest()
+    with CheckpointFile(path) as file:
+        path.unlink()  # what was opened is what is hashed
+        assert file.sha256() == hashlib.sha256(first).hexdigest()
 
 
 def test_history_may_have_gaps_and_overflowed_norms(path: Path) -> None:
@@ -632,6 +633,18 @@ def set_field(*keys: str | int, value: object) -> Callable[[dict[str, Any]], Non
         (set_field("training", "recent", value={"loss": None}), "recent is None"),
         (set_field("history", value={"step": [1, 2], "loss": [1]}), "length"),
         (set_field("history", value={"step": ["1"]}), "history is '1'"),
+        (set_field("history", value={"loss": [1.0]}), "has no step"),
+        (set_field("history", value={"step": [1, None]}), "has no step"),
+        (set_field("history", value={"step": [1.5]}), "has no step"),
+        (set_field("history", value={"step": [1] * 4097}), "more than 4,096 rows"),
+        (set_field("training", "recent", value={"interval": 0.0}), "out of range"),
+        (set_field("training", "recent", value={"steps": -1.0}), "out of range"),
+        (set_field("training", "recent", value={"pace": 1.0}), "unknown running"),
+        (set_field("training", "progress", value=1e308), "out of range"),
+        (set_field("training", "lr_scale", value=1e300), "out of range"),
+        (set_field("training", "step", value=2**62), "out of range"),
+        (set_field("training", "best_step", value=None), "but not both"),
+        (set_field("training", "best_val_loss", value=None), "but not both"),
         (set_field("corpus", "files", value="a.txt"), "files is 'a.txt'"),
     ],
 )
@@ -1054,6 +1067,51 @@ def test_a_lock_that_cannot_be_removed_hides_nothing(
         hold()
     with OutputLock(path):
         pass
+
+
+def test_nobody_removes_the_lock_of_another(path: Path) -> None:
+    """Whose own was removed by somebody who tidied up."""
+    lock = path.with_name(".model.npz.lock")
+    with OutputLock(path):
+        lock.unlink()
+        other = OutputLock(path)
+        other.__enter__()
+    with pytest.raises(OutputError, match="locked"):
+        OutputLock(path).__enter__()
+    other.__exit__(None, None, None)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_lock_follows_no_link(path: Path) -> None:
+    path.with_name(".model.npz.lock").symlink_to(path.with_name("elsewhere"))
+
+    with pytest.raises(OutputError, match="symbolic links"):
+        OutputLock(path).__enter__()
+    assert not path.with_name("elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 245 + ".npz", "é" * 120 + ".npz"])
+def test_long_names(path: Path, name: str) -> None:
+    """Hidden files beside them have shorter ones."""
+    path = path.with_name(name)
+    with OutputLock(path):
+        save(path, make())
+        with pytest.raises(OutputError, match="locked"):
+            OutputLock(path).__enter__()
+    assert_same(load(path), make())
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_leaves_a_file_to_its_owner(path: Path) -> None:
+    save(path, make())
+    path.chmod(0o600)
+    os.chown(path, 1234, 1235)
+    save(path, make("gru"))
+
+    found = path.stat()
+    assert (found.st_uid, found.st_gid) == (1234, 1235)
+    assert stat.S_IMODE(found.st_mode) == 0o600
 
 
 def test_a_lock_file_left_by_a_killed_run_locks_nobody_out(path: Path) -> None:

@@ -87,6 +87,14 @@ def test_every_character_is_a_target_once_after_the_one_before(
     assert np.array_equal(inputs[targets != IGNORED], preceding[targets != IGNORED])
 
 
+def test_no_window_is_longer_than_the_text() -> None:
+    """Nor are the tables that it is read by: a file may ask for anything."""
+    streams = Streams(np.zeros(100, np.uint8), 50, 60_000, before=0)
+
+    assert streams._places.shape == (3, 50)
+    assert streams.window(0, 0).inputs.shape == (2, 50)
+
+
 @given(running())
 def test_streams_are_contiguous_pieces_of_nearly_equal_length(streams: Streams) -> None:
     inputs, targets, _ = epoch_of(streams)

@@ -25,7 +25,7 @@ from charrnn.checkpoint.contents import (
     thinned,
 )
 from charrnn.checkpoint.manifest import TensorEntry
-from charrnn.checkpoint.reader import CheckpointFile, file_sha256, load
+from charrnn.checkpoint.reader import CheckpointFile, load
 from charrnn.checkpoint.writer import (
     OutputLock,
     replacement,
@@ -44,7 +44,6 @@ __all__ = [
     "TrainingState",
     "expected_moments",
     "expected_tensors",
-    "file_sha256",
     "load",
     "replacement",
     "resolve_output",

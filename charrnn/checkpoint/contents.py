@@ -5,8 +5,10 @@ business of :mod:`charrnn.checkpoint.manifest` and
 :mod:`charrnn.checkpoint.archive`.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TypeAlias
 
 import numpy as np
@@ -33,6 +35,19 @@ MOMENTS: dict[OptimizerName, tuple[str, ...]] = {
 
 #: The tensor of a run's own weights, beside the averaged ones.
 LATEST = "latest"
+
+#: Counts that a run keeps are far below what floats hold exactly.
+MOST_STEPS = 2**53
+
+#: Running averages between two rows of the history, and the least that each can
+#: be: the mean loss, sums over steps, how many those are, and steps a row.
+LEAST_RECENT = {
+    "loss": -math.inf,
+    "losses": -math.inf,
+    "norms": -math.inf,
+    "steps": 0.0,
+    "interval": 1.0,
+}
 
 #: Rows of history that a file keeps; see :func:`thinned`.
 MAX_ROWS = 4096
@@ -66,8 +81,19 @@ class TrainingState:
     def __post_init__(self) -> None:
         """Check what no run can reach."""
         counts = (self.step, self.epoch, self.window, self.bad_evaluations)
-        if min(counts) < 0 or self.progress < 0 or self.lr_scale <= 0:
+        shares = (self.progress, self.lr_scale)
+        known = all(math.isfinite(n) and n <= MOST_STEPS for n in (*counts, *shares))
+        if not known or min(counts) < 0 or self.progress < 0 or self.lr_scale <= 0:
             msg = "the position of the training run is out of range"
+            raise ValueError(msg)
+        if (self.best_step is None) != (self.best_val_loss is None):
+            msg = "the best evaluation has a step or a loss, but not both"
+            raise ValueError(msg)
+        if not self.recent.keys() <= LEAST_RECENT.keys():
+            msg = "unknown running averages"
+            raise ValueError(msg)
+        if any(self.recent[name] < LEAST_RECENT[name] for name in self.recent):
+            msg = "a running average is out of range"
             raise ValueError(msg)
 
 
@@ -170,10 +196,20 @@ def to_rows(columns: dict[str, list[int | float | None]]) -> list[Row]:
     Raises
     ------
     ValueError
-        The columns differ in length.
+        The columns differ in length, there are more rows than any file has, or
+        a row does not say of which step it is.
     """
     if len({len(column) for column in columns.values()}) > 1:
         msg = "the columns of the history differ in length"
+        raise ValueError(msg)
+    # Counted before they are made: of little text they take much memory.
+    count = max(map(len, columns.values()), default=0)
+    if count > MAX_ROWS:
+        msg = f"the history has more than {MAX_ROWS:,} rows"
+        raise ValueError(msg)
+    steps = columns.get("step", [None] * count)
+    if not all(isinstance(step, Integral) for step in steps):
+        msg = "a row of the history has no step"
         raise ValueError(msg)
     rows = zip(*columns.values(), strict=True)
     return [

@@ -81,12 +81,6 @@ def open_regular(path: Path) -> BufferedReader:
         raise CheckpointError(msg, hint="save it to a file first")
 
 
-def file_sha256(path: Path) -> str:
-    """Hash a whole file; `open_regular` says what may go wrong."""
-    with open_regular(path) as file, errors_at(path):
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _corrupt(what: str) -> CheckpointError:
     return CheckpointError(what, hint=DAMAGED)
 
@@ -169,6 +163,12 @@ class CheckpointFile:
         values = np.empty(entry.shape, "<f4")
         self._read_values(entry, values.reshape(-1))
         return values
+
+    def sha256(self) -> str:
+        """Hash the whole file that was opened, whatever its path holds by now."""
+        with errors_at(self.path):
+            self._file.seek(0)
+            return hashlib.file_digest(self._file, "sha256").hexdigest()
 
     def verify(self) -> None:
         """Check every tensor as `read` does, in little memory."""

@@ -27,6 +27,9 @@ from charrnn.checkpoint.contents import Checkpoint, Tensor
 from charrnn.checkpoint.reader import CHUNK, CheckpointFile, reason
 from charrnn.errors import CharRNNError, DivergedError, OutputError
 
+#: Longer names than this leave no room for an ending in the usual 255 bytes.
+LONGEST_NAME = 230
+
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Replace a file by a checkpoint, completely or not at all.
@@ -139,15 +142,20 @@ def replacement(target: Path) -> Iterator[Path]:
 
     If anything goes wrong meanwhile, the new file is removed.
     """
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    mode = stat.S_IMODE(target.stat().st_mode) & 0o777 if target.exists() else None
+    temporary = _beside(target, f"{secrets.token_hex(4)}.tmp")
+    old = target.stat() if target.exists() else None
+    mode = None if old is None else stat.S_IMODE(old.st_mode) & 0o777
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     # The content of a private file is not shown to anyone meanwhile either.
     handle = os.open(temporary, flags, 0o666 if mode is None else 0o600)
     try:
         os.close(handle)
         yield temporary
-        if mode is not None:
+        if old is not None and mode is not None:
+            if os.geteuid() == 0:
+                # Whose file it was may go on reading it.
+                with contextlib.suppress(OSError):
+                    os.chown(temporary, old.st_uid, old.st_gid)
             temporary.chmod(mode)
         temporary.replace(target)
     except BaseException:
@@ -156,6 +164,16 @@ def replacement(target: Path) -> Iterator[Path]:
             temporary.unlink()
         raise
     _sync_directory(target.parent)
+
+
+def _beside(target: Path, ending: str) -> Path:
+    """Name a hidden file beside another one, not too long for a file system."""
+    name = os.fsencode(target.name)
+    if len(name) > LONGEST_NAME:
+        stem = hashlib.sha256(name).hexdigest()[:32]
+    else:
+        stem = target.name
+    return target.with_name(f".{stem}.{ending}")
 
 
 def _sync_directory(directory: Path) -> None:
@@ -191,7 +209,7 @@ class OutputLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._target = resolve_output(path)
-        self._file = self._target.with_name(f".{self._target.name}.lock")
+        self._file = _beside(self._target, "lock")
         self._handle: int | None = None
 
     def __enter__(self) -> Self:
@@ -217,18 +235,19 @@ class OutputLock:
             # Removed first: whoever opens the name now finds it gone or new. A lock
             # file that stays locks nobody out, and what the run came to counts more.
             with contextlib.suppress(OSError):
-                self._file.unlink(missing_ok=True)
+                if self._is_ours(self._handle):
+                    self._file.unlink()
             os.close(self._handle)
             self._handle = None
 
     def _acquire(self) -> int | None:
         """Try once; None when the lock file vanished under our hands."""
-        handle = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = self._open()
         try:
             _lock(handle)
             # The former holder may have removed the file that we opened.
             with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(handle), self._file.stat()):
+                if self._is_ours(handle):
                     return handle
         except BaseException:
             os.close(handle)
@@ -236,13 +255,28 @@ class OutputLock:
         os.close(handle)
         return None
 
+    def _open(self) -> int:
+        """Open the lock file itself, wherever a link of its name may lead."""
+        flags = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            return os.open(self._file, flags | os.O_RDWR, 0o666)
+        except PermissionError:
+            # Left by a killed run of somebody else; reading is enough to lock it.
+            return os.open(self._file, flags | os.O_RDONLY, 0o666)
+
+    def _is_ours(self, handle: int) -> bool:
+        """Tell whether the lock file is the one that was opened."""
+        return os.path.samestat(os.fstat(handle), self._file.lstat())
+
     def _remove_leftovers(self) -> None:
         """Remove what a run that was killed while saving left behind."""
-        name = re.compile(rf"\.{re.escape(self._target.name)}\.[0-9a-f]{{8}}\.tmp")
+        before, _, after = _beside(self._target, "|.tmp").name.rpartition("|")
+        name = re.compile(f"{re.escape(before)}[0-9a-f]{{8}}{re.escape(after)}")
         with contextlib.suppress(OSError):  # tidiness must not stop a run
             for path in self._target.parent.iterdir():
                 if name.fullmatch(path.name):
-                    path.unlink()
+                    with contextlib.suppress(OSError):
+                        path.unlink()
 
 
 def _lock(handle: int) -> None:

@@ -214,7 +214,7 @@ class _Run:
                 with open_output(
                     self.form.path, keep=inputs, raw=self.form.raw
                 ) as sink:
-                    _show(generation, self._writer(sink, config, vocab, prompts), meter)
+                    _show(generation, self._writer(sink, config, file, prompts), meter)
         self.notes.detail(str(meter))
 
     def _prompts(
@@ -303,14 +303,12 @@ class _Run:
         self,
         sink: TextSink,
         config: SampleConfig,
-        vocab: "Vocab",
+        file: "CheckpointFile",
         prompts: Sequence[PromptText],
     ) -> Writer:
         """Choose what shows the samples."""
-        form, count = self.form, len(prompts) * config.num_samples
+        form, count, vocab = self.form, len(prompts) * config.num_samples, file.vocab
         if form.json:
-            from charrnn.checkpoint import file_sha256
-
             before = {"seed": config.seed}
             sampler = {name: getattr(config, name) for name in SAMPLER}
             for name in ("allow", "ban"):
@@ -320,7 +318,7 @@ class _Run:
             for symbol, bias in config.logit_bias:
                 biases[symbol] = biases.get(symbol, 0.0) + bias
             sampler["logit_bias"] = {s: _finite(b) for s, b in biases.items()}
-            after = {"sampler": sampler, "checkpoint_sha256": file_sha256(self.path)}
+            after = {"sampler": sampler, "checkpoint_sha256": file.sha256()}
             texts = [prompt.text for prompt in prompts]
             return JsonWriter(sink, count, vocab.unit, texts, before, after)
         separator = "\n" if form.separator is None else form.separator

@@ -21,6 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from charrnn import reading
 from charrnn.display.color import is_terminal
 from charrnn.display.console import wait_for_reader
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
@@ -171,7 +172,8 @@ class PlainDisplay:
     def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
         """Print one line."""
         prefix = "warning: " if kind == "warning" else ""
-        self._print(f"charrnn: {prefix}{message}")
+        # One line, whatever a file is called.
+        self._print(f"charrnn: {prefix}{reading.printable(message)}")
 
     def show(self, record: Record) -> None:
         """Print the figures if it is time, warnings at once."""

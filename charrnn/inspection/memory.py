@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Flags, Floats, Ids
-from charrnn.errors import CorpusError
+from charrnn.errors import CheckpointError, CorpusError
 from charrnn.inspection import MAX_LAG
 from charrnn.inspection.records import Cell, View
 from charrnn.streams import document_starts
@@ -162,25 +162,32 @@ def measure_memory(
     ------
     CorpusError
         The text is empty.
+    CheckpointError
+        The weights are so large that gradients or losses overflow.
     """
     count = len(places.ids)
     if not count:
         msg = "the text is empty: nothing to remember"
         raise CorpusError(msg)
     max_lag = min(max_lag, count // 2)
-    norms = gradient_norms(model, places, max_lag)
-    layers = range(len(norms)) if layer is None else [layer]
     scored = places.pick(SCORED, max_lag)
+    with np.errstate(all="ignore"):
+        norms = gradient_norms(model, places, max_lag)
+        lengths = _lengths(max_lag)
+        bits = [bits_after(model, places, scored, n) for n in lengths]
+    if not (np.isfinite(norms).all() and np.isfinite(bits).all()):
+        msg = "the weights are so large that gradients overflow"
+        raise CheckpointError(
+            msg, hint="its training diverged; the other views show it"
+        )
+    layers = range(len(norms)) if layer is None else [layer]
     return Memory(
         characters=count,
         max_lag=max_lag,
         gradients=norms.shape[2],
         scored=len(scored),
         layers=tuple(_faded(k, norms[k].mean(axis=1)) for k in layers),
-        contexts=tuple(
-            ContextBits(n, bits_after(model, places, scored, n))
-            for n in _lengths(max_lag)
-        ),
+        contexts=tuple(map(ContextBits, lengths, bits)),
     )
 
 

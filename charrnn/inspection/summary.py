@@ -6,9 +6,8 @@ by once.
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
-from charrnn.checkpoint import CheckpointFile, CorpusFingerprint, file_sha256
+from charrnn.checkpoint import CheckpointFile, CorpusFingerprint
 from charrnn.config import ModelConfig, TrainConfig, UnitName
 from charrnn.inspection.records import View, finite
 from charrnn.parameters import Shape, shapes, size
@@ -82,7 +81,7 @@ def summarize(file: CheckpointFile) -> Summary:
             path=str(file.path),
             format=file.format_version,
             bytes=file.size,
-            sha256=file_sha256(Path(file.path)),
+            sha256=file.sha256(),
         ),
     )
 

@@ -64,6 +64,9 @@ def resume(
         raise CheckpointError(msg, hint="--init-from starts a new run from it")
     _refuse(request, _conflicts(request, checkpoint, position.config))
     config, notes = _changed(position.config, request)
+    if all(getattr(config, name) is None for name in LIMITS):
+        msg = f"the run in {request.resume} has no limit"
+        raise OptionError(msg, hint="name one: --epochs, --steps or --time")
     options = replace(request.read, vocab=vocab, unit=vocab.unit, lines=config.lines)
     request = replace(request, read=options)
     corpus, same = _read_again(request, checkpoint, stdin)

@@ -9,7 +9,7 @@ import pytest
 
 from charrnn import parameters
 from charrnn.config import STATES, ActivationName, CellName, ModelConfig, NormName
-from charrnn.errors import CorpusError
+from charrnn.errors import CheckpointError, CorpusError
 from charrnn.inspection import memory
 from charrnn.inspection.memory import (
     Places,
@@ -263,6 +263,17 @@ def test_an_empty_text_is_an_error():
         measure_memory(new_model(), Places(IDS[:0]))
     with pytest.raises(ValueError, match="has no lag 40"):
         gradient_by_lag(new_model(), IDS, 40)
+
+
+@pytest.mark.parametrize("name", ["layer0.Wh", "head.Wy"])
+def test_weights_that_overflow_are_an_error_of_the_checkpoint(name):
+    """Finite ones that no training leaves: there is no drawing of infinity."""
+    model = new_model(dtype=np.float32)
+    model.weights[name][:] = -3.4e38
+    model.pack()
+
+    with pytest.raises(CheckpointError, match="gradients overflow"):
+        measure_memory(model, Places(IDS), max_lag=5)
 
 
 def test_rows_and_json_have_the_same_numbers():
