@@ -21,7 +21,7 @@ from typing import BinaryIO
 import numpy as np
 
 from charrnn.arrays import Ids
-from charrnn.config import NewlineMode, UnitName, check_choice, check_number
+from charrnn.config import MAX_COUNT, NewlineMode, UnitName, check_choice, check_number
 from charrnn.errors import CorpusError, InputError, OptionError
 from charrnn.vocab import CodePoints, Vocab, code_points
 
@@ -55,7 +55,7 @@ class ReadOptions:
         """Check each option and what cannot go together."""
         check_choice("--newlines", self.newlines, NewlineMode)
         check_choice("--unit", self.unit, UnitName)
-        check_number("--min-count", self.min_count, low=1)
+        check_number("--min-count", self.min_count, low=1, high=MAX_COUNT)
         name = _codec_name(self.encoding)
         if self.unit == "byte" and name != "utf-8":
             msg = f"--unit byte cannot be combined with --encoding {self.encoding}"

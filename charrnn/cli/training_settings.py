@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from charrnn.config import (
+    MAX_COUNT,
     Every,
     ModelConfig,
     NewlineMode,
@@ -157,7 +158,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     check_choice("--newlines", options["newlines"], NewlineMode)
     check_choice("--unit", options["unit"], UnitName)
     check_choice("--on-divergence", options["on_divergence"], DivergencePolicy)
-    check_number("--min-count", options["min_count"], low=1)
+    check_number("--min-count", options["min_count"], low=1, high=MAX_COUNT)
     output = options["output"]
     settings = Settings(
         sources=tuple(options["paths"]),
@@ -194,7 +195,8 @@ def _reports(options: Mapping[str, Any]) -> ReportOptions:
     """Check and sort the options about reports."""
     for name in ("log_every", "preview_every", "preview_chars"):
         if options[name] is not None:
-            check_number(f"--{name.replace('_', '-')}", options[name], low=0)
+            option = f"--{name.replace('_', '-')}"
+            check_number(option, options[name], low=0, high=MAX_COUNT)
     every = options["eval_every"]
     return ReportOptions(
         eval_every=None if every is None else parse_every(every, "--eval-every"),

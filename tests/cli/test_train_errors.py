@@ -72,6 +72,13 @@ USAGE = {
     "- --val-file -": "standard input is named twice",
     "t.txt --hidden 8192 --layers 16": "does not fit into a checkpoint",
     "t.txt --learning-rate 1": "--learning-rate",
+    "t.txt --epochs 1e308": "--epochs must be above 0 and at most 1000000000",
+    f"t.txt --steps {'9' * 400}": "not a number of 400 digits",
+    f"t.txt --steps {2**63}": f"--steps must be at least 0 and at most {2**63 - 1}",
+    f"t.txt --patience {2**63}": "--patience must be at least 0 and at most",
+    "t.txt --forget-bias 1e39": "--forget-bias must be at least -1e+38",
+    f"t.txt --save-every {'9' * 5000}": "--save-every is a number of 5,000 digits",
+    f"t.txt --preview-chars {2**63}": "--preview-chars must be at least 0 and at most",
     "": "no text to train on",
 }
 
