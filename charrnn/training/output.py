@@ -13,12 +13,8 @@ from charrnn.checkpoint import (
     write_to,
 )
 from charrnn.errors import OutputError
+from charrnn.training.places import best_path
 from charrnn.training.records import Saved
-
-
-def best_path(path: Path) -> Path:
-    """Name the file of the best evaluation beside a checkpoint."""
-    return path.with_name(f"{path.stem}.best{path.suffix or '.npz'}")
 
 
 class FileWriter:

@@ -1,6 +1,7 @@
 """`charrnn train` on what is wrong, and on what is merely odd."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,12 @@ USAGE = {
     "t.txt -o ./sub/../t.txt --force": "is a text to read",
     "t.txt --val-file v.txt -o v.txt --force": "v.txt is a text to read",
     "t.txt --log-file t.txt": "t.txt is a text to read",
+    "k.best.npz -o k.npz --force": "k.best.npz is a text to read",
+    "t.txt --val-file k.best.npz -o k.npz": "k.best.npz is a text to read",
+    "t.txt --log-file t.npz": "--log-file t.npz is where a checkpoint goes",
+    "t.txt --log-file ./t.best.npz": "--log-file t.best.npz is where a checkpoint goes",
+    "t.txt -o m --log-file sub/../m": "m is where a checkpoint goes",
+    "t.txt --output=": "--output is empty",
     "- -": "standard input is named twice",
     "- --val-file -": "standard input is named twice",
     "t.txt --hidden 8192 --layers 16": "does not fit into a checkpoint",
@@ -103,6 +110,9 @@ def write_unusable() -> None:
     Path("x.txt").write_text("x")
     Path("bad.txt").write_bytes(b"ok\nwell \xff here\n" * 3)
     Path("d").mkdir()
+    Path("kept.npz").write_bytes(b"PK\x03\x04 and so on")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind("socket")
 
 
 UNUSABLE = {
@@ -123,7 +133,14 @@ UNUSABLE = {
     "t.txt --init-from t.txt2": (5, "not a charrnn checkpoint", ""),
     "t.txt -o missing/m.npz": (6, "no such file or directory", ""),
     "t.txt -o d": (6, "is a directory", ""),
-    "t.txt --log-file d": (6, "Is a directory", ""),
+    "t.txt -o .": (6, "is a directory (.)", "--output"),
+    "t.txt -o ./": (6, "is a directory (./)", ""),
+    "t.txt -o /": (6, "is a directory (/)", "--output"),
+    "t.txt -o ..": (6, "is a directory (..)", ""),
+    "t.txt --log-file d": (6, "Is a directory", "--log-file"),
+    "t.txt --log-file missing/log": (6, "No such file", "--log-file"),
+    "t.txt --log-file kept.npz": (6, "is a checkpoint", "--log-file"),
+    "t.txt --log-file socket": (6, "is not a regular file", "--log-file"),
 }
 
 
@@ -143,6 +160,45 @@ def test_unusable_files(
     assert expected[1] in message
     assert expected[2] in hint
     assert names() == before
+    assert Path("kept.npz").read_bytes() == b"PK\x03\x04 and so on"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "- -o a.txt --force",
+        "t.txt --val-file - -o a.txt --force",
+        "- -o m.npz --log-file a.txt",
+        "- -o m.npz --log-file link",
+    ],
+)
+def test_standard_input_is_not_written_to(
+    train: Train, monkeypatch: pytest.MonkeyPatch, arguments: str
+) -> None:
+    """It is a file, too, whatever it is called."""
+    Path("a.txt").write_text(TEXT)
+    os.link("a.txt", "link")
+    with Path("a.txt").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        code, _, err = train(*arguments.split(), *SHORT)
+
+    assert (code, Path("a.txt").read_text()) == (2, TEXT)
+    assert "is a text to read" in err
+    assert names() == {"t.txt", "a.txt", "link"}
+
+
+def test_log_beside_a_checkpoint_on_standard_output(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may not go into the same file; /dev/null takes both."""
+    with Path("m.npz").open("w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        code, _, err = train("t.txt", *SHORT, "-o", "-", "--log-file", "m.npz")
+    assert (code, Path("m.npz").read_bytes()) == (2, b"")
+    assert "is where a checkpoint goes" in err
+    with Path(os.devnull).open("w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        assert train("t.txt", *SHORT, "-o", "-", "--log-file", os.devnull)[0] == 0
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may do anything")
