@@ -12,6 +12,7 @@ import codecs
 import contextlib
 import io
 import os
+import select
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -102,11 +103,11 @@ def read_slices(source: str, stdin: BinaryIO | None) -> Iterator[bytes]:
     """Read a source slice by slice; whatever prevents it is an `InputError`."""
     try:
         with _open(source, stdin) as stream:
-            while data := stream.read(SLICE):
-                yield data
-            if data is None:
-                msg = "nothing to read yet, and it does not wait"
-                raise OSError(0, msg)
+            while (data := stream.read(SLICE)) != b"":
+                if data is None:  # somebody who shares the pipe made it so
+                    select.select([stream], [], [])
+                else:
+                    yield data
     except (OSError, ValueError) as error:
         raise _unreadable(shown_name(source), error) from error
 
