@@ -11,6 +11,9 @@ import errno
 
 TOO_MANY = "too many files are open: close some, or raise ulimit -n"
 
+#: What to do about a text without a character.
+SOME_TEXT = "give a text of one character or more"
+
 #: What to do when nothing better can be said.
 ELSEWHERE = "write to another place"
 

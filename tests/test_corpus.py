@@ -359,8 +359,13 @@ def test_too_many_distinct_characters_are_an_error() -> None:
 
 def test_missing_files_and_directories(tmp_path: Path) -> None:
     options = ReadOptions()
-    with pytest.raises(InputError, match=r"none\.txt does not exist"):
+    (tmp_path / "nine.txt").touch()
+    with pytest.raises(InputError, match=r"none\.txt does not exist") as caught:
         read_corpus([str(tmp_path / "none.txt")], options)
+    assert caught.value.hint == f"is {tmp_path / 'nine.txt'} meant?"
+    with pytest.raises(InputError, match="does not exist") as caught:
+        read_corpus([str(tmp_path / "nowhere" / "none.txt")], options)
+    assert caught.value.hint == "check the path"
     with pytest.raises(InputError, match="is a directory") as caught:
         read_corpus([f"{tmp_path}/"], options)
     assert caught.value.hint == f"charrnn train {tmp_path}/*.txt"

@@ -39,7 +39,7 @@ from charrnn.display.training import (
     TrainingDisplay,
     training_display,
 )
-from charrnn.errors import OptionError, OutputError, VocabError
+from charrnn.errors import OptionError, OutputError, VocabError, writing_hint
 from charrnn.evaluation import mean_loss
 from charrnn.generation import Generation, Piece
 from charrnn.kernels.jit import is_cached
@@ -131,7 +131,7 @@ class Session:
             return path.open("ab")
         except OSError as error:
             msg = f"cannot open the log file: {error.strerror}"
-            hint = "name another file with --log-file"
+            hint = f"--log-file: {writing_hint(error)}"
             raise OutputError(msg, where=str(path), hint=hint) from None
 
     def _logs(self, log_file: BinaryIO | None) -> list[MetricsLog]:

@@ -121,26 +121,30 @@ def _conflicts(options: Mapping[str, Any]) -> None:
         They do.
     """
     pairs = [
-        ("resume", "force"),
-        ("resume", "init_from"),
-        ("val_file", "val_fraction"),
+        ("resume", "force", "--resume continues the file, --force begins it anew"),
+        ("resume", "init_from", "--resume continues a run, --init-from begins one"),
+        ("val_file", "val_fraction", "the file is used as a whole"),
     ]
-    for a, b in pairs:
+    for a, b, hint in pairs:
         if options[a] and options[b]:
             first, second = (f"--{name.replace('_', '-')}" for name in (a, b))
             msg = f"{first} and {second} exclude each other"
-            raise OptionError(msg)
+            raise OptionError(msg, hint=hint)
     if options["new_corpus"] and not options["resume"]:
         msg = "--new-corpus goes with --resume"
-        raise OptionError(msg)
+        raise OptionError(msg, hint="a new run reads any text: leave it away")
     if options["output"] == "-":
-        for name in ("resume", "json"):
+        uses = {
+            "resume": "name the checkpoint to continue with --output",
+            "json": "standard output has one use: --log-file takes the records",
+        }
+        for name, hint in uses.items():
             if options[name]:
                 msg = f"--{name} cannot be combined with --output -"
-                raise OptionError(msg)
+                raise OptionError(msg, hint=hint)
     if [*options["paths"], options["val_file"]].count("-") > 1:
         msg = "standard input is named twice"
-        raise OptionError(msg)
+        raise OptionError(msg, hint="it can be read once: name a file instead")
 
 
 def _spare_texts(settings: "Settings") -> None:

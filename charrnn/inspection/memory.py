@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Flags, Floats, Ids
-from charrnn.errors import CorpusError
+from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import MAX_LAG
 from charrnn.inspection.records import Cell, View
 from charrnn.streams import document_starts
@@ -166,7 +166,7 @@ def measure_memory(
     count = len(places.ids)
     if not count:
         msg = "the text is empty: nothing to remember"
-        raise CorpusError(msg)
+        raise CorpusError(msg, hint=SOME_TEXT)
     max_lag = min(max_lag, count // 2)
     norms = gradient_norms(model, places, max_lag)
     layers = range(len(norms)) if layer is None else [layer]

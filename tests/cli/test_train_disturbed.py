@@ -235,7 +235,8 @@ def test_directory_that_goes_away() -> None:
 
     assert process.returncode == 6
     assert "warning: could not save: no such file or directory (out/m.npz)" in err
-    assert err.splitlines()[-1].startswith("charrnn: error: no such file")
+    assert err.splitlines()[-2].startswith("charrnn: error: no such file")
+    assert err.splitlines()[-1].startswith("hint: make its directory")
     assert load(Path("elsewhere/m.npz")).training is not None
 
 

@@ -98,6 +98,7 @@ def test_usage_errors_are_2(train: Train, arguments: str, word: str) -> None:
     last = [line for line in err.splitlines() if not line.startswith("hint: ")][-1]
 
     assert (code, out) == (2, b"")
+    assert "\nhint: " in err
     assert last.startswith("charrnn: error: ")
     assert word in last
     assert names() == {"t.txt", "sub"}
@@ -117,11 +118,11 @@ def write_unusable() -> None:
 
 UNUSABLE = {
     "missing.txt": (3, "missing.txt does not exist", ""),
-    "t.txt missing.txt": (3, "missing.txt does not exist", ""),
+    "t.txt tt.txt": (3, "tt.txt does not exist", "is t.txt meant?"),
     "d": (3, "d is a directory", "charrnn train d/*.txt"),
     "t.txt --val-file missing.txt": (3, "missing.txt does not exist", ""),
     "t.txt --init-from missing.npz": (3, "missing.npz", ""),
-    "t.txt --resume": (3, "t.npz", ""),
+    "t.txt --resume": (3, "t.npz", "leave --resume away"),
     "empty.txt": (4, "the text is empty", ""),
     "x.txt": (4, "only one character", ""),
     "bad.txt": (4, "byte offset 8, line 2", "--encoding"),
@@ -131,14 +132,14 @@ UNUSABLE = {
     "t.txt --val-file new.txt": (4, "U+00E9", ""),
     "t.txt --resume -o t.txt2": (5, "not a charrnn checkpoint", ""),
     "t.txt --init-from t.txt2": (5, "not a charrnn checkpoint", ""),
-    "t.txt -o missing/m.npz": (6, "no such file or directory", ""),
-    "t.txt -o d": (6, "is a directory", ""),
+    "t.txt -o missing/m.npz": (6, "no such file or directory", "directory"),
+    "t.txt -o d": (6, "is a directory", "name a file in it"),
     "t.txt -o .": (6, "is a directory (.)", "--output"),
-    "t.txt -o ./": (6, "is a directory (./)", ""),
+    "t.txt -o ./": (6, "is a directory (./)", "--output"),
     "t.txt -o /": (6, "is a directory (/)", "--output"),
-    "t.txt -o ..": (6, "is a directory (..)", ""),
+    "t.txt -o ..": (6, "is a directory (..)", "name a file in it"),
     "t.txt --log-file d": (6, "Is a directory", "--log-file"),
-    "t.txt --log-file missing/log": (6, "No such file", "--log-file"),
+    "t.txt --log-file missing/log": (6, "No such file", "directory first"),
     "t.txt --log-file kept.npz": (6, "is a checkpoint", "--log-file"),
     "t.txt --log-file socket": (6, "is not a regular file", "--log-file"),
 }
@@ -159,6 +160,7 @@ def test_unusable_files(
     assert (code, out) == (expected[0], b"")
     assert expected[1] in message
     assert expected[2] in hint
+    assert hint
     assert names() == before
     assert Path("kept.npz").read_bytes() == b"PK\x03\x04 and so on"
 
