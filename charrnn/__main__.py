@@ -6,6 +6,7 @@ by the signal and a ``for`` loop around it stops.
 """
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -16,7 +17,20 @@ from typing import NoReturn
 from charrnn.cli.output import silence
 from charrnn.cli.signals import Killed, die_by
 from charrnn.display.color import color_option, wants_color
-from charrnn.errors import CharRNNError, OutputError
+from charrnn.errors import TOO_MANY, CharRNNError, OutputError, writing_hint
+
+#: What only a write fails with.
+WRITING = {
+    errno.EAGAIN,
+    errno.EBADF,
+    errno.ECONNRESET,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ENOSPC,
+    errno.EPIPE,
+    errno.EROFS,
+}
 
 #: What shells add to a signal's number to make an exit code of it.
 SIGNALLED = 128
@@ -50,6 +64,17 @@ def _usage(error: Exception, message: str) -> tuple[str, str]:
     return message.rstrip(".").replace("\n", " "), f"{path} --help lists the options"
 
 
+def _system_hint(error: OSError) -> str:
+    """Advise what to do when the system refuses what any program needs."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return TOO_MANY
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError:
+        return "the working directory is gone: cd to another one"
+    return "run again with CHARRNN_DEBUG=1 to see what it was about"
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
@@ -80,11 +105,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SystemExit:
         return 0  # rich's way out when nobody reads the help any more
     except OSError as error:
-        # Commands translate their own; this is help or version on a full disk.
+        # Commands translate their own; this is help or version on a full disk,
+        # or a system in which nothing works.
         if debug:
             traceback.print_exc()
-        report(f"cannot write: {error.strerror or error}", None)
-        return OutputError.exit_code
+        reason = error.strerror or str(error)
+        if error.errno in WRITING:
+            report(f"cannot write: {reason}", writing_hint(error))
+            return OutputError.exit_code
+        where = "" if error.filename is None else f" ({error.filename})"
+        report(reason.lower() + where, _system_hint(error))
+        return 1
     except MemoryError:
         if debug:
             traceback.print_exc()

@@ -44,13 +44,45 @@ STATES: dict[CellName, tuple[str, ...]] = {
 MAX_HIDDEN = 8192
 MAX_LAYERS = 16
 
+#: Of whatever is counted: a checkpoint holds integers of 64 bits.
+MAX_COUNT = 2**63 - 1
+
+#: Passes over a text; with the longest text their steps are still countable.
+MAX_EPOCHS = 10**9
+
+#: Seconds of any duration: some 30 years.
+MAX_SECONDS = 10**9
+
+#: Of numbers that become float32 somewhere.
+MAX_REAL = 1e38
+
+#: Digits that are looked at when a number of steps is read; Python refuses
+#: thousands of them.
+MAX_DIGITS = 30
+
+#: Characters of a value that a message shows.
+SHOWN = 60
+
 
 def check_choice(name: str, value: object, choices: object) -> None:
     """Raise `OptionError` unless `value` is one of a Literal's words."""
     allowed = get_args(choices)
     if value not in allowed:
         msg = f"{name} is {value!r}, not one of {', '.join(map(str, allowed))}"
-        raise OptionError(msg)
+        raise OptionError(msg, hint=_nearest(name, str(value), allowed))
+
+
+def _nearest(name: str, word: str, allowed: tuple[str, ...]) -> str:
+    """Guess which word was meant, or say what works without any."""
+    from difflib import get_close_matches  # of use in an error only
+
+    near = get_close_matches(word.lower(), allowed, n=1)
+    return f"is {near[0]} meant?" if near else _leave_away(name)
+
+
+def _leave_away(name: str) -> str:
+    """Say that nobody has to give an option."""
+    return f"leave {name} away for its default"
 
 
 def check_number(
@@ -72,7 +104,7 @@ def check_number(
     # An integer of any length is finite, though no float may hold it.
     if not isinstance(value, int) and not math.isfinite(value):
         msg = f"{name} must be a finite number, not {value}"
-        raise OptionError(msg)
+        raise OptionError(msg, hint="write a number such as 0.5, or 20")
     too_low = value <= low if open_low else value < low
     too_high = value >= high if open_high else value > high
     if too_low or too_high:
@@ -82,8 +114,11 @@ def check_number(
         if high < math.inf:
             bounds.append(f"below {high}" if open_high else f"at most {high}")
         # In full: rounded, a value just outside would look allowed.
-        msg = f"{name} must be {' and '.join(bounds)}, not {value}"
-        raise OptionError(msg)
+        shown = str(value)
+        if len(shown) > SHOWN:
+            shown = f"a number of {len(shown):,} digits"
+        msg = f"{name} must be {' and '.join(bounds)}, not {shown}"
+        raise OptionError(msg, hint=_leave_away(name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +160,8 @@ class Every:
 
     def __post_init__(self) -> None:
         """Check that one unit is used."""
-        check_number("an interval", self.steps, low=0)
-        check_number("an interval", self.seconds, low=0)
+        check_number("an interval", self.steps, low=0, high=MAX_COUNT)
+        check_number("an interval", self.seconds, low=0, high=MAX_SECONDS)
         if self.steps and self.seconds:
             msg = "an interval is either in steps or in seconds"
             raise ValueError(msg)
@@ -172,18 +207,18 @@ class TrainConfig:
         check_number("--batch-size", self.batch_size, low=1, high=65_536)
         check_number("--seq-length", self.seq_length, low=1, high=65_536)
         if self.epochs is not None:
-            check_number("--epochs", self.epochs, low=0, open_low=True)
+            check_number("--epochs", self.epochs, low=0, high=MAX_EPOCHS, open_low=True)
         if self.steps is not None:
-            check_number("--steps", self.steps, low=0)
+            check_number("--steps", self.steps, low=0, high=MAX_COUNT)
         if self.time is not None:
-            check_number("--time", self.time, low=0, open_low=True)
-        check_number("--patience", self.patience, low=0)
+            check_number("--time", self.time, low=0, high=MAX_SECONDS, open_low=True)
+        check_number("--patience", self.patience, low=0, high=MAX_COUNT)
         check_choice("--optimizer", self.optimizer, OptimizerName)
-        check_number("--lr", self.lr, low=0, open_low=True)
+        check_number("--lr", self.lr, low=0, high=MAX_REAL, open_low=True)
         check_choice("--schedule", self.schedule, ScheduleName)
-        check_number("--warmup", self.warmup, low=0)
-        check_number("--weight-decay", self.weight_decay, low=0)
-        check_number("--grad-clip", self.grad_clip, low=0)
+        check_number("--warmup", self.warmup, low=0, high=MAX_COUNT)
+        check_number("--weight-decay", self.weight_decay, low=0, high=MAX_REAL)
+        check_number("--grad-clip", self.grad_clip, low=0, high=MAX_REAL)
         check_choice("--clip-mode", self.clip_mode, ClipMode)
         check_number("--dropout", self.dropout, low=0, high=1, open_high=True)
         check_number(
@@ -191,9 +226,9 @@ class TrainConfig:
         )
         check_number("--ema", self.ema, low=0, high=1, open_high=True)
         check_choice("--init", self.init, InitName)
-        check_number("--forget-bias", self.forget_bias)
+        check_number("--forget-bias", self.forget_bias, low=-MAX_REAL, high=MAX_REAL)
         check_number("--val-fraction", self.val_fraction, low=0, high=1, open_high=True)
-        check_number("--seed", self.seed, low=0, high=2**63 - 1)
+        check_number("--seed", self.seed, low=0, high=MAX_COUNT)
 
 
 #: Characters that `SampleConfig.no_repeat` and `no_copy` look back.
@@ -242,24 +277,24 @@ class SampleConfig:
             ("--top-k", self.top_k, 1, math.inf),
             ("--no-repeat", self.no_repeat, 1, RECENT),
             ("--no-copy", self.no_copy, 2, RECENT),
-            ("--lines", self.lines, 1, math.inf),
+            ("--lines", self.lines, 1, MAX_COUNT),
         ):
             if number is not None:
                 check_number(option, number, low=low, high=high)
-        check_number("--length", self.length, low=-1)
+        check_number("--length", self.length, low=-1, high=MAX_COUNT)
         check_number("--num-samples", self.num_samples, low=1, high=MOST_SAMPLES)
         check_number("--best-of", self.best_of, low=1, high=MOST_SAMPLES)
         if self.num_samples * self.best_of > MOST_SAMPLES:
             msg = f"--num-samples times --best-of must be at most {MOST_SAMPLES:,}"
-            raise OptionError(msg)
-        check_number("--logprobs", self.logprobs, low=0)
-        check_number("--seed", self.seed, low=0, high=2**63 - 1)
+            raise OptionError(msg, hint="make the samples in several calls")
+        check_number("--logprobs", self.logprobs, low=0, high=MAX_COUNT)
+        check_number("--seed", self.seed, low=0, high=MAX_COUNT)
         for symbol, bias in self.logit_bias:
             if bias != -math.inf:
                 check_number(f"--logit-bias {symbol!r}", bias)
         if "" in self.stop:
             msg = "--stop must not be empty"
-            raise OptionError(msg)
+            raise OptionError(msg, hint="leave it away to stop at --length only")
         if self.temperature == 0 and self.filters:
             msg = f"--temperature 0 cannot be combined with {self.filters[0]}"
             hint = "temperature 0 always takes the likeliest character"
@@ -287,16 +322,21 @@ def parse_duration(text: str, option: str) -> float:
     Raises
     ------
     OptionError
-        It is not a positive number followed by s, m, h or d.
+        It is not a positive number followed by s, m, h or d, or too long a time.
     """
     number, unit = text.strip()[:-1], text.strip()[-1:]
     try:
         seconds = float(number) * DURATION_UNITS[unit]
     except (ValueError, KeyError):
-        msg = f"{option} is {text!r}, which is not a duration"
+        msg = f"{option} is {_shortened(text)}, which is not a duration"
         raise OptionError(msg, hint="write 90s, 30m or 2h") from None
-    check_number(option, seconds, low=0, open_low=True)
+    check_number(option, seconds, low=0, high=MAX_SECONDS, open_low=True)
     return seconds
+
+
+def _shortened(text: str) -> str:
+    """Quote a value, as far as anybody would read it."""
+    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
 def parse_every(text: str, option: str) -> Every:
@@ -305,10 +345,15 @@ def parse_every(text: str, option: str) -> Every:
     Raises
     ------
     OptionError
-        It is neither.
+        It is neither, or too large.
     """
-    if text.strip().isdecimal():
-        return Every(steps=int(text))
+    digits = text.strip()
+    if digits.isdecimal():
+        if len(digits) > MAX_DIGITS:
+            msg = f"{option} is a number of {len(digits):,} digits"
+            raise OptionError(msg, hint="0 is never")
+        check_number(option, int(digits), low=0, high=MAX_COUNT)
+        return Every(steps=int(digits))
     try:
         return Every(seconds=parse_duration(text, option))
     except OptionError as error:

@@ -85,7 +85,8 @@ def read_corpus(
     """
     if not sources or sources.count("-") > 1:
         msg = "standard input is named twice" if sources else "no text is named"
-        raise OptionError(msg)
+        hint = "it can be read once: name a file instead" if sources else "name one"
+        raise OptionError(msg, hint=hint)
     packer = _Packer(_reserve(sources), options.vocab)
     digest = hashlib.sha256()
     readers = []

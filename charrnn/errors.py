@@ -7,6 +7,46 @@ about what happened, optionally where, optionally a hint at what to do. Only
 internal errors.
 """
 
+import errno
+
+TOO_MANY = "too many files are open: close some, or raise ulimit -n"
+
+#: What to do about a text without a character.
+SOME_TEXT = "give a text of one character or more"
+
+#: What to do when nothing better can be said.
+ELSEWHERE = "write to another place"
+
+
+def reading_hint(error: OSError) -> str:
+    """Advise what to do about a file that cannot be read."""
+    return {
+        errno.EACCES: "ask for the permission to read it, or copy it",
+        errno.EPERM: "ask for the permission to read it, or copy it",
+        errno.EISDIR: "name a file in it",
+        errno.EMFILE: TOO_MANY,
+        errno.ENFILE: TOO_MANY,
+        errno.EIO: "the disk or the connection to it may be broken",
+    }.get(error.errno or 0, "check the path")
+
+
+def writing_hint(error: OSError) -> str:
+    """Advise what to do about a file that cannot be written."""
+    return {
+        errno.ENOSPC: f"free some space, or {ELSEWHERE}",
+        errno.EDQUOT: f"free some space, or {ELSEWHERE}",
+        errno.EFBIG: f"ulimit -f limits its size: raise it, or {ELSEWHERE}",
+        errno.EROFS: f"the file system is read-only: {ELSEWHERE}",
+        errno.EACCES: f"ask for the permission, or {ELSEWHERE}",
+        errno.EPERM: f"ask for the permission, or {ELSEWHERE}",
+        errno.ENOENT: f"make its directory first, or {ELSEWHERE}",
+        errno.ENOTDIR: f"part of its path is a file: {ELSEWHERE}",
+        errno.EISDIR: "name a file in it",
+        errno.ENAMETOOLONG: "choose a shorter name",
+        errno.EMFILE: TOO_MANY,
+        errno.ENFILE: TOO_MANY,
+    }.get(error.errno or 0, ELSEWHERE)
+
 
 class CharRNNError(Exception):
     """A mistake with a message for its user.

@@ -11,22 +11,37 @@ code point of the same number.
 import codecs
 import contextlib
 import io
+import itertools
 import os
+import select
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from charrnn.arrays import Ids
-from charrnn.config import NewlineMode, UnitName, check_choice, check_number
-from charrnn.errors import CorpusError, InputError, OptionError
+from charrnn.config import MAX_COUNT, NewlineMode, UnitName, check_choice, check_number
+from charrnn.errors import (
+    CharRNNError,
+    CorpusError,
+    InputError,
+    OptionError,
+    reading_hint,
+)
 from charrnn.vocab import CodePoints, Vocab, code_points
 
 #: Bytes read at a time: small enough for its arrays to stay in the cache.
 SLICE = 1 << 18
+
+#: Names of a directory that are compared with one that does not exist.
+MOST_NAMES = 10_000
+
+#: How hints begin that only training can follow.
+TRAIN = "charrnn train"
 
 #: Python calls them text encodings, but no text file is written in them.
 NOT_FOR_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
@@ -55,7 +70,7 @@ class ReadOptions:
         """Check each option and what cannot go together."""
         check_choice("--newlines", self.newlines, NewlineMode)
         check_choice("--unit", self.unit, UnitName)
-        check_number("--min-count", self.min_count, low=1)
+        check_number("--min-count", self.min_count, low=1, high=MAX_COUNT)
         name = _codec_name(self.encoding)
         if self.unit == "byte" and name != "utf-8":
             msg = f"--unit byte cannot be combined with --encoding {self.encoding}"
@@ -102,13 +117,13 @@ def read_slices(source: str, stdin: BinaryIO | None) -> Iterator[bytes]:
     """Read a source slice by slice; whatever prevents it is an `InputError`."""
     try:
         with _open(source, stdin) as stream:
-            while data := stream.read(SLICE):
-                yield data
-            if data is None:
-                msg = "nothing to read yet, and it does not wait"
-                raise OSError(0, msg)
+            while (data := stream.read(SLICE)) != b"":
+                if data is None:  # somebody who shares the pipe made it so
+                    select.select([stream], [], [])
+                else:
+                    yield data
     except (OSError, ValueError) as error:
-        raise _unreadable(shown_name(source), error) from error
+        raise _unreadable(source, error) from error
 
 
 def read_known(sources: Iterable[str], vocab: Vocab) -> Ids:
@@ -156,15 +171,40 @@ def _open(
     return contextlib.nullcontext(stdin or sys.stdin.buffer)
 
 
-def _unreadable(name: str, error: Exception) -> InputError:
+def _unreadable(source: str, error: Exception) -> InputError:
     """Say why a source cannot be read."""
+    name = shown_name(source)
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{name or repr(name)} does not exist")
+        hint = _near(source)
+        return InputError(f"{name or repr(name)} does not exist", hint=hint)
     if isinstance(error, IsADirectoryError):
-        hint = f"charrnn train {name.rstrip('/')}/*.txt"
+        hint = f"{TRAIN} {name.rstrip('/')}/*.txt"
         return InputError(f"{name} is a directory", hint=hint)
-    reason = error.strerror if isinstance(error, OSError) else str(error)
-    return InputError(f"{name} cannot be read: {reason}")
+    if isinstance(error, OSError):
+        reason, hint = error.strerror, reading_hint(error)
+    else:
+        reason, hint = str(error), "name a file, or pipe the text in"
+    return InputError(f"{name} cannot be read: {reason}", hint=hint)
+
+
+def without_training(error: CharRNNError) -> None:
+    """Let an error in reading advise nothing that only ``train`` can do."""
+    if isinstance(error, CorpusError):
+        error.hint = "texts to compare with are read as UTF-8"
+    elif error.hint and error.hint.startswith(TRAIN):
+        error.hint = "name a file in it"
+
+
+def _near(source: str) -> str:
+    """Look for a file with nearly the name of one that does not exist."""
+    from difflib import get_close_matches  # of use in an error only
+
+    directory, wanted = os.path.split(source)
+    with contextlib.suppress(OSError, ValueError), os.scandir(directory or ".") as all_:
+        names = [entry.name for entry in itertools.islice(all_, MOST_NAMES)]
+        if near := get_close_matches(wanted, names, n=1):
+            return f"is {printable(str(Path(directory, near[0])))} meant?"
+    return "check the path"
 
 
 class Reader:

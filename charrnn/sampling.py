@@ -107,7 +107,7 @@ def logit_bias(config: SampleConfig, vocab: Vocab) -> NDArray[np.float64]:
                 bias[at] += value
     if np.isposinf(bias).any():
         msg = "--logit-bias adds up to more than a number can hold"
-        raise OptionError(msg)
+        raise OptionError(msg, hint="100 is enough to force a character")
     for at, symbol in enumerate(vocab.symbols):
         if symbol in config.ban or (
             config.allow is not None and symbol not in config.allow

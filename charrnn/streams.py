@@ -102,7 +102,7 @@ class _Cut:
             raise ValueError(msg)
         if batch_size > pieces:
             msg = f"more streams ({batch_size:,}) than the text has {noun} ({pieces:,})"
-            hint = f"--batch-size {pieces} or less" if pieces else None
+            hint = f"--batch-size {pieces} or less" if pieces else "give a longer text"
             raise CorpusError(msg, hint=hint)
         self.ids = ids
         self.batch_size = batch_size

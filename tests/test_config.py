@@ -6,6 +6,7 @@ import pytest
 
 from charrnn.config import (
     Every,
+    ModelConfig,
     SampleConfig,
     TrainConfig,
     check_number,
@@ -27,6 +28,7 @@ from charrnn.errors import OptionError
         (1.00000001, {"high": 1}, "at most 1, not 1.00000001"),
         (10_000_001, {"high": 10_000_000}, "at most 10000000, not 10000001"),
         (2**63, {"high": 2**63 - 1}, "at most 9223372036854775807, not 922337203"),
+        (10**399, {"high": 1}, "at most 1, not a number of 400 digits"),
     ],
 )
 def test_a_number_outside_its_limits_is_named_in_full(
@@ -35,6 +37,42 @@ def test_a_number_outside_its_limits_is_named_in_full(
     with pytest.raises(OptionError) as caught:
         check_number("--n", value, **limits)  # type: ignore[arg-type]
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"epochs": 1e308},
+        {"steps": 2**63},
+        {"steps": 10**400},
+        {"patience": 2**63},
+        {"time": 1e308},
+        {"lr": 1e39},
+        {"weight_decay": 1e39},
+        {"grad_clip": 1e39},
+        {"forget_bias": 1e39},
+        {"forget_bias": -1e39},
+        {"warmup": 1e39},
+        {"seed": 2**63},
+        {"batch_size": 2**63},
+        {"seq_length": 2**63},
+    ],
+)
+def test_numbers_that_nothing_could_hold_are_refused(given: dict[str, float]) -> None:
+    """A checkpoint has 64 bits for an integer, an array 32 for a real number."""
+    (name,) = given
+    with pytest.raises(OptionError, match="--" + name.replace("_", "-")) as caught:
+        TrainConfig(**given)  # type: ignore[arg-type]
+    assert caught.value.hint
+
+
+def test_a_choice_that_is_nearly_right_is_guessed() -> None:
+    with pytest.raises(OptionError) as caught:
+        ModelConfig(vocab_size=1, cell="LTSM")  # type: ignore[arg-type]
+    assert caught.value.hint == "is lstm meant?"
+    with pytest.raises(OptionError) as caught:
+        ModelConfig(vocab_size=1, cell="?")  # type: ignore[arg-type]
+    assert caught.value.hint == "leave --cell away for its default"
 
 
 def test_limits_themselves_are_allowed_unless_open() -> None:
@@ -52,7 +90,9 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text, "--time") == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "90", "s", "1w", "-1s", "0s", "nans", "infs"])
+@pytest.mark.parametrize(
+    "text", ["", "90", "s", "1w", "-1s", "0s", "nans", "infs", "1e308d", "9" * 5000]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="--time"):
         parse_duration(text, "--time")
@@ -65,3 +105,11 @@ def test_intervals_are_steps_or_seconds_or_never() -> None:
     with pytest.raises(OptionError) as caught:
         parse_every("often", "--eval-every")
     assert "a number of steps" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, str(2**63), "1e300d"])
+def test_intervals_that_never_come_are_refused(text: str) -> None:
+    with pytest.raises(OptionError, match=r"^--eval-every") as caught:
+        parse_every(text, "--eval-every")
+    assert len(str(caught.value)) < 200
+    assert caught.value.hint

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -358,8 +359,13 @@ def test_too_many_distinct_characters_are_an_error() -> None:
 
 def test_missing_files_and_directories(tmp_path: Path) -> None:
     options = ReadOptions()
-    with pytest.raises(InputError, match=r"none\.txt does not exist"):
+    (tmp_path / "nine.txt").touch()
+    with pytest.raises(InputError, match=r"none\.txt does not exist") as caught:
         read_corpus([str(tmp_path / "none.txt")], options)
+    assert caught.value.hint == f"is {tmp_path / 'nine.txt'} meant?"
+    with pytest.raises(InputError, match="does not exist") as caught:
+        read_corpus([str(tmp_path / "nowhere" / "none.txt")], options)
+    assert caught.value.hint == "check the path"
     with pytest.raises(InputError, match="is a directory") as caught:
         read_corpus([f"{tmp_path}/"], options)
     assert caught.value.hint == f"charrnn train {tmp_path}/*.txt"
@@ -393,19 +399,31 @@ def test_standard_input_twice_or_closed(monkeypatch: pytest.MonkeyPatch) -> None
         read_corpus(["-"], ReadOptions())
 
 
-def test_standard_input_is_left_open_and_must_wait() -> None:
+def test_standard_input_is_left_open() -> None:
     stdin = io.BytesIO(b"abc")
     read_corpus(["-"], ReadOptions(), stdin)
     assert not stdin.closed
 
+
+@pytest.mark.parametrize("buffering", [0, -1])
+def test_a_pipe_that_does_not_block_is_waited_for(buffering: int) -> None:
+    """Whoever shares it may have made it so; the text comes when it comes."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
-    with (
-        os.fdopen(writing, "wb"),
-        os.fdopen(reading, "rb") as pipe,
-        pytest.raises(InputError, match="does not wait"),
-    ):
-        read_corpus(["-"], ReadOptions(), pipe)
+
+    def write() -> None:
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+            for part in (b"late", b" and", b" later"):
+                time.sleep(0.05)
+                pipe.write(part)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with os.fdopen(reading, "rb", buffering) as pipe:
+        corpus = read_corpus(["-"], ReadOptions(), pipe)
+    writer.join()
+
+    assert corpus.vocab.decode(corpus.ids) == "late and later"
 
 
 def test_fifos_are_read_to_their_end(tmp_path: Path) -> None:

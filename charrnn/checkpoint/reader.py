@@ -30,7 +30,7 @@ from charrnn.checkpoint.contents import (
     to_rows,
 )
 from charrnn.checkpoint.manifest import NOT_OURS, Manifest, TensorEntry
-from charrnn.errors import CheckpointError, InputError
+from charrnn.errors import CheckpointError, InputError, reading_hint
 from charrnn.parameters import shapes, statistics
 
 #: Values read, hashed and looked at in one go, while they are in the cache.
@@ -54,7 +54,8 @@ def errors_at(path: Path) -> Iterator[None]:
         error.where = str(path)
         raise
     except OSError as error:
-        raise InputError(reason(error), where=str(path)) from None
+        hint = reading_hint(error)
+        raise InputError(reason(error), where=str(path), hint=hint) from None
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -76,7 +77,7 @@ def open_regular(path: Path) -> BufferedReader:
         os.close(handle)
         if stat.S_ISDIR(mode):
             msg = "is a directory"
-            raise InputError(msg, where=str(path))
+            raise InputError(msg, where=str(path), hint="name a checkpoint in it")
         msg = "not a regular file"
         raise CheckpointError(msg, hint="save it to a file first")
 
@@ -197,7 +198,12 @@ class CheckpointFile:
         if zlib.crc32(data, zlib.crc32(member.npy_header)) != crc:
             msg = f"checksum mismatch in {manifest.NAME}"
             raise _corrupt(msg)
-        return member, manifest.decode(data)
+        try:
+            return member, manifest.decode(data)
+        except CheckpointError as error:
+            ours = error.what != NOT_OURS
+            error.hint = error.hint or (DAMAGED if ours else MADE_BY)
+            raise
 
     def _read_structure(self, first: Member, content: Manifest) -> None:
         """Compare every byte outside the values with what must stand there."""
@@ -206,7 +212,7 @@ class CheckpointFile:
         expected = archive.file_size(members)
         if expected > archive.MAX_FILE:
             msg = "larger than 4 GiB"
-            raise CheckpointError(msg)
+            raise CheckpointError(msg, hint=MADE_BY)
         if self.size < expected:
             raise _truncated(self.size, f"{expected:,}")
         if self.size > expected:
@@ -261,7 +267,7 @@ class CheckpointFile:
                 raise _corrupt(msg)
             if not finite:
                 msg = f"{entry.name} has values that are not finite"
-                raise CheckpointError(msg)
+                raise CheckpointError(msg, hint=DAMAGED)
 
 
 def load(path: Path) -> Checkpoint:

@@ -25,7 +25,13 @@ from charrnn.checkpoint import archive, manifest
 from charrnn.checkpoint.archive import Member
 from charrnn.checkpoint.contents import Checkpoint, Tensor
 from charrnn.checkpoint.reader import CHUNK, CheckpointFile, reason
-from charrnn.errors import CharRNNError, DivergedError, OutputError
+from charrnn.errors import (
+    ELSEWHERE,
+    CharRNNError,
+    DivergedError,
+    OutputError,
+    writing_hint,
+)
 
 #: Longer names than this leave no room for an ending in the usual 255 bytes.
 LONGEST_NAME = 230
@@ -54,13 +60,15 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             with CheckpointFile(temporary) as written:
                 written.verify()
     except OSError as error:
-        raise OutputError(reason(error), where=str(path)) from None
+        hint = writing_hint(error)
+        raise OutputError(reason(error), where=str(path), hint=hint) from None
     except (OutputError, DivergedError) as error:
         error.where = str(path)
         raise
     except CharRNNError as error:
         msg = f"cannot be read back after writing: {error.what}"
-        raise OutputError(msg, where=str(path)) from None
+        hint = f"the disk may be broken: {ELSEWHERE}"
+        raise OutputError(msg, where=str(path), hint=hint) from None
 
 
 def write_to(stream: BinaryIO, checkpoint: Checkpoint) -> None:
@@ -112,7 +120,7 @@ def _check_finite(name: str, values: Tensor) -> None:
     for start in range(0, flat.size, CHUNK):
         if not np.isfinite(flat[start : start + CHUNK]).all():
             msg = f"{name} has values that are not finite; nothing was written"
-            raise DivergedError(msg)
+            raise DivergedError(msg, hint="try a lower --lr or --grad-clip")
 
 
 def resolve_output(path: Path) -> Path:
@@ -129,10 +137,14 @@ def resolve_output(path: Path) -> Path:
     except FileNotFoundError:
         return target
     except OSError as error:
-        raise OutputError(reason(error), where=str(path)) from None
+        hint = writing_hint(error)
+        raise OutputError(reason(error), where=str(path), hint=hint) from None
     if not stat.S_ISREG(mode):
-        what = "is a directory" if stat.S_ISDIR(mode) else "is not a regular file"
-        raise OutputError(what, where=str(path))
+        if stat.S_ISDIR(mode):
+            what, hint = "is a directory", "name a file in it"
+        else:
+            what, hint = "is not a regular file", "name a file that may be replaced"
+        raise OutputError(what, where=str(path), hint=hint)
     return target
 
 

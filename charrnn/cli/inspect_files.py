@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from charrnn.cli.inspect_forms import Writer
 from charrnn.cli.output import TextSink
-from charrnn.errors import CharRNNError, OptionError, OutputError
+from charrnn.errors import (
+    ELSEWHERE,
+    CharRNNError,
+    OptionError,
+    OutputError,
+    writing_hint,
+)
 
 if TYPE_CHECKING:
     from charrnn.display.html_page import Chapter
@@ -57,7 +63,8 @@ class Output:
         if not os.access(target.parent, os.W_OK | os.X_OK):
             exists = target.parent.exists()
             msg = "permission denied" if exists else "no such directory"
-            raise OutputError(msg, where=self.name)
+            hint = f"make the directory first, or {ELSEWHERE}"
+            raise OutputError(msg, where=self.name, hint=ELSEWHERE if exists else hint)
 
     def write(self, text: str, sink: TextSink) -> None:
         """Write the file and tell its name, or write to standard output.
@@ -80,7 +87,8 @@ class Output:
                 os.fsync(file.fileno())
         except OSError as error:
             msg = (error.strerror or str(error)).lower()
-            raise OutputError(msg, where=self.name) from None
+            hint = writing_hint(error)
+            raise OutputError(msg, where=self.name, hint=hint) from None
 
 
 def check_outputs(outputs: Sequence[Output], others: Sequence[str]) -> None:
@@ -95,7 +103,7 @@ def check_outputs(outputs: Sequence[Output], others: Sequence[str]) -> None:
     streams = [o.option for o in outputs if o.name == STDOUT] + list(others)
     if len(set(names)) < len(names):
         msg = "--svg and --html name the same file"
-        raise OptionError(msg)
+        raise OptionError(msg, hint="name two files")
     if len(streams) > 1 and len(streams) > len(others):
         msg = f"{streams[0]} - cannot be combined with {streams[1]}"
         raise OptionError(msg, hint="only one of them can have standard output")

@@ -55,7 +55,7 @@ class Request:
             check_number("--width", self.width, low=MIN_WIDTH, high=10_000)
         if self.json and self.plain:
             msg = "--json cannot be combined with --plain"
-            raise OptionError(msg)
+            raise OptionError(msg, hint="choose one of the two forms")
         streams = {
             "--json": self.json,
             "--plain": self.plain,
@@ -69,7 +69,7 @@ class Request:
         """Refuse a view without its text, and a text that nothing reads."""
         if self.text is not None and self.text_file is not None:
             msg = "--text cannot be combined with --text-file"
-            raise OptionError(msg)
+            raise OptionError(msg, hint="give one text")
         given = self.text is not None or self.text_file is not None
         readers = [name for name in self.views if name in TEXT_VIEWS]
         if readers and not given:

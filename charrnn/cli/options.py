@@ -1,11 +1,13 @@
 """Options that several commands share, and the settings they add up to."""
 
 import os
+import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import typer
 
+from charrnn.config import check_choice
 from charrnn.errors import OptionError
 
 ColorMode = Literal["auto", "always", "never"]
@@ -94,13 +96,10 @@ class Common:
             ("--color", self.color, ColorMode),
             ("--progress", self.progress, ProgressMode),
         ):
-            if value not in get_args(choices):
-                allowed = ", ".join(get_args(choices))
-                msg = f"{option} is {value!r}, not one of {allowed}"
-                raise OptionError(msg)
+            check_choice(option, value, choices)
         if self.threads is not None and self.threads < 1:
             msg = f"--threads must be at least 1, not {self.threads}"
-            raise OptionError(msg)
+            raise OptionError(msg, hint="leave it away to use all processors")
 
     def resolve_threads(self) -> tuple[int, str | None]:
         """Settle the number of threads; warn if fewer than were asked for.
@@ -110,10 +109,11 @@ class Common:
         """
         asked = self.threads
         if asked is None and (variable := os.environ.get("CHARRNN_THREADS")):
-            if not variable.isdecimal() or int(variable) < 1:
+            # Of so many digits Python would not make a number.
+            asked = int(variable) if re.fullmatch(r"\d{1,9}", variable) else 0
+            if asked < 1:
                 msg = f"CHARRNN_THREADS is {variable!r}, not a number of threads"
-                raise OptionError(msg)
-            asked = int(variable)
+                raise OptionError(msg, hint="set it to 1 or more, or unset it")
         allowed = available_processors()
         if asked is None:
             return allowed, None

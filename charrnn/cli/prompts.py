@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from charrnn.config import UnitName
-from charrnn.errors import CorpusError, InputError, OptionError
+from charrnn.errors import CorpusError, InputError, OptionError, reading_hint
 
 #: Seconds without an end of file before the user is told what we wait for.
 PATIENCE = 2.0
@@ -138,7 +138,7 @@ class Prompt:
         """Check what can be checked before anything is read."""
         if self.text is not None and self.file is not None:
             msg = "--prompt cannot be combined with --prompt-file"
-            raise OptionError(msg)
+            raise OptionError(msg, hint="give one of them")
         if self.escape and self.text is not None:
             expand(self.text, "char")
 
@@ -301,15 +301,17 @@ def read_file(path: str) -> BinaryIO:
         descriptor = _stdin()
         if descriptor is None:
             msg = "standard input is closed"
-            raise InputError(msg)
+            raise InputError(msg, hint="pipe the prompt in, or name a file")
         return read_all(descriptor, STDIN)
     try:
         with Path(path).open("rb", buffering=0) as file:
             return read_all(file.fileno(), path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason, hint = str(error), "check the path"
+        if isinstance(error, OSError):
+            reason, hint = error.strerror or reason, reading_hint(error)
         msg = f"cannot read the prompt: {reason}"
-        raise InputError(msg, where=path) from None
+        raise InputError(msg, where=path, hint=hint) from None
 
 
 def read_all(
@@ -359,7 +361,7 @@ def _fill(
         size += len(chunk)
         if size > ENDLESS:
             msg = f"the prompt is longer than {ENDLESS >> 20:,} MiB"
-            raise CorpusError(msg, where=name)
+            raise CorpusError(msg, where=name, hint="give its end only")
 
 
 def _read_some(descriptor: int, name: str) -> bytes:
@@ -371,7 +373,8 @@ def _read_some(descriptor: int, name: str) -> bytes:
             select.select([descriptor], [], [])
         except OSError as error:
             msg = f"cannot read the prompt: {error.strerror}"
-            raise InputError(msg, where=name) from None
+            hint = reading_hint(error)
+            raise InputError(msg, where=name, hint=hint) from None
 
 
 def _decode(data: bytes, name: str) -> str:

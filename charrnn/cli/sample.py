@@ -258,12 +258,12 @@ class _Run:
         """Read the text that --no-copy speaks of, if any."""
         if not paths:
             return None
-        from charrnn.reading import read_known
+        from charrnn.reading import read_known, without_training
 
         try:
             return read_known(paths, vocab)
         except (InputError, CorpusError) as error:
-            error.hint = None  # it speaks of training
+            without_training(error)
             raise
 
     def _load(self, file: "CheckpointFile") -> "Model":

@@ -42,7 +42,7 @@ class Form:
             raise OptionError(msg, hint="every object is a line of its own")
         if self.null and self.separator is not None:
             msg = "--separator cannot be combined with --null"
-            raise OptionError(msg)
+            raise OptionError(msg, hint="--null is a separator itself")
         if config.logprobs and not self.json:
             msg = "--logprobs needs --json"
             raise OptionError(msg, hint="plain text has no place for them")

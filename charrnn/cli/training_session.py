@@ -5,6 +5,7 @@ makes sure that neither a reader who leaves nor a signal loses anything.
 """
 
 import contextlib
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from charrnn.checkpoint.archive import SIGNATURE
 from charrnn.cli.metrics import Lines, MetricsLog
 from charrnn.cli.options import Common
 from charrnn.cli.output import ReaderGone, open_stdout
@@ -37,11 +39,12 @@ from charrnn.display.training import (
     TrainingDisplay,
     training_display,
 )
-from charrnn.errors import OptionError, OutputError, VocabError
+from charrnn.errors import OptionError, OutputError, VocabError, writing_hint
 from charrnn.evaluation import mean_loss
 from charrnn.generation import Generation, Piece
 from charrnn.kernels.jit import is_cached
-from charrnn.training.output import FileWriter, StreamWriter, best_path
+from charrnn.training.output import FileWriter, StreamWriter
+from charrnn.training.places import best_path
 from charrnn.training.prepare import memory_estimate, prepare
 from charrnn.training.probe import measure_speed, step_seconds
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
@@ -143,10 +146,12 @@ class Session:
         if path is None:
             return contextlib.nullcontext()
         try:
+            _check_log(path)
             return path.open("ab")
         except OSError as error:
             msg = f"cannot open the log file: {error.strerror}"
-            raise OutputError(msg, where=str(path)) from None
+            hint = f"--log-file: {writing_hint(error)}"
+            raise OutputError(msg, where=str(path), hint=hint) from None
 
     def _logs(self, log_file: BinaryIO | None) -> list[MetricsLog]:
         """List what records are written to as JSON."""
@@ -364,3 +369,30 @@ class Session:
         if (found := yardsticks(prepared)) is not None:
             for line in comparison(found):
                 self.display.say(line)
+
+
+def _check_log(path: Path) -> None:
+    """Refuse to append a log to what is none.
+
+    Raises
+    ------
+    OutputError
+        It is a checkpoint, or neither a file nor something to write on to.
+    OSError
+        It cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    what = None
+    if stat.S_ISREG(mode):
+        with contextlib.suppress(PermissionError), path.open("rb") as file:
+            if file.read(len(SIGNATURE)) == SIGNATURE:
+                what = "is a checkpoint or another archive"
+    elif not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISDIR(mode)):
+        what = "is not a regular file"
+    if what is not None:
+        msg = f"the log file {what}"
+        hint = "name another file with --log-file"
+        raise OutputError(msg, where=str(path), hint=hint)

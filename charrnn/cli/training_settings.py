@@ -1,12 +1,16 @@
 """The options of ``train``, checked and put in order before anything is read."""
 
+import contextlib
 import os
-from collections.abc import Mapping
+import stat
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TextIO, cast
 
 from charrnn.config import (
+    MAX_COUNT,
     Every,
     ModelConfig,
     NewlineMode,
@@ -17,7 +21,8 @@ from charrnn.config import (
     parse_duration,
     parse_every,
 )
-from charrnn.errors import OptionError
+from charrnn.errors import OptionError, OutputError
+from charrnn.training.places import best_path
 
 DivergencePolicy = Literal["stop", "rollback"]
 
@@ -76,6 +81,31 @@ def default_output(source: str) -> Path:
     return Path(Path(source).stem + ".npz")
 
 
+def _output(options: Mapping[str, Any]) -> Path | None:
+    """Settle where the checkpoint goes; None is standard output.
+
+    Raises
+    ------
+    OptionError
+        The name is empty.
+    OutputError
+        It can only be a directory's, such as ``.`` or ``/``.
+    """
+    output = options["output"]
+    if output == "-":
+        return None
+    if output is None:
+        return default_output(options["paths"][0])
+    if not output:
+        msg = "--output is empty"
+        raise OptionError(msg, hint="name a file, or leave it away")
+    path = Path(output)
+    if not path.name:
+        msg = "is a directory"
+        raise OutputError(msg, where=output, hint="name a file in it with --output")
+    return path
+
+
 def _given(options: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     """Pick the options that were set on the command line."""
     return {n: options[n] for n in names if options.get(n) is not None}
@@ -90,26 +120,30 @@ def _conflicts(options: Mapping[str, Any]) -> None:
         They do.
     """
     pairs = [
-        ("resume", "force"),
-        ("resume", "init_from"),
-        ("val_file", "val_fraction"),
+        ("resume", "force", "--resume continues the file, --force begins it anew"),
+        ("resume", "init_from", "--resume continues a run, --init-from begins one"),
+        ("val_file", "val_fraction", "the file is used as a whole"),
     ]
-    for a, b in pairs:
+    for a, b, hint in pairs:
         if options[a] and options[b]:
             first, second = (f"--{name.replace('_', '-')}" for name in (a, b))
             msg = f"{first} and {second} exclude each other"
-            raise OptionError(msg)
+            raise OptionError(msg, hint=hint)
     if options["new_corpus"] and not options["resume"]:
         msg = "--new-corpus goes with --resume"
-        raise OptionError(msg)
+        raise OptionError(msg, hint="a new run reads any text: leave it away")
     if options["output"] == "-":
-        for name in ("resume", "json"):
+        uses = {
+            "resume": "name the checkpoint to continue with --output",
+            "json": "standard output has one use: --log-file takes the records",
+        }
+        for name, hint in uses.items():
             if options[name]:
                 msg = f"--{name} cannot be combined with --output -"
-                raise OptionError(msg)
+                raise OptionError(msg, hint=hint)
     if [*options["paths"], options["val_file"]].count("-") > 1:
         msg = "standard input is named twice"
-        raise OptionError(msg)
+        raise OptionError(msg, hint="it can be read once: name a file instead")
 
 
 def _spare_texts(settings: "Settings") -> None:
@@ -120,13 +154,60 @@ def _spare_texts(settings: "Settings") -> None:
     OptionError
         A text would be overwritten.
     """
-    names = {*settings.sources, settings.val_file} - {"-", None}
-    texts = {os.path.realpath(name) for name in names if name}
-    written = {"--output": settings.output, "--log-file": settings.reports.log_file}
-    for option, path in written.items():
-        if path is not None and os.path.realpath(path) in texts:
+    names = [*settings.sources, settings.val_file]
+    texts = {os.path.realpath(name) for name in names if name and name != "-"}
+    piped = _status(sys.stdin) if "-" in names else None
+    if piped is not None and not stat.S_ISREG(piped.st_mode):
+        piped = None  # a terminal can be read from and written to
+    for option, path in _written(settings):
+        if os.path.realpath(path) in texts or _is_file(path, piped):
             msg = f"{path} is a text to read and cannot be written to"
             raise OptionError(msg, hint=f"name another file with {option}")
+
+
+def _spare_checkpoints(settings: "Settings") -> None:
+    """Refuse to append a log to what else this run writes.
+
+    Raises
+    ------
+    OptionError
+        The log would damage a checkpoint.
+    """
+    log_file = settings.reports.log_file
+    if log_file is None:
+        return
+    files = {os.path.realpath(p) for o, p in _written(settings) if o == "--output"}
+    piped = None if settings.output else _status(sys.stdout)
+    # /dev/null and the like take anything from anybody.
+    device = piped is not None and stat.S_ISCHR(piped.st_mode)
+    if os.path.realpath(log_file) in files or (
+        not device and _is_file(log_file, piped)
+    ):
+        msg = f"--log-file {log_file} is where a checkpoint goes"
+        raise OptionError(msg, hint="name another file with --log-file")
+
+
+def _written(settings: "Settings") -> Iterator[tuple[str, Path]]:
+    """List the files that a run writes, and the options that name them."""
+    if settings.output is not None:
+        yield "--output", settings.output
+        yield "--output", best_path(settings.output)
+    if settings.reports.log_file is not None:
+        yield "--log-file", settings.reports.log_file
+
+
+def _status(stream: TextIO | None) -> os.stat_result | None:
+    """Look at what a standard stream is, if it is a descriptor's."""
+    with contextlib.suppress(OSError, ValueError):
+        return os.fstat(stream.fileno()) if stream else None
+    return None
+
+
+def _is_file(path: Path, status: os.stat_result | None) -> bool:
+    """Whether a path leads to the file that a status is of."""
+    with contextlib.suppress(OSError, ValueError):
+        return status is not None and os.path.samestat(path.stat(), status)
+    return False
 
 
 def settings_of(options: Mapping[str, Any]) -> Settings:
@@ -158,15 +239,10 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     check_choice("--newlines", options["newlines"], NewlineMode)
     check_choice("--unit", options["unit"], UnitName)
     check_choice("--on-divergence", options["on_divergence"], DivergencePolicy)
-    check_number("--min-count", options["min_count"], low=1)
-    output = options["output"]
+    check_number("--min-count", options["min_count"], low=1, high=MAX_COUNT)
     settings = Settings(
         sources=tuple(options["paths"]),
-        output=None
-        if output == "-"
-        else default_output(options["paths"][0])
-        if output is None
-        else Path(output),
+        output=_output(options),
         force=options["force"],
         resume=options["resume"],
         new_corpus=options["new_corpus"],
@@ -188,6 +264,7 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
         dry_run=options["dry_run"],
     )
     _spare_texts(settings)
+    _spare_checkpoints(settings)
     return settings
 
 
@@ -195,7 +272,8 @@ def _reports(options: Mapping[str, Any]) -> ReportOptions:
     """Check and sort the options about reports."""
     for name in ("log_every", "preview_every", "preview_chars"):
         if options[name] is not None:
-            check_number(f"--{name.replace('_', '-')}", options[name], low=0)
+            option = f"--{name.replace('_', '-')}"
+            check_number(option, options[name], low=0, high=MAX_COUNT)
     return ReportOptions(
         log_every=options["log_every"],
         preview_every=options["preview_every"],

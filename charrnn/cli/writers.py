@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from charrnn.cli.output import TextSink, open_stdout
 from charrnn.config import UnitName
-from charrnn.errors import OutputError
+from charrnn.errors import ELSEWHERE, OutputError, writing_hint
 
 if TYPE_CHECKING:
     from charrnn.generation import FinishReason, Piece, Score
@@ -268,9 +268,11 @@ def open_output(
             raise OutputError(msg, where=path, hint="choose another --output")
         file = target.open("wb")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason, hint = str(error), ELSEWHERE
+        if isinstance(error, OSError):
+            reason, hint = error.strerror or reason, writing_hint(error)
         msg = f"cannot write the output: {reason}"
-        raise OutputError(msg, where=path) from None
+        raise OutputError(msg, where=path, hint=hint) from None
     try:
         with file, TextSink(file, raw=raw) as sink:
             yield sink

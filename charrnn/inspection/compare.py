@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from charrnn.config import ActivationName, CellName, NormName, UnitName
-from charrnn.errors import CorpusError
+from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection.records import Cell, View, escaped
 from charrnn.inspection.summary import Loss, Summary
 from charrnn.inspection.surprise import LN2, Costs
@@ -143,5 +143,5 @@ def text_cost(costs: Iterable[Costs], unknown: int) -> TextCost:
         nats += float(part.nats.sum())
     if not characters:
         msg = "the text is empty: nothing to predict"
-        raise CorpusError(msg)
+        raise CorpusError(msg, hint=SOME_TEXT)
     return TextCost(characters, unknown, nats, nats / LN2, nats / LN2 / characters)

@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from charrnn.config import SampleConfig, UnitName
-from charrnn.errors import CharRNNError, CorpusError
+from charrnn.errors import SOME_TEXT, CharRNNError, CorpusError
 from charrnn.inspection.grams import Grams, Search, longest_repeat
 from charrnn.inspection.records import Cell, View
-from charrnn.reading import Reader, ReadOptions, read_slices, shown_name
+from charrnn.reading import (
+    Reader,
+    ReadOptions,
+    read_slices,
+    shown_name,
+    without_training,
+)
 from charrnn.vocab import CodePoints, Vocab, code_points, from_code_points
 
 if TYPE_CHECKING:
@@ -147,7 +153,7 @@ def measure_diversity(
     measures = measure(texts, grams)
     if not measures.characters:
         msg = "the text is empty: nothing to compare"
-        raise CorpusError(msg)
+        raise CorpusError(msg, hint=SOME_TEXT)
     return Diversity(
         unit=vocab.unit,
         source="samples" if drawn else "text",
@@ -211,7 +217,7 @@ def compare(
             reader = Reader(shown_name(source), options, lambda _: None)
             search.read(map(head.keep, reader.read(read_slices(source, None))))
     except CharRNNError as error:
-        error.hint = None  # it speaks of training
+        without_training(error)
         raise
     seen = search.finish()
     beginning = head.points()

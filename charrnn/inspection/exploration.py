@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
-from charrnn.errors import CorpusError
+from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
 from charrnn.inspection.activations import SIGNALS, activations
 from charrnn.inspection.neurons import Best, Neurons
@@ -147,7 +147,7 @@ def explore(
     """
     if not ids.size:
         msg = "the text is empty: nothing to explore"
-        raise CorpusError(msg)
+        raise CorpusError(msg, hint=SOME_TEXT)
     read = ids[: room_for(wish, model.config.hidden)]
     first = neurons.neurons[0] if neurons and neurons.neurons else None
     guesses: tuple[Position, ...] = ()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
-from charrnn.errors import CorpusError
+from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
 from charrnn.inspection.activations import (
     GATE_SIGNALS,
@@ -99,7 +99,7 @@ def measure_gates(
     check_place(config, "h", layer, ())
     if not ids.size:
         msg = "the text is empty: no gate has anything to do"
-        raise CorpusError(msg)
+        raise CorpusError(msg, hint=SOME_TEXT)
     names, read = GATE_SIGNALS[config.cell], ids[:MEASURED]
     sums = np.zeros((3, config.layers, len(names), config.hidden))
     if names:

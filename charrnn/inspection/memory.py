@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Flags, Floats, Ids
-from charrnn.errors import CheckpointError, CorpusError
+from charrnn.errors import SOME_TEXT, CheckpointError, CorpusError
 from charrnn.inspection import MAX_LAG
 from charrnn.inspection.records import Cell, View
 from charrnn.streams import document_starts
@@ -168,7 +168,7 @@ def measure_memory(
     count = len(places.ids)
     if not count:
         msg = "the text is empty: nothing to remember"
-        raise CorpusError(msg)
+        raise CorpusError(msg, hint=SOME_TEXT)
     max_lag = min(max_lag, count // 2)
     scored = places.pick(SCORED, max_lag)
     with np.errstate(all="ignore"):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 from charrnn.config import UnitName
-from charrnn.errors import CorpusError
+from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
 from charrnn.inspection.activations import (
     MEASURED,
@@ -179,7 +179,7 @@ def measure_neurons(
     check_place(config, wanted.signal, wanted.layer, wanted.units)
     if not ids.size:
         msg = "the text is empty: no unit has anything to do"
-        raise CorpusError(msg)
+        raise CorpusError(msg, hint=SOME_TEXT)
     layers = range(config.layers) if wanted.layer is None else [wanted.layer]
     places = [(k, u) for k in layers for u in range(config.hidden)]
     text = symbols(vocab, ids[:MEASURED])

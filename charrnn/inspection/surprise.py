@@ -17,7 +17,7 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
-from charrnn.errors import CorpusError
+from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection.records import Cell, View, escaped
 from charrnn.streams import initial_id
 from charrnn.vocab import Vocab, from_code_points
@@ -284,7 +284,7 @@ class _Totals:
         count, nats = self.characters, self.nats
         if not count:
             msg = "the text is empty: nothing to predict"
-            raise CorpusError(msg)
+            raise CorpusError(msg, hint=SOME_TEXT)
         if self.column:  # the last line has no newline
             self._end_line()
         return Surprise(

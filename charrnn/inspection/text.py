@@ -17,7 +17,14 @@ import numpy as np
 from charrnn.arrays import Ids
 from charrnn.config import UnknownPolicy
 from charrnn.errors import CorpusError, InputError, VocabError
-from charrnn.reading import SLICE, Reader, ReadOptions, read_slices, shown_name
+from charrnn.reading import (
+    SLICE,
+    Reader,
+    ReadOptions,
+    read_slices,
+    shown_name,
+    without_training,
+)
 from charrnn.vocab import CodePoints, Vocab, code_points
 
 #: Bytes of standard input that are kept in memory.
@@ -58,7 +65,7 @@ class Text:
         except (OSError, ValueError):  # the reader knows how to say it
             pass
         except InputError as error:
-            error.hint = None  # it speaks of training
+            without_training(error)
             raise
         text._spool = _put_aside(source)
         return text
@@ -177,6 +184,6 @@ def _put_aside(source: str) -> IO[bytes]:
             spool.write(data)
     except InputError as error:
         spool.close()
-        error.hint = None  # it speaks of training
+        without_training(error)
         raise
     return spool

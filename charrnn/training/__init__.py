@@ -2,6 +2,6 @@
 
 `trainer` takes steps, `run` decides when to evaluate, save, roll back and
 stop, `prepare` builds a trainer from options, `resume` from a checkpoint,
-`output` writes the files. `run.Run` yields the records of `records`; it never
-prints.
+`output` writes the files, whose names are in `places`. `run.Run` yields the
+records of `records`; it never prints.
 """

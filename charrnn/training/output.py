@@ -12,13 +12,12 @@ from charrnn.checkpoint import (
     save,
     write_to,
 )
-from charrnn.errors import OutputError
+from charrnn.errors import OutputError, writing_hint
+from charrnn.training.places import best_path
 from charrnn.training.records import Saved
 
-
-def best_path(path: Path) -> Path:
-    """Name the file of the best evaluation beside a checkpoint."""
-    return path.with_name(f"{path.stem}.best{path.suffix or '.npz'}")
+#: What to do about a directory in which no lock can be made.
+WRITABLE = "--output: its directory must be there, and you may have to write in it"
 
 
 class FileWriter:
@@ -45,6 +44,15 @@ class FileWriter:
 
     def __enter__(self) -> Self:
         """Check and lock both files."""
+        try:
+            self._lock()
+        except OutputError as error:
+            error.hint = error.hint or WRITABLE
+            raise
+        return self
+
+    def _lock(self) -> None:
+        """Check and lock both files."""
         for path in (self.path, best_path(self.path)):
             resolve_output(path)
             if path.exists() and not self._replace:
@@ -55,7 +63,6 @@ class FileWriter:
             for path in (self.path, best_path(self.path)):
                 locks.enter_context(OutputLock(path))
             self._locks = locks.pop_all()
-        return self
 
     def __exit__(
         self,
@@ -120,6 +127,7 @@ class StreamWriter:
             self._stream.flush()
         except OSError as error:
             msg = f"cannot write the checkpoint: {error.strerror}"
-            raise OutputError(msg, where="standard output") from None
+            hint = writing_hint(error)
+            raise OutputError(msg, where="standard output", hint=hint) from None
         step = checkpoint.training.step if checkpoint.training else 0
         return Saved(step, Path("-"), best)

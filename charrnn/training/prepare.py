@@ -8,6 +8,7 @@ put into notes for the user.
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO
 
 from charrnn import parameters
@@ -15,7 +16,7 @@ from charrnn.checkpoint import Checkpoint, TrainingState, expected_tensors, load
 from charrnn.checkpoint.archive import MAX_FILE
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import read_corpus
-from charrnn.errors import CorpusError, OptionError
+from charrnn.errors import CorpusError, InputError, OptionError
 from charrnn.model import Model
 from charrnn.streams import fit
 from charrnn.training.adopt import adopt, union
@@ -54,7 +55,7 @@ def prepare(
         From reading.
     """
     if request.resume is not None:
-        return resume(request, load(request.resume), threads, stdin)
+        return resume(request, _stored(request.resume), threads, stdin)
     source = None if request.init_from is None else load(request.init_from)
     if source is not None:
         _refuse_other_shape(request, source)
@@ -92,6 +93,16 @@ def prepare(
     )
     subject = Subject(vocab, fingerprint(corpus))
     return Prepared(trainer, subject, corpus, held_out, History([]), notes)
+
+
+def _stored(path: Path) -> Checkpoint:
+    """Load the checkpoint to resume, which may not be there."""
+    try:
+        return load(path)
+    except InputError as error:
+        if not path.exists():
+            error.hint = "leave --resume away to begin, or name the file with --output"
+        raise
 
 
 def _refuse_other_shape(request: Request, source: Checkpoint) -> None:

@@ -54,7 +54,8 @@ def resume(
     OptionError
         Options conflict with the checkpoint.
     CorpusError
-        The text is another one, and --new-corpus was not given.
+        The text is another one, and --new-corpus was not given; or it is too
+        short for the batch.
     CheckpointError
         The checkpoint has no run to continue.
     """
@@ -82,9 +83,18 @@ def resume(
         notes.append("a new text: training goes on from its beginning")
     elif checkpoint.state is not None:
         state[...] = checkpoint.state
+    try:
+        streams = streams_of(train, vocab, config)
+    except CorpusError as error:
+        # The batch stays as it is, whatever is asked for.
+        error.hint = (
+            "give a longer text, or begin a new run: "
+            f"--init-from {request.resume} -o OTHER.npz"
+        )
+        raise
     trainer = Trainer(
         model,
-        streams_of(train, vocab, config),
+        streams,
         _position(position, config, same=same),
         {name: a.copy() for name, a in checkpoint.moments.items()},
         state,
@@ -92,7 +102,8 @@ def resume(
     )
     if trainer.position.window >= trainer.streams.windows:
         msg = "the position in the text lies behind its end"
-        raise CheckpointError(msg, where=str(request.resume))
+        hint = f"begin a new run: --init-from {request.resume} -o OTHER.npz"
+        raise CheckpointError(msg, where=str(request.resume), hint=hint)
     subject = Subject(vocab, fingerprint(corpus))
     history = History(list(checkpoint.history))
     return Prepared(trainer, subject, corpus, held_out, history, notes)

@@ -1,5 +1,6 @@
 """The way in and out: how mistakes in options end, and what is said of them."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def test_usage_errors_are_2(
     out, err = capsys.readouterr()
 
     assert (code, out) == (2, "")
-    assert re.fullmatch(r"charrnn: error: [^\n]+\n(hint: [^\n]+\n)?", err)
+    assert re.fullmatch(r"charrnn: error: [^\n]+\nhint: [^\n]+\n", err)
     assert word in err.splitlines()[0]
 
 
@@ -117,6 +118,51 @@ def test_internal_errors_are_1(
     err = capsys.readouterr().err
     assert "internal error: ZeroDivisionError: of ours" in err
     assert "CHARRNN_DEBUG=1" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message", "hint"),
+    [
+        (OSError(errno.ENOSPC, "No space left"), 6, "cannot write: No space", "free"),
+        (OSError(errno.EIO, "I/O error"), 6, "cannot write: I/O error", "place"),
+        (OSError(errno.EMFILE, "Too many", "/x"), 1, "too many (/x)", "ulimit -n"),
+        (FileNotFoundError(errno.ENOENT, "No such"), 1, "error: no such\n", "DEBUG"),
+        (OSError("odd"), 1, "error: odd\n", "DEBUG"),
+    ],
+)
+def test_only_what_fails_in_writing_is_called_so(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: OSError,
+    code: int,
+    message: str,
+    hint: str,
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("charrnn.cli.sample._Run.run", broken)
+
+    assert run(["sample", "m.npz"]) == code
+    err = capsys.readouterr().err
+    assert message in err
+    assert hint in err.splitlines()[-1]
+
+
+def test_working_directory_that_is_gone(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    assert run(["train", "t.txt"]) == 1
+    assert capsys.readouterr().err == (
+        "charrnn: error: no such file or directory\n"
+        "hint: the working directory is gone: cd to another one\n"
+    )
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])

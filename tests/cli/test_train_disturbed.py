@@ -237,8 +237,11 @@ def test_directory_that_goes_away() -> None:
     _, err = process.communicate(timeout=60)
 
     assert process.returncode == 6
-    assert "warning: could not save: no such file or directory (out/m.npz)" in err
-    assert err.splitlines()[-1].startswith("charrnn: error: no such file")
+    # The directory may go while what was saved is being read back.
+    assert "warning: could not save: " in err
+    assert "no such file or directory (out/m.npz); training goes on" in err
+    assert err.splitlines()[-2].startswith("charrnn: error: no such file")
+    assert err.splitlines()[-1].startswith("hint: make its directory")
     assert load(Path("elsewhere/m.npz")).training is not None
 
 

@@ -1,6 +1,7 @@
 """`charrnn train` on what is wrong, and on what is merely odd."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,23 @@ USAGE = {
     "t.txt -o ./sub/../t.txt --force": "is a text to read",
     "t.txt --val-file v.txt -o v.txt --force": "v.txt is a text to read",
     "t.txt --log-file t.txt": "t.txt is a text to read",
+    "k.best.npz -o k.npz --force": "k.best.npz is a text to read",
+    "t.txt --val-file k.best.npz -o k.npz": "k.best.npz is a text to read",
+    "t.txt --log-file t.npz": "--log-file t.npz is where a checkpoint goes",
+    "t.txt --log-file ./t.best.npz": "--log-file t.best.npz is where a checkpoint goes",
+    "t.txt -o m --log-file sub/../m": "m is where a checkpoint goes",
+    "t.txt --output=": "--output is empty",
     "- -": "standard input is named twice",
     "- --val-file -": "standard input is named twice",
     "t.txt --hidden 8192 --layers 16": "does not fit into a checkpoint",
     "t.txt --learning-rate 1": "--learning-rate",
+    "t.txt --epochs 1e308": "--epochs must be above 0 and at most 1000000000",
+    f"t.txt --steps {'9' * 400}": "not a number of 400 digits",
+    f"t.txt --steps {2**63}": f"--steps must be at least 0 and at most {2**63 - 1}",
+    f"t.txt --patience {2**63}": "--patience must be at least 0 and at most",
+    "t.txt --forget-bias 1e39": "--forget-bias must be at least -1e+38",
+    f"t.txt --save-every {'9' * 5000}": "--save-every is a number of 5,000 digits",
+    f"t.txt --preview-chars {2**63}": "--preview-chars must be at least 0 and at most",
     "": "no text to train on",
 }
 
@@ -84,6 +98,7 @@ def test_usage_errors_are_2(train: Train, arguments: str, word: str) -> None:
     last = [line for line in err.splitlines() if not line.startswith("hint: ")][-1]
 
     assert (code, out) == (2, b"")
+    assert "\nhint: " in err
     assert last.startswith("charrnn: error: ")
     assert word in last
     assert names() == {"t.txt", "sub"}
@@ -96,15 +111,18 @@ def write_unusable() -> None:
     Path("x.txt").write_text("x")
     Path("bad.txt").write_bytes(b"ok\nwell \xff here\n" * 3)
     Path("d").mkdir()
+    Path("kept.npz").write_bytes(b"PK\x03\x04 and so on")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind("socket")
 
 
 UNUSABLE = {
     "missing.txt": (3, "missing.txt does not exist", ""),
-    "t.txt missing.txt": (3, "missing.txt does not exist", ""),
+    "t.txt tt.txt": (3, "tt.txt does not exist", "is t.txt meant?"),
     "d": (3, "d is a directory", "charrnn train d/*.txt"),
     "t.txt --val-file missing.txt": (3, "missing.txt does not exist", ""),
     "t.txt --init-from missing.npz": (3, "missing.npz", ""),
-    "t.txt --resume": (3, "t.npz", ""),
+    "t.txt --resume": (3, "t.npz", "leave --resume away"),
     "empty.txt": (4, "the text is empty", ""),
     "x.txt": (4, "only one character", ""),
     "bad.txt": (4, "byte offset 8, line 2", "--encoding"),
@@ -114,9 +132,16 @@ UNUSABLE = {
     "t.txt --val-file new.txt": (4, "U+00E9", ""),
     "t.txt --resume -o t.txt2": (5, "not a charrnn checkpoint", ""),
     "t.txt --init-from t.txt2": (5, "not a charrnn checkpoint", ""),
-    "t.txt -o missing/m.npz": (6, "no such file or directory", ""),
-    "t.txt -o d": (6, "is a directory", ""),
-    "t.txt --log-file d": (6, "Is a directory", ""),
+    "t.txt -o missing/m.npz": (6, "no such file or directory", "directory"),
+    "t.txt -o d": (6, "is a directory", "name a file in it"),
+    "t.txt -o .": (6, "is a directory (.)", "--output"),
+    "t.txt -o ./": (6, "is a directory (./)", "--output"),
+    "t.txt -o /": (6, "is a directory (/)", "--output"),
+    "t.txt -o ..": (6, "is a directory (..)", "name a file in it"),
+    "t.txt --log-file d": (6, "Is a directory", "--log-file"),
+    "t.txt --log-file missing/log": (6, "No such file", "directory first"),
+    "t.txt --log-file kept.npz": (6, "is a checkpoint", "--log-file"),
+    "t.txt --log-file socket": (6, "is not a regular file", "--log-file"),
 }
 
 
@@ -135,7 +160,47 @@ def test_unusable_files(
     assert (code, out) == (expected[0], b"")
     assert expected[1] in message
     assert expected[2] in hint
+    assert hint
     assert names() == before
+    assert Path("kept.npz").read_bytes() == b"PK\x03\x04 and so on"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "- -o a.txt --force",
+        "t.txt --val-file - -o a.txt --force",
+        "- -o m.npz --log-file a.txt",
+        "- -o m.npz --log-file link",
+    ],
+)
+def test_standard_input_is_not_written_to(
+    train: Train, monkeypatch: pytest.MonkeyPatch, arguments: str
+) -> None:
+    """It is a file, too, whatever it is called."""
+    Path("a.txt").write_text(TEXT)
+    os.link("a.txt", "link")
+    with Path("a.txt").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        code, _, err = train(*arguments.split(), *SHORT)
+
+    assert (code, Path("a.txt").read_text()) == (2, TEXT)
+    assert "is a text to read" in err
+    assert names() == {"t.txt", "a.txt", "link"}
+
+
+def test_log_beside_a_checkpoint_on_standard_output(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may not go into the same file; /dev/null takes both."""
+    with Path("m.npz").open("w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        code, _, err = train("t.txt", *SHORT, "-o", "-", "--log-file", "m.npz")
+    assert (code, Path("m.npz").read_bytes()) == (2, b"")
+    assert "is where a checkpoint goes" in err
+    with Path(os.devnull).open("w") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        assert train("t.txt", *SHORT, "-o", "-", "--log-file", os.devnull)[0] == 0
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may do anything")

@@ -106,7 +106,7 @@ def test_unusable_texts_are_errors(tmp_path: Path):
         measure_diversity([""], VOCAB)
     with pytest.raises(InputError, match="does not exist") as caught:
         measure_diversity(["a"], VOCAB, corpus=[str(tmp_path / "none")])
-    assert caught.value.hint is None
+    assert caught.value.hint == "check the path"
     with pytest.raises(CorpusError, match="not valid utf-8"):
         measure_diversity(["a"], VOCAB, corpus=[str(bad)])
 

@@ -103,7 +103,7 @@ def test_standard_input_can_be_read_again(monkeypatch):
 def test_a_directory_is_no_text(tmp_path: Path):
     with pytest.raises(InputError, match="is a directory") as caught:
         Text.from_file(str(tmp_path))
-    assert caught.value.hint is None
+    assert caught.value.hint == "name a file in it"
 
 
 def test_what_does_not_exist_is_no_text(tmp_path: Path):

@@ -9,7 +9,8 @@ import pytest
 
 from charrnn.checkpoint import Checkpoint, load
 from charrnn.errors import OutputError
-from charrnn.training.output import FileWriter, StreamWriter, best_path
+from charrnn.training.output import FileWriter, StreamWriter
+from charrnn.training.places import best_path
 from tests.training.support import checkpoint_bytes, prepared
 
 

@@ -259,6 +259,16 @@ def test_new_text_is_read_from_its_beginning(tmp_path: Path, text: Path) -> None
     assert ended.steps == 60 + 10 * windows
 
 
+def test_new_text_shorter_than_the_batch(tmp_path: Path, text: Path) -> None:
+    """The batch cannot be changed: what is advised must not be to change it."""
+    interrupted(tmp_path / "m.npz", text, steps=20)
+    with pytest.raises(CorpusError, match="more streams") as caught:
+        prepared(text, TEXT[:3], resume=tmp_path / "m.npz", new_corpus=True)
+
+    assert "--batch-size" not in str(caught.value.hint)
+    assert f"--init-from {tmp_path / 'm.npz'}" in str(caught.value.hint)
+
+
 def test_new_text_with_unknown_characters(tmp_path: Path, text: Path) -> None:
     interrupted(tmp_path / "m.npz", text, steps=20)
     with pytest.raises(VocabError, match="U\\+00E9"):
