@@ -87,8 +87,9 @@ class Session:
             opened.enter_context(caught_signals(self.caught))
             writer = self._writer()
             opened.enter_context(writer)
-            logs = self._logs(opened.enter_context(self._log_file()))
             with ending_at_once(writer.release):
+                # A named pipe waits for its reader here.
+                logs = self._logs(opened.enter_context(self._log_file()))
                 prepared = self._prepare()
                 self._get_ready(prepared)
             for log in logs:

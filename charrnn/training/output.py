@@ -12,7 +12,7 @@ from charrnn.checkpoint import (
     save,
     write_to,
 )
-from charrnn.errors import OutputError, writing_hint
+from charrnn.errors import DivergedError, OutputError, writing_hint
 from charrnn.training.places import best_path
 from charrnn.training.records import Saved
 
@@ -41,6 +41,9 @@ class FileWriter:
         self.path = path
         self._replace = replace
         self._locks = ExitStack()
+        #: The files that are locked: a link that is changed meanwhile leads nowhere
+        #: else.
+        self._targets: dict[Path, Path] = {}
 
     def __enter__(self) -> Self:
         """Check and lock both files."""
@@ -53,14 +56,18 @@ class FileWriter:
 
     def _lock(self) -> None:
         """Check and lock both files."""
-        for path in (self.path, best_path(self.path)):
-            resolve_output(path)
+        best = best_path(self.path)
+        for path in (self.path, best):
+            self._targets[path] = resolve_output(path)
             if path.exists() and not self._replace:
                 hint = "--force replaces it, --resume continues it, or name another -o"
                 msg = f"{path} exists already"
                 raise OutputError(msg, hint=hint)
+        if self._targets[self.path] == self._targets[best]:
+            msg = f"{self.path} and {best} are one file"
+            raise OutputError(msg, hint="remove the link, or name another -o")
         with ExitStack() as locks:
-            for path in (self.path, best_path(self.path)):
+            for path in self._targets:
                 locks.enter_context(OutputLock(path))
             self._locks = locks.pop_all()
 
@@ -80,7 +87,11 @@ class FileWriter:
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved:
         """Replace one of the files; see `checkpoint.save` for its errors."""
         path = best_path(self.path) if best else self.path
-        save(path, checkpoint)
+        try:
+            save(self._targets.get(path, path), checkpoint)
+        except (OutputError, DivergedError) as error:
+            error.where = str(path)
+            raise
         step = checkpoint.training.step if checkpoint.training else 0
         return Saved(step, path, best)
 

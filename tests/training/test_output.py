@@ -55,6 +55,32 @@ def test_last_and_best_are_two_files(path: Path, checkpoint: Checkpoint) -> None
     assert loaded.step == 7
 
 
+def test_a_link_that_changes_leads_nowhere_else(
+    path: Path, checkpoint: Checkpoint
+) -> None:
+    """What was locked is what is written; the link stays as it is."""
+    one, two = path.with_name("one.npz"), path.with_name("two.npz")
+    one.touch()
+    path.symlink_to(one)
+    with FileWriter(path, replace=True) as writer:
+        path.unlink()
+        path.symlink_to(two)
+        writer.save(checkpoint, best=False, last=False)
+
+    assert load(one).training is not None
+    assert path.is_symlink()
+    assert not two.exists()
+
+
+def test_last_and_best_must_not_be_one_file(path: Path) -> None:
+    """It would be locked by ourselves."""
+    path.touch()
+    best_path(path).symlink_to(path)
+
+    with pytest.raises(OutputError, match="are one file"):
+        FileWriter(path, replace=True).__enter__()
+
+
 @pytest.mark.parametrize("name", ["m.npz", "m.best.npz"])
 def test_existing_file_is_not_replaced_unasked(path: Path, name: str) -> None:
     """Both ways out are named."""
