@@ -50,8 +50,9 @@ MAX_COUNT = 2**63 - 1
 #: Passes over a text; with the longest text their steps are still countable.
 MAX_EPOCHS = 10**9
 
-#: Seconds of any duration: some 30 years.
+#: Seconds of any duration, some 30 years, and of a training at least.
 MAX_SECONDS = 10**9
+MIN_TRAINING = 0.001
 
 #: Of numbers that become float32 somewhere.
 MAX_REAL = 1e38
@@ -211,7 +212,7 @@ class TrainConfig:
         if self.steps is not None:
             check_number("--steps", self.steps, low=0, high=MAX_COUNT)
         if self.time is not None:
-            check_number("--time", self.time, low=0, high=MAX_SECONDS, open_low=True)
+            check_number("--time", self.time, low=MIN_TRAINING, high=MAX_SECONDS)
         check_number("--patience", self.patience, low=0, high=MAX_COUNT)
         check_choice("--optimizer", self.optimizer, OptimizerName)
         check_number("--lr", self.lr, low=0, high=MAX_REAL, open_low=True)

@@ -47,6 +47,7 @@ def test_a_number_outside_its_limits_is_named_in_full(
         {"steps": 10**400},
         {"patience": 2**63},
         {"time": 1e308},
+        {"time": 1e-320},
         {"lr": 1e39},
         {"weight_decay": 1e39},
         {"grad_clip": 1e39},
