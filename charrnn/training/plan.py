@@ -108,7 +108,7 @@ def make_plan(
     """
     free: dict[str, Any] = {"cell": CELL, "hidden": WIDTHS[0]}
     free["vocab_size"] = material.vocab_size
-    if model.get("cell") == "lstm" and model.get("hidden") != 1:
+    if model.get("cell", CELL) == "lstm" and model.get("hidden") != 1:
         free["norm"] = "layer"
     base = ModelConfig(**(free | dict(model)))
     config = TrainConfig(**({"ema": EMA} | _window(material) | dict(train)))

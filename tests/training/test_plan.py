@@ -185,6 +185,11 @@ def test_an_lstm_is_normalised(cell: CellName) -> None:
     assert planned(100, model={"cell": cell, "hidden": 1})[0].norm == "none"
 
 
+def test_where_no_cell_is_named_it_is_as_if_it_was() -> None:
+    """Or the default would not be what was chosen by measuring."""
+    assert planned(1_000_000) == planned(1_000_000, model={"cell": plan.CELL})
+
+
 def test_speed_is_asked_for_a_limit_in_time_only() -> None:
     def refuse(cell: CellName) -> float:
         raise AssertionError(cell)
