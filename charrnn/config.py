@@ -52,7 +52,7 @@ MAX_EPOCHS = 10**9
 
 #: Seconds of any duration, some 30 years, and of a training at least.
 MAX_SECONDS = 10**9
-MIN_TRAINING = 0.001
+MIN_TRAINING = 1e-6
 
 #: Of numbers that become float32 somewhere.
 MAX_REAL = 1e38
