@@ -40,7 +40,7 @@ def description(prepared: Prepared) -> Iterator[str]:
 
 
 def plan_lines(prepared: Prepared, seconds: float) -> Iterator[str]:
-    """Show the plan in two lines: the network, and the run.
+    """Show the plan in three lines: the network, what is dropped, and the run.
 
     Parameters
     ----------
@@ -51,11 +51,14 @@ def plan_lines(prepared: Prepared, seconds: float) -> Iterator[str]:
     model, config = trainer.model, trainer.config
     shape = model.config
     kind = shape.cell if shape.cell != "rnn" else f"rnn ({shape.activation})"
-    kind = kind if shape.norm == "none" else f"{kind} with {shape.norm} norm"
+    norm = "" if shape.norm == "none" else f", {shape.norm} norm"
     yield (
-        f"network: {kind} {shape.layers} x {shape.hidden}, "
-        f"{model.theta.size:,} parameters; "
-        f"dropout {config.dropout:g}, recurrent {config.weight_dropout:g}"
+        f"network: {kind} {shape.layers} x {shape.hidden}{norm}, "
+        f"{model.theta.size:,} parameters"
+    )
+    yield (
+        f"dropout: {config.dropout:g} of outputs, "
+        f"{config.weight_dropout:g} of recurrent weights"
     )
     yield (
         f"run: {limit(config)}, about {duration_text(expected(trainer, seconds))}; "

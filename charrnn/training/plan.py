@@ -28,8 +28,8 @@ from charrnn.config import ActivationName, CellName, ModelConfig, TrainConfig
 #: Weights multiplied a second, by the cell that is trained.
 Speed: TypeAlias = Callable[[CellName], float]
 
-#: With layer norm it is ahead of the GRU, most where a text is read often:
-#: 1.432 against 1.464 nats after five minutes of tinyshakespeare.
+#: With layer norm it learns as fast as the GRU or faster: 1.631 against 1.700 nats
+#: after ten seconds of tinyshakespeare, 1.481 against 1.498 after sixty.
 CELL: CellName = "lstm"
 
 #: The work of a run without a limit: about five minutes on two current cores.

@@ -359,7 +359,7 @@ def test_normalisation_is_part_of_the_model(train: Train, norm: str) -> None:
     """Told, saved, and neither to be changed nor to be given again."""
     code, _, err = train("t.txt", *SHORT, "--norm", norm)
     assert code == 0
-    assert f"lstm with {norm} norm 1 x 8" in err
+    assert f"lstm 1 x 8, {norm} norm, " in err
     assert trained().model.norm == norm
     assert bool(trained().statistics) == (norm == "batch")
     for word in ("--resume", "--init-from"):
