@@ -219,6 +219,7 @@ class Reader:
         self.encoding = "latin-1" if options.unit == "byte" else options.encoding
         self.decoder = codecs.getincrementaldecoder(self.encoding)()
         self.newlines = io.IncrementalNewlineDecoder(None, translate=True)
+        self.begun = False  # whether anything has been decoded
         self.head = b""  # the first bytes, to know a byte-order mark by
         self.bytes = 0
         self.lines = 0
@@ -245,8 +246,11 @@ class Reader:
             self.head = (self.head + data)[:4]
         text = self._decode(data, final)
         self.lines += text.count("\n")
-        if self.options.unit == "char" and self.characters == 0:
-            text = text.removeprefix("\ufeff")
+        if text and not self.begun:
+            # Only at the very beginning; a CR may have been read and not passed on.
+            self.begun = True
+            if self.options.unit == "char":
+                text = text.removeprefix("\ufeff")
         if self.options.newlines == "lf":
             return self.newlines.decode(text, final)
         self.carriage_returns += text.count("\r")

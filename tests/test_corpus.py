@@ -590,3 +590,14 @@ def test_texts_that_cannot_be_read_as_known(tmp_path: Path) -> None:
             read_known([str(tmp_path / name) if name else ""], vocab_of("ab"))
     with pytest.raises(InputError, match="directory"):
         read_known([str(tmp_path)], vocab_of("ab"))
+
+
+def test_a_mark_behind_a_carriage_return_is_a_character(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The return waits for what follows it; the text has begun all the same."""
+    monkeypatch.setattr("charrnn.reading.SLICE", 4)
+    options = ReadOptions(encoding="utf-32-le", newlines="lf")
+    corpus = read_corpus(["-"], options, io.BytesIO("\r\ufeffa".encode("utf-32-le")))
+
+    assert corpus.vocab.decode(corpus.ids) == "\n\ufeffa"
