@@ -12,11 +12,12 @@ Nothing here imports numpy, so that ``charrnn --help`` answers at once.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
+from charrnn import cells
 from charrnn.errors import OptionError
 
-CellName = Literal["rnn", "gru", "lstm"]
+CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
 NormName = Literal["none", "layer", "batch"]
 InitName = Literal["auto", "orthogonal", "xavier", "he", "uniform"]
@@ -26,20 +27,6 @@ ClipMode = Literal["norm", "value"]
 UnitName = Literal["char", "byte"]
 NewlineMode = Literal["keep", "lf"]
 UnknownPolicy = Literal["error", "skip", "replace"]
-
-#: The gates of each cell in the order in which their rows are stored.
-GATES: dict[CellName, tuple[str, ...]] = {
-    "rnn": ("h",),
-    "gru": ("r", "u", "n"),
-    "lstm": ("i", "f", "o", "g"),
-}
-
-#: Arrays of shape (B, H) that a cell carries from step to step.
-STATES: dict[CellName, tuple[str, ...]] = {
-    "rnn": ("h",),
-    "gru": ("h",),
-    "lstm": ("h", "c"),
-}
 
 MAX_HIDDEN = 8192
 MAX_LAYERS = 16
@@ -66,8 +53,8 @@ SHOWN = 60
 
 
 def check_choice(name: str, value: object, choices: object) -> None:
-    """Raise `OptionError` unless `value` is one of a Literal's words."""
-    allowed = get_args(choices)
+    """Raise `OptionError` unless `value` is one of a tuple's or a Literal's words."""
+    allowed = choices if isinstance(choices, tuple) else get_args(choices)
     if value not in allowed:
         msg = f"{name} is {value!r}, not one of {', '.join(map(str, allowed))}"
         raise OptionError(msg, hint=_nearest(name, str(value), allowed))
@@ -135,13 +122,14 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check the limits."""
-        check_choice("--cell", self.cell, CellName)
+        check_choice("--cell", self.cell, cells.names())
         check_choice("--activation", self.activation, ActivationName)
         check_choice("--norm", self.norm, NormName)
         check_number("--hidden", self.hidden, low=1, high=MAX_HIDDEN)
         check_number("--layers", self.layers, low=1, high=MAX_LAYERS)
         check_number("the vocabulary's size", self.vocab_size, low=1, high=0x110000)
-        if self.activation != "tanh" and self.cell != "rnn":
+        settings = cells.cell_of(self.cell).settings
+        if self.activation != "tanh" and "activation" not in settings:
             msg = f"--activation {self.activation} needs --cell rnn, not {self.cell}"
             raise OptionError(msg, hint="gated cells always use sigmoid and tanh")
         if self.norm == "layer" and self.hidden == 1:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from charrnn.arrays import IGNORED, PackedIds
-from charrnn.model import Model
-from charrnn.streams import Window, document_starts
+from charrnn.textmodel import TextModel
+from charrnn.windows import Documents, Window
 
 #: Characters that a piece reads before it counts.
 WARM_UP = 512
@@ -28,18 +28,15 @@ MAX_PIECES = 64
 STEPS = 32
 
 
-def pieces(ids: PackedIds, before: int, newline: int | None) -> Iterator[Window]:
+def pieces(ids: PackedIds, documents: Documents) -> Iterator[Window]:
     """Cut a text into windows for evaluation.
 
     Parameters
     ----------
     ids : (N,) unsigned array
-        The text, N >= 1. Every character is a target once.
-    before : int
-        What stands before its first character.
-    newline : int, optional
-        Given where every line is a document: the state is then cleared
-        wherever this id is the input.
+        The text, N >= 1. Every character that the network predicts is a target once.
+    documents : Documents
+        How texts and documents begin.
     """
     N = len(ids)
     B = max(1, min(MAX_PIECES, N // MIN_PIECE))
@@ -48,13 +45,10 @@ def pieces(ids: PackedIds, before: int, newline: int | None) -> Iterator[Window]
     starts = np.arange(B) * length
     for first in range(-warm_up, length, STEPS):
         t = np.arange(first, min(first + STEPS, length))[:, None]
-        places = starts + t
-        targets = ids.take(places, mode="clip").astype(np.int32)
-        inputs = ids.take(places - 1, mode="clip").astype(np.int32)
-        inputs[places <= 0] = before
-        targets[np.broadcast_to((t < 0) | (places >= N), targets.shape)] = IGNORED
-        resets = document_starts(inputs, newline) | (places == 0)
-        yield Window(inputs, targets, resets.astype(np.uint8))
+        window = documents.window(ids, starts + t)
+        # While a piece warms up its characters are another piece's to score.
+        window.targets[t[:, 0] < 0] = IGNORED
+        yield window
 
 
 class Stopped(Exception):  # noqa: N818 - an event, not an error
@@ -62,16 +56,14 @@ class Stopped(Exception):  # noqa: N818 - an event, not an error
 
 
 def mean_loss(
-    model: Model,
-    ids: PackedIds,
-    before: int,
-    newline: int | None = None,
-    stopped: Callable[[], bool] | None = None,
+    model: TextModel, ids: PackedIds, stopped: Callable[[], bool] | None = None
 ) -> float:
-    """Mean loss of a text, in nats per character; see `pieces`.
+    """Compute the mean loss of a text, in nats per character; see `pieces`.
 
     Parameters
     ----------
+    ids : (N,) unsigned array
+        The text, N >= 1.
     stopped : callable, optional
         Asked after every window, a few hundredths of a second apart.
 
@@ -80,11 +72,11 @@ def mean_loss(
     Stopped
         When `stopped` says so.
     """
-    total, state = 0.0, None
-    for window in pieces(ids, before, newline):
+    total, state = model.opening_cost(int(ids[0])), None
+    for window in pieces(ids, model.documents):
         if stopped is not None and stopped():
             raise Stopped
         if state is None:
-            state = model.new_state(window.inputs.shape[1])
-        total += float(model.losses(*window, state).sum())
+            state = model.network.new_state(window.inputs.shape[1])
+        total += float(model.network.losses(window, state).sum())
     return total / len(ids)

@@ -14,7 +14,7 @@ rows are too much alike for a correction that takes them to be independent.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from charrnn.arrays import Floats
 from charrnn.config import ModelConfig, NormName
 from charrnn.kernels import normalisation as kernels
 from charrnn.kernels.normalisation import Tape
+from charrnn.parameters import LayerParameters, Parameters
 
 CODES: dict[NormName, int] = {
     "none": kernels.NONE,
@@ -46,15 +47,21 @@ class Inference(NamedTuple):
     shift: Floats  # likewise
 
 
+class Statistics(NamedTuple):
+    """Mean and variance of a layer's outputs, unit by unit."""
+
+    mean: Floats  # (H,)
+    var: Floats  # (H,)
+
+
 class Normalisation:
-    """What a model's configuration says about its layers' outputs.
+    """What a network's configuration says about its layers' outputs.
 
     Parameters
     ----------
     config : ModelConfig
-    weights : mapping of arrays
-        The model's parameters by name: views that follow its changes.
-    dtype : numpy dtype
+    weights : Parameters
+        The network's: views that follow its changes.
     threads : int
 
     Attributes
@@ -64,28 +71,20 @@ class Normalisation:
         parameters.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        weights: Mapping[str, Floats],
-        dtype: np.dtype[Any],
-        threads: int,
-    ) -> None:
+    def __init__(self, config: ModelConfig, weights: Parameters, threads: int) -> None:
         self.kind = config.norm
         self._threads = threads
-        self._layers, self._dtype = range(config.layers), dtype
-        none = np.zeros(0, dtype)
-        self._gains = [weights.get(f"layer{k}.gain", none) for k in self._layers]
-        self._shifts = [weights.get(f"layer{k}.shift", none) for k in self._layers]
+        self._dtype = weights.flat.dtype
+        self._weights = weights.layers
         self.running: dict[str, Floats] = {
-            name: np.full(shape, float(name.endswith("var")), dtype)
+            name: np.full(shape, float(name.endswith("var")), self._dtype)
             for name, shape in parameters.statistics(config).items()
         }
         #: Means and variances of the last window in training, by the same names.
         self._window = {name: np.zeros_like(a) for name, a in self.running.items()}
 
     def new_tape(self, rows: int, hidden: int) -> Tape:
-        """Room for what a layer's output leaves for the way back, if anything."""
+        """Make room for what a layer's output leaves for the way back, if anything."""
         count = 0 if self.kind == "none" else rows
         per = hidden if self.kind == "batch" else count
         xhat = np.zeros((count, hidden), self._dtype)
@@ -104,41 +103,56 @@ class Normalisation:
             Whether the window's own means and variances are used, where that
             makes a difference.
         """
-        gain, shift = self._gains[k], self._shifts[k]
+        gain, shift = self._weights[k].gain, self._weights[k].shift
         if self.kind == "layer":
             kernels.layer_forward(y, gain, shift, tape, self._threads)
         elif self.kind == "batch" and training:
-            mean, var = (self._window[f"layer{k}.running_{s}"] for s in ("mean", "var"))
-            kernels.batch_forward(y, gain, shift, tape, mean, var)
+            kernels.batch_forward(y, gain, shift, tape, *_of_layer(self._window, k))
         elif self.kind == "batch":
             kernels.scale_and_shift(y, *self._folded(k), self._threads)
 
     def backward(
-        self, k: int, dy: Floats, rows: slice, tape: Tape, gradients: dict[str, Floats]
+        self,
+        k: int,
+        dy: Floats,
+        rows: slice,
+        tape: Tape,
+        gradients: LayerParameters | None,
+        *,
+        training: bool,
     ) -> None:
-        """Carry the gradient back through `forward` of a window in training.
+        """Carry the gradient back through `forward`.
 
         Parameters
         ----------
         dy : (n, H) float array
-            Gradient of the normalised outputs of some rows (of all rows, for
-            batch normalisation); on exit that of the layer's own.
+            Gradient of the normalised outputs of some rows (in training, of all
+            rows for batch normalisation); on exit that of the layer's own.
         rows : slice
             Which rows of the tape these are.
-        gradients : dict of arrays
-            Accumulated into, by the parameters' names.
+        gradients : LayerParameters, optional
+            Accumulated into; None where nobody wants those of gain and shift.
+        training : bool
+            As `forward` was told. By its running averages batch normalisation is a
+            factor for each unit, and has no gradient of gain and shift here.
         """
         if self.kind == "none":
             return
-        gain, prefix = self._gains[k], f"layer{k}"
-        to_gain, to_shift = gradients[f"{prefix}.gain"], gradients[f"{prefix}.shift"]
+        if self.kind == "batch" and not training:
+            dy *= self._folded(k)[0]
+            return
+        gain = self._weights[k].gain
+        if gradients is None:
+            dgain, dshift = np.zeros((2, *gain.shape), gain.dtype)
+        else:
+            dgain, dshift = gradients.gain, gradients.shift
         if self.kind == "layer":
             part = Tape(tape.xhat[rows], tape.inverse[rows])
-            kernels.layer_backward(dy, gain, part, to_gain, to_shift)
+            kernels.layer_backward(dy, gain, part, dgain, dshift)
         else:
-            kernels.batch_backward(dy, gain, tape, to_gain, to_shift)
+            kernels.batch_backward(dy, gain, tape, dgain, dshift)
 
-    def follow(self, step: int) -> None:
+    def update_running(self, step: int) -> None:
         """Move the running averages towards the last window in training.
 
         Parameters
@@ -155,19 +169,24 @@ class Normalisation:
     def inference(self) -> Inference:
         """Lay gains and shifts out as generating reads them, copied."""
         pairs = [
-            self._folded(k)
-            if self.kind == "batch"
-            else (self._gains[k], self._shifts[k])
-            for k in self._layers
+            self._folded(k) if self.kind == "batch" else (weights.gain, weights.shift)
+            for k, weights in enumerate(self._weights)
         ]
         gain, shift = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
         return Inference(CODES[self.kind], gain, shift)
 
     def _folded(self, k: int) -> tuple[Floats, Floats]:
         """Turn running averages, gain and shift into one scale and shift."""
-        mean, var = (self.running[f"layer{k}.running_{s}"] for s in ("mean", "var"))
+        mean, var = _of_layer(self.running, k)
+        gain, shift = self._weights[k].gain, self._weights[k].shift
         # A file may hold any numbers; a NaN shows in what comes of it.
         with np.errstate(all="ignore"):
             # xhat * gain + shift, xhat = (x - mean) / sqrt(var + EPS)
-            scale = self._gains[k] / np.sqrt(var + self._dtype.type(kernels.EPS))
-            return scale, self._shifts[k] - mean * scale
+            scale = gain / np.sqrt(var + self._dtype.type(kernels.EPS))
+            return scale, shift - mean * scale
+
+
+def _of_layer(named: Mapping[str, Floats], k: int) -> Statistics:
+    """Take the mean and the variance of layer k out of those of all layers."""
+    mean, var = (named[f"layer{k}.running_{name}"] for name in ("mean", "var"))
+    return Statistics(mean, var)

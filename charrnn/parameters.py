@@ -1,39 +1,44 @@
-"""The parameters of a model: one flat buffer, named views, first values.
+"""The parameters of a network: one table, one flat buffer, views, first values.
 
-The layout is stated once, in :func:`shapes`, for a model of H units, G gates,
-V characters and layers 0 to L - 1::
+The table (`table`) has a record for every array of a network of H units, G gates,
+V characters and layers 0 to L - 1, in the order of storage::
 
     layer0.Wx     (V, GH)   by character: a one-hot product is a gathered row
     layerK.Wx     (GH, H)   K >= 1
     layerK.Wh     (GH, H)
     head.Wy       (V, H)
     layerK.b      (GH,)
-    layerK.bhn    (H,)      GRU: the candidate's bias inside the reset gate
+    layerK.bhn    (H,)      a cell's own, here the GRU's: see `charrnn.cells.Own`
     layerK.gain   (H,)      normalisation: what outputs are multiplied by,
     layerK.shift  (H,)      and what is then added
     head.by       (V,)
 
 Weight matrices have one row per output unit, ``z = x Wx^T + h Wh^T + b``, but
 for layer 0's. A gate is a block of H rows (for layer 0's Wx, of H columns), in
-the order of :data:`charrnn.config.GATES`. All matrices come before all biases,
-so that weight decay acts on one leading slice.
+the order of the cell's record. All matrices come before all vectors, so that
+weight decay acts on one leading slice.
 
 Files store parameters by name and know nothing of the order; see
 :mod:`charrnn.checkpoint`.
 """
 
 import math
-from typing import TypeAlias
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats
-from charrnn.config import GATES, InitName, ModelConfig
+from charrnn.cells import cell_of
+from charrnn.config import InitName, ModelConfig
 
 Shape: TypeAlias = tuple[int, ...]
 
-#: Half the width of the "uniform" initializer, a habit of char-rnn's family.
+#: Half the width of the "uniform" initialiser, a habit of char-rnn's family.
 UNIFORM_BOUND = 0.08
 
 #: Recurrent weights of a rectified cell start as this times the identity. Le et
@@ -41,27 +46,90 @@ UNIFORM_BOUND = 0.08
 IDENTITY_SCALE = 0.9
 
 
+class Role(Enum):
+    """What a parameter does in a network."""
+
+    LOOKED_UP = "Wx of layer 0"
+    INPUT = "Wx of a higher layer"
+    RECURRENT = "Wh"
+    OUTPUT = "Wy"
+    BIAS = "b"
+    OWN = "a cell's own"
+    GAIN = "gain"
+    SHIFT = "shift"
+    OUTPUT_BIAS = "by"
+
+
+#: Matrices, which weight decay acts on.
+MATRICES = (Role.LOOKED_UP, Role.INPUT, Role.RECURRENT, Role.OUTPUT)
+
+#: What has a row for every character of the vocabulary.
+BY_CHARACTER = (Role.LOOKED_UP, Role.OUTPUT, Role.OUTPUT_BIAS)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One array of a network's parameters."""
+
+    name: str  # as files have it
+    shape: Shape
+    role: Role
+    layer: int | None = None  # None: the output layer
+    initial: float = 0.0  # the first value of a vector's numbers, but for biases'
+
+    @property
+    def size(self) -> int:
+        """Count its numbers."""
+        return math.prod(self.shape)
+
+    @property
+    def decays(self) -> bool:
+        """Tell whether weight decay acts on it."""
+        return self.role in MATRICES
+
+    @property
+    def by_character(self) -> bool:
+        """Tell whether it has a row for every character of the vocabulary."""
+        return self.role in BY_CHARACTER
+
+
+@lru_cache(maxsize=64)
+def table(config: ModelConfig) -> tuple[Parameter, ...]:
+    """List every parameter of a network in the order of storage, matrices first."""
+    layers = [p for k in range(config.layers) for p in _layer(config, k)]
+    return tuple(sorted([*layers, *_output(config)], key=lambda p: not p.decays))
+
+
 def shapes(config: ModelConfig) -> dict[str, Shape]:
-    """List every parameter's shape in storage order, matrices before biases."""
-    V, H = config.vocab_size, config.hidden
-    GH = len(GATES[config.cell]) * H
-    matrices: dict[str, Shape] = {}
-    biases: dict[str, Shape] = {}
-    for layer in range(config.layers):
-        matrices[f"layer{layer}.Wx"] = (V, GH) if layer == 0 else (GH, H)
-        matrices[f"layer{layer}.Wh"] = (GH, H)
-        biases[f"layer{layer}.b"] = (GH,)
-        if config.cell == "gru":
-            biases[f"layer{layer}.bhn"] = (H,)
-        if config.norm != "none":
-            biases[f"layer{layer}.gain"] = biases[f"layer{layer}.shift"] = (H,)
-    matrices["head.Wy"] = (V, H)
-    biases["head.by"] = (V,)
-    return matrices | biases
+    """List every parameter's shape by its name, in the order of storage."""
+    return {p.name: p.shape for p in table(config)}
+
+
+def _layer(config: ModelConfig, k: int) -> Iterator[Parameter]:
+    """List the parameters of layer k."""
+    cell, V, H = cell_of(config.cell), config.vocab_size, config.hidden
+    GH, prefix = len(cell.gates) * H, f"layer{k}"
+    if k == 0:
+        yield Parameter(f"{prefix}.Wx", (V, GH), Role.LOOKED_UP, k)
+    else:
+        yield Parameter(f"{prefix}.Wx", (GH, H), Role.INPUT, k)
+    yield Parameter(f"{prefix}.Wh", (GH, H), Role.RECURRENT, k)
+    yield Parameter(f"{prefix}.b", (GH,), Role.BIAS, k)
+    for own in cell.own:
+        yield Parameter(f"{prefix}.{own.name}", (H,), Role.OWN, k, own.initial)
+    if config.norm != "none":
+        yield Parameter(f"{prefix}.gain", (H,), Role.GAIN, k, 1.0)
+        yield Parameter(f"{prefix}.shift", (H,), Role.SHIFT, k)
+
+
+def _output(config: ModelConfig) -> Iterator[Parameter]:
+    """List the parameters of the output layer."""
+    yield Parameter("head.Wy", (config.vocab_size, config.hidden), Role.OUTPUT)
+    yield Parameter("head.by", (config.vocab_size,), Role.OUTPUT_BIAS)
 
 
 def statistics(config: ModelConfig) -> dict[str, Shape]:
-    """List what a model keeps beside its parameters, in storage order.
+    """List what a network keeps beside its parameters, in the order of storage.
 
     Batch normalisation's running means and variances of every layer's outputs:
     averages of what training has seen, without a gradient.
@@ -77,12 +145,12 @@ def statistics(config: ModelConfig) -> dict[str, Shape]:
 
 def matrix_size(config: ModelConfig) -> int:
     """Count the leading elements that belong to matrices: weight decay's reach."""
-    return sum(math.prod(s) for s in shapes(config).values() if len(s) == 2)
+    return sum(p.size for p in table(config) if p.decays)
 
 
 def size(config: ModelConfig) -> int:
     """Count all parameters: the length P of the flat buffer."""
-    return sum(math.prod(s) for s in shapes(config).values())
+    return sum(p.size for p in table(config))
 
 
 def multiplied(config: ModelConfig) -> int:
@@ -90,42 +158,85 @@ def multiplied(config: ModelConfig) -> int:
 
     Layer 0 looks its input up, which multiplies nothing.
     """
-    return recurrent(config) + config.vocab_size * config.hidden
+    roles = (Role.INPUT, Role.RECURRENT, Role.OUTPUT)
+    return sum(p.size for p in table(config) if p.role in roles)
 
 
 def recurrent(config: ModelConfig) -> int:
     """Count the weights that states and the outputs of layers are multiplied by."""
-    return sum(
-        math.prod(shape)
-        for name, shape in shapes(config).items()
-        if len(shape) == 2 and name not in ("layer0.Wx", "head.Wy")
-    )
+    roles = (Role.INPUT, Role.RECURRENT)
+    return sum(p.size for p in table(config) if p.role in roles)
 
 
-def views(flat: Floats, config: ModelConfig) -> dict[str, Floats]:
-    """Cut a flat buffer into named arrays that share its memory.
+class LayerParameters(NamedTuple):
+    """The parameters of one layer, or their gradients, as views."""
+
+    Wx: Floats  # (GH, H); of layer 0 (V, GH), by character
+    Wh: Floats  # (GH, H)
+    b: Floats  # (GH,)
+    own: Floats  # (O,): the cell's own, one after another; O may be 0
+    gain: Floats  # (H,); (0,) without normalisation
+    shift: Floats  # likewise
+
+
+class Parameters:
+    """A flat buffer (P,), cut into arrays that share its memory.
 
     Parameters
     ----------
     flat : (P,) float array
         Parameters, their gradient, or a moment of an optimizer. Must not be
         rebound as long as the views are in use.
+    config : ModelConfig
+
+    Attributes
+    ----------
+    by_name : dict of arrays
+        Every array as files call it, in the order of storage.
+    layers : tuple of LayerParameters
+    Wy : (V, H) float array
+    by : (V,) float array
 
     Raises
     ------
     ValueError
         `flat` is not a contiguous vector of :func:`size` elements.
     """
-    if flat.shape != (size(config),) or not flat.flags.c_contiguous:
-        msg = f"flat must be contiguous of shape ({size(config)},), not {flat.shape}"
-        raise ValueError(msg)
-    named = {}
-    start = 0
-    for name, shape in shapes(config).items():
-        end = start + math.prod(shape)
-        named[name] = flat[start:end].reshape(shape)
-        start = end
-    return named
+
+    def __init__(self, flat: Floats, config: ModelConfig) -> None:
+        if flat.shape != (size(config),) or not flat.flags.c_contiguous:
+            msg = (
+                f"flat must be contiguous of shape ({size(config)},), not {flat.shape}"
+            )
+            raise ValueError(msg)
+        self.flat = flat
+        self.by_name: dict[str, Floats] = {}
+        spans: dict[tuple[int | None, Role], tuple[int, int]] = {}
+        start = 0
+        for p in table(config):
+            end = start + p.size
+            self.by_name[p.name] = flat[start:end].reshape(p.shape)
+            # A cell's own parameters follow one another: their spans are one.
+            first, _ = spans.get((p.layer, p.role), (start, end))
+            spans[p.layer, p.role] = first, end
+            start = end
+
+        def vector(role: Role, k: int | None) -> Floats:
+            first, last = spans.get((k, role), (0, 0))
+            return flat[first:last]
+
+        self.layers = tuple(
+            LayerParameters(
+                Wx=self.by_name[f"layer{k}.Wx"],
+                Wh=self.by_name[f"layer{k}.Wh"],
+                b=self.by_name[f"layer{k}.b"],
+                own=vector(Role.OWN, k),
+                gain=vector(Role.GAIN, k),
+                shift=vector(Role.SHIFT, k),
+            )
+            for k in range(config.layers)
+        )
+        self.Wy, self.by = self.by_name["head.Wy"], self.by_name["head.by"]
 
 
 def initialize(
@@ -135,7 +246,7 @@ def initialize(
     forget_bias: float,
     rng: np.random.Generator,
 ) -> None:
-    """Fill a flat buffer with a new model's first values.
+    """Fill a flat buffer with a new network's first values.
 
     ========== ============================ ===================== ==============
     init       Wh, each gate's (H, H) block Wx                    Wy
@@ -156,35 +267,43 @@ def initialize(
     count V as its fan-in.
 
     Normalised outputs are left as they are, by a gain of one and a shift of zero.
-    Biases are zero, but the LSTM's forget gates begin open (Gers et al. 2000,
-    Jozefowicz et al. 2015): cells remember until they learn to forget.
+    Biases are zero, but forget gates begin open (Gers et al. 2000, Jozefowicz et
+    al. 2015): cells remember until they learn to forget.
 
     Parameters
     ----------
     flat : (P,) float array
         Written.
     forget_bias : float
-        First value of the LSTM's forget-gate biases.
+        First value of the biases of forget gates.
     rng : Generator
         Drawn from in float64 and in storage order, so that float32 and float64
-        models get the same values.
+        networks get the same values.
     """
-    for name, view in views(flat, config).items():
-        kind = name.partition(".")[2]
-        if kind == "Wh":
+    views = Parameters(flat, config).by_name
+    cell, H = cell_of(config.cell), config.hidden
+    for p in table(config):
+        view = views[p.name]
+        if p.role is Role.RECURRENT:
             view[...] = _recurrent(config, init, rng)
-        elif kind in {"Wx", "Wy"}:
-            # Only layer 0's Wx has its inputs along the first axis.
-            gathered = name == "layer0.Wx"
-            fan_in = config.vocab_size if gathered else config.hidden
-            fan_out = config.vocab_size if kind == "Wy" else config.hidden
-            rule = "auto" if init == "auto" and kind == "Wx" else _textbook(init)
-            view[...] = _draw(rule, view.shape, fan_in, fan_out, config.hidden, rng)
+        elif p.decays:
+            view[...] = _feed_forward(p, config, init, rng)
         else:
-            view[...] = 1 if kind == "gain" else 0
-            if kind == "b" and config.cell == "lstm":
-                gate = GATES["lstm"].index("f")
-                view[gate * config.hidden : (gate + 1) * config.hidden] = forget_bias
+            view[...] = p.initial
+            if p.role is Role.BIAS and cell.forget_gate is not None:
+                gate = cell.gates.index(cell.forget_gate)
+                view[gate * H : (gate + 1) * H] = forget_bias
+
+
+def _feed_forward(
+    parameter: Parameter, config: ModelConfig, init: InitName, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw a matrix that no state is multiplied by: a Wx, or Wy."""
+    V, H, role = config.vocab_size, config.hidden, parameter.role
+    fan_in = V if role is Role.LOOKED_UP else H
+    fan_out = V if role is Role.OUTPUT else H
+    rule = init if init == "auto" and role is not Role.OUTPUT else _textbook(init)
+    return _draw(rule, parameter.shape, fan_in, fan_out, H, rng)
 
 
 def _textbook(init: InitName) -> InitName:
@@ -196,9 +315,9 @@ def _recurrent(
     config: ModelConfig, init: InitName, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Draw a layer's Wh, (GH, H), block by block."""
-    H, gates = config.hidden, len(GATES[config.cell])
+    H, gates = config.hidden, len(cell_of(config.cell).gates)
     if init == "auto" and config.activation in {"relu", "leaky-relu"}:
-        return IDENTITY_SCALE * np.eye(H)
+        return IDENTITY_SCALE * np.tile(np.eye(H), (gates, 1))
     if init in {"auto", "orthogonal"}:
         return np.concatenate([_orthogonal(H, rng) for _ in range(gates)])
     return _draw(init, (gates * H, H), H, H, H, rng)

@@ -2,8 +2,8 @@
 
 A model reads B streams side by side, T characters at a time, and carries its
 state from window to window. Every character of the text is a target exactly
-once per epoch. Its input is the character before it; before the first one
-stands the id that `initial_id` names.
+once per epoch. Its input is the character before it; what stands before the
+first one is `windows.Documents`' to say.
 
 `Streams` reads running text: stream b is the b-th of B contiguous pieces.
 `LineStreams` reads lines, each a document of its own, in a new order every
@@ -12,48 +12,17 @@ so that a run can be resumed anywhere.
 """
 
 import heapq
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import IGNORED, Flags, Floats, Ids, PackedIds
+from charrnn.arrays import IGNORED, Floats, Ids, PackedIds
 from charrnn.errors import CorpusError
-from charrnn.vocab import Vocab
+from charrnn.windows import Window
 
 #: Characters moved at a time when lines are put in order; bounds the memory.
 SLICE = 1 << 20
-
-
-class Window(NamedTuple):
-    """T steps of B streams."""
-
-    inputs: Ids  # (T, B)
-    targets: Ids  # (T, B); IGNORED where nothing is to be learned
-    resets: Flags  # (T, B); 1 where the state is cleared before that input
-
-
-def initial_id(vocab: Vocab) -> int:
-    """Choose what stands before a text: a newline, or its commonest symbol."""
-    newline = vocab.newline_id
-    return vocab.most_frequent_id if newline is None else newline
-
-
-def document_starts(inputs: Ids, newline: int | None) -> Flags:
-    """Flag the inputs before which the state of a model of lines is cleared.
-
-    A newline is read before every line, and begins it: whoever runs a model
-    that was trained with ``--lines`` clears the state there as training did.
-
-    Parameters
-    ----------
-    inputs : int array
-    newline : int, optional
-        None for a model of running text: nothing is flagged.
-    """
-    if newline is None:
-        return np.zeros(inputs.shape, np.uint8)
-    return (inputs == newline).view(np.uint8)
 
 
 def fit(
@@ -267,7 +236,7 @@ class LineStreams(_Cut):
             padding = np.arange(done, done + len(inputs))[:, None] >= self._loads
             inputs[padding] = self.newline
             targets[padding] = IGNORED
-        return Window(inputs, targets, document_starts(inputs, self.newline))
+        return Window(inputs, targets, (inputs == self.newline).view(np.uint8))
 
     def carry_over(self, state: Floats) -> None:
         """Clear the state: no line goes on in the next epoch.

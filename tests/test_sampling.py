@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from charrnn.config import SampleConfig
 from charrnn.errors import VocabError
-from charrnn.kernels.filters import choose, draw, new_desk
+from charrnn.kernels.filters import choose, draw, new_scratch
 from charrnn.sampling import (
     Randomness,
     distribution,
@@ -232,10 +232,10 @@ def test_choosing_is_drawing_from_the_distribution(
 ) -> None:
     """As far as no rounding of the sum decides."""
     V, nothing = logits.shape[1], np.zeros(0, np.int32)
-    settings, desk = filters(config, V), new_desk(V)
+    settings, scratch = filters(config, V), new_scratch(V)
     row = logits[0].astype(np.float64)
     u = float(Randomness(seed).take(0, 1)[0])
-    chosen = choose(row, nothing, settings, u, desk)
+    chosen = choose(row, nothing, settings, u, scratch)
 
     p = distribution(logits[:1], config)[0]
     below = math.fsum(p[:chosen])

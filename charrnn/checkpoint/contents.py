@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn import parameters
-from charrnn.config import STATES, ModelConfig, OptimizerName, TrainConfig
+from charrnn.cells import cell_of
+from charrnn.config import ModelConfig, OptimizerName, TrainConfig
 from charrnn.parameters import Shape
 from charrnn.vocab import Vocab
 
@@ -164,7 +165,7 @@ def expected_tensors(
             expected[LATEST] = flat
         for name in expected_moments(training.config.optimizer):
             expected[name] = flat
-        kinds, rows = len(STATES[model.cell]), training.config.batch_size
+        kinds, rows = len(cell_of(model.cell).states), training.config.batch_size
         expected["state"] = (model.layers, kinds, rows, model.hidden)
     return expected
 

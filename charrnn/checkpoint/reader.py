@@ -137,6 +137,11 @@ class CheckpointFile:
         self.history = to_rows(content.history)
         self.tensors = {entry.name: entry for entry in content.tensors}
 
+    @property
+    def lines(self) -> bool:
+        """Whether the model was trained with every line as a document."""
+        return self.training is not None and self.training.config.lines
+
     def __enter__(self) -> Self:
         return self
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from charrnn.arrays import Ids
     from charrnn.checkpoint import CheckpointFile
     from charrnn.generation import Generation
-    from charrnn.model import Model
+    from charrnn.textmodel import TextModel
     from charrnn.vocab import Vocab
 
 #: Said when a prompt is so long that reading it through the network takes time.
@@ -207,9 +207,9 @@ class _Run:
             if prompts[0].file is not None:
                 note = READING
             with Meter(lambda: self.notes.say(note)) as meter:
-                model = self._load(file)
+                model = self._read_model(file)
                 ids = [_encode(prompt, vocab, unknown) for prompt in prompts]
-                generation = self._generation(file, model, ids, config, copies)
+                generation = self._generation(model, ids, config, copies)
                 inputs = [self.path, *map(Path, (*corpus, source.file or self.path))]
                 with open_output(
                     self.form.path, keep=inputs, raw=self.form.raw
@@ -266,18 +266,15 @@ class _Run:
             without_training(error)
             raise
 
-    def _load(self, file: "CheckpointFile") -> "Model":
-        """Build the model that a checkpoint holds."""
-        from charrnn.model import Model  # imports Numba
+    def _read_model(self, file: "CheckpointFile") -> "TextModel":
+        """Read the model that a checkpoint holds."""
+        from charrnn.textmodel import TextModel  # imports Numba
 
-        model = Model(file.model, threads=self.threads)
-        model.load({name: file.read(name) for name in model.tensors})
-        return model
+        return TextModel.read_from(file, threads=self.threads)
 
     def _generation(
         self,
-        file: "CheckpointFile",
-        model: "Model",
+        model: "TextModel",
         prompts: "Sequence[Iterator[Ids]]",
         config: SampleConfig,
         corpus: "Ids | None",
@@ -290,11 +287,9 @@ class _Run:
         nothing, alone = np.zeros(0, np.int32), len(prompts) == 1
         return Generation(
             model,
-            file.vocab,
             [nothing] if alone else [np.concatenate(list(ids)) for ids in prompts],
             config,
             lead=prompts[0] if alone else (),
-            documents=file.training is not None and file.training.config.lines,
             scored=self.form.json,
             corpus=corpus,
         )

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from charrnn.cells import cell_of
 from charrnn.checkpoint.archive import SIGNATURE
 from charrnn.cli.metrics import Lines, MetricsLog
 from charrnn.cli.options import Common
@@ -42,7 +43,11 @@ from charrnn.display.training import (
 from charrnn.errors import OptionError, OutputError, VocabError, writing_hint
 from charrnn.evaluation import mean_loss
 from charrnn.generation import Generation, Piece
+from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.jit import is_cached
+from charrnn.kernels.recurrence import way_back
+from charrnn.network import Network
+from charrnn.textmodel import TextModel
 from charrnn.training.output import FileWriter, StreamWriter
 from charrnn.training.places import best_path
 from charrnn.training.prepare import memory_estimate, prepare
@@ -213,7 +218,7 @@ class Session:
 
     def _announce_compiling(self, cell: CellName) -> None:
         """Say that the kernels are not there yet, which takes a while."""
-        if not is_cached(f"{cell}.backward"):
+        if not is_cached(way_back(kernels_of(cell_of(cell)))):
             self.display.say("compiling for this machine, once: 10 to 30 seconds")
 
     def _speed(self, cell: CellName) -> float:
@@ -229,8 +234,8 @@ class Session:
         trainer.warm_up()
         if prepared.held_out is not None:
             # The first evaluation would look slow, and the next be put off.
-            sip = prepared.held_out.ids[:1]
-            mean_loss(trainer.model, sip, prepared.held_out.before)
+            sip = prepared.held_out.ids[:2]
+            mean_loss(self._text_model(prepared, trainer.model), sip)
         if self._previews:
             # Compiled in the middle of a run, it would keep a signal waiting.
             next(self._generation(prepared, 1), None)
@@ -334,13 +339,16 @@ class Session:
         config = SampleConfig(
             temperature=TEMPERATURE, length=length, seed=trainer.position.step
         )
-        documents = trainer.config.lines
         # A network about to diverge may have nothing to say.
         with trainer.averaged() as model, contextlib.suppress(VocabError):
-            generation = Generation(
-                model, vocab, [vocab.encode("")], config, documents=documents
-            )
+            writer = self._text_model(prepared, model)
+            generation = Generation(writer, [vocab.encode("")], config)
             yield from generation.pieces()
+
+    def _text_model(self, prepared: Prepared, network: Network) -> TextModel:
+        """Put a network together with what the run knows of its text."""
+        lines = prepared.trainer.config.lines
+        return TextModel.of(network, prepared.subject.vocab, lines=lines)
 
     def _print_path(self) -> None:
         """Print where the checkpoint is.

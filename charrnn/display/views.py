@@ -11,7 +11,7 @@ from functools import singledispatch
 
 from rich.text import Text
 
-from charrnn.config import GATES
+from charrnn import cells
 from charrnn.display.measures import draw_comparison, draw_diversity, draw_memory
 from charrnn.display.reading import draw_predictions, draw_surprise
 from charrnn.display.sparkline import averaged, sparkline
@@ -236,7 +236,7 @@ def draw_weights(view: Weights, look: Look) -> Iterator[Text]:
 
 def tensor_title(tensor: Distribution) -> str:
     """Name a tensor, or a gate below it."""
-    known = {gate for gates in GATES.values() for gate in gates}
+    known = {gate for name in cells.names() for gate in cells.cell_of(name).gates}
     gate = tensor.gate if tensor.gate in known else None
     return f"  gate {gate}" if gate else tensor.tensor
 

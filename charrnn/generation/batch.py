@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
-from charrnn.generation.lanes import Lane, Voice
-from charrnn.generation.samples import Best, FinishReason, Piece, Sample, Score
+from charrnn.generation.sampler import Sampler, Shard
+from charrnn.generation.samples import (
+    Candidates,
+    FinishReason,
+    Piece,
+    Sample,
+    Score,
+)
 from charrnn.kernels.generator import choose_first
 from charrnn.kernels.threads import row_cuts
-from charrnn.model import Model
 from charrnn.sampling import nothing_to_choose
+from charrnn.textmodel import TextModel
 from charrnn.vocab import Vocab, from_code_points
 
 #: Seconds that a slice takes at most, about: text shows promptly, and a Ctrl-C
@@ -44,9 +50,8 @@ class Generation:
 
     Parameters
     ----------
-    model : Model
-        Its threads share the samples among them.
-    vocab : Vocab
+    model : TextModel
+        Its network's threads share the samples among them.
     prompts : sequence of (N,) int arrays
         Character ids; may be empty. Each is continued ``config.num_samples``
         times ``config.best_of`` times: these samples follow one another.
@@ -55,9 +60,6 @@ class Generation:
     lead : iterable of (N,) int arrays
         The beginning of a long prompt, in slices, when there is one prompt: it
         is read once and not kept.
-    documents : bool
-        Whether every line is a document, as the model was trained: its state
-        is then cleared where a newline is read.
     scored : bool
         Whether pieces say how likely they are, which costs some time.
     corpus : (N,) int array, optional
@@ -72,22 +74,21 @@ class Generation:
 
     def __init__(
         self,
-        model: Model,
-        vocab: Vocab,
+        model: TextModel,
         prompts: Sequence[Ids],
         config: SampleConfig,
         *,
         lead: Iterable[Ids] = (),
-        documents: bool = False,
         scored: bool = True,
         corpus: Ids | None = None,
     ) -> None:
-        self._vocab = vocab
+        self._vocab = model.vocab
+        self._threads = model.network.threads
         self._config = config
         self._scored = scored or config.best_of > 1 or config.logprobs > 0
-        self._voice = Voice(model, vocab, config, documents, corpus)
-        newline = vocab.newline_id
-        begin = np.array([] if newline is None else [newline], np.int32)
+        self._sampler = Sampler(model, config, corpus)
+        before = model.documents.before
+        begin = np.array([] if before is None else [before], np.int32)
         self._lead = chain([begin], lead)
         self._prompts = list(prompts)
         if len(prompts) > 1:
@@ -96,9 +97,9 @@ class Generation:
         count = len(prompts) * self._each
         self._samples = [Sample(i, config) for i in range(count)]
 
-        self._state = model.new_state(1)
+        self._state = model.network.new_state(1)
         self._before = np.zeros(0, np.int32)  # what has been read, as far as needed
-        self._best = Best(config.best_of) if config.best_of > 1 else None
+        self._candidates = Candidates(config.best_of) if config.best_of > 1 else None
 
     def pieces(self) -> Iterator[Piece]:
         """Generate until every sample has ended, or for ever.
@@ -123,7 +124,7 @@ class Generation:
     def _select(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """Pass on the pieces of all samples, or the best of each's candidates."""
         for piece in pieces:
-            shown = piece if self._best is None else self._best.take(piece)
+            shown = piece if self._candidates is None else self._candidates.take(piece)
             if shown is not None:
                 yield shown
 
@@ -142,14 +143,14 @@ class Generation:
                 if piece is not None:
                     yield piece
             given.append(prompt)
-        yield from self._advance(self._lanes(given))
+        yield from self._advance(self._shards(given))
 
     def _read_lead(self) -> None:
         """Read the only prompt, but for its last character."""
         kept = self._prompts[0][:0]
         for part in chain(self._lead, self._prompts):
             ids = np.concatenate([kept, part])
-            self._voice.read(ids[:-1], self._state)
+            self._sampler.read(ids[:-1], self._state)
             self._before = np.concatenate([self._before, ids[:-1]])[-RECENT:]
             kept = ids[-1:]
         self._prompts = [kept]
@@ -165,54 +166,54 @@ class Generation:
         """
         ids = np.empty(1, np.int32)
         logits = _logits_of_counts(self._vocab)
-        u = self._voice.uniform(sample, 1)
+        u = self._sampler.uniform(sample, 1)
         # Counts of 0 may leave nothing that is allowed: then all is equally likely.
-        if not choose_first(logits, self._voice.filters, u, ids):
+        if not choose_first(logits, self._sampler.filters, u, ids):
             logits[:] = 0
-            if not choose_first(logits, self._voice.filters, u, ids):
+            if not choose_first(logits, self._sampler.filters, u, ids):
                 raise nothing_to_choose()
         return ids, self._grow(sample, ids, logits[None])
 
-    def _lanes(self, given: list[Ids]) -> list[Lane]:
+    def _shards(self, given: list[Ids]) -> list[Shard]:
         """Share the samples among the threads, each with what it reads next."""
-        lanes = []
-        cuts = row_cuts(len(given), self._voice.model.threads).tolist()
+        shards = []
+        cuts = row_cuts(len(given), self._threads).tolist()
         for a, b in pairwise(cuts):
             states = np.repeat(self._state, b - a, axis=2)
-            lane = self._samples[a:b], states, self._before, given[a:b]
-            lanes.append(Lane(self._voice, *lane))
-        return lanes
+            shard = self._samples[a:b], states, self._before, given[a:b]
+            shards.append(Shard(self._sampler, *shard))
+        return shards
 
-    def _advance(self, lanes: list[Lane]) -> Iterator[Piece]:
-        """Take all lanes on, slice after slice."""
+    def _advance(self, shards: list[Shard]) -> Iterator[Piece]:
+        """Take all shards on, slice after slice."""
         limit = math.inf if self._config.time is None else self._config.time
         deadline, steps = time.monotonic() + limit, 1
-        with ThreadPoolExecutor(max(1, len(lanes))) as pool:
-            while lanes := [lane for lane in lanes if lane.drop_ended()]:
+        with ThreadPoolExecutor(max(1, len(shards))) as pool:
+            while shards := [shard for shard in shards if shard.drop_ended()]:
                 if time.monotonic() >= deadline:
                     yield from self._end("time")
                     return
-                steps = min(steps, self._most_steps(lanes))
+                steps = min(steps, self._most_steps(shards))
                 kept = steps if self._scored else 1
                 began = time.perf_counter()
-                if len(lanes) == 1:  # a thread would only cost time
-                    found = [lanes[0].run(steps, kept)]
+                if len(shards) == 1:  # a thread would only cost time
+                    found = [shards[0].run(steps, kept)]
                 else:
-                    work = [pool.submit(lane.run, steps, kept) for lane in lanes]
-                    found = [lane.result() for lane in work]
+                    work = [pool.submit(shard.run, steps, kept) for shard in shards]
+                    found = [shard.result() for shard in work]
                 taken = time.perf_counter() - began
-                for lane, (chosen, logits) in zip(lanes, found, strict=True):
-                    yield from self._grow_all(lane.samples, chosen, logits)
+                for shard, (chosen, logits) in zip(shards, found, strict=True):
+                    yield from self._grow_all(shard.samples, chosen, logits)
                 if taken < SLICE_SECONDS / 2:
                     steps *= 2
                 elif taken > SLICE_SECONDS:
                     steps = max(1, steps // 2)
 
-    def _most_steps(self, lanes: list[Lane]) -> int:
+    def _most_steps(self, shards: list[Shard]) -> int:
         """Bound a slice by what is still wanted, and by what may be kept."""
-        rows = sum(len(lane.samples) for lane in lanes)
+        rows = sum(len(shard.samples) for shard in shards)
         kept = self._vocab.size * rows if self._scored else rows
-        left = max(lane.steps_left for lane in lanes)
+        left = max(shard.steps_left for shard in shards)
         return int(min(left, max(1, KEPT // kept)))
 
     def _grow_all(

@@ -84,7 +84,7 @@ class Sample:
         )
 
 
-class Best:
+class Candidates:
     """Picks, of several candidates for a sample, the one the model finds likeliest.
 
     Parameters

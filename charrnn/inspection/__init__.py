@@ -32,7 +32,7 @@ Numba is imported by the views that run the network, when they do, and by no
 other; and no tensor is read that is not shown.
 """
 
-from typing import Literal
+from typing import TypeAlias
 
 #: Every view, in the order in which help lists them.
 VIEWS = (
@@ -59,8 +59,9 @@ OPTIONAL_TEXT_VIEWS = frozenset({"diversity", "compare"})
 #: Those that are about all checkpoints together.
 JOINT_VIEWS = frozenset({"compare"})
 
-#: What can be seen of a unit: its output, an LSTM's cell, a gate.
-SignalName = Literal["h", "c", "i", "f", "o", "r", "u"]
+#: What can be seen of a unit: its output h, a gate, or what else its cell has; see
+#: `charrnn.cells.signals`.
+SignalName: TypeAlias = str
 
 #: Characters that ``memory`` goes back unless it is told.
 MAX_LAG = 100

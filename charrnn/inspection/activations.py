@@ -10,29 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
-from charrnn.config import GATES, CellName, ModelConfig, check_number
+from charrnn.cells import cell_of
+from charrnn.config import ModelConfig, check_number
 from charrnn.errors import OptionError
 from charrnn.inspection import SignalName
-from charrnn.streams import document_starts
-from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
-    from charrnn.model import Model, Workspace
+    from charrnn.stack import Passed
+    from charrnn.textmodel import TextModel
 
-#: What can be seen of each cell: h, tanh(c), and the gates between 0 and 1.
-SIGNALS: dict[CellName, tuple[SignalName, ...]] = {
-    "rnn": ("h",),
-    "gru": ("h", "r", "u"),
-    "lstm": ("h", "c", "i", "f", "o"),
-}
-
-#: The signals that open and close something.
-GATE_SIGNALS: dict[CellName, tuple[SignalName, ...]] = {
-    cell: tuple(name for name in names if name not in ("h", "c"))
-    for cell, names in SIGNALS.items()
-}
-
-#: Characters handed to the network at a time.
+#: Characters whose signals are handed on at a time.
 SLICE = 256
 
 #: Characters that statistics of units are made of: a few seconds.
@@ -43,7 +30,7 @@ def check_place(
     config: ModelConfig, signal: str, layer: int | None, units: tuple[int, ...]
 ) -> None:
     """Raise `OptionError` unless a model has this signal, layer and these units."""
-    known = SIGNALS[config.cell]
+    known = cell_of(config.cell).signals
     if signal not in known:
         msg = f"--signal {signal}: a cell of type {config.cell} has none"
         raise OptionError(msg, hint=f"it has {', '.join(known)}")
@@ -54,12 +41,7 @@ def check_place(
 
 
 def activations(
-    model: "Model",
-    vocab: Vocab,
-    ids: Ids,
-    signals: tuple[SignalName, ...],
-    *,
-    documents: bool = False,
+    model: "TextModel", ids: Ids, signals: tuple[SignalName, ...]
 ) -> Iterator[Floats]:
     """Read a text and yield, slice by slice, what all units did.
 
@@ -68,42 +50,45 @@ def activations(
     ids : (N,) int array
         The text.
     signals : tuple of str
-        S of those in `SIGNALS`.
-    documents : bool
-        Whether every line is a document, as the model was trained.
+        Some of the signals that the cell's record names, S of them.
 
     Yields
     ------
     (L, S, T, H) float array
-        Of the next T characters; the caller's to keep.
+        The signals of the next T characters; the caller's to keep.
     """
-    newline, state = vocab.newline_id, model.new_state(1)
-    starts = newline if documents else None
-    if newline is not None:
-        lead = np.full((1, 1), newline, np.int32)
-        model.forward(lead, document_starts(lead, starts), state, training=False)
-    for a in range(0, ids.size, SLICE):
-        part = ids[a : a + SLICE, None]
-        resets = document_starts(part, starts)
-        space = model.forward(part, resets, state, training=False)
-        yield _signals(model, space, signals)
+    state = model.network.new_state(1)
+    # What the network did with the newline before the text belongs to no character.
+    skipped, rest = int(model.documents.before is not None), None
+    for window in model.read([ids], ahead=True):
+        passed = model.network.forward(window, state)
+        found = _signals(model, passed, signals)[:, :, skipped:]
+        skipped = 0
+        rest = found if rest is None else np.concatenate([rest, found], axis=2)
+        while rest.shape[2] >= SLICE:
+            yield rest[:, :, :SLICE]
+            rest = rest[:, :, SLICE:]
+    if rest is not None and rest.shape[2]:
+        yield rest
 
 
 def _signals(
-    model: "Model", space: "Workspace", signals: tuple[SignalName, ...]
+    model: "TextModel", passed: "Passed", signals: tuple[SignalName, ...]
 ) -> Floats:
     """Copy the signals of a window of one row out of its tapes, (L, S, T, H)."""
-    hidden, gates = model.config.hidden, GATES[model.config.cell]
+    config = model.network.config
+    cell, hidden = cell_of(config.cell), config.hidden
+    fields = {signal.name: signal.field for signal in cell.shown}
     layers = []
-    for tape in space.tapes:
+    for tape in passed.tapes:
         found = []
         for name in signals:
             if name == "h":
                 found.append(tape.states[0, 1:, 0])
-            elif name == "c":
-                found.append(tape.tanh_c[:, 0])
+            elif name in fields:
+                found.append(getattr(tape, fields[name])[:, 0])
             else:
-                first = gates.index(name) * hidden
+                first = cell.gates.index(name) * hidden
                 found.append(tape.z[:, 0, first : first + hidden])
         layers.append(np.stack(found))
     return np.stack(layers)

@@ -7,13 +7,16 @@ is given, what that costs under each.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from charrnn.config import ActivationName, CellName, NormName, UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection.records import Cell, View, escaped
 from charrnn.inspection.summary import Loss, Summary
-from charrnn.inspection.surprise import LN2, Costs
+from charrnn.inspection.surprise import LN2
+
+if TYPE_CHECKING:
+    from charrnn.textmodel import Costs
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ def compared(path: Path, summary: Summary, text: TextCost | None) -> Compared:
     )
 
 
-def text_cost(costs: Iterable[Costs], unknown: int) -> TextCost:
+def text_cost(costs: "Iterable[Costs]", unknown: int) -> TextCost:
     """Add up what a text costs.
 
     Parameters

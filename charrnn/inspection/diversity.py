@@ -26,7 +26,7 @@ from charrnn.reading import (
 from charrnn.vocab import CodePoints, Vocab, code_points, from_code_points
 
 if TYPE_CHECKING:
-    from charrnn.model import Model
+    from charrnn.textmodel import TextModel
 
 #: Samples that are drawn where no text is given, and characters of each.
 SAMPLES, LENGTH = 8, 2000
@@ -250,10 +250,8 @@ class _Head:
 
 
 def draw_samples(
-    model: "Model",
-    vocab: Vocab,
+    model: "TextModel",
     *,
-    documents: bool = False,
     count: int = SAMPLES,
     length: int = LENGTH,
 ) -> list[str]:
@@ -261,10 +259,8 @@ def draw_samples(
     from charrnn.generation import Generation  # imports Numba
 
     config = SampleConfig(length=length, num_samples=count)
-    prompts = [vocab.encode("")]
-    generation = Generation(
-        model, vocab, prompts, config, documents=documents, scored=False
-    )
+    prompts = [model.vocab.encode("")]
+    generation = Generation(model, prompts, config, scored=False)
     texts = [""] * count
     for piece in generation.pieces():
         texts[piece.sample] += piece.text

@@ -14,20 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
+from charrnn.cells import cell_of
 from charrnn.config import UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
-from charrnn.inspection.activations import SIGNALS, activations
+from charrnn.inspection.activations import activations
 from charrnn.inspection.neurons import Best, Neurons
 from charrnn.inspection.predictions import Position, predict
 from charrnn.inspection.records import View
 from charrnn.inspection.subject import SHOWN
 from charrnn.inspection.surprise import Surprise, symbols
-from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
     from charrnn.inspection.subject import Subject
-    from charrnn.model import Model
+    from charrnn.textmodel import TextModel
 
 #: Characters at most: each is an element of the page.
 MOST_CHARACTERS = 20_000
@@ -94,16 +94,14 @@ def explore_views(subject: "Subject", views: Mapping[str, View]) -> Exploration 
     layers = range(config.layers) if settings.layer is None else [settings.layer]
     wish = Wish(
         guesses=settings.top if "next" in views else 0,
-        signals=((one,) if one else SIGNALS[config.cell]) if neurons else (),
+        signals=((one,) if one else cell_of(config.cell).signals) if neurons else (),
         layers=tuple(layers) if neurons else (),
         keep=settings.limit(SHOWN),
     )
     found = explore(
         subject.model,
-        subject.file.vocab,
         subject.head(room_for(wish, config.hidden)),
         wish,
-        documents=subject.documents,
         surprise=surprise if isinstance(surprise, Surprise) else None,
         neurons=neurons if isinstance(neurons, Neurons) else None,
     )
@@ -118,12 +116,10 @@ def room_for(wish: Wish, hidden: int) -> int:
 
 
 def explore(
-    model: "Model",
-    vocab: Vocab,
+    model: "TextModel",
     ids: Ids,
     wish: Wish,
     *,
-    documents: bool = False,
     surprise: Surprise | None = None,
     neurons: Neurons | None = None,
 ) -> Exploration:
@@ -133,8 +129,6 @@ def explore(
     ----------
     ids : (N,) int array
         The text.
-    documents : bool
-        Whether every line is a document, as the model was trained.
     surprise : Surprise, optional
         The view of the same text, with as many characters at least.
     neurons : Neurons, optional
@@ -148,31 +142,30 @@ def explore(
     if not ids.size:
         msg = "the text is empty: nothing to explore"
         raise CorpusError(msg, hint=SOME_TEXT)
-    read = ids[: room_for(wish, model.config.hidden)]
+    hidden = model.network.config.hidden
+    read = ids[: room_for(wish, hidden)]
     first = neurons.neurons[0] if neurons and neurons.neurons else None
     guesses: tuple[Position, ...] = ()
     if wish.guesses:
-        found = predict(model, vocab, read, documents=documents, top=wish.guesses)
+        found = predict(model, read, top=wish.guesses)
         guesses = found.positions
     return Exploration(
-        unit=vocab.unit,
+        unit=model.vocab.unit,
         characters=ids.size,
-        text=symbols(vocab, read),
+        text=symbols(model.vocab, read),
         bits=surprise.char_bits[: read.size] if surprise else None,
         guesses=guesses,
-        hidden=model.config.hidden,
-        units=_units(model, vocab, read, wish, documents) if wish.signals else (),
+        hidden=hidden,
+        units=_units(model, read, wish) if wish.signals else (),
         best=neurons.best if neurons else (),
         signal=neurons.signal if neurons else "h",
         start=(first.layer, first.unit) if first else (0, 0),
     )
 
 
-def _units(
-    model: "Model", vocab: Vocab, ids: Ids, wish: Wish, documents: bool
-) -> tuple[Units, ...]:
+def _units(model: "TextModel", ids: Ids, wish: Wish) -> tuple[Units, ...]:
     """Round what all units did, signal by signal."""
-    parts = activations(model, vocab, ids, wish.signals, documents=documents)
+    parts = activations(model, ids, wish.signals)
     layers = list(wish.layers)
     values = np.concatenate([part[layers] for part in parts], axis=2)
     return tuple(

@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
+from charrnn.cells import cell_of
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
 from charrnn.inspection.activations import (
-    GATE_SIGNALS,
     MEASURED,
     activations,
     check_place,
 )
 from charrnn.inspection.records import Cell, View
-from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
-    from charrnn.model import Model
+    from charrnn.textmodel import TextModel
 
 #: A gate counts as closed below, and as open above.
 CLOSED, OPEN = 0.1, 0.9
@@ -70,12 +69,10 @@ class Gates(View):
 
 
 def measure_gates(
-    model: "Model",
-    vocab: Vocab,
+    model: "TextModel",
     ids: Ids,
     *,
     layer: int | None = None,
-    documents: bool = False,
 ) -> Gates:
     """Read a text and count how often every gate was open or closed.
 
@@ -85,8 +82,6 @@ def measure_gates(
         The text.
     layer : int, optional
         The layer to look at; all if not given.
-    documents : bool
-        Whether every line is a document, as the model was trained.
 
     Raises
     ------
@@ -95,15 +90,15 @@ def measure_gates(
     OptionError
         There is no such layer.
     """
-    config = model.config
+    config = model.network.config
     check_place(config, "h", layer, ())
     if not ids.size:
         msg = "the text is empty: no gate has anything to do"
         raise CorpusError(msg, hint=SOME_TEXT)
-    names, read = GATE_SIGNALS[config.cell], ids[:MEASURED]
+    names, read = cell_of(config.cell).switches, ids[:MEASURED]
     sums = np.zeros((3, config.layers, len(names), config.hidden))
     if names:
-        for part in activations(model, vocab, read, names, documents=documents):
+        for part in activations(model, read, names):
             sums[0] += part.sum(axis=2, dtype=np.float64)
             sums[1] += (part < CLOSED).sum(axis=2)
             sums[2] += (part > OPEN).sum(axis=2)

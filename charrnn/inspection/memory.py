@@ -21,14 +21,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Flags, Floats, Ids
+from charrnn.arrays import IGNORED, Floats, Ids
 from charrnn.errors import SOME_TEXT, CheckpointError, CorpusError
 from charrnn.inspection import MAX_LAG
 from charrnn.inspection.records import Cell, View
-from charrnn.streams import document_starts
+from charrnn.windows import Documents, Window
 
 if TYPE_CHECKING:
-    from charrnn.model import Model, Workspace
+    from charrnn.network import Network
+    from charrnn.stack import Passed
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -44,9 +45,6 @@ ROWS, ROOM = 64, 1 << 24
 
 #: Characters that are scored after every length of context.
 SCORED = 2048
-
-#: The parameters of normalisation, whose gradients nobody asks for here.
-NORM = ("gain", "shift")
 
 LN2 = math.log(2)
 
@@ -99,16 +97,12 @@ class Places:
     ----------
     ids : (N,) int array
         The text.
-    before : int
-        What stands before its first character.
-    newline : int, optional
-        Given where every line is a document: the state is then cleared
-        wherever this id is the input.
+    documents : Documents
+        How texts and documents begin.
     """
 
     ids: Ids
-    before: int = 0
-    newline: int | None = None
+    documents: Documents = Documents(before=0, stand_in=0)  # noqa: RUF009 - frozen
 
     def pick(self, count: int, lag: int) -> NDArray[np.int64]:
         """Spread places over the text, each at least `lag` characters into it."""
@@ -117,33 +111,20 @@ class Places:
         return np.linspace(lag, last, count).round().astype(np.int64)
 
     def parts(
-        self, model: "Model", places: NDArray[np.int64], T: int
+        self, network: "Network", places: NDArray[np.int64], T: int
     ) -> list[NDArray[np.int64]]:
         """Cut places into groups whose windows of T steps have room."""
-        gates = model.cell.GATES * model.config.hidden
+        gates = len(network.stack.cell.gates) * network.config.hidden
         rows = max(1, min(ROWS, ROOM // (T * gates)))
         return np.array_split(places, -(-len(places) // rows))
 
-    def window(self, places: NDArray[np.int64], T: int) -> tuple[Ids, Ids, Flags]:
-        """Read T characters up to each of B places.
-
-        Returns
-        -------
-        inputs, targets : (T, B) int arrays
-            The last targets are the characters at these places.
-        resets : (T, B) uint8 array
-            Where the text begins, and its documents.
-        """
-        t = places + np.arange(1 - T, 1)[:, None]
-        inputs = self.ids.take(t - 1, mode="clip").astype(np.int32)
-        inputs[t <= 0] = self.before
-        targets = self.ids.take(t, mode="clip").astype(np.int32)
-        resets = (document_starts(inputs, self.newline) | (t == 0)).astype(np.uint8)
-        return inputs, targets, resets
+    def window(self, places: NDArray[np.int64], T: int) -> Window:
+        """Read T characters up to each of B places, the last targets (T, B)."""
+        return self.documents.window(self.ids, places + np.arange(1 - T, 1)[:, None])
 
 
 def measure_memory(
-    model: "Model",
+    network: "Network",
     places: Places,
     *,
     max_lag: int = MAX_LAG,
@@ -172,9 +153,9 @@ def measure_memory(
     max_lag = min(max_lag, count // 2)
     scored = places.pick(SCORED, max_lag)
     with np.errstate(all="ignore"):
-        norms = gradient_norms(model, places, max_lag)
+        norms = gradient_norms(network, places, max_lag)
         lengths = _lengths(max_lag)
-        bits = [bits_after(model, places, scored, n) for n in lengths]
+        bits = [bits_after(network, places, scored, n) for n in lengths]
     if not (np.isfinite(norms).all() and np.isfinite(bits).all()):
         msg = "the weights are so large that gradients overflow"
         raise CheckpointError(
@@ -192,21 +173,21 @@ def measure_memory(
 
 
 def gradient_by_lag(
-    model: "Model",
+    network: "Network",
     ids: Ids,
     lags: int | Sequence[int] = MAX_LAG,
     *,
     layer: int = -1,
     samples: int = GRADIENTS,
 ) -> Array:
-    """Mean norm of dL_t/dh_{t-k} over places of a text, for any model.
+    """Mean norm of dL_t/dh_{t-k} over places of a text, for any network.
 
-    Needs no checkpoint: a model whose parameters have just been drawn will do.
+    Needs no checkpoint: a network whose parameters have just been drawn will do.
 
     Parameters
     ----------
     ids : (N,) int array
-        A text in the model's vocabulary, longer than the largest lag.
+        A text in the network's vocabulary, longer than the largest lag.
     lags : int or sequence of int
         Which k; of a number all from 0 to it.
     layer : int
@@ -219,12 +200,12 @@ def gradient_by_lag(
     (len(lags),) float array
     """
     wanted = list(range(lags + 1)) if isinstance(lags, int) else list(lags)
-    norms = gradient_norms(model, Places(ids), max(wanted), samples)
+    norms = gradient_norms(network, Places(ids), max(wanted), samples)
     return norms[layer].mean(axis=1)[wanted]
 
 
 def gradient_norms(
-    model: "Model", places: Places, max_lag: int, samples: int = GRADIENTS
+    network: "Network", places: Places, max_lag: int, samples: int = GRADIENTS
 ) -> Array:
     """Norm of dL_t/dh_{t-k} at every layer, for many t.
 
@@ -250,104 +231,43 @@ def gradient_norms(
         raise ValueError(msg)
     chosen, T = places.pick(samples, max_lag), WARM_UP + max_lag + 1
     parts = [
-        _followed(model, *places.window(rows, T), max_lag)
-        for rows in places.parts(model, chosen, T)
+        _followed(network, places.window(rows, T), max_lag)
+        for rows in places.parts(network, chosen, T)
     ]
     return np.concatenate(parts, axis=2)
 
 
-def _followed(
-    model: "Model", inputs: Ids, targets: Ids, resets: Flags, max_lag: int
-) -> Array:
+def _followed(network: "Network", window: Window, max_lag: int) -> Array:
     """Follow the gradient of a window's last losses back; (L, max_lag + 1, B)."""
-    T, B = inputs.shape
-    space = model.forward(inputs, resets, model.new_state(B), training=False)
-    norms = np.zeros((model.config.layers, max_lag + 1, B))
+    T, B = window.inputs.shape
+    passed = network.forward(window, network.new_state(B))
+    norms = np.zeros((network.config.layers, max_lag + 1, B))
     scale = np.ones(B)
-    dy = _loss_gradient(model, space.tapes[-1].y[-1], targets[-1])
+    dy = network.loss_gradient(passed.y[-B:], window.targets[-1])
+    lag = 0
+
+    def note(k: int, dh: Floats) -> None:
+        """Measure the gradient of what layer k held at this lag."""
+        # On their way back meet what a layer gives itself and the one above.
+        later = 0 if lag == 0 else passed.tapes[k].dstates[0]
+        norms[k, lag] = np.linalg.norm((dh[0] + later).astype(float), axis=1)
+
     for lag in range(max_lag + 1):
         step = T - 1 - lag
-        for k in reversed(range(model.config.layers)):
-            _through_norm(model, k, space, dy, step)
-            # On their way back meet what a layer gives itself and the one above.
-            later = 0 if lag == 0 else space.tapes[k].dstates[0]
-            norms[k, lag] = np.linalg.norm((dy[0] + later).astype(float), axis=1)
-            _step_back(model, k, space, inputs, resets, dy, step)
+        network.backward(passed, range(step, step + 1), dy, note)
         norms[:, lag] *= scale
-        scale *= _rescaled(space)
+        scale *= _rescaled(passed)
         dy = np.zeros_like(dy)
     return norms
 
 
-def _loss_gradient(model: "Model", y: Floats, targets: Ids) -> Floats:
-    """Gradient of each row's loss with respect to its outputs y, (1, B, H)."""
-    from charrnn.kernels import head  # imports Numba
-
-    B = len(y)
-    dlogits = np.zeros((B, model.config.vocab_size), model.dtype)
-    tape = head.HeadTape(np.empty(B), dlogits, np.zeros_like(y))
-    head.loss_and_gradient(model.head, y, targets, 1.0, tape, model.threads)
-    return tape.dy[None]
-
-
-def _through_norm(
-    model: "Model", k: int, space: "Workspace", dy: Floats, step: int
-) -> None:
-    """Carry the gradient of one step's outputs through a layer's normalisation.
-
-    Batch normalisation goes by its running averages, as wherever a text is
-    read: it is a factor for each unit.
-
-    Parameters
-    ----------
-    dy : (1, B, H) float array
-        On entry the gradient of the normalised outputs, on exit that of h.
-    """
-    if model.config.norm == "batch":
-        dy *= model.norm.inference().gain[k]
-    elif model.config.norm == "layer":
-        B, H = dy.shape[1:]
-        unused = {f"layer{k}.{name}": np.zeros(H, dy.dtype) for name in NORM}
-        rows = slice(step * B, (step + 1) * B)
-        model.norm.backward(k, dy[0], rows, space.norms[k], unused)
-
-
-def _step_back(
-    model: "Model",
-    k: int,
-    space: "Workspace",
-    ids: Ids,
-    resets: Flags,
-    dy: Floats,
-    step: int,
-) -> None:
-    """Carry the gradient back through one step of one layer.
-
-    Parameters
-    ----------
-    dy : (1, B, H) float array
-        On entry the gradient of h, on exit of the outputs below.
-    """
-    from charrnn.kernels import inputs  # imports Numba
-
-    layer = model.layers[k]
-    if layer.Wx is None:
-        read = inputs.characters(ids, model.weights["layer0.Wx"], layer.b)
-    else:
-        read = inputs.outputs_below(space.tapes[k - 1].y, layer.Wx, layer.b)
-    tape = space.tapes[k]
-    model.cell.backward(
-        layer.recurrent, read, tape, dy, resets, space.cuts, step, step + 1
-    )
-
-
-def _rescaled(space: "Workspace") -> Array:
+def _rescaled(passed: "Passed") -> Array:
     """Bring the gradients of each row near 1, by a power of two; (B,) powers.
 
     All that follows is linear in them, so that nothing is rounded, and what
     vanishes or explodes does not leave the range of a float32.
     """
-    states = [tape.dstates for tape in space.tapes]
+    states = [tape.dstates for tape in passed.tapes]
     largest = np.max([np.abs(d).max(axis=(0, 2)) for d in states], axis=0)
     _, exponents = np.frexp(np.where(np.isfinite(largest), largest, 1.0))
     for d in states:
@@ -394,13 +314,12 @@ def _lengths(max_lag: int) -> list[int]:
 
 
 def bits_after(
-    model: "Model", places: Places, scored: NDArray[np.int64], context: int
+    network: "Network", places: Places, scored: NDArray[np.int64], context: int
 ) -> float:
     """Mean bits of characters after `context` characters, from a state of zeros."""
     nats = 0.0
-    for rows in places.parts(model, scored, context):
-        inputs, targets, resets = places.window(rows, context)
-        targets[:-1] = -1
-        state = model.new_state(len(rows))
-        nats += float(model.losses(inputs, targets, resets, state).sum())
+    for rows in places.parts(network, scored, context):
+        window = places.window(rows, context)
+        window.targets[:-1] = IGNORED
+        nats += float(network.losses(window, network.new_state(len(rows))).sum())
     return nats / len(scored) / LN2

@@ -7,27 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn.checkpoint import CheckpointFile
 from charrnn.config import ModelConfig, SampleConfig
 from charrnn.vocab import Vocab
+from charrnn.windows import Window
 
 if TYPE_CHECKING:
-    from charrnn.model import Model
-
-
-def read_model(file: CheckpointFile, threads: int) -> "Model":
-    """Build the model of a checkpoint and read its parameters.
-
-    Raises
-    ------
-    CheckpointError
-        A tensor is damaged.
-    """
-    from charrnn.model import Model  # Numba: a third of a second
-
-    model = Model(file.model, threads=threads)
-    model.load({name: file.read(name) for name in model.tensors})
-    return model
+    from charrnn.network import Network
+    from charrnn.textmodel import TextModel
 
 
 def kernels_are_kept() -> bool:
@@ -37,26 +23,25 @@ def kernels_are_kept() -> bool:
     return cache_directory() is not None
 
 
-def compile_forward(model: "Model") -> None:
+def compile_forward(network: "Network") -> None:
     """Run one step of everything that reading a text needs."""
-    one = np.zeros((1, 1), np.int32)
-    model.losses(one, one, np.zeros((1, 1), np.uint8), model.new_state(1))
-    model.logits(one, model.new_state(1))
+    one = Window.of_inputs(np.zeros((1, 1), np.int32))
+    network.losses(one, network.new_state(1))
+    network.logits(one, network.new_state(1))
 
 
-def compile_backward(model: "Model") -> None:
+def compile_backward(network: "Network") -> None:
     """Run one step of what following a gradient back needs."""
-    one, state = np.zeros((1, 1), np.int32), model.new_state(1)
-    resets, gradient = np.zeros((1, 1), np.uint8), np.zeros_like(model.theta)
-    model.loss_and_gradient(one, one, resets, state, gradient)
+    one, state = Window.of_inputs(np.zeros((1, 1), np.int32)), network.new_state(1)
+    network.loss_and_gradient(one, state, np.zeros_like(network.theta))
 
 
-def compile_generation(model: "Model", vocab: Vocab) -> None:
+def compile_generation(model: "TextModel") -> None:
     """Draw one character."""
     from charrnn.generation import Generation  # Numba, as above
 
     wanted = SampleConfig(length=1)
-    list(Generation(model, vocab, [vocab.encode("")], wanted).pieces())
+    list(Generation(model, [model.vocab.encode("")], wanted).pieces())
 
 
 def compile_kernels(config: ModelConfig, threads: int) -> None:
@@ -68,7 +53,9 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
     """
     from charrnn.generation import Generation  # Numba, as above
     from charrnn.kernels import optimizers
-    from charrnn.model import Model, Noise
+    from charrnn.network import Network
+    from charrnn.stack import Noise
+    from charrnn.textmodel import TextModel
 
     tiny = ModelConfig(
         vocab_size=2,
@@ -78,14 +65,14 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
         hidden=2,
         layers=2,  # the second one reads the first one's outputs
     )
-    model = Model(tiny, threads=threads)
+    model = Network(tiny, threads=threads)
     model.pack()
     compile_forward(model)
-    ids, resets = np.zeros((2, 1), np.int32), np.zeros((2, 1), np.uint8)
+    window = Window.of_inputs(np.zeros((2, 1), np.int32))
     # Random bytes cannot be written to: to Numba that is a type of its own.
     noise = Noise(np.frombuffer(bytes(8), np.uint8).reshape(2, 2, 2), 1)
     g, m, v = (np.zeros_like(model.theta) for _ in range(3))
-    model.loss_and_gradient(ids, ids, resets, model.new_state(1), g, noise)
+    model.loss_and_gradient(window, model.new_state(1), g, noise)
     optimizers.squared_norm(g, np.zeros(1))
     still = optimizers.Update(
         rule=optimizers.ADAM,
@@ -105,4 +92,5 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
     wanted = SampleConfig(length=2)
     for symbols in ("\na", "ab"):  # without a newline the first one is drawn
         vocab = Vocab(symbols, (1, 1))
-        list(Generation(model, vocab, [vocab.encode("")], wanted).pieces())
+        writer = TextModel.of(model, vocab)
+        list(Generation(writer, [vocab.encode("")], wanted).pieces())

@@ -25,10 +25,9 @@ from charrnn.inspection.activations import (
 from charrnn.inspection.features import FEATURES, features
 from charrnn.inspection.records import Cell, View, escaped
 from charrnn.inspection.surprise import symbols
-from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
-    from charrnn.model import Model
+    from charrnn.textmodel import TextModel
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -151,22 +150,13 @@ class Moments:
         return np.sqrt(self.squares[0] / self.count)
 
 
-def measure_neurons(
-    model: "Model",
-    vocab: Vocab,
-    ids: Ids,
-    wanted: Wanted,
-    *,
-    documents: bool = False,
-) -> Neurons:
+def measure_neurons(model: "TextModel", ids: Ids, wanted: Wanted) -> Neurons:
     """Read a text, find the units that follow something in it, and show them.
 
     Parameters
     ----------
     ids : (N,) int array
         The text.
-    documents : bool
-        Whether every line is a document, as the model was trained.
 
     Raises
     ------
@@ -175,7 +165,7 @@ def measure_neurons(
     OptionError
         The model has no such signal, layer or unit.
     """
-    config = model.config
+    config, vocab = model.network.config, model.vocab
     check_place(config, wanted.signal, wanted.layer, wanted.units)
     if not ids.size:
         msg = "the text is empty: no unit has anything to do"
@@ -186,14 +176,14 @@ def measure_neurons(
     moments = Moments(len(places), len(FEATURES))
     followed, start = features(text), 0
     signal = (wanted.signal,)
-    for part in activations(model, vocab, ids[:MEASURED], signal, documents=documents):
+    for part in activations(model, ids[:MEASURED], signal):
         x = np.concatenate([part[k, 0] for k in layers], axis=1).astype(np.float64)
         moments.add(x, followed[start : start + len(x)])
         start += len(x)
     best = tuple(_best(moments, places))
     picked = _picked(best, wanted, config.layers)
     shown = ids if wanted.keep is None else ids[: wanted.keep]
-    values = unit_values(model, vocab, shown, wanted.signal, list(picked), documents)
+    values = unit_values(model, shown, wanted.signal, list(picked))
     return Neurons(
         unit=vocab.unit,
         signal=wanted.signal,
@@ -206,18 +196,13 @@ def measure_neurons(
 
 
 def unit_values(
-    model: "Model",
-    vocab: Vocab,
-    ids: Ids,
-    signal: SignalName,
-    places: Sequence[Place],
-    documents: bool = False,
+    model: "TextModel", ids: Ids, signal: SignalName, places: Sequence[Place]
 ) -> Array:
     """Read a text and keep what some units did, (len(places), N)."""
     layers = np.array([k for k, _ in places], np.int64)
     units = np.array([u for _, u in places], np.int64)
     parts = [np.zeros((0, len(places)))]
-    for part in activations(model, vocab, ids, (signal,), documents=documents):
+    for part in activations(model, ids, (signal,)):
         by_time = part[:, 0].transpose(1, 0, 2)  # (T, L, H)
         parts.append(by_time[:, layers, units].astype(np.float64))
     return np.concatenate(parts).T

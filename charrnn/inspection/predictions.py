@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
 from charrnn.inspection.records import Cell, View, escaped
-from charrnn.inspection.surprise import SLICE, symbols
-from charrnn.streams import document_starts
+from charrnn.inspection.surprise import symbols
 from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
-    from charrnn.model import Model
+    from charrnn.textmodel import TextModel
 
 
 #: (V,): a probability for every symbol.
@@ -84,11 +83,9 @@ class Predictions(View):
 
 
 def predict(
-    model: "Model",
-    vocab: Vocab,
+    model: "TextModel",
     ids: Ids,
     *,
-    documents: bool = False,
     top: int = 5,
     keep: int | None = None,
 ) -> Predictions:
@@ -98,18 +95,16 @@ def predict(
     ----------
     ids : (N,) int array
         The text; may be empty.
-    documents : bool
-        Whether every line is a document, as the model was trained.
     top : int
         Choices at a position.
     keep : int, optional
         How many positions, the last ones of the text; all if not given.
     """
+    vocab = model.vocab
     first = 0 if keep is None else max(0, ids.size - keep)
     positions = []
     text = symbols(vocab, ids[first:])
-    starts = vocab.newline_id if documents else None
-    rows = distributions(model, vocab, ids, first, starts)
+    rows = distributions(model, ids, first)
     for n, (char, id_) in enumerate(zip(text, ids[first:].tolist(), strict=True)):
         p = next(rows)
         positions.append(
@@ -133,35 +128,24 @@ def predict(
     )
 
 
-def distributions(
-    model: "Model", vocab: Vocab, ids: Ids, first: int, starts: int | None = None
-) -> Iterator[Distribution]:
+def distributions(model: "TextModel", ids: Ids, first: int) -> Iterator[Distribution]:
     """Yield the distribution (V,) of the character at each place, from `first` on.
 
-    The last one is that after the text. As in sampling the text stands after
-    a newline, or, where the vocabulary has none, after nothing: then its first
-    character follows the counts of the corpus. `starts` is the id before which
-    the state is cleared, if any.
+    The last one is that after the text.
     """
-    newline = vocab.newline_id
-    lead = [] if newline is None else [newline]
-    if newline is None and first == 0:
-        counts = np.array(vocab.counts, np.float64)
-        counts += not counts.any()
-        yield counts / counts.sum()
-    inputs = np.concatenate([np.array(lead, np.int32), ids])
-    state = model.new_state(1)
-    # After input n comes the character at this place.
-    place = 0 if lead else 1
-    for a in range(0, inputs.size, SLICE):
-        part = inputs[a : a + SLICE, None]
-        resets = document_starts(part, starts)
-        unwanted = min(max(0, first - place - a), len(part))
-        if unwanted == len(part):
-            model.forward(part, resets, state, training=False)
+    opening = model.opening()
+    if opening is not None and first == 0:
+        yield opening
+    network, place = model.network, model.documents.first
+    state = network.new_state(1)
+    for window in model.read([ids], ahead=True):
+        count = len(window.inputs)
+        unwanted = min(max(0, first - place), count)
+        place += count
+        if unwanted == count:
+            network.forward(window, state)
             continue
-        logits = model.logits(part, state, resets)[unwanted:, 0]
-        yield from _softmax(logits)
+        yield from _softmax(network.logits(window, state)[unwanted:, 0])
 
 
 def _softmax(logits: Floats) -> NDArray[np.float64]:

@@ -22,7 +22,6 @@ from charrnn.inspection.network import (
     compile_backward,
     compile_forward,
     compile_generation,
-    read_model,
 )
 from charrnn.inspection.neurons import Wanted, measure_neurons
 from charrnn.inspection.predictions import predict
@@ -30,7 +29,6 @@ from charrnn.inspection.records import View
 from charrnn.inspection.summary import summarize
 from charrnn.inspection.surprise import (
     SurpriseRows,
-    losses,
     measure_surprise,
     symbols,
 )
@@ -38,10 +36,9 @@ from charrnn.inspection.system import examine_system
 from charrnn.inspection.text import Text
 from charrnn.inspection.vocabulary import list_symbols
 from charrnn.inspection.weights import measure_weights
-from charrnn.streams import initial_id
 
 if TYPE_CHECKING:
-    from charrnn.model import Model
+    from charrnn.textmodel import TextModel
 
 #: Positions that ``next`` shows, and characters that ``surprise`` draws.
 SHOWN = 2000
@@ -96,9 +93,11 @@ class Subject:
         self.characters = self.strangers = 0
 
     @cached_property
-    def model(self) -> "Model":
-        """The network, ready to run."""
-        return read_model(self.file, self.settings.threads)
+    def model(self) -> "TextModel":
+        """The model, ready to run."""
+        from charrnn.textmodel import TextModel  # Numba: a third of a second
+
+        return TextModel.read_from(self.file, threads=self.settings.threads)
 
     @property
     def text(self) -> Text:
@@ -135,17 +134,11 @@ class Subject:
     def compile(self, name: str) -> None:
         """Build the model, and compile what a view will run."""
         if self.settings.text is not None and name != "diversity":
-            compile_forward(self.model)
+            compile_forward(self.model.network)
         if name == "memory":
-            compile_backward(self.model)
+            compile_backward(self.model.network)
         if name == "diversity" and self.settings.text is None:
-            compile_generation(self.model, self.file.vocab)
-
-    @property
-    def documents(self) -> bool:
-        """Whether every line is a document, as the model was trained."""
-        run = self.file.training
-        return run is not None and run.config.lines
+            compile_generation(self.model)
 
     def view(self, name: str) -> View:
         """Make one view.
@@ -164,7 +157,7 @@ class Subject:
         cost = None
         if self.settings.text is not None:
             ids = self.text.ids(self.file.vocab, self.settings.unknown)
-            costs = losses(self.model, self.file.vocab, ids, documents=self.documents)
+            costs = self.model.costs(ids)
             cost = text_cost(costs, self.strangers)
         return compared(self.file.path, summarize(self.file), cost)
 
@@ -174,9 +167,7 @@ def _predictions(subject: Subject) -> View:
     settings = subject.settings
     return predict(
         subject.model,
-        subject.file.vocab,
         subject.head(None),
-        documents=subject.documents,
         top=settings.top,
         keep=settings.limit(SHOWN),
     )
@@ -186,7 +177,7 @@ def _surprise(subject: Subject) -> View:
     """Make the view ``surprise``, or only its rows."""
     settings, vocab = subject.settings, subject.file.vocab
     ids = subject.text.ids(vocab, settings.unknown)
-    costs = losses(subject.model, vocab, ids, documents=subject.documents)
+    costs = subject.model.costs(ids)
     if settings.rows_only and subject.characters:
         return SurpriseRows(vocab, costs, settings.max_chars or None)
     keep = settings.limit(SHOWN if settings.drawn else LISTED)
@@ -207,10 +198,8 @@ def _neurons(subject: Subject) -> View:
     read = None if keep is None else max(keep, activations.MEASURED)
     view = measure_neurons(
         subject.model,
-        subject.file.vocab,
         subject.head(read),
         wanted,
-        documents=subject.documents,
     )
     return replace(view, characters=subject.characters)
 
@@ -219,21 +208,17 @@ def _gates(subject: Subject) -> View:
     """Make the view ``gates``."""
     view = measure_gates(
         subject.model,
-        subject.file.vocab,
         subject.head(activations.MEASURED),
         layer=subject.settings.layer,
-        documents=subject.documents,
     )
     return replace(view, characters=subject.characters)
 
 
 def _memory(subject: Subject) -> View:
     """Make the view ``memory``."""
-    vocab = subject.file.vocab
-    start = vocab.newline_id if subject.documents else None
-    places = Places(subject.head(REMEMBERED), initial_id(vocab), start)
+    places = Places(subject.head(REMEMBERED), subject.model.documents)
     return measure_memory(
-        subject.model,
+        subject.model.network,
         places,
         max_lag=subject.settings.max_lag,
         layer=subject.settings.layer,
@@ -244,7 +229,7 @@ def _diversity(subject: Subject) -> View:
     """Make the view ``diversity``, of the text or of samples."""
     vocab, drawn = subject.file.vocab, subject.settings.text is None
     if drawn:
-        texts = draw_samples(subject.model, vocab, documents=subject.documents)
+        texts = draw_samples(subject.model)
     else:
         texts = [symbols(vocab, subject.head(diversity.MEASURED))]
     return measure_diversity(texts, vocab, drawn=drawn, corpus=subject.settings.corpus)

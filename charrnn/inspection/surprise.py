@@ -1,17 +1,16 @@
 """The view ``surprise``: -log2 p of every character of a text.
 
 The text is read once, from its beginning to its end, with the state carried
-along, after a newline (or, where the vocabulary has none, after its commonest
-symbol). It may be of any size: it comes in slices, and what is kept of them is
-sums, the worst, and as much of the beginning as was asked for. How it was cut
-into slices changes nothing.
+along, as sampling reads a prompt (`charrnn.windows.Documents`). It may be of
+any size: it comes in slices, and what is kept of them is sums, the worst, and
+as much of the beginning as was asked for. How it was cut changes nothing.
 """
 
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappush, heappushpop
-from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -19,14 +18,10 @@ from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection.records import Cell, View, escaped
-from charrnn.streams import initial_id
 from charrnn.vocab import Vocab, from_code_points
 
 if TYPE_CHECKING:
-    from charrnn.model import Model
-
-#: Characters handed to the network at a time.
-SLICE = 256
+    from charrnn.textmodel import Costs
 
 #: Characters that stand before a surprising one, to know it by.
 CONTEXT = 24
@@ -93,13 +88,6 @@ class Surprise(View):
                 line, column = line + 1, 1
 
 
-class Costs(NamedTuple):
-    """Some characters in a row, and what each of them costs in nats."""
-
-    ids: Ids
-    nats: Floats
-
-
 @dataclass(frozen=True)
 class SurpriseRows(View):
     """The rows of `Surprise`, made while the text is read: none of it is kept."""
@@ -107,7 +95,7 @@ class SurpriseRows(View):
     columns: ClassVar[tuple[str, ...]] = COLUMNS
 
     vocab: Vocab
-    costs: Iterator[Costs]
+    costs: "Iterator[Costs]"
     keep: int | None = None  # characters; all if not given
 
     def rows(self) -> Iterable[tuple[Cell, ...]]:
@@ -128,14 +116,14 @@ class SurpriseRows(View):
 
 
 def measure_surprise(
-    costs: Iterable[Costs], vocab: Vocab, *, top: int = 5, keep: int | None = None
+    costs: "Iterable[Costs]", vocab: Vocab, *, top: int = 5, keep: int | None = None
 ) -> Surprise:
     """Add up what each character of a text costs.
 
     Parameters
     ----------
     costs : iterable of Costs
-        The whole text, from `losses`.
+        The whole text, from `TextModel.costs`.
     top : int
         How many of the worst characters and lines to name.
     keep : int, optional
@@ -151,42 +139,6 @@ def measure_surprise(
     for part in costs:
         totals.add(*part)
     return totals.result()
-
-
-def losses(
-    model: "Model", vocab: Vocab, slices: Iterable[Ids], *, documents: bool = False
-) -> Iterator[Costs]:
-    """Read a text and yield what every character costs, in order.
-
-    Parameters
-    ----------
-    slices : iterable of (N,) int arrays
-        The text, cut anyhow.
-    documents : bool
-        The model was trained on lines as documents: the state is cleared at
-        every newline, as it was then.
-    """
-    state, before = model.new_state(1), initial_id(vocab)
-    start = vocab.newline_id if documents else None
-    for targets in regular(slices, SLICE):
-        inputs = np.concatenate([[before], targets[:-1]]).astype(np.int32)[:, None]
-        resets = (inputs == start).astype(np.uint8)
-        nats = model.losses(inputs, targets[:, None], resets, state)
-        before = targets[-1]
-        yield Costs(targets, nats[:, 0])
-
-
-def regular(slices: Iterable[Ids], size: int) -> Iterator[Ids]:
-    """Cut slices anew, all but the last to one size: results must not depend on it."""
-    rest = np.zeros(0, np.int32)
-    for part in slices:
-        whole = np.concatenate([rest, part])
-        full = len(whole) - len(whole) % size
-        for a in range(0, full, size):
-            yield whole[a : a + size]
-        rest = whole[full:]
-    if rest.size:
-        yield rest
 
 
 Thing = TypeVar("Thing")

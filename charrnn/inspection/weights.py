@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats
+from charrnn.cells import cell_of
 from charrnn.checkpoint import CheckpointFile
-from charrnn.config import GATES
 from charrnn.inspection.records import Cell, View
 from charrnn.parameters import shapes, statistics
 
@@ -89,7 +89,7 @@ def measure_weights(file: CheckpointFile) -> Weights:
     for name in shapes(file.model) | statistics(file.model):
         values = file.read(name)
         if name.endswith(".Wh"):
-            found += _recurrent(name, values, GATES[file.model.cell])
+            found += _recurrent(name, values, cell_of(file.model.cell).gates)
         else:
             found.append(describe(name, None, values))
     return Weights(tuple(found))

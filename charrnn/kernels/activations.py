@@ -39,6 +39,9 @@ LEAK = np.float32(0.01)
 #: Codes of the vanilla cell's activations, as kernels are told them.
 TANH, SIGMOID, RELU, LEAKY_RELU = range(4)
 
+#: The same by the names that a network's configuration has for them.
+CODES = {"tanh": TANH, "sigmoid": SIGMOID, "relu": RELU, "leaky-relu": LEAKY_RELU}
+
 _EXP_LIMIT = 87.0  # e^-87 and e^87 are still normal float32 numbers
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 0.693359375  # few bits, so that n * _LN2_HIGH is exact

@@ -43,7 +43,7 @@ class Filters(NamedTuple):
     followers: Longs = NOTHING  # (M,) what follows each in the corpus
 
 
-class Desk(NamedTuple):
+class Scratch(NamedTuple):
     """Room to work on one character, used again for the next."""
 
     scores: Floats  # (V,) float64: logits, biased
@@ -52,9 +52,9 @@ class Desk(NamedTuple):
 
 
 @jit(spliced=True)
-def new_desk(V: int) -> Desk:
+def new_scratch(V: int) -> Scratch:
     """Room for a vocabulary of V characters."""
-    return Desk(np.empty(V), np.empty(V), np.empty(V))
+    return Scratch(np.empty(V), np.empty(V), np.empty(V))
 
 
 @jit
@@ -67,7 +67,7 @@ def _total(weights: Floats) -> float:
 
 
 @jit
-def _keep_cheapest(desk: Desk, wanted: float, by_weight: bool) -> None:
+def _keep_cheapest(scratch: Scratch, wanted: float, by_weight: bool) -> None:
     """Keep the fewest characters, lowest costs first, that make up enough.
 
     Equal costs go by id, and the one that crosses the mark stays. Instead of
@@ -76,14 +76,14 @@ def _keep_cheapest(desk: Desk, wanted: float, by_weight: bool) -> None:
 
     Parameters
     ----------
-    desk : Desk
+    scratch : Scratch
         Weights of what is left out become 0.
     wanted : float
         A number of characters, or a weight.
     by_weight : bool
         Which of the two.
     """
-    _, weights, costs = desk
+    _, weights, costs = scratch
     lowest, high = np.inf, -np.inf
     inside = 0  # characters between low and high
     for v in range(costs.size):
@@ -191,8 +191,8 @@ def _peak(scores: Floats) -> int:
 
 
 @jit(spliced=True)
-def weigh(logits: Floats, recent: Ids, filters: Filters, desk: Desk) -> int:
-    """Apply all filters: ``desk.weights`` are in proportion to the probabilities.
+def weigh(logits: Floats, recent: Ids, filters: Filters, scratch: Scratch) -> int:
+    """Apply all filters: ``scratch.weights`` are in proportion to the probabilities.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, desk: Desk) -> int:
     recent : (N,) int array
         The last characters, below 0 where there was none yet.
     filters : Filters
-    desk : Desk
+    scratch : Scratch
         Written.
 
     Returns
@@ -210,7 +210,7 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, desk: Desk) -> int:
         The likeliest character; -1 if there is nothing to choose from: a NaN,
         an infinity, or nothing but -inf.
     """
-    scores, weights, costs = desk
+    scores, weights, costs = scratch
     for v in range(scores.size):
         scores[v] = logits[v] + filters.bias[v]
     best = _peak(scores)
@@ -232,14 +232,14 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, desk: Desk) -> int:
     if filters.top_k < scores.size:
         for v in range(costs.size):
             costs[v] = -scores[v]
-        _keep_cheapest(desk, float(filters.top_k), False)
+        _keep_cheapest(scratch, float(filters.top_k), False)
     if filters.typical < 1:
-        _cost_surprise(desk)
-        _keep_cheapest(desk, filters.typical * _total(weights), True)
+        _cost_surprise(scratch)
+        _keep_cheapest(scratch, filters.typical * _total(weights), True)
     if filters.top_p < 1:
         for v in range(costs.size):
             costs[v] = -weights[v]
-        _keep_cheapest(desk, filters.top_p * _total(weights), True)
+        _keep_cheapest(scratch, filters.top_p * _total(weights), True)
     if filters.min_p > 0:
         largest = 0.0
         for v in range(weights.size):
@@ -252,9 +252,9 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, desk: Desk) -> int:
 
 
 @jit(spliced=True)
-def _cost_surprise(desk: Desk) -> None:
+def _cost_surprise(scratch: Scratch) -> None:
     """Set costs to how far -ln p is from its mean, the entropy."""
-    scores, weights, costs = desk
+    scores, weights, costs = scratch
     total = _total(weights)
     normal, mean = np.log(total), 0.0
     for v in range(weights.size):
@@ -291,7 +291,9 @@ def draw(weights: Floats, u: float) -> int:
 
 
 @jit(spliced=True)
-def choose(logits: Floats, recent: Ids, filters: Filters, u: float, desk: Desk) -> int:
+def choose(
+    logits: Floats, recent: Ids, filters: Filters, u: float, scratch: Scratch
+) -> int:
     """Choose one character; the parameters are those of `weigh` and `draw`.
 
     Returns
@@ -299,10 +301,10 @@ def choose(logits: Floats, recent: Ids, filters: Filters, u: float, desk: Desk) 
     int
         A character; -1 if there is nothing to choose from.
     """
-    best = weigh(logits, recent, filters, desk)
+    best = weigh(logits, recent, filters, scratch)
     if best < 0 or filters.temperature < GREEDY_BELOW:
         return best
-    return draw(desk.weights, u)
+    return draw(scratch.weights, u)
 
 
 @jit(parallel=False)
@@ -321,10 +323,10 @@ def weigh_rows(logits: Floats, filters: Filters, weights: Floats) -> bool:
     bool
         False if some row has nothing to choose from.
     """
-    desk, nothing = new_desk(logits.shape[1]), np.zeros(0, np.int32)
+    scratch, nothing = new_scratch(logits.shape[1]), np.zeros(0, np.int32)
     for n in range(logits.shape[0]):
-        if weigh(logits[n], nothing, filters, desk) < 0:
+        if weigh(logits[n], nothing, filters, scratch) < 0:
             return False
         for v in range(logits.shape[1]):
-            weights[n, v] = desk.weights[v]
+            weights[n, v] = scratch.weights[v]
     return True

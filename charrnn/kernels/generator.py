@@ -14,27 +14,29 @@ This kernel has no threads of its own, so that it compiles fast; callers give
 parts of the rows to threads, which run side by side.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
-from charrnn.kernels.cells import advance
-from charrnn.kernels.filters import Filters, choose, new_desk
+from charrnn.kernels.cells import CellKernels, advance, is_built_in, short_name
+from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.inputs import look_up
-from charrnn.kernels.jit import jit
+from charrnn.kernels.jit import compiled_as, jit
 from charrnn.kernels.matmul import affine
 from charrnn.kernels.normalisation import normalise_rows
+from charrnn.kernels.recurrent import Recurrent, layer_weights
 
 
-class Network(NamedTuple):
+class Inference(NamedTuple):
     """Weights of all layers, as generating reads them."""
 
     table: Floats  # (V, GH) Wx of layer 0, by character
     b: Floats  # (L, GH)
     Wx: Floats  # (L - 1, P, H, W) panels of the other layers' Wx
-    Wh: Floats  # (L, P, H, W) panels
-    bh: Floats  # (L, H) bias of the recurrent product; (L, 0) but for the GRU
+    recurrent: Recurrent  # of all layers, with a leading axis L
     norm: int  # how outputs are normalised: a code of `normalisation`
     gain: Floats  # (L, H) of the normalised outputs; (L, 0) for none
     shift: Floats  # likewise
@@ -52,7 +54,7 @@ def _copy(source: Floats, target: Floats) -> None:
 
 
 @jit(spliced=True)
-def _read(network: Network, tape: Any, state: Floats, ids: Ids) -> None:
+def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
     """Read one character a row, through all layers.
 
     Parameters
@@ -67,15 +69,15 @@ def _read(network: Network, tape: Any, state: Floats, ids: Ids) -> None:
     z, y = tape.z[0], tape.y[0]
     for k in range(L):
         if k == 0:
-            look_up(ids, network.table, network.b[0], z)
+            look_up(ids, weights.table, weights.b[0], z)
         else:
-            affine(y, network.Wx[k - 1], network.b[k], z)
+            affine(y, weights.Wx[k - 1], weights.b[k], z)
         for s in range(S):
             _copy(state[k, s], tape.states[s, 0])
-        advance(network.Wh[k], network.bh[k], tape, 0, 0, B)
+        advance(layer_weights(weights.recurrent, k), tape, 0, 0, B)
         for s in range(S):
             _copy(tape.states[s, 1], state[k, s])
-        normalise_rows(network.norm, y, network.gain[k], network.shift[k])
+        normalise_rows(weights.norm, y, weights.gain[k], weights.shift[k])
 
 
 @jit(spliced=True)
@@ -89,9 +91,8 @@ def _clear(state: Floats, ids: Ids, start: int) -> None:
                         state[k, s, n, j] = 0
 
 
-@jit(parallel=False)
 def generate(
-    network: Network,
+    weights: Inference,
     tape: Any,
     state: Floats,
     ids: Ids,
@@ -105,7 +106,7 @@ def generate(
 
     Parameters
     ----------
-    network : Network
+    weights : Inference
     tape : Tape
         One of the cell's, of one step and B rows. What it holds is of no use.
     state : (L, S, B, H) float array
@@ -134,27 +135,34 @@ def generate(
         False if some row had nothing to choose from: its logits are a NaN or
         an infinity. Everything is then of no use.
     """
-    steps, desk, y = u.shape[0], new_desk(logits.shape[2]), tape.y[0]
+    steps, scratch, y = u.shape[0], new_scratch(logits.shape[2]), tape.y[0]
     past = ids.shape[0] - steps - 1
     for t in range(steps):
         now = past + t
         if start >= 0:
             _clear(state, ids[now], start)
-        _read(network, tape, state, ids[now])
+        _read(weights, tape, state, ids[now])
         out = logits[t % logits.shape[0]]
         wanted = False
         for n in range(known.size):
             wanted = wanted or known[n] <= t + 1
         if wanted:
-            affine(y, network.Wy, network.by, out)
+            affine(y, weights.Wy, weights.by, out)
         for n in range(known.size):
             if known[n] <= t + 1:
                 recent = ids[t + 1 : now + 1, n]
-                chosen = choose(out[n], recent, filters, u[t, n], desk)
+                chosen = choose(out[n], recent, filters, u[t, n], scratch)
                 if chosen < 0:
                     return False
                 ids[now + 1, n] = chosen
     return True
+
+
+@cache
+def generator_of(kernels: CellKernels) -> Callable[..., bool]:
+    """Compile `generate` for a cell, when it is first called."""
+    name, cached = f"generate_{short_name(kernels)}", is_built_in(kernels)
+    return compiled_as(name, generate, parallel=False, cached=cached)
 
 
 @jit(parallel=False)
@@ -175,9 +183,9 @@ def choose_first(logits: Floats, filters: Filters, u: Floats, ids: Ids) -> bool:
     bool
         False if there is nothing to choose from.
     """
-    desk, nothing = new_desk(logits.size), np.zeros(0, ids.dtype)
+    scratch, nothing = new_scratch(logits.size), np.zeros(0, ids.dtype)
     for n in range(ids.size):
-        ids[n] = choose(logits, nothing, filters, u[n], desk)
+        ids[n] = choose(logits, nothing, filters, u[n], scratch)
         if ids[n] < 0:
             return False
     return True

@@ -1,4 +1,4 @@
-"""Gated recurrent unit: one step, its gradient, and the loops over time.
+"""Gated recurrent unit: one step, and its gradient.
 
     z = x Wx^T + b                    input projection, (B, 3H)
     zh = h_prev Wh^T                  recurrent product, (B, 3H)
@@ -16,38 +16,32 @@ the candidate, the gradients of z and of zh differ in n, and the tape has both.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
 
-from charrnn.arrays import Flags, Floats, Ids
+from charrnn.arrays import Floats
 from charrnn.kernels.activations import ONE, sigmoid, tanh
-from charrnn.kernels.inputs import Inputs, carry_back, read
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import multiply
+from charrnn.kernels.matmul import add_affine_gradient, multiply
 from charrnn.kernels.recurrent import Recurrent
-from charrnn.kernels.resets import clear
-
-GATES = 3
-STATES = 1
 
 
 class Tape(NamedTuple):
-    """One window of T steps: what `forward` leaves behind for `backward`."""
+    """One window of T steps: what the way forward leaves for the way back."""
 
     z: Floats  # (T, B, 3H): input projection; then the gates; then its gradient
-    dzh: Floats  # (T, B, 3H): recurrent product, its n with bias; then its gradient
+    zh: Floats  # (T, B, 3H): recurrent product, its n with bias; then its gradient
     states: Floats  # (1, T + 1, B, H): h before each input, after the last one
     y: Floats  # (T, B, H): outputs; h after each input until normalised, dropped
     dstates: Floats  # (1, B, H): gradient of h on its way back
 
 
-def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:
-    """Room for one window. The activation is the vanilla cell's alone."""
+def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
+    """Make room for one window."""
     return Tape(
-        z=np.zeros((T, B, GATES * H), dtype),
-        dzh=np.zeros((T, B, GATES * H), dtype),
-        states=np.zeros((STATES, T + 1, B, H), dtype),
+        z=np.zeros((T, B, 3 * H), dtype),
+        zh=np.zeros((T, B, 3 * H), dtype),
+        states=np.zeros((1, T + 1, B, H), dtype),
         y=np.zeros((T, B, H), dtype),
-        dstates=np.zeros((STATES, B, H), dtype),
+        dstates=np.zeros((1, B, H), dtype),
     )
 
 
@@ -129,48 +123,25 @@ def step_backward(
 
 
 @jit
-def advance(Wh: Floats, bh: Floats, tape: Tape, t: int, a: int, b: int) -> None:
+def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     """Take `step` t of a tape for rows a to b; see `rnn.advance`."""
     z, zh, states, y, _ = tape
-    h = states[0]
-    step(Wh, bh, z[t, a:b], zh[t, a:b], h[t, a:b], h[t + 1, a:b], y[t, a:b])
+    h, Wh, bhn = states[0], weights.Wh, weights.own
+    step(Wh, bhn, z[t, a:b], zh[t, a:b], h[t, a:b], h[t + 1, a:b], y[t, a:b])
 
 
-@jit(parallel=True)
-def forward(
-    weights: Recurrent, inputs: Inputs, tape: Tape, resets: Flags, cuts: Ids
-) -> None:
-    """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
-
-    See `rnn.forward` for the parameters, which are the same for every cell.
-    """
-    z, h = tape.z, tape.states[0]
-    Wh, bh = weights.Wh.forward, weights.bh
-    for s in prange(cuts.size - 1):
-        a, b = cuts[s], cuts[s + 1]
-        for t in range(z.shape[0]):
-            clear(resets[t, a:b], h[t, a:b])
-            read(inputs, t, a, b, z[t, a:b])
-            advance(Wh, bh, tape, t, a, b)
-
-
-@jit(parallel=True)
-def backward(
-    weights: Recurrent, inputs: Inputs, tape: Tape, dy: Floats, resets: Flags,
-    cuts: Ids, first: int, last: int,
-) -> None:  # fmt: skip
-    """Carry gradients back from step `last` to `first` (truncated BPTT).
-
-    See `rnn.backward` for the parameters, which are the same for every cell.
-    """
+@jit
+def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) -> None:
+    """Take `step_backward` t of a tape for rows a to b, from the gradient of y."""
     z, zh, states, _, dstates = tape
-    Wh, h = weights.Wh.backward, states[0]
-    for s in prange(cuts.size - 1):
-        a, b = cuts[s], cuts[s + 1]
-        dh = dstates[0, a:b]
-        if last == z.shape[0]:
-            dh[:] = 0
-        for t in range(last - 1, first - 1, -1):
-            step_backward(Wh, z[t, a:b], zh[t, a:b], h[t, a:b], dy[t - first, a:b], dh)
-            clear(resets[t, a:b], dh)
-            carry_back(inputs, z[t, a:b], dy[t - first, a:b])
+    h, dh = states[0], dstates[0, a:b]
+    step_backward(weights.Wh, z[t, a:b], zh[t, a:b], h[t, a:b], dy, dh)
+
+
+def add_gradients(
+    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, dbhn: Floats, workers: int
+) -> None:
+    """Add the gradients of Wh, (3H, H), and of bhn, (H,); see `rnn.add_gradients`."""
+    # zh = h_prev Wh^T, and bhn added to its n, the last H columns
+    dzh = tape.zh.reshape(-1, tape.zh.shape[2])[rows]
+    add_affine_gradient(dzh, h_prev, dWh, dbhn, workers)

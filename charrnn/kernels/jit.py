@@ -32,6 +32,7 @@ import platform
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import ParamSpec, TypeVar, cast, overload
 
 import llvmlite
@@ -39,7 +40,7 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import config as numba_config
 
-from charrnn.caching import cache_root
+from charrnn.caching import cache_root, keep_recent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,7 +97,10 @@ def cache_directory() -> Path | None:
     except RuntimeError:  # no home directory
         return None
     directory = root / _digest()
+    is_new = not directory.exists()
     usable = _private(root) and _private(directory) and os.access(directory, os.W_OK)
+    if usable:
+        keep_recent(root, directory, is_new=is_new)
     return directory if usable else None
 
 
@@ -104,7 +108,12 @@ _CACHE_DIRECTORY = cache_directory()
 
 
 def _compile(
-    function: Callable[P, R], *, parallel: bool, inlined: bool, spliced: bool
+    function: Callable[P, R],
+    *,
+    parallel: bool,
+    inlined: bool,
+    spliced: bool,
+    cached: bool = True,
 ) -> Callable[P, R]:
     """Hand one function to Numba, with a cache if there is a place for it."""
     make = numba.njit(
@@ -117,7 +126,7 @@ def _compile(
         cache=False,
     )
     compiled = make(function)
-    if _CACHE_DIRECTORY is not None and not numba_config.DISABLE_JIT:
+    if cached and _CACHE_DIRECTORY is not None and not numba_config.DISABLE_JIT:
         before = numba_config.CACHE_DIR
         # Numba picks the place when caching is enabled, from this setting.
         numba_config.CACHE_DIR = str(_CACHE_DIRECTORY)
@@ -130,13 +139,41 @@ def _compile(
     return cast("Callable[P, R]", compiled)
 
 
+def compiled_as(
+    name: str, function: Callable[P, R], *, parallel: bool, cached: bool
+) -> Callable[P, R]:
+    """Compile a kernel that every cell has for itself, under a name of its own.
+
+    The cache keeps one index for each name: what one cell's kernels are compiled
+    to is neither read nor written with another's.
+
+    Parameters
+    ----------
+    name : str
+        How the cache calls it, behind its module's name.
+    function : callable
+        Not compiled yet.
+    parallel : bool
+        Whether it has a ``prange``.
+    cached : bool
+        False for what depends on sources that the digest does not cover.
+    """
+    code, scope = function.__code__, function.__globals__
+    copy = FunctionType(code, scope, name, function.__defaults__)
+    copy.__module__, copy.__doc__ = function.__module__, function.__doc__
+    compiled = _compile(
+        copy, parallel=parallel, inlined=False, spliced=False, cached=cached
+    )
+    return cast("Callable[P, R]", compiled)
+
+
 def is_cached(kernel: str) -> bool:
     """Tell whether some compiled form of a kernel is in the cache.
 
     Parameters
     ----------
     kernel : str
-        Its module and name, such as ``lstm.backward``.
+        Its module and name, such as ``head.losses``.
     """
     if _CACHE_DIRECTORY is None:
         return False

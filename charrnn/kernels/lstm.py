@@ -1,4 +1,4 @@
-"""Long short-term memory: one step, its gradient, and the loops over time.
+"""Long short-term memory: one step, and its gradient.
 
     z = x Wx^T + b + h_prev Wh^T      pre-activations, (B, 4H)
     i, f, o = sigmoid(z_i, z_f, z_o)  input, forget and output gates
@@ -10,46 +10,37 @@
 
 ``x Wx^T + b`` comes from `inputs`; the steps add the recurrent part. Gates are
 stored in the order i, f, o, g, a block of H columns each. A forget bias of 1
-is an initial value of b.
+is an initial value of b. The loops over time are `recurrence`'s.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
 
-from charrnn.arrays import Flags, Floats, Ids
+from charrnn.arrays import Floats
 from charrnn.kernels.activations import ONE, sigmoid, tanh
-from charrnn.kernels.inputs import Inputs, carry_back, read
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import multiply
+from charrnn.kernels.matmul import add_affine_gradient, multiply
 from charrnn.kernels.recurrent import Recurrent
-from charrnn.kernels.resets import clear
-
-GATES = 4
-STATES = 2
 
 
 class Tape(NamedTuple):
-    """One window of T steps: what `forward` leaves behind for `backward`."""
+    """One window of T steps: what the way forward leaves for the way back."""
 
     z: Floats  # (T, B, 4H): input projection; then the gates; then their gradients
-    dzh: Floats  # (T, B, 4H): gradient of the recurrent product; here z itself
     states: Floats  # (2, T + 1, B, H): h and c before each input, after the last
     y: Floats  # (T, B, H): outputs; h after each input until normalised, dropped
     dstates: Floats  # (2, B, H): gradients of h and c on their way back
     tanh_c: Floats  # (T, B, H): tanh of c after each input
 
 
-def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:
-    """Room for one window. The activation is the vanilla cell's alone."""
-    z = np.zeros((T, B, GATES * H), dtype)
+def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
+    """Make room for one window."""
     return Tape(
-        z=z,
-        dzh=z,
-        states=np.zeros((STATES, T + 1, B, H), dtype),
+        z=np.zeros((T, B, 4 * H), dtype),
+        states=np.zeros((2, T + 1, B, H), dtype),
         y=np.zeros((T, B, H), dtype),
-        dstates=np.zeros((STATES, B, H), dtype),
+        dstates=np.zeros((2, B, H), dtype),
         tanh_c=np.zeros((T, B, H), dtype),
     )
 
@@ -152,54 +143,28 @@ def step_backward(
 
 
 @jit
-def advance(Wh: Floats, bh: Floats, tape: Tape, t: int, a: int, b: int) -> None:
+def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     """Take `step` t of a tape for rows a to b; see `rnn.advance`."""
-    z, _, states, y, _, tanh_c = tape
+    z, states, y, _, tanh_c = tape
     before = states[0, t, a:b], states[1, t, a:b]
     after = states[0, t + 1, a:b], states[1, t + 1, a:b]
-    step(Wh, z[t, a:b], before, after, tanh_c[t, a:b], y[t, a:b])
+    step(weights.Wh, z[t, a:b], before, after, tanh_c[t, a:b], y[t, a:b])
 
 
-@jit(parallel=True)
-def forward(
-    weights: Recurrent, inputs: Inputs, tape: Tape, resets: Flags, cuts: Ids
+@jit
+def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) -> None:
+    """Take `step_backward` t of a tape for rows a to b, from the gradient of y."""
+    z, states, _, dstates, tanh_c = tape
+    step_backward(
+        weights.Wh, z[t, a:b], states[1, t, a:b], tanh_c[t, a:b], dy,
+        dstates[0, a:b], dstates[1, a:b],
+    )  # fmt: skip
+
+
+def add_gradients(
+    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, down: Floats, workers: int
 ) -> None:
-    """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
-
-    See `rnn.forward` for the parameters, which are the same for every cell.
-    """
-    z, states = tape.z, tape.states
-    Wh, bh = weights.Wh.forward, weights.bh
-    for s in prange(cuts.size - 1):
-        a, b = cuts[s], cuts[s + 1]
-        for t in range(z.shape[0]):
-            clear(resets[t, a:b], states[0, t, a:b])
-            clear(resets[t, a:b], states[1, t, a:b])
-            read(inputs, t, a, b, z[t, a:b])
-            advance(Wh, bh, tape, t, a, b)
-
-
-@jit(parallel=True)
-def backward(
-    weights: Recurrent, inputs: Inputs, tape: Tape, dy: Floats, resets: Flags,
-    cuts: Ids, first: int, last: int,
-) -> None:  # fmt: skip
-    """Carry gradients back from step `last` to `first` (truncated BPTT).
-
-    See `rnn.backward` for the parameters, which are the same for every cell.
-    """
-    z, _, states, _, dstates, tanh_c = tape
-    Wh, c = weights.Wh.backward, states[1]
-    for s in prange(cuts.size - 1):
-        a, b = cuts[s], cuts[s + 1]
-        dh, dc = dstates[0, a:b], dstates[1, a:b]
-        if last == z.shape[0]:
-            dh[:] = 0
-            dc[:] = 0
-        for t in range(last - 1, first - 1, -1):
-            step_backward(
-                Wh, z[t, a:b], c[t, a:b], tanh_c[t, a:b], dy[t - first, a:b], dh, dc
-            )
-            clear(resets[t, a:b], dh)
-            clear(resets[t, a:b], dc)
-            carry_back(inputs, z[t, a:b], dy[t - first, a:b])
+    """Add the gradient of the recurrent weights, (4H, H); see `rnn.add_gradients`."""
+    # z += h_prev Wh^T
+    dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
+    add_affine_gradient(dz, h_prev, dWh, down, workers)

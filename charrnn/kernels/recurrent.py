@@ -1,17 +1,27 @@
-"""What every cell is given: its recurrent weights.
+"""What every cell is given: the weights of its recurrence.
 
-Apart from the cells so that each of them can be read alone, and so that
-whoever calls a cell need not know which one it is.
+They stand apart from the cells so that each of those can be read alone, and so
+that whoever calls a cell need not know which one it is.
 """
 
 from typing import NamedTuple
 
 from charrnn.arrays import Floats
-from charrnn.kernels.matmul import Packed
+from charrnn.kernels.jit import jit
 
 
 class Recurrent(NamedTuple):
-    """Weights of one layer's recurrence."""
+    """Weights of one layer's recurrence, or of all layers with a leading axis L.
 
-    Wh: Packed  # (GH, H), packed
-    bh: Floats  # bias of the recurrent product: (H,) for the GRU, else (0,)
+    They are for one direction: on the way forward the cell multiplies by Wh^T,
+    on the way back by Wh, and each product reads panels of its own.
+    """
+
+    Wh: Floats  # (P, H, W) panels of Wh^T; on the way back (P, GH, W) of Wh
+    own: Floats  # (O,): the cell's own parameters, one after another; O may be 0
+
+
+@jit
+def layer_weights(stacked: Recurrent, k: int) -> Recurrent:
+    """Take the weights of layer k out of those of all layers, as views."""
+    return Recurrent(stacked.Wh[k], stacked.own[k])

@@ -1,52 +1,41 @@
-"""Vanilla recurrent network (Elman 1990): one step, its gradient, the loops.
+"""Vanilla recurrent network (Elman 1990): one step, and its gradient.
 
     z = x Wx^T + b + h_prev Wh^T      pre-activation, (B, H)
     h = f(z)                          f: tanh, sigmoid, relu or leaky relu
 
-``x Wx^T + b`` comes from `inputs`; the steps add the recurrent part.
-
-Every cell offers the same names: `GATES`, `STATES`, `Tape`, `new_tape`,
-`step` beside `step_backward`, `advance`, and the loops `forward` and `backward`.
+``x Wx^T + b`` comes from `inputs`; the steps add the recurrent part. The loops
+over time are `recurrence`'s, and what every cell's module has stands in `cells`.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
 
-from charrnn.arrays import Flags, Floats, Ids
-from charrnn.kernels.activations import activate_row, slope
-from charrnn.kernels.inputs import Inputs, carry_back, read
+from charrnn.arrays import Floats
+from charrnn.kernels.activations import CODES, activate_row, slope
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import multiply
+from charrnn.kernels.matmul import add_affine_gradient, multiply
 from charrnn.kernels.recurrent import Recurrent
-from charrnn.kernels.resets import clear
-
-GATES = 1
-STATES = 1
 
 
 class Tape(NamedTuple):
-    """One window of T steps: what `forward` leaves behind for `backward`."""
+    """One window of T steps: what the way forward leaves for the way back."""
 
     z: Floats  # (T, B, H): input projection; then f(z); then the gradient of z
-    dzh: Floats  # (T, B, H): gradient of the recurrent product; here z itself
     states: Floats  # (1, T + 1, B, H): h before each input, after the last one
     y: Floats  # (T, B, H): outputs; h after each input until normalised, dropped
     dstates: Floats  # (1, B, H): gradient of h on its way back
     activation: int  # code of f, see `activations`
 
 
-def new_tape(T: int, B: int, H: int, dtype: Any, activation: int) -> Tape:
-    """Room for one window."""
-    z = np.zeros((T, B, H), dtype)
+def new_tape(T: int, B: int, H: int, dtype: Any, activation: str = "tanh") -> Tape:
+    """Make room for one window of a network with this activation f."""
     return Tape(
-        z=z,
-        dzh=z,
+        z=np.zeros((T, B, H), dtype),
         states=np.zeros((1, T + 1, B, H), dtype),
         y=np.zeros((T, B, H), dtype),
         dstates=np.zeros((1, B, H), dtype),
-        activation=activation,
+        activation=CODES[activation],
     )
 
 
@@ -104,79 +93,41 @@ def step_backward(
 
 
 @jit
-def advance(Wh: Floats, bh: Floats, tape: Tape, t: int, a: int, b: int) -> None:
+def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     """Take `step` t of a tape for rows a to b, whose inputs have been read.
 
-    Parameters
-    ----------
-    Wh : (P, H, W) float array
-        Panels of ``Packed.forward``.
-    bh : (H,) float array
-        Bias of the recurrent product, for the GRU alone.
-    tape : Tape
-        Of any length: training runs along it, generating has one of a step.
+    The tape may be of any length: training runs along it, generating has one of a
+    single step.
     """
-    z, _, states, y, _, activation = tape
-    h = states[0]
+    z, states, y, _, activation = tape
+    h, Wh = states[0], weights.Wh
     step(Wh, activation, z[t, a:b], h[t, a:b], h[t + 1, a:b], y[t, a:b])
 
 
-@jit(parallel=True)
-def forward(
-    weights: Recurrent, inputs: Inputs, tape: Tape, resets: Flags, cuts: Ids
+@jit
+def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) -> None:
+    """Take `step_backward` t of a tape for rows a to b, from the gradient of y."""
+    z, _, _, dstates, activation = tape
+    step_backward(weights.Wh, activation, z[t, a:b], dy, dstates[0, a:b])
+
+
+def add_gradients(
+    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, down: Floats, workers: int
 ) -> None:
-    """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
+    """Add the gradient of the recurrent weights; a vanilla cell has no others.
 
     Parameters
     ----------
-    weights : Recurrent
-    inputs : Inputs
     tape : Tape
-        On entry states[:, 0] holds the state, and z the input projection if
-        the inputs are `inputs.projected`; all but the gradients are written.
-    resets : (T, B) uint8 array
-        Rows whose state is cleared before the step.
-    cuts : (S + 1,) int array
-        Where the rows are cut into blocks for the threads. The result does
-        not depend on it.
+        As `retreat` left it.
+    rows : slice
+        Some steps of all rows, in arrays of shape (T * B, ...).
+    h_prev : (n, H) float array
+        The states before these steps.
+    dWh : (H, H) float array
+        Accumulated into.
+    down : (0,) float array
     """
-    z, h = tape.z, tape.states[0]
-    Wh, bh = weights.Wh.forward, weights.bh
-    for s in prange(cuts.size - 1):
-        a, b = cuts[s], cuts[s + 1]
-        for t in range(z.shape[0]):
-            clear(resets[t, a:b], h[t, a:b])
-            read(inputs, t, a, b, z[t, a:b])
-            advance(Wh, bh, tape, t, a, b)
-
-
-@jit(parallel=True)
-def backward(
-    weights: Recurrent, inputs: Inputs, tape: Tape, dy: Floats, resets: Flags,
-    cuts: Ids, first: int, last: int,
-) -> None:  # fmt: skip
-    """Carry gradients back from step `last` to `first` (truncated BPTT).
-
-    Parameters
-    ----------
-    weights, inputs, tape, resets, cuts
-        As `forward` left them. On exit ``tape.z`` holds the gradient of the
-        input projection, ``tape.dzh`` that of the recurrent product, and
-        ``tape.dstates`` that of the state before the window.
-    dy : (last - first, B, H) float array
-        Gradient of these steps' outputs; on exit that of the outputs of the layer
-        below, if there is one.
-    first, last : int
-        Which steps: a window is gone through in one call or several, from its
-        end to its beginning, and what each call leaves can be used at once.
-    """
-    z, _, _, _, dstates, activation = tape
-    Wh, dh = weights.Wh.backward, dstates[0]
-    for s in prange(cuts.size - 1):
-        a, b = cuts[s], cuts[s + 1]
-        if last == z.shape[0]:
-            dh[a:b] = 0
-        for t in range(last - 1, first - 1, -1):
-            step_backward(Wh, activation, z[t, a:b], dy[t - first, a:b], dh[a:b])
-            clear(resets[t, a:b], dh[a:b])
-            carry_back(inputs, z[t, a:b], dy[t - first, a:b])
+    # z += h_prev Wh^T
+    dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
+    add_affine_gradient(dz, h_prev, dWh, down, workers)

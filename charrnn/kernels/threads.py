@@ -10,6 +10,8 @@ sleep at once cost 7 us a kernel and half of short kernels' speed. A short spin
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numba
 import numpy as np
@@ -25,17 +27,26 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)
 
 
-def use_threads(threads: int) -> int:
-    """Set the number of threads, at most what Numba was started with.
+def usable(threads: int) -> int:
+    """Bound a number of threads by what Numba was started with, and by 1."""
+    return max(1, min(threads, numba.config.NUMBA_NUM_THREADS))
 
-    Returns
-    -------
-    int
-        The number in force.
+
+@contextmanager
+def limited(threads: int) -> Iterator[None]:
+    """Let the kernels that are called inside use so many threads and no more.
+
+    Parameters
+    ----------
+    threads : int
+        As `usable` bounds it. Outside, the number is what it was before.
     """
-    threads = max(1, min(threads, numba.config.NUMBA_NUM_THREADS))
+    before = numba.get_num_threads()
     numba.set_num_threads(threads)
-    return threads
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def row_cuts(B: int, threads: int) -> Ids:

@@ -12,11 +12,9 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint
 from charrnn.corpus import Corpus
 from charrnn.errors import OptionError
-from charrnn.model import Model
+from charrnn.network import Network
+from charrnn.parameters import table
 from charrnn.vocab import Vocab, name_symbol
-
-#: Parameters with a row per character.
-BY_CHARACTER = ("layer0.Wx", "head.Wy", "head.by")
 
 #: Characters that a note names at most.
 NAMED = 10
@@ -52,12 +50,12 @@ def union(old: Vocab, corpus: Corpus) -> tuple[Vocab, PackedIds]:
     return vocab, table[corpus.ids]
 
 
-def adopt(model: Model, vocab: Vocab, source: Checkpoint) -> list[str]:
+def adopt(model: Network, vocab: Vocab, source: Checkpoint) -> list[str]:
     """Copy a checkpoint's weights into a freshly initialized model.
 
     Parameters
     ----------
-    model : Model
+    model : Network
         Of the same shape but for its vocabulary; its weights are changed, and
         are still to be packed.
     vocab : Vocab
@@ -71,9 +69,10 @@ def adopt(model: Model, vocab: Vocab, source: Checkpoint) -> list[str]:
     place = {symbol: i for i, symbol in enumerate(vocab.symbols)}
     rows = np.array([place[symbol] for symbol in source.vocab.symbols])
     tensors = model.tensors
+    by_character = {p.name for p in table(model.config) if p.by_character}
     for name, values in (source.parameters | source.statistics).items():
         target = tensors[name]
-        if name in BY_CHARACTER:
+        if name in by_character:
             target[rows] = values
         else:
             target[...] = values

@@ -17,7 +17,7 @@ from charrnn.checkpoint.archive import MAX_FILE
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import read_corpus
 from charrnn.errors import CorpusError, InputError, OptionError
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.streams import fit
 from charrnn.training.adopt import adopt, union
 from charrnn.training.history import History
@@ -76,7 +76,7 @@ def prepare(
     model_config, config = make_plan(material, shape, request.train, speed)
     config = _fitted(request, config, material, notes)
     _check_size(model_config, config)
-    model = Model(model_config, threads=threads)
+    model = Network(model_config, threads=threads)
     rng = random_stream(config.seed, INIT_STREAM)
     parameters.initialize(
         model.theta, model_config, config.init, config.forget_bias, rng
@@ -171,8 +171,7 @@ def memory_estimate(trainer: Trainer) -> int:
     packed = 2 * parameters.matrix_size(model.config)
     snapshot = 1 + len(trainer.moments)
     space = model.workspace(config.seq_length, config.batch_size)
-    # Made with the first gradient, for a chunk of the window.
-    rows = 0 if space.dlogits.size else space.chunk * config.batch_size
+    rows = space.chunk * config.batch_size
     head = rows * (model.config.vocab_size + model.config.hidden) * model.dtype.itemsize
     floats = (arrays + snapshot) * size + packed
     return math.ceil(floats * model.dtype.itemsize + space.nbytes + head)

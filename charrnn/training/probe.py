@@ -8,7 +8,7 @@ from charrnn import parameters
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import TrainingState
 from charrnn.config import CellName, ModelConfig, TrainConfig
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.streams import Streams
 from charrnn.training.trainer import (
     INIT_STREAM,
@@ -38,7 +38,7 @@ def measure_speed(cell: CellName, threads: int) -> float:
     """Measure the speed that plans are made with: weights multiplied a second."""
     shape = ModelConfig(vocab_size=VOCABULARY, cell=cell, hidden=HIDDEN)
     config = TrainConfig(dropout=0.25, weight_dropout=0.25, ema=0.9)
-    model = Model(shape, threads=threads)
+    model = Network(shape, threads=threads)
     rng = random_stream(0, INIT_STREAM)
     parameters.initialize(model.theta, shape, "auto", 1.0, rng)
     model.pack()

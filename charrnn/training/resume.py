@@ -13,7 +13,7 @@ from charrnn.checkpoint import Checkpoint, TrainingState
 from charrnn.config import Every, TrainConfig
 from charrnn.corpus import Corpus, read_corpus
 from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.streams import fit
 from charrnn.training.history import History
 from charrnn.training.request import Prepared, Request, option_name, shape_conflicts
@@ -76,7 +76,7 @@ def resume(
     if held_out is None and any("val_loss" in row for row in checkpoint.history):
         notes.append("this run was validated before: name its --val-file again")
     _refuse(request, _other_windows(request, config, train, vocab))
-    model = Model(checkpoint.model, threads=threads)
+    model = Network(checkpoint.model, threads=threads)
     model.load(checkpoint.parameters | checkpoint.statistics)
     state = model.new_state(config.batch_size)
     if not same:

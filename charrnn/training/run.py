@@ -16,6 +16,7 @@ from charrnn.checkpoint import Checkpoint, CorpusFingerprint
 from charrnn.config import Every
 from charrnn.errors import DivergedError, OutputError
 from charrnn.evaluation import Stopped, mean_loss
+from charrnn.textmodel import TextModel
 from charrnn.training.history import History
 from charrnn.training.records import (
     Ended,
@@ -219,6 +220,10 @@ class Run:
         """The step that the run is at."""
         return self.trainer.position.step
 
+    def _asked_to_stop(self) -> bool:
+        """Tell whether nobody waits for an evaluation any more."""
+        return self.stop.reason is not None
+
     def _finished(self) -> StopReason | None:
         """Find out why the run is over, if it is."""
         if self.stop.reason is not None:
@@ -324,10 +329,11 @@ class Run:
         if held_out is None:
             return Every()
         began = self._clock()
-        text = held_out.ids, held_out.before, held_out.newline
+        lines = trainer.config.lines
         try:
             with trainer.averaged() as model:
-                loss = mean_loss(model, *text, lambda: self.stop.reason is not None)
+                reader = TextModel.of(model, self.subject.vocab, lines=lines)
+                loss = mean_loss(reader, held_out.ids, self._asked_to_stop)
         except Stopped:
             return Every()
         self._is_saved = False

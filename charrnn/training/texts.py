@@ -10,10 +10,11 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import CorpusFingerprint
 from charrnn.config import TrainConfig
 from charrnn.corpus import Corpus, read_corpus, split
-from charrnn.streams import AnyStreams, LineStreams, Streams, initial_id
+from charrnn.streams import AnyStreams, LineStreams, Streams
 from charrnn.training.request import Request
 from charrnn.training.run import HeldOut
 from charrnn.vocab import Vocab
+from charrnn.windows import Documents
 
 #: How often a stream begins anew; see `streams.Streams`.
 RESET_RATE = 0.01
@@ -49,7 +50,7 @@ def divide(
         None where nothing is wanted, or where it would be less than a window.
     """
     newline = vocab.newline_id if config.lines else None
-    before = initial_id(vocab)
+    before = Documents.of(vocab, lines=config.lines).stand_in
     if request.val_file is not None:
         options = replace(request.read, vocab=vocab, unit=vocab.unit)
         held = read_corpus((request.val_file,), options, stdin)
@@ -74,5 +75,5 @@ def streams_of(ids: PackedIds, vocab: Vocab, config: TrainConfig) -> AnyStreams:
     B, T = config.batch_size, config.seq_length
     if config.lines and vocab.newline_id is not None:
         return LineStreams(ids, B, T, vocab.newline_id, config.seed)
-    before = initial_id(vocab)
+    before = Documents.of(vocab, lines=False).stand_in
     return Streams(ids, B, T, before, reset_rate=RESET_RATE, seed=config.seed)

@@ -25,8 +25,10 @@ from charrnn.checkpoint import (
 )
 from charrnn.config import OptimizerName, TrainConfig
 from charrnn.kernels import optimizers
-from charrnn.model import Model, Noise
+from charrnn.network import Network
+from charrnn.parameters import Parameters
 from charrnn.schedules import learning_rate
+from charrnn.stack import Noise
 from charrnn.streams import AnyStreams
 from charrnn.vocab import Vocab
 
@@ -93,7 +95,7 @@ class Trainer:
 
     Parameters
     ----------
-    model : Model
+    model : Network
         With its first weights; changed by every step.
     streams : Streams or LineStreams
         Its batch size and window length are the run's.
@@ -110,7 +112,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Model,
+        model: Network,
         streams: AnyStreams,
         position: TrainingState,
         moments: dict[str, Floats],
@@ -174,7 +176,7 @@ class Trainer:
         window = self.streams.window(position.epoch, position.window)
         self._dtheta.fill(0)
         loss = model.loss_and_gradient(
-            *window,
+            window,
             self.state,
             self._dtheta,
             self._noise(window.inputs.size),
@@ -251,13 +253,13 @@ class Trainer:
             # A short memory at first: the first weights are not worth keeping.
             decay = min(config.ema, n / (n + AVERAGING_START))
             optimizers.follow(self.average, self.model.theta, 1 - decay)
-        self.model.norm.follow(n)
+        self.model.norm.update_running(n)
         self.model.pack()
         small = self.state, *self.model.norm.running.values()
         return sound and all(bool(np.isfinite(array).all()) for array in small)
 
     @contextmanager
-    def averaged(self) -> Iterator[Model]:
+    def averaged(self) -> Iterator[Network]:
         """Let the model have its averaged weights for a while.
 
         They are what is evaluated, sampled from and saved: the latest weights
@@ -292,7 +294,7 @@ class Trainer:
         scratch, state = np.zeros_like(self._dtheta), self.state.copy()
         noise = self._noise(window.inputs.size)
         self.model.loss_and_gradient(
-            *window, state, scratch, noise, self._weight_noise()
+            window, state, scratch, noise, self._weight_noise()
         )
         self.model.pack()
         optimizers.squared_norm(scratch, self._partial_norms)
@@ -337,7 +339,7 @@ class Trainer:
         model, latest = self.model, None
         weights = model.weights
         if self.average is not None:
-            weights = parameters.views(self.average, model.config)
+            weights = Parameters(self.average, model.config).by_name
             latest = model.theta
         return Checkpoint(
             model=model.config,

@@ -15,7 +15,7 @@ from charrnn.kernels.filters import (
     Filters,
     choose,
     draw,
-    new_desk,
+    new_scratch,
     weigh,
     weigh_rows,
 )
@@ -100,10 +100,10 @@ def weights_of(
 ) -> Array:
     """Let the kernel work it out; in proportion to the probabilities."""
     row = np.asarray(logits, np.float64)
-    desk = new_desk(row.size)
-    best = weigh(row, np.asarray(recent, np.int32), filters or only(row.size), desk)
+    scratch = new_scratch(row.size)
+    best = weigh(row, np.asarray(recent, np.int32), filters or only(row.size), scratch)
     assert best >= 0
-    weights: Array = np.asarray(desk.weights, np.float64)
+    weights: Array = np.asarray(scratch.weights, np.float64)
     return weights
 
 
@@ -433,13 +433,13 @@ def test_bias_comes_before_the_ban() -> None:
 
 def test_greedy_looks_at_bans() -> None:
     """And at the bias, but at no other filter."""
-    desk = new_desk(3)
+    scratch = new_scratch(3)
     filters = only(3, temperature=0.0, no_repeat=1, bias=np.array([0, 2.0, 0]))
     logits = np.array([1.0, 0, 2.5])
 
-    assert choose(logits, NOTHING, filters, 0.9, desk) == 2
-    assert choose(logits, np.array([2], np.int32), filters, 0.9, desk) == 1
-    assert desk.weights.tolist() == [0, 1, 0]
+    assert choose(logits, NOTHING, filters, 0.9, scratch) == 2
+    assert choose(logits, np.array([2], np.int32), filters, 0.9, scratch) == 1
+    assert scratch.weights.tolist() == [0, 1, 0]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-300, 9.99e-5])
@@ -449,11 +449,11 @@ def test_greedy_is_the_first_arg_max(
 ) -> None:
     """Whatever the random number and the other filters are."""
     filters = data.draw(filters_of(logits.size))._replace(temperature=temperature)
-    desk = new_desk(logits.size)
+    scratch = new_scratch(logits.size)
     best = int(np.argmax(logits + filters.bias))
 
-    assert choose(logits, NOTHING, filters, u, desk) == best
-    assert desk.weights.tolist() == [float(v == best) for v in range(logits.size)]
+    assert choose(logits, NOTHING, filters, u, scratch) == best
+    assert scratch.weights.tolist() == [float(v == best) for v in range(logits.size)]
 
 
 @pytest.mark.parametrize("temperature", [1e-300, 1e-4, 1e-3, 1.0, 1e6, 1e300])
@@ -499,10 +499,10 @@ def test_rows_without_a_choice_are_refused(
 ) -> None:
     """A NaN, an infinity, or nothing but minus infinity; also beside good rows."""
     logits, filters = np.array([[0, 1, 0], row, [0, 1, 0]]), only(3, **settings)
-    desk, weights = new_desk(3), np.empty((3, 3))
+    scratch, weights = new_scratch(3), np.empty((3, 3))
 
-    assert weigh(logits[1], NOTHING, filters, desk) == -1
-    assert choose(logits[1], NOTHING, filters, 0.5, desk) == -1
+    assert weigh(logits[1], NOTHING, filters, scratch) == -1
+    assert choose(logits[1], NOTHING, filters, 0.5, scratch) == -1
     assert not weigh_rows(logits, filters, weights)
     assert weigh_rows(logits[::2].copy(), filters, weights[:2])
 
@@ -511,25 +511,25 @@ def test_a_bias_that_bans_all_is_refused() -> None:
     """Unlike the ban of n-grams, it is what the user wants."""
     filters = only(2, bias=np.array([-np.inf, -np.inf]))
 
-    assert weigh(np.array([1.0, 2.0]), NOTHING, filters, new_desk(2)) == -1
+    assert weigh(np.array([1.0, 2.0]), NOTHING, filters, new_scratch(2)) == -1
 
 
 @given(st.data())
 def test_what_is_given_is_left_alone(data: st.DataObject) -> None:
-    """Logits, bias and text; and a used desk is as good as a new one."""
+    """Logits, bias and text; and a used scratch is as good as a new one."""
     logits = data.draw(logit_rows())
     filters = data.draw(filters_of(logits.size))
     recent = np.zeros(5, np.int32)
     before = logits.copy(), filters.bias.copy()
-    desk = new_desk(logits.size)
-    for array in desk:
+    scratch = new_scratch(logits.size)
+    for array in scratch:
         array[:] = 7
-    weigh(logits, recent, filters, desk)
+    weigh(logits, recent, filters, scratch)
 
     np.testing.assert_array_equal(logits, before[0])
     np.testing.assert_array_equal(filters.bias, before[1])
     assert not recent.any()
-    np.testing.assert_array_equal(desk.weights, weights_of(logits, filters, recent))
+    np.testing.assert_array_equal(scratch.weights, weights_of(logits, filters, recent))
 
 
 @given(st.data())
@@ -582,7 +582,7 @@ def test_choosing_is_weighing_and_drawing(data: st.DataObject, u: float) -> None
     logits = data.draw(logit_rows())
     filters = data.draw(filters_of(logits.size))
     recent = np.zeros(3, np.int32)
-    chosen = choose(logits, recent, filters, u, new_desk(logits.size))
+    chosen = choose(logits, recent, filters, u, new_scratch(logits.size))
 
     assert chosen == draw(weights_of(logits, filters, recent), u)
 
@@ -590,10 +590,10 @@ def test_choosing_is_weighing_and_drawing(data: st.DataObject, u: float) -> None
 def test_draws_follow_the_distribution(rng: np.random.Generator) -> None:
     """Chi-square with 7 degrees of freedom stays below its 1 - 1e-4 quantile."""
     logits, filters = rng.normal(size=10), only(10, temperature=0.9, top_k=8)
-    p, desk = distribution(logits, filters), new_desk(10)
+    p, scratch = distribution(logits, filters), new_scratch(10)
     raw = Philox(SeedSequence(11)).random_raw(20_000)
     drawn = [
-        choose(logits, NOTHING, filters, u, desk)
+        choose(logits, NOTHING, filters, u, scratch)
         for u in ((raw >> np.uint64(11)) * 2.0**-53).tolist()
     ]
     observed = np.bincount(drawn, minlength=10)
@@ -610,4 +610,4 @@ def test_what_is_banned_must_be_finite_too() -> None:
     settings = Filters(np.zeros(3), 1, 1.0, 3, 1.0, 1.0, 0.0)
     logits, recent = np.array([1.0, np.nan, 2.0]), np.array([1], np.int32)
 
-    assert weigh(logits, recent, settings, new_desk(3)) == -1
+    assert weigh(logits, recent, settings, new_scratch(3)) == -1

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from charrnn.config import CellName, ModelConfig, NormName
 from charrnn.kernels import generator
-from charrnn.kernels.filters import Filters, choose, new_desk
+from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.generator import choose_first
 from charrnn.model import CELLS, Model
 
@@ -163,7 +163,7 @@ def one_at_a_time(case: Case) -> Result:
     """Do the same in a loop, each row alone."""
     model, state, ids, known, u, filters, start = case.copy()
     logits = np.full((*u.shape, V), np.nan, model.dtype)
-    desk = new_desk(V)
+    scratch = new_scratch(V)
     for n in range(ids.shape[1]):
         alone = np.ascontiguousarray(state[:, :, n : n + 1])
         for t in range(len(u)):
@@ -174,7 +174,7 @@ def one_at_a_time(case: Case) -> Result:
             if known[n] <= t + 1:
                 recent = ids[t + 1 : now + 1, n].copy()  # `past` characters
                 said = row.astype(np.float64)
-                ids[now + 1, n] = choose(said, recent, filters, u[t, n], desk)
+                ids[now + 1, n] = choose(said, recent, filters, u[t, n], scratch)
                 logits[t, n] = row
         state[:, :, n] = alone[:, :, 0]
     return Result(state, ids, logits)
@@ -427,13 +427,13 @@ def test_the_first_character_is_chosen_from_logits_alone(
     """One a row, each by its own number, and never what is impossible."""
     logits = rng.normal(size=V).astype(np.float32)
     logits[2] = -np.inf
-    u, ids, desk = rng.random(50), np.full(50, -5, np.int32), new_desk(V)
+    u, ids, scratch = rng.random(50), np.full(50, -5, np.int32), new_scratch(V)
     nothing = np.zeros(0, np.int32)
 
     for filters in (FILTERS, filters_of(temperature=0.0), filters_of(no_repeat=2)):
         assert choose_first(logits, filters, u, ids)
         said = logits.astype(np.float64)
-        expected = [choose(said, nothing, filters, number, desk) for number in u]
+        expected = [choose(said, nothing, filters, number, scratch) for number in u]
         np.testing.assert_array_equal(ids, expected)
     assert len(set(ids.tolist())) == V - 1
     assert not choose_first(np.full(V, np.nan, np.float32), FILTERS, u, ids)

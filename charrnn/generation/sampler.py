@@ -1,4 +1,8 @@
-"""Rows of a batch on their way through the network, a slice of steps at a time."""
+"""The sampler: rows of a batch go through the network, a slice of steps at a time.
+
+A `Sampler` is a model with the way it is asked to write. The samples of a batch
+are cut into shards, one for each thread, which share the sampler and nothing else.
+"""
 
 import math
 
@@ -9,33 +13,39 @@ from charrnn import sampling
 from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
 from charrnn.generation.samples import Sample
-from charrnn.kernels.generator import generate
-from charrnn.model import Model
+from charrnn.kernels.generator import generator_of
 from charrnn.sampling import Randomness, nothing_to_choose
-from charrnn.vocab import Vocab
+from charrnn.textmodel import TextModel
 
 #: Characters of a prompt read at a time: some milliseconds' worth.
 PROMPT_SLICE = 256
 
 
-class Voice:
-    """A model and the way it is asked to write, which all lanes share."""
+class Sampler:
+    """A model and the way it is asked to write, which all shards share.
+
+    Parameters
+    ----------
+    model : TextModel
+    config : SampleConfig
+        Its texts are made of the vocabulary's symbols.
+    corpus : (N,) int array, optional
+        The text that ``config.no_copy`` speaks of; below 0 what is no
+        character of the vocabulary.
+    """
 
     def __init__(
-        self,
-        model: Model,
-        vocab: Vocab,
-        config: SampleConfig,
-        documents: bool,
-        corpus: Ids | None,
+        self, model: TextModel, config: SampleConfig, corpus: Ids | None = None
     ) -> None:
-        self.model = model
-        self.network = model.network()
+        network, vocab = model.network, model.vocab
+        self.stack, self.dtype = network.stack, network.dtype
+        self.weights = network.inference()
+        self.generate = generator_of(network.stack.kernels)
         bias = sampling.logit_bias(config, vocab)
         self.filters = sampling.filters(config, vocab.size, bias, corpus)
         self.past = RECENT if config.no_repeat or config.no_copy else 0
-        newline = vocab.newline_id
-        self.start = -1 if newline is None or not documents else newline
+        start = model.documents.start
+        self.start = -1 if start is None else start
         self._greedy = sampling.is_greedy(config)
         self._random = Randomness(config.seed)
 
@@ -54,24 +64,24 @@ class Voice:
         state : (L, S, 1, H) float array
             Moved on.
         """
-        tape = self.model.new_tape(1, 1)
-        unused = np.empty((1, 1, self.network.by.size), self.model.dtype)
+        tape = self.stack.new_tape(1, 1)
+        unused = np.empty((1, 1, self.weights.by.size), self.dtype)
         for a in range(0, ids.size, PROMPT_SLICE):
             part = ids[a : a + PROMPT_SLICE]
             column = np.append(part, 0).astype(np.int32)[:, None]
             known, u = np.array([part.size + 1], np.int32), np.zeros((part.size, 1))
-            generate(
-                self.network, tape, state, column, known, u,
+            self.generate(
+                self.weights, tape, state, column, known, u,
                 self.filters, self.start, unused,
             )  # fmt: skip
 
 
-class Lane:
+class Shard:
     """Some samples of a batch, which one thread takes through the network.
 
     Parameters
     ----------
-    voice : Voice
+    sampler : Sampler
     samples : list of Sample
     state : (L, S, B, H) float array
         A column a sample.
@@ -83,23 +93,23 @@ class Lane:
 
     def __init__(
         self,
-        voice: Voice,
+        sampler: Sampler,
         samples: list[Sample],
         state: Floats,
         before: Ids,
         given: list[Ids],
     ) -> None:
         self.samples = samples
-        self._voice = voice
+        self._sampler = sampler
         self._state = np.ascontiguousarray(state)
-        self._tape = voice.model.new_tape(1, len(samples))
+        self._tape = sampler.stack.new_tape(1, len(samples))
         self._given = [ids[1:] for ids in given]
         # The last characters in the order of time; the last row is read next.
-        self._ids = np.full((voice.past + 1, len(samples)), -1, np.int32)
+        self._ids = np.full((sampler.past + 1, len(samples)), -1, np.int32)
         self._ids[-1] = [ids[0] for ids in given]
-        if voice.past:
-            read = before[-voice.past :]
-            self._ids[voice.past - read.size : voice.past] = read[:, None]
+        if sampler.past:
+            read = before[-sampler.past :]
+            self._ids[sampler.past - read.size : sampler.past] = read[:, None]
 
     @property
     def steps_left(self) -> float:
@@ -129,7 +139,7 @@ class Lane:
         VocabError
             There is nothing to choose from.
         """
-        voice, B, past = self._voice, len(self.samples), self._voice.past
+        sampler, B, past = self._sampler, len(self.samples), self._sampler.past
         ids = np.concatenate([self._ids, np.zeros((steps, B), np.int32)])
         u, known = np.zeros((steps, B)), np.ones(B, np.int32)
         for n, (sample, given) in enumerate(
@@ -137,12 +147,12 @@ class Lane:
         ):
             size = min(steps, given.size)
             ids[past + 1 : past + 1 + size, n] = given[:size]
-            u[size:, n] = voice.uniform(sample, steps - size)
+            u[size:, n] = sampler.uniform(sample, steps - size)
             self._given[n], known[n] = given[size:], size + 1
-        logits = np.empty((kept, B, voice.network.by.size), voice.model.dtype)
-        if not generate(
-            voice.network, self._tape, self._state, ids, known, u,
-            voice.filters, voice.start, logits,
+        logits = np.empty((kept, B, sampler.weights.by.size), sampler.dtype)
+        if not sampler.generate(
+            sampler.weights, self._tape, self._state, ids, known, u,
+            sampler.filters, sampler.start, logits,
         ):  # fmt: skip
             raise nothing_to_choose()
         self._ids = ids[steps:]
@@ -156,5 +166,5 @@ class Lane:
             self._given = [self._given[n] for n in going]
             self._state = np.ascontiguousarray(self._state[:, :, going])
             self._ids = np.ascontiguousarray(self._ids[:, going])
-            self._tape = self._voice.model.new_tape(1, len(going))
+            self._tape = self._sampler.stack.new_tape(1, len(going))
         return bool(going)

@@ -1,0 +1,131 @@
+"""The loops over time, for every cell: through a window, and back.
+
+    forward    t = 0 ... T - 1     z = x Wx^T + b, then the cell's step
+    backward   t = T - 1 ... 0     the cell's way back, then dx = dz Wx
+
+The way back is backpropagation through time (Werbos 1990), cut off where the
+window begins. Threads have blocks of batch rows: each goes through the whole
+window on its own, and rows never meet.
+
+Each cell has these loops compiled for itself (`loops`), under a name of its own
+in the cache.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from numba import prange
+
+from charrnn.arrays import Flags, Floats, Ids
+from charrnn.kernels.cells import (
+    CellKernels,
+    advance,
+    is_built_in,
+    retreat,
+    short_name,
+)
+from charrnn.kernels.inputs import Inputs, carry_back, read
+from charrnn.kernels.jit import compiled_as, jit
+from charrnn.kernels.recurrent import Recurrent
+
+
+@jit
+def clear(flags: Flags, state: Floats) -> None:
+    """Zero the rows of a state, or of its gradient, that are flagged.
+
+    Parameters
+    ----------
+    flags : (B,) uint8 array
+    state : (B, H) float array
+        Rows whose flag is set are zeroed: a document begins there.
+    """
+    for n in range(flags.size):
+        if flags[n]:
+            for j in range(state.shape[1]):
+                state[n, j] = 0
+
+
+def forward(
+    weights: Recurrent, inputs: Inputs, tape: Any, resets: Flags, cuts: Ids
+) -> None:
+    """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
+
+    Parameters
+    ----------
+    weights : Recurrent
+    inputs : Inputs
+    tape : Tape
+        On entry states[:, 0] holds the state, and z the input projection if
+        the inputs are `inputs.projected`; all but the gradients are written.
+    resets : (T, B) uint8 array
+        Rows whose state is cleared before the step.
+    cuts : (S + 1,) int array
+        Where the rows are cut into blocks for the threads. The result does
+        not depend on it.
+    """
+    z, states = tape.z, tape.states
+    for s in prange(cuts.size - 1):
+        a, b = cuts[s], cuts[s + 1]
+        for t in range(z.shape[0]):
+            for kind in range(states.shape[0]):
+                clear(resets[t, a:b], states[kind, t, a:b])
+            read(inputs, t, a, b, z[t, a:b])
+            # The tape is taken apart inside a function that is compiled by
+            # itself. Taken apart in this loop, what is stored into its arrays
+            # would be lost: Numba believes that nobody sees it.
+            advance(weights, tape, t, a, b)
+
+
+def backward(
+    weights: Recurrent, inputs: Inputs, tape: Any, dy: Floats, resets: Flags,
+    cuts: Ids, first: int, last: int,
+) -> None:  # fmt: skip
+    """Carry gradients back from step `last` to `first`.
+
+    Parameters
+    ----------
+    weights, inputs, tape, resets, cuts
+        As `forward` left them. On exit ``tape.z`` holds the gradient of the
+        input projection and ``tape.dstates`` that of the state before `first`.
+    dy : (last - first, B, H) float array
+        Gradient of these steps' outputs; on exit that of the outputs of the layer
+        below, if there is one.
+    first, last : int
+        Which steps: a window is gone through in one call or several, from its
+        end to its beginning, and what each call leaves can be used at once.
+    """
+    z, dstates = tape.z, tape.dstates
+    for s in prange(cuts.size - 1):
+        a, b = cuts[s], cuts[s + 1]
+        if last == z.shape[0]:
+            for kind in range(dstates.shape[0]):
+                dstates[kind, a:b] = 0
+        for t in range(last - 1, first - 1, -1):
+            # Inside a function of its own, as in `forward`.
+            retreat(weights, tape, t, a, b, dy[t - first, a:b])
+            for kind in range(dstates.shape[0]):
+                clear(resets[t, a:b], dstates[kind, a:b])
+            carry_back(inputs, z[t, a:b], dy[t - first, a:b])
+
+
+class Loops(NamedTuple):
+    """`forward` and `backward`, compiled for one cell."""
+
+    forward: Callable[..., None]
+    backward: Callable[..., None]
+
+
+@cache
+def loops(kernels: CellKernels) -> Loops:
+    """Compile the loops for a cell, when they are first called."""
+    name, cached = short_name(kernels), is_built_in(kernels)
+    return Loops(
+        compiled_as(f"forward_{name}", forward, parallel=True, cached=cached),
+        compiled_as(f"backward_{name}", backward, parallel=True, cached=cached),
+    )
+
+
+def way_back(kernels: CellKernels) -> str:
+    """Name the compiled `backward` of a cell as the cache does; see `is_cached`."""
+    return f"recurrence.backward_{short_name(kernels)}"

@@ -1,0 +1,289 @@
+"""A network: characters -> layers -> logits -> loss -> gradient.
+
+    ids (T, B) --> layers (`stack`) --> y (T, B, H) --> logits (T, B, V)
+                                                              |
+                          loss <-- softmax cross-entropy <----+
+
+The network owns one flat buffer of parameters and the packed copies that the
+products read. Windows of any T and B run through the same kernels, in training
+and in evaluation; generating (`kernels.generator`) takes the same steps of the
+same cells. Threads work on blocks of batch rows while time passes, and on
+blocks of weight rows when the gradients of the weights are formed from the
+stacked results; neither depends on how many threads there are, so results do
+not either.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from charrnn import parameters
+from charrnn.arrays import Floats, Ids
+from charrnn.config import ModelConfig
+from charrnn.kernels import dropout, head
+from charrnn.kernels.generator import Inference
+from charrnn.kernels.head import HeadTape
+from charrnn.kernels.matmul import add_affine_gradient, new_packed, pack
+from charrnn.kernels.threads import limited, usable
+from charrnn.parameters import LayerParameters, Parameters
+from charrnn.stack import Noise, OnLayer, Passed, Stack, Workspace
+from charrnn.windows import Window
+
+
+class Network:
+    """A stack of recurrent layers with a softmax on top.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    dtype : numpy dtype
+        float32; float64 for gradient checks.
+    threads : int
+        At most; see ``threads`` for the number in force while it computes.
+
+    Attributes
+    ----------
+    parameters : Parameters
+        Views of all parameters, by layer.
+    theta : (P,) float array
+        All parameters. Call `pack` after changing them.
+    weights : dict of arrays
+        Named views into theta, as `parameters.table` lists them.
+    stack : Stack
+        The layers.
+    norm : Normalisation
+        What is done to the layers' outputs, with running averages of its own.
+    """
+
+    def __init__(
+        self, config: ModelConfig, *, dtype: Any = np.float32, threads: int = 1
+    ) -> None:
+        self.config = config
+        self.dtype = np.dtype(dtype)
+        self.threads = usable(threads)
+        self.theta = np.zeros(parameters.size(config), self.dtype)
+        self.parameters = Parameters(self.theta, config)
+        self.weights = self.parameters.by_name
+        self.stack = Stack(config, self.parameters, self.threads)
+        self.norm = self.stack.norm
+        Wy = new_packed(config.vocab_size, config.hidden, self.dtype)
+        self.head = head.Head(Wy, self.parameters.by)
+        #: Room for the gradients of logits and outputs, made when first wanted.
+        self._dlogits = np.zeros((0, config.vocab_size), self.dtype)
+        self._dy = np.zeros((0, config.hidden), self.dtype)
+
+    @property
+    def tensors(self) -> dict[str, Floats]:
+        """All that makes up the network, by name: parameters, running averages."""
+        return self.weights | self.norm.running
+
+    def load(self, named: Mapping[str, Floats]) -> None:
+        """Take `tensors` over by name, as a checkpoint stores them, and pack.
+
+        Raises
+        ------
+        ValueError
+            A name is missing, or a shape differs.
+        """
+        tensors = self.tensors
+        if named.keys() != tensors.keys():
+            msg = f"parameters differ: {sorted(named.keys() ^ tensors.keys())}"
+            raise ValueError(msg)
+        for name, view in tensors.items():
+            if named[name].shape != view.shape:
+                msg = f"{name} is {named[name].shape}, not {view.shape}"
+                raise ValueError(msg)
+            view[...] = named[name]
+        self.pack()
+
+    def pack(self) -> None:
+        """Copy the weights into the panels that the products read."""
+        self.stack.pack()
+        pack(self.parameters.Wy, self.head.Wy)
+
+    def inference(self) -> Inference:
+        """Lay the weights out as generating reads them; vectors are copied."""
+        Wx, recurrent = self.stack.packed()
+        code, gain, shift = self.norm.inference()
+        return Inference(
+            table=self.parameters.layers[0].Wx,
+            b=np.stack([layer.b for layer in self.parameters.layers]),
+            Wx=Wx,
+            recurrent=recurrent,
+            norm=code,
+            gain=gain,
+            shift=shift,
+            Wy=self.head.Wy.forward,
+            by=self.parameters.by,
+        )
+
+    def new_state(self, B: int) -> Floats:
+        """Make a zero state of B rows, (L, S, B, H): S arrays a layer, h first."""
+        return self.stack.new_state(B)
+
+    def workspace(self, T: int, B: int) -> Workspace:
+        """Find the room that windows (T, B) take."""
+        return self.stack.workspace(T, B)
+
+    def forward(self, window: Window, state: Floats) -> Passed:
+        """Run a window through all layers, as wherever a text is read.
+
+        Parameters
+        ----------
+        window : Window
+        state : (L, S, B, H) float array
+            On entry the state before the window, on exit the one after it.
+        """
+        with limited(self.threads):
+            return self.stack.forward(window, state)
+
+    def logits(self, window: Window, state: Floats) -> Floats:
+        """Compute the logits after every input, (T, B, V); see `forward`."""
+        T, B = window.inputs.shape
+        with limited(self.threads):
+            passed = self.stack.forward(window, state)
+            out = np.empty((T * B, self.config.vocab_size), self.dtype)
+            head.logits(self.head, passed.y, out, self.threads)
+        return out.reshape(T, B, -1)
+
+    def losses(self, window: Window, state: Floats) -> Floats:
+        """Compute the loss of every target in nats, (T, B) float64; 0 where ignored."""
+        T, B = window.inputs.shape
+        with limited(self.threads):
+            passed = self.stack.forward(window, state)
+            out = np.empty(T * B)
+            targets = window.targets.reshape(-1)
+            head.losses(self.head, passed.y, targets, out, self.threads)
+        return out.reshape(T, B)
+
+    def loss_and_gradient(
+        self,
+        window: Window,
+        state: Floats,
+        dtheta: Floats,
+        noise: Noise | None = None,
+        weight_noise: Noise | None = None,
+    ) -> float:
+        """Compute a window's mean loss, and its gradient by backpropagation.
+
+        Parameters
+        ----------
+        window : Window
+        state : (L, S, B, H) float array
+            On entry the state before the window, on exit the one after it.
+        dtheta : (P,) float array
+            Accumulated into.
+        noise : Noise, optional
+            For dropout of outputs.
+        weight_noise : Noise, optional
+            For dropout of recurrent weights: one mask for all steps and rows of
+            the window. Call `pack` before the network is used for anything else.
+
+        Returns
+        -------
+        float
+            Nats per target.
+        """
+        T, B = window.inputs.shape
+        gradients = Parameters(dtheta, self.config)
+        layers: list[LayerParameters] = list(gradients.layers)
+        with limited(self.threads):
+            if weight_noise is not None:
+                self.stack.pack_dropped(weight_noise)
+                layers = [g._replace(Wh=np.zeros_like(g.Wh)) for g in layers]
+            passed = self.stack.forward(window, state, noise, training=True)
+            losses = np.empty(T * B)
+            count = max(1, int(np.count_nonzero(window.targets >= 0)))
+            chunk = passed.space.chunk
+            for first in reversed(range(0, T, chunk)):
+                steps = range(first, min(T, first + chunk))
+                rows = slice(steps.start * B, steps.stop * B)
+                tape = self._head_tape(losses[rows])
+                self._head_backward(passed, rows, 1 / count, tape, gradients)
+                self.stack.backward(passed, steps, tape.dy, layers)
+            if weight_noise is not None:
+                self._add_kept(weight_noise, layers, gradients)
+        return float(losses.sum()) / count
+
+    def backward(
+        self,
+        passed: Passed,
+        steps: range,
+        dy: Floats,
+        on_layer: OnLayer,
+    ) -> None:
+        """Carry a gradient back through some steps, for whoever watches it.
+
+        Parameters
+        ----------
+        passed : Passed
+            A window, whose later steps have been gone back through.
+        steps : range
+            Which steps, one after another.
+        dy : (len(steps) * B, H) float array
+            Gradient of the last layer's outputs; changed on the way.
+        on_layer : callable
+            Is shown the gradients; see `stack.OnLayer`.
+        """
+        with limited(self.threads):
+            self.stack.backward(passed, steps, dy, on_layer=on_layer)
+
+    def loss_gradient(self, y: Floats, targets: Ids) -> Floats:
+        """Compute the gradient of each row's loss with respect to its outputs.
+
+        Parameters
+        ----------
+        y : (N, H) float array
+            Outputs of the last layer.
+        targets : (N,) int array
+
+        Returns
+        -------
+        (N, H) float array
+        """
+        tape = HeadTape(
+            np.empty(len(y)),
+            np.zeros((len(y), self.config.vocab_size), self.dtype),
+            np.zeros_like(y),
+        )
+        with limited(self.threads):
+            head.loss_and_gradient(self.head, y, targets, 1.0, tape, self.threads)
+        return tape.dy
+
+    def _head_tape(self, losses: Floats) -> HeadTape:
+        """Find room for the head's gradients of as many rows as there are losses."""
+        rows = len(losses)
+        if rows > len(self._dlogits):
+            self._dlogits = np.zeros((rows, self.config.vocab_size), self.dtype)
+            self._dy = np.zeros((rows, self.config.hidden), self.dtype)
+        return HeadTape(losses, self._dlogits[:rows], self._dy[:rows])
+
+    def _head_backward(
+        self,
+        passed: Passed,
+        rows: slice,
+        scale: float,
+        tape: HeadTape,
+        gradients: Parameters,
+    ) -> None:
+        """Score some rows, and take the gradient down to the outputs y."""
+        y, targets = passed.y[rows], passed.window.targets.reshape(-1)[rows]
+        head.loss_and_gradient(self.head, y, targets, scale, tape, self.threads)
+        # logits = y Wy^T + by
+        add_affine_gradient(tape.dlogits, y, gradients.Wy, gradients.by, self.threads)
+
+    def _add_kept(
+        self,
+        weight_noise: Noise,
+        dropped: list[LayerParameters],
+        gradients: Parameters,
+    ) -> None:
+        """Add the gradients of the recurrent weights that were not dropped."""
+        for k, layer in enumerate(gradients.layers):
+            # dropped = mask * Wh
+            dWh = dropped[k].Wh
+            dropout.drop(
+                dWh, weight_noise.bytes[k], weight_noise.threshold, self.threads
+            )
+            layer.Wh[...] += dWh

@@ -1,0 +1,314 @@
+"""The layers of a network: forward through a window, and back.
+
+    ids (T, B) --> z = x Wx^T + b --> cell --> norm --> dropout --> y (T, B, H)
+                        ^                                               |
+                        +--------- the next layer's x -----------------+
+
+This is the only place where layers follow one another, but for the step that
+generating fuses into one kernel (`kernels.generator`), which is made of the
+same parts. Windows of any T and B run through it, in training and elsewhere.
+
+The way back can be taken in parts, from the window's end to its beginning, and
+whoever wants to see the gradients on their way (`on_layer`) is shown them at
+every layer of every part.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from charrnn.arrays import Flags, Floats, Ids
+from charrnn.cells import cell_of
+from charrnn.config import ModelConfig
+from charrnn.kernels import dropout, inputs
+from charrnn.kernels.cells import Tape, kernels_of
+from charrnn.kernels.matmul import (
+    Packed,
+    add_affine_gradient,
+    layer_of,
+    pack,
+    stack_packed,
+)
+from charrnn.kernels.normalisation import Tape as NormTape
+from charrnn.kernels.recurrence import loops
+from charrnn.kernels.recurrent import Recurrent
+from charrnn.kernels.threads import row_cuts
+from charrnn.normalisation import Normalisation
+from charrnn.parameters import LayerParameters, Parameters
+from charrnn.windows import Window
+
+#: Gradients of z that are carried back before they are used: what fits into the
+#: second-level caches of two cores, but not so few rows that the weight
+#: gradients, which are read and written once a chunk, come to dominate.
+CHUNK_BYTES, CHUNK_ROWS = 2**22, 256
+
+
+class Noise(NamedTuple):
+    """Random bytes for dropout, drawn anew for every window."""
+
+    bytes: Flags  # uint8: of outputs (L, T * B, H), of recurrent weights (L, GH, H)
+    threshold: int  # 256 times the rate, rounded
+
+
+class Layer(NamedTuple):
+    """One layer's weights, ready for the kernels."""
+
+    Wx: Packed | None  # (GH, H); None for layer 0, which looks rows up in its Wx
+    Wh: Packed  # (GH, H)
+    weights: LayerParameters
+
+    @property
+    def ahead(self) -> Recurrent:
+        """What the cell reads on the way forward."""
+        return Recurrent(self.Wh.forward, self.weights.own)
+
+    @property
+    def back(self) -> Recurrent:
+        """What the cell reads on the way back."""
+        return Recurrent(self.Wh.backward, self.weights.own)
+
+
+@dataclass
+class Workspace:
+    """Room for one window of T steps and B rows, used again and again.
+
+    On the way back `chunk` steps are taken at a time, down through all layers:
+    what the recurrence leaves is still in the cache when the weight gradients
+    are formed. Batch normalisation has no gradient before all rows of the
+    window have one, and takes all steps at a time.
+    """
+
+    cuts: Ids  # blocks of rows for the threads
+    tapes: list[Any]  # one of the cell's `Tape` a layer
+    norms: list[NormTape]  # likewise
+    chunk: int
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the arrays take, in bytes."""
+        found = [a for tape in (*self.tapes, *self.norms) for a in tape]
+        return sum(
+            {id(a): a.nbytes for a in found if isinstance(a, np.ndarray)}.values()
+        )
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A window that has gone forward through all layers, ready for the way back.
+
+    It is good until the next window of its size goes through the same layers.
+    """
+
+    window: Window
+    space: Workspace
+    noise: Noise | None  # that outputs were dropped by
+    training: bool  # how outputs were normalised
+
+    @property
+    def tapes(self) -> list[Any]:
+        """What each layer left behind: its cell's `Tape`."""
+        return self.space.tapes
+
+    @property
+    def y(self) -> Floats:
+        """The outputs of the last layer, (T * B, H)."""
+        y: Floats = self.space.tapes[-1].y
+        return y.reshape(-1, y.shape[2])
+
+
+#: Told of a layer k and of the gradient (steps, B, H) of what its cell put out,
+#: before that goes back through the cell.
+OnLayer: TypeAlias = Callable[[int, Floats], None]
+
+
+class Stack:
+    """The recurrent layers of a network, with the packed weights that they read.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    weights : Parameters
+        The network's. Call `pack` after changing them.
+    threads : int
+    """
+
+    def __init__(self, config: ModelConfig, weights: Parameters, threads: int) -> None:
+        self.config = config
+        self.cell = cell_of(config.cell)
+        self.kernels = kernels_of(self.cell)
+        self.norm = Normalisation(config, weights, threads)
+        self._loops = loops(self.kernels)
+        self._dtype = weights.flat.dtype
+        self._threads = threads
+        GH, H = weights.layers[0].Wh.shape
+        self._Wh = stack_packed(config.layers, GH, H, self._dtype)
+        self._Wx = stack_packed(config.layers - 1, GH, H, self._dtype)
+        self.layers = [
+            Layer(
+                None if k == 0 else layer_of(self._Wx, k - 1),
+                layer_of(self._Wh, k),
+                of_layer,
+            )
+            for k, of_layer in enumerate(weights.layers)
+        ]
+        self._workspaces: dict[tuple[int, int], Workspace] = {}
+
+    def pack(self) -> None:
+        """Copy the weights into the panels that the products read."""
+        for layer in self.layers:
+            pack(layer.weights.Wh, layer.Wh)
+            if layer.Wx is not None:
+                pack(layer.weights.Wx, layer.Wx)
+
+    def pack_dropped(self, noise: Noise) -> None:
+        """Copy the recurrent weights into their panels, some of them as zeros."""
+        for k, layer in enumerate(self.layers):
+            Wh = layer.weights.Wh.copy()
+            dropout.drop(Wh, noise.bytes[k], noise.threshold, self._threads)
+            pack(Wh, layer.Wh)
+
+    def packed(self) -> tuple[Floats, Recurrent]:
+        """Lay out the weights of all layers as generating reads them.
+
+        Returns
+        -------
+        Wx : (L - 1, P, H, W) float array
+            Panels of all layers but the first.
+        recurrent : Recurrent
+            Of all layers; its panels are shared, the cell's own are copied.
+        """
+        own = np.stack([layer.weights.own for layer in self.layers])
+        return self._Wx.forward, Recurrent(self._Wh.forward, own)
+
+    def new_tape(self, T: int, B: int) -> Any:
+        """Make room for what one layer leaves behind in a window (T, B)."""
+        settings = [getattr(self.config, name) for name in self.cell.settings]
+        return self.kernels.new_tape(T, B, self.config.hidden, self._dtype, *settings)
+
+    def new_state(self, B: int) -> Floats:
+        """Make a zero state of B rows, (L, S, B, H): S arrays a layer, h first."""
+        shape = (self.config.layers, len(self.cell.states), B, self.config.hidden)
+        return np.zeros(shape, self._dtype)
+
+    def workspace(self, T: int, B: int) -> Workspace:
+        """Find room for windows (T, B); the few shapes in use are kept."""
+        if (T, B) not in self._workspaces:
+            if len(self._workspaces) >= 8:
+                self._workspaces.pop(next(iter(self._workspaces)))
+            H = self.config.hidden
+            tapes = [self.new_tape(T, B) for _ in self.layers]
+            norms = [self.norm.new_tape(T * B, H) for _ in tapes]
+            row_bytes = B * len(self.cell.gates) * H * self._dtype.itemsize
+            chunk = max(CHUNK_BYTES // row_bytes, -(-CHUNK_ROWS // B))
+            if self.config.norm == "batch":
+                chunk = T
+            cuts = row_cuts(B, self._threads)
+            self._workspaces[T, B] = Workspace(cuts, tapes, norms, min(T, chunk))
+        return self._workspaces[T, B]
+
+    def forward(
+        self,
+        window: Window,
+        state: Floats,
+        noise: Noise | None = None,
+        *,
+        training: bool = False,
+    ) -> Passed:
+        """Run a window through all layers.
+
+        Parameters
+        ----------
+        window : Window
+        state : (L, S, B, H) float array
+            On entry the state before the window, on exit the one after it.
+        noise : Noise, optional
+            For dropout after every layer, in training.
+        training : bool
+            Whether batch normalisation goes by the window itself, or by the
+            averages that training has kept.
+        """
+        T, B = window.inputs.shape
+        space = self.workspace(T, B)
+        for k, (layer, tape) in enumerate(zip(self.layers, space.tapes, strict=True)):
+            tape.states[:, 0] = state[k]
+            read = self._inputs(k, window.inputs, space.tapes)
+            self._loops.forward(layer.ahead, read, tape, window.resets, space.cuts)
+            state[k] = tape.states[:, T]
+            y = tape.y.reshape(T * B, -1)
+            self.norm.forward(k, y, space.norms[k], training=training)
+            if noise is not None:
+                dropout.drop(y, noise.bytes[k], noise.threshold, self._threads)
+        return Passed(window, space, noise, training)
+
+    def backward(
+        self,
+        passed: Passed,
+        steps: range,
+        dy: Floats,
+        gradients: Sequence[LayerParameters] | None = None,
+        on_layer: OnLayer | None = None,
+    ) -> None:
+        """Carry the gradient of the outputs of some steps down through all layers.
+
+        Parameters
+        ----------
+        passed : Passed
+            A window, whose later steps have been gone back through. On exit each
+            tape's ``dstates`` is the gradient of the states before these steps.
+        steps : range
+            Which steps, one after another.
+        dy : (len(steps) * B, H) float array
+            Gradient of the last layer's outputs; changed on the way.
+        gradients : sequence of LayerParameters, optional
+            One a layer, accumulated into; None where nobody wants them.
+        on_layer : callable, optional
+            Is shown the gradients; see `OnLayer`.
+        """
+        window, space = passed.window, passed.space
+        (T, B), first, last = window.inputs.shape, steps.start, steps.stop
+        rows = slice(first * B, last * B)
+        for k in reversed(range(self.config.layers)):
+            layer, tape = self.layers[k], space.tapes[k]
+            into = None if gradients is None else gradients[k]
+            if passed.noise is not None:
+                noise, threshold = passed.noise.bytes[k, rows], passed.noise.threshold
+                dropout.drop(dy, noise, threshold, self._threads)
+            self.norm.backward(
+                k, dy, rows, space.norms[k], into, training=passed.training
+            )
+            by_step = dy.reshape(last - first, B, -1)
+            if on_layer is not None:
+                on_layer(k, by_step)
+            read = self._inputs(k, window.inputs, space.tapes)
+            self._loops.backward(
+                layer.back, read, tape, by_step, window.resets, space.cuts,
+                first, last,
+            )  # fmt: skip
+            if into is not None:
+                h_prev = tape.states[0, :T].reshape(T * B, -1)[rows]
+                self.kernels.add_gradients(
+                    tape, rows, h_prev, into.Wh, into.own, self._threads
+                )
+                self._add_input_gradients(k, passed, rows, into)
+
+    def _inputs(self, k: int, ids: Ids, tapes: Sequence[Tape]) -> inputs.Inputs:
+        """Say what layer k reads in a window: characters, or the layer below."""
+        layer = self.layers[k]
+        if layer.Wx is None:
+            return inputs.characters(ids, layer.weights.Wx, layer.weights.b)
+        return inputs.outputs_below(tapes[k - 1].y, layer.Wx, layer.weights.b)
+
+    def _add_input_gradients(
+        self, k: int, passed: Passed, rows: slice, into: LayerParameters
+    ) -> None:
+        """Add the gradients of z = x Wx^T + b, some rows of layer k."""
+        tapes = passed.space.tapes
+        dz = tapes[k].z.reshape(-1, tapes[k].z.shape[2])[rows]
+        if self.layers[k].Wx is None:
+            ids = passed.window.inputs.reshape(-1)[rows]
+            inputs.scatter(ids, dz, into.Wx, into.b, self._threads)
+        else:
+            x = tapes[k - 1].y.reshape(-1, self.config.hidden)[rows]
+            add_affine_gradient(dz, x, into.Wx, into.b, self._threads)

@@ -1,0 +1,104 @@
+"""A text model: a network, the vocabulary it speaks, and where its texts begin.
+
+This is what evaluating, generating and looking on are handed. It reads texts in
+one way (`TextModel.read`), so that what is said of a character is the same
+wherever it is said.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Floats, Ids
+from charrnn.checkpoint import CheckpointFile
+from charrnn.network import Network
+from charrnn.vocab import Vocab
+from charrnn.windows import Documents, Window
+
+
+class Costs(NamedTuple):
+    """Some characters in a row, and what each of them costs."""
+
+    ids: Ids  # (n,)
+    nats: Floats  # (n,) float64: -log p
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A network that predicts the next character of a text."""
+
+    network: Network
+    vocab: Vocab
+    documents: Documents
+
+    @classmethod
+    def of(cls, network: Network, vocab: Vocab, *, lines: bool = False) -> "TextModel":
+        """Put a network and its vocabulary together.
+
+        Parameters
+        ----------
+        lines : bool
+            Whether it was trained with every line as a document.
+        """
+        return cls(network, vocab, Documents.of(vocab, lines=lines))
+
+    @classmethod
+    def read_from(cls, file: CheckpointFile, *, threads: int = 1) -> "TextModel":
+        """Read the model of an open checkpoint, and no more of it.
+
+        Raises
+        ------
+        CheckpointError
+            A tensor is damaged.
+        """
+        network = Network(file.model, threads=threads)
+        network.load({name: file.read(name) for name in network.tensors})
+        return cls.of(network, file.vocab, lines=file.lines)
+
+    def read(self, slices: Iterable[Ids], *, ahead: bool = False) -> Iterator[Window]:
+        """Read a text from its beginning to its end; see `Documents.read`."""
+        return self.documents.read(slices, ahead=ahead)
+
+    def opening(self) -> NDArray[np.float64] | None:
+        """Give the distribution (V,) of a text's first character, if counts make it.
+
+        Returns
+        -------
+        (V,) float64 array or None
+            The shares of the characters in the corpus, or None where a newline is
+            read before a text and the network predicts its first character, too.
+        """
+        if self.documents.before is not None:
+            return None
+        counts = np.array(self.vocab.counts, np.float64)
+        counts += not counts.any()
+        return counts / counts.sum()
+
+    def opening_cost(self, id_: int) -> float:
+        """Compute -log p of a text's first character where counts make it; else 0."""
+        shares = self.opening()
+        if shares is None:
+            return 0.0
+        with np.errstate(divide="ignore"):  # a character never seen costs infinity
+            return -float(np.log(shares[id_]))
+
+    def costs(self, slices: Iterable[Ids]) -> Iterator[Costs]:
+        """Read a text and yield what every character costs, in order.
+
+        Parameters
+        ----------
+        slices : iterable of (n,) int arrays
+            The text, cut anyhow.
+        """
+        parts: Iterator[Ids] = (part for part in slices if len(part))
+        if self.documents.before is None and (part := next(parts, None)) is not None:
+            yield Costs(part[:1], np.array([self.opening_cost(int(part[0]))]))
+            parts = chain([part], parts)
+        state = self.network.new_state(1)
+        for window in self.read(parts):
+            nats = self.network.losses(window, state)
+            yield Costs(window.targets[:, 0], nats[:, 0])
