@@ -5,6 +5,7 @@ and what belongs to a character is what the units held once they had read it.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from charrnn.cells import cell_of
 from charrnn.config import ModelConfig, check_number
 from charrnn.errors import OptionError
 from charrnn.inspection import SignalName
+from charrnn.windows import Window
 
 if TYPE_CHECKING:
     from charrnn.stack import Passed
@@ -60,7 +62,8 @@ def activations(
     state = model.network.new_state(1)
     # What the network did with the newline before the text belongs to no character.
     skipped, rest = int(model.documents.before is not None), None
-    for window in model.read([ids], ahead=True):
+    windows = model.read([ids], ahead=True)
+    for window in (part for window in windows for part in _documents(window)):
         passed = model.network.forward(window, state)
         found = _signals(model, passed, signals)[:, :, skipped:]
         skipped = 0
@@ -70,6 +73,17 @@ def activations(
             rest = rest[:, :, SLICE:]
     if rest is not None and rest.shape[2]:
         yield rest
+
+
+def _documents(window: Window) -> Iterator[Window]:
+    """Cut a window where documents begin.
+
+    A state that is cleared is cleared in its place on the tape, where it was that of
+    the character before: within one window, that character would seem to hold zeros.
+    """
+    begins = [0, *(np.flatnonzero(window.resets[1:, 0]) + 1), len(window.inputs)]
+    for first, last in pairwise(begins):
+        yield Window(*(array[first:last] for array in window))
 
 
 def _signals(
