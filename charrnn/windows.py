@@ -34,6 +34,11 @@ class Window(NamedTuple):
         targets = np.full(inputs.shape, IGNORED, np.int32)
         return cls(inputs, targets, np.zeros(inputs.shape, np.uint8))
 
+    def steps(self, first: int, last: int) -> "Window":
+        """Cut the steps from `first` to before `last` out, as views."""
+        inputs, targets, resets = self
+        return Window(inputs[first:last], targets[first:last], resets[first:last])
+
 
 @dataclass(frozen=True)
 class Documents:

@@ -5,7 +5,7 @@ and what belongs to a character is what the units held once they had read it.
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,8 +63,8 @@ def activations(
     # What the network did with the newline before the text belongs to no character.
     skipped, rest = int(model.documents.before is not None), None
     windows = model.read([ids], ahead=True)
-    for window in (part for window in windows for part in _documents(window)):
-        passed = model.network.forward(window, state)
+    for part in chain.from_iterable(map(_documents, windows)):
+        passed = model.network.forward(part, state)
         found = _signals(model, passed, signals)[:, :, skipped:]
         skipped = 0
         rest = found if rest is None else np.concatenate([rest, found], axis=2)
@@ -83,7 +83,7 @@ def _documents(window: Window) -> Iterator[Window]:
     """
     begins = [0, *(np.flatnonzero(window.resets[1:, 0]) + 1), len(window.inputs)]
     for first, last in pairwise(begins):
-        yield Window(*(array[first:last] for array in window))
+        yield window.steps(first, last)
 
 
 def _signals(
