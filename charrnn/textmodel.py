@@ -1,11 +1,11 @@
 """A text model: a network, the vocabulary it speaks, and where its texts begin.
 
-This is what evaluating, generating and looking on are handed. It reads texts in
-one way (`TextModel.read`), so that what is said of a character is the same
-wherever it is said.
+This is what training scores, what views are handed, and what a user of the library
+holds. It reads texts in one way (`TextModel.read`), so that what is said of a
+character is the same wherever it is said.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
@@ -13,11 +13,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, PackedIds
 from charrnn.checkpoint import CheckpointFile
 from charrnn.network import Network
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
+
+
+class Stopped(Exception):  # noqa: N818 - an event, not an error
+    """Nobody waits for a loss any more."""
 
 
 class Costs(NamedTuple):
@@ -102,3 +106,31 @@ class TextModel:
         for window in self.read(parts):
             nats = self.network.losses(window, state)
             yield Costs(window.targets[:, 0], nats[:, 0])
+
+    def mean_loss(
+        self, ids: PackedIds | Ids, stopped: Callable[[], bool] | None = None
+    ) -> float:
+        """Compute the mean loss of a text, in nats per character.
+
+        A long text is read in pieces, side by side: see `Documents.pieces`.
+
+        Parameters
+        ----------
+        ids : (N,) int array
+            The text, N >= 1.
+        stopped : callable, optional
+            Asked after every window, a few hundredths of a second apart.
+
+        Raises
+        ------
+        Stopped
+            When `stopped` says so.
+        """
+        total, state = self.opening_cost(int(ids[0])), None
+        for window in self.documents.pieces(ids):
+            if stopped is not None and stopped():
+                raise Stopped
+            if state is None:
+                state = self.network.new_state(window.inputs.shape[1])
+            total += float(self.network.losses(window, state).sum())
+        return total / len(ids)

@@ -41,7 +41,6 @@ from charrnn.display.training import (
     training_display,
 )
 from charrnn.errors import OptionError, OutputError, VocabError, writing_hint
-from charrnn.evaluation import mean_loss
 from charrnn.generation import Generation, Piece
 from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.jit import is_cached
@@ -235,7 +234,7 @@ class Session:
         if prepared.held_out is not None:
             # The first evaluation would look slow, and the next be put off.
             sip = prepared.held_out.ids[:2]
-            mean_loss(self._text_model(prepared, trainer.model), sip)
+            self._text_model(prepared, trainer.model).mean_loss(sip)
         if self._previews:
             # Compiled in the middle of a run, it would keep a signal waiting.
             next(self._generation(prepared, 1), None)

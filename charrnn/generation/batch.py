@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
-from charrnn.generation.sampler import Sampler, Shard
+from charrnn.generation.sampler import Model, Sampler, Shard
 from charrnn.generation.samples import (
     Candidates,
     FinishReason,
@@ -22,7 +22,6 @@ from charrnn.generation.samples import (
 from charrnn.kernels.generator import choose_first
 from charrnn.kernels.threads import row_cuts
 from charrnn.sampling import nothing_to_choose
-from charrnn.textmodel import TextModel
 from charrnn.vocab import Vocab, from_code_points
 
 #: Seconds that a slice takes at most, about: text shows promptly, and a Ctrl-C
@@ -50,7 +49,7 @@ class Generation:
 
     Parameters
     ----------
-    model : TextModel
+    model : Model
         Its network's threads share the samples among them.
     prompts : sequence of (N,) int arrays
         Character ids; may be empty. Each is continued ``config.num_samples``
@@ -74,7 +73,7 @@ class Generation:
 
     def __init__(
         self,
-        model: TextModel,
+        model: Model,
         prompts: Sequence[Ids],
         config: SampleConfig,
         *,

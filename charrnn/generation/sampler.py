@@ -5,6 +5,7 @@ are cut into shards, one for each thread, which share the sampler and nothing el
 """
 
 import math
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,29 @@ from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
 from charrnn.generation.samples import Sample
 from charrnn.kernels.generator import generator_of
+from charrnn.network import Network
 from charrnn.sampling import Randomness, nothing_to_choose
-from charrnn.textmodel import TextModel
+from charrnn.vocab import Vocab
+from charrnn.windows import Documents
 
 #: Characters of a prompt read at a time: some milliseconds' worth.
 PROMPT_SLICE = 256
+
+
+class Model(Protocol):
+    """What generating needs of a `TextModel`."""
+
+    @property
+    def network(self) -> Network:
+        """What predicts the next character."""
+
+    @property
+    def vocab(self) -> Vocab:
+        """The characters that its ids stand for."""
+
+    @property
+    def documents(self) -> Documents:
+        """What is read before a text, and where documents begin."""
 
 
 class Sampler:
@@ -26,7 +45,7 @@ class Sampler:
 
     Parameters
     ----------
-    model : TextModel
+    model : Model
     config : SampleConfig
         Its texts are made of the vocabulary's symbols.
     corpus : (N,) int array, optional
@@ -35,7 +54,7 @@ class Sampler:
     """
 
     def __init__(
-        self, model: TextModel, config: SampleConfig, corpus: Ids | None = None
+        self, model: Model, config: SampleConfig, corpus: Ids | None = None
     ) -> None:
         network, vocab = model.network, model.vocab
         self.stack, self.dtype = network.stack, network.dtype

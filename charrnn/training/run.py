@@ -15,8 +15,7 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, CorpusFingerprint
 from charrnn.config import Every
 from charrnn.errors import DivergedError, OutputError
-from charrnn.evaluation import Stopped, mean_loss
-from charrnn.textmodel import TextModel
+from charrnn.textmodel import Stopped, TextModel
 from charrnn.training.history import History
 from charrnn.training.records import (
     Ended,
@@ -333,7 +332,7 @@ class Run:
         try:
             with trainer.averaged() as model:
                 reader = TextModel.of(model, self.subject.vocab, lines=lines)
-                loss = mean_loss(reader, held_out.ids, self._asked_to_stop)
+                loss = reader.mean_loss(held_out.ids, self._asked_to_stop)
         except Stopped:
             return Every()
         self._is_saved = False
