@@ -5,19 +5,24 @@ holds. It reads texts in one way (`TextModel.read`), so that what is said of a
 character is the same wherever it is said.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, PackedIds
+from charrnn.cells import cell_of
 from charrnn.checkpoint import CheckpointFile
 from charrnn.network import Network
+from charrnn.stack import Passed
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
+
+#: Characters whose signals are handed on at a time.
+SLICE = 256
 
 
 class Stopped(Exception):  # noqa: N818 - an event, not an error
@@ -107,6 +112,57 @@ class TextModel:
             nats = self.network.losses(window, state)
             yield Costs(window.targets[:, 0], nats[:, 0])
 
+    def signals(self, ids: Ids, names: Sequence[str]) -> Iterator[Floats]:
+        """Read a text and yield, slice by slice, what all units did.
+
+        What belongs to a character is what the units held once they had read it.
+
+        Parameters
+        ----------
+        ids : (N,) int array
+            The text.
+        names : sequence of str
+            Some of the signals that the cell's record has, S of them.
+
+        Yields
+        ------
+        (L, S, T, H) float array
+            The signals of the next T characters; the caller's to keep.
+        """
+        state = self.network.new_state(1)
+        # What the network did with the newline before the text belongs to no character.
+        skipped, rest = int(self.documents.before is not None), None
+        windows = self.read([ids], ahead=True)
+        for part in chain.from_iterable(map(_documents, windows)):
+            passed = self.network.forward(part, state)
+            found = self._signals(passed, names)[:, :, skipped:]
+            skipped = 0
+            rest = found if rest is None else np.concatenate([rest, found], axis=2)
+            while rest.shape[2] >= SLICE:
+                yield rest[:, :, :SLICE]
+                rest = rest[:, :, SLICE:]
+        if rest is not None and rest.shape[2]:
+            yield rest
+
+    def _signals(self, passed: Passed, names: Sequence[str]) -> Floats:
+        """Copy the signals of a window of one row out of its tapes, (L, S, T, H)."""
+        config = self.network.config
+        cell, hidden = cell_of(config.cell), config.hidden
+        fields = {signal.name: signal.field for signal in cell.shown}
+        layers = []
+        for tape in passed.tapes:
+            found = []
+            for name in names:
+                if name == "h":
+                    found.append(tape.states[0, 1:, 0])
+                elif name in fields:
+                    found.append(getattr(tape, fields[name])[:, 0])
+                else:
+                    first = cell.gates.index(name) * hidden
+                    found.append(tape.z[:, 0, first : first + hidden])
+            layers.append(np.stack(found))
+        return np.stack(layers)
+
     def mean_loss(
         self, ids: PackedIds | Ids, stopped: Callable[[], bool] | None = None
     ) -> float:
@@ -134,3 +190,14 @@ class TextModel:
                 state = self.network.new_state(window.inputs.shape[1])
             total += float(self.network.losses(window, state).sum())
         return total / len(ids)
+
+
+def _documents(window: Window) -> Iterator[Window]:
+    """Cut a window where documents begin.
+
+    A state that is cleared is cleared in its place on the tape, where it was that of
+    the character before: within one window, that character would seem to hold zeros.
+    """
+    begins = [0, *(np.flatnonzero(window.resets[1:, 0]) + 1), len(window.inputs)]
+    for first, last in pairwise(begins):
+        yield window.steps(first, last)

@@ -115,6 +115,7 @@ class Checkpoint:
     moments: dict[str, Tensor] = field(default_factory=dict)  # each (P,)
     state: Tensor | None = None  # (L, S, B, H): the state carried along
     history: list[Row] = field(default_factory=list)
+    lines: bool = False  # without a run: it was trained on lines as documents
 
     def tensors(self) -> dict[str, Tensor]:
         """Gather all arrays in the order of the file, checked but not copied.

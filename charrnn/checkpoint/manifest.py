@@ -35,6 +35,9 @@ from charrnn.vocab import Vocab
 FORMAT = "charrnn"
 VERSION = "1.0"
 
+#: The version of files that say `Manifest.lines`, which 1.0 does not know.
+LINES_VERSION = "1.1"
+
 #: The manifest's member, the first of the file.
 NAME = "charrnn.json"
 
@@ -71,6 +74,9 @@ class Manifest:
     training: TrainingState | None
     corpus: CorpusFingerprint
     history: dict[str, list[int | float | None]]  # columns
+    #: Whether a model without a run was trained on lines as documents. Written only
+    #: where it is true: a run says so in its own configuration.
+    lines: bool = False
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -114,7 +120,10 @@ def encode(checkpoint: Checkpoint, digests: dict[str, str]) -> bytes:
     """
     shapes = expected_tensors(checkpoint.model, checkpoint.training)
     history = to_columns(thinned(checkpoint.history))
+    lines = checkpoint.lines and checkpoint.training is None
     manifest = Manifest(
+        version=LINES_VERSION if lines else VERSION,
+        lines=lines,
         model=checkpoint.model,
         vocab=checkpoint.vocab,
         tensors=tuple(
@@ -127,7 +136,10 @@ def encode(checkpoint: Checkpoint, digests: dict[str, str]) -> bytes:
         history={k: [_finite(v) for v in column] for k, column in history.items()},
     )
     # ASCII, so that no single character can make the text wide when read.
-    text = json.dumps(_plain(manifest), allow_nan=False, separators=(",", ":"))
+    written = _plain(manifest)
+    if not lines:
+        del written["lines"]
+    text = json.dumps(written, allow_nan=False, separators=(",", ":"))
     if len(text) > MAX_BYTES or _memory_needed(text) > MAX_MEMORY:
         msg = "the vocabulary or the list of files is too large for a checkpoint"
         raise OutputError(msg, hint="use --min-count, or --unit byte, or fewer files")

@@ -105,6 +105,8 @@ class CheckpointFile:
     ----------
     model, vocab, training, corpus, history
         As in `Checkpoint`.
+    lines : bool
+        Whether the model was trained with every line as a document.
     tensors : dict
         Name, type, shape and SHA-256 of every tensor, by name.
     size : int
@@ -133,14 +135,11 @@ class CheckpointFile:
         self.model = content.model
         self.vocab = content.vocab
         self.training = content.training
+        run = content.training
+        self.lines = content.lines if run is None else run.config.lines
         self.corpus = content.corpus
         self.history = to_rows(content.history)
         self.tensors = {entry.name: entry for entry in content.tensors}
-
-    @property
-    def lines(self) -> bool:
-        """Whether the model was trained with every line as a document."""
-        return self.training is not None and self.training.config.lines
 
     def __enter__(self) -> Self:
         return self
@@ -301,4 +300,5 @@ def load(path: Path) -> Checkpoint:
             moments={name: file.read(name) for name in moments},
             state=file.read("state") if training else None,
             history=file.history,
+            lines=file.lines and training is None,
         )

@@ -18,7 +18,6 @@ from charrnn.cells import cell_of
 from charrnn.config import UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
-from charrnn.inspection.activations import activations
 from charrnn.inspection.neurons import Best, Neurons
 from charrnn.inspection.predictions import Position, predict
 from charrnn.inspection.records import View
@@ -165,7 +164,7 @@ def explore(
 
 def _units(model: "TextModel", ids: Ids, wish: Wish) -> tuple[Units, ...]:
     """Round what all units did, signal by signal."""
-    parts = activations(model, ids, wish.signals)
+    parts = model.signals(ids, wish.signals)
     layers = list(wish.layers)
     values = np.concatenate([part[layers] for part in parts], axis=2)
     return tuple(

@@ -17,7 +17,6 @@ from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
 from charrnn.inspection.activations import (
     MEASURED,
-    activations,
     check_place,
 )
 from charrnn.inspection.records import Cell, View
@@ -98,7 +97,7 @@ def measure_gates(
     names, read = cell_of(config.cell).switches, ids[:MEASURED]
     sums = np.zeros((3, config.layers, len(names), config.hidden))
     if names:
-        for part in activations(model, read, names):
+        for part in model.signals(read, names):
             sums[0] += part.sum(axis=2, dtype=np.float64)
             sums[1] += (part < CLOSED).sum(axis=2)
             sums[2] += (part > OPEN).sum(axis=2)

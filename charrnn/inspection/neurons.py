@@ -19,7 +19,6 @@ from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
 from charrnn.inspection.activations import (
     MEASURED,
-    activations,
     check_place,
 )
 from charrnn.inspection.features import FEATURES, features
@@ -176,7 +175,7 @@ def measure_neurons(model: "TextModel", ids: Ids, wanted: Wanted) -> Neurons:
     moments = Moments(len(places), len(FEATURES))
     followed, start = features(text), 0
     signal = (wanted.signal,)
-    for part in activations(model, ids[:MEASURED], signal):
+    for part in model.signals(ids[:MEASURED], signal):
         x = np.concatenate([part[k, 0] for k in layers], axis=1).astype(np.float64)
         moments.add(x, followed[start : start + len(x)])
         start += len(x)
@@ -202,7 +201,7 @@ def unit_values(
     layers = np.array([k for k, _ in places], np.int64)
     units = np.array([u for _, u in places], np.int64)
     parts = [np.zeros((0, len(places)))]
-    for part in activations(model, ids, (signal,)):
+    for part in model.signals(ids, (signal,)):
         by_time = part[:, 0].transpose(1, 0, 2)  # (T, L, H)
         parts.append(by_time[:, layers, units].astype(np.float64))
     return np.concatenate(parts).T
