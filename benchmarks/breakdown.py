@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 from unittest import mock
 
+import charrnn.model
 from reporting import Report, cell, new_parser
-from subjects import check_training, new_model, new_trainer
+from subjects import check_training, new_network, new_trainer
 from timing import ONCE, SGEMM_SIZE, Rounds, Side, in_turn, limit_blas, sgemm
 
-import charrnn.model
 import charrnn.streams
 from charrnn.config import GATES, CellName, ModelConfig
 from charrnn.kernels import dropout, head, inputs, optimizers
@@ -211,7 +211,7 @@ def rows(
 
 def measure(name: str, config: ModelConfig, options: argparse.Namespace) -> list[Row]:
     """Check one model, then time the parts of its steps, and the yardstick."""
-    model = new_model(config, options.threads)
+    model = new_network(config, options.threads)
     check_training(model)
     clock = Clock(new_trainer(model, T, B))
     sides: dict[str, Side] = {

@@ -22,7 +22,7 @@ from charrnn.checkpoint import TrainingState
 from charrnn.config import ActivationName, InitName, ModelConfig, TrainConfig
 from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.inspection.memory import gradient_by_lag
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.streams import Streams, initial_id
 from charrnn.training.plan import peak_rate
 from charrnn.training.trainer import (
@@ -94,7 +94,7 @@ def measure(
     vocab = corpus.vocab
     config = ModelConfig(vocab_size=len(vocab), hidden=HIDDEN, **shape)
     run = TrainConfig(**{"lr": peak_rate(config), "steps": max(1, steps), **given})
-    model = Model(config, threads=options.threads)
+    model = Network(config, threads=options.threads)
     rng = random_stream(0, INIT_STREAM)
     parameters.initialize(model.theta, config, run.init, run.forget_bias, rng)
     model.pack()

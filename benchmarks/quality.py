@@ -34,7 +34,7 @@ from reporting import Report, at_most, cell, new_parser
 from charrnn.checkpoint import load
 from charrnn.config import parse_duration
 from charrnn.corpus import ReadOptions, read_corpus, split
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.streams import initial_id
 
 #: Targets in nats, by text and time; texts of lines are marked.
@@ -119,7 +119,7 @@ def cold_loss(path: Path, checkpoint: Path) -> float:
         tail[first : first + rows * COLD].reshape(rows, COLD).T.astype(np.int32)
         for first in (0, 1)
     )
-    model = Model(loaded.model, threads=2)
+    model = Network(loaded.model, threads=2)
     model.load(loaded.parameters | loaded.statistics)
     total, resets = 0.0, np.zeros((COLD, 64), np.uint8)
     for a in range(0, rows, 64):

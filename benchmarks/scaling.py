@@ -135,7 +135,7 @@ def serve(point: Point, pipe: Connection) -> None:
 
     imported = largest_memory()
     if point.work == "train":
-        model = subjects.new_model(point.model, point.threads)
+        model = subjects.new_network(point.model, point.threads)
         threads, side = model.threads, subjects.training(model, point.shape)
     else:
         sample = SampleConfig(num_samples=point.batch)
@@ -150,9 +150,9 @@ def serve(point: Point, pipe: Connection) -> None:
 
 def check(kind: CellName, threads: int) -> None:
     """Compare an odd network of one cell with float64, in a process."""
-    from subjects import check_sampling, check_training, new_model, new_vocab
+    from subjects import check_sampling, check_training, new_network, new_vocab
 
-    model = new_model(
+    model = new_network(
         ModelConfig(vocab_size=27, cell=kind, hidden=33, layers=2), threads
     )
     check_training(model)

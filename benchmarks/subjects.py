@@ -17,7 +17,7 @@ from charrnn.checkpoint import TrainingState
 from charrnn.config import ModelConfig, SampleConfig, TrainConfig
 from charrnn.generation import Generation
 from charrnn.kernels.threads import use_threads
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.streams import Streams
 from charrnn.training.trainer import Trainer, new_moments, random_stream
 from charrnn.vocab import Vocab
@@ -32,17 +32,17 @@ WINDOWS = 4
 CHECKED = 100
 
 
-def new_model(config: ModelConfig, threads: int) -> Model:
+def new_network(config: ModelConfig, threads: int) -> Network:
     """Make a model with first values, ready to run."""
-    model = Model(config, threads=threads)
+    model = Network(config, threads=threads)
     parameters.initialize(model.theta, config, "auto", 1.0, random_stream(0))
     model.pack()
     return model
 
 
-def _exact(model: Model) -> Model:
+def _exact(model: Network) -> Network:
     """Make the same model in float64."""
-    exact = Model(model.config, dtype=np.float64, threads=model.threads)
+    exact = Network(model.config, dtype=np.float64, threads=model.threads)
     exact.theta[...] = model.theta
     exact.pack()
     return exact
@@ -55,7 +55,7 @@ def _streams(config: ModelConfig, T: int, B: int) -> Streams:
     return Streams(text, B, T, 0)
 
 
-def check_training(model: Model) -> None:
+def check_training(model: Network) -> None:
     """Compare loss and gradient of one small window with float64.
 
     Raises
@@ -78,7 +78,7 @@ def check_training(model: Model) -> None:
         raise RuntimeError(msg)
 
 
-def check_sampling(model: Model, vocab: Vocab) -> None:
+def check_sampling(model: Network, vocab: Vocab) -> None:
     """Compare what generating says of its own text with float64 on that text.
 
     Generating goes one character at a time; float64 reads the text as one
@@ -115,7 +115,7 @@ def check_sampling(model: Model, vocab: Vocab) -> None:
         raise RuntimeError(msg)
 
 
-def new_trainer(model: Model, T: int, B: int) -> Trainer:
+def new_trainer(model: Network, T: int, B: int) -> Trainer:
     """Make a trainer on random characters that has taken its first step."""
     run = TrainConfig(batch_size=B, seq_length=T, steps=10**9, lr=1e-3)
     trainer = Trainer(
@@ -129,7 +129,7 @@ def new_trainer(model: Model, T: int, B: int) -> Trainer:
     return trainer
 
 
-def training(model: Model, shape: tuple[int, int]) -> Side:
+def training(model: Network, shape: tuple[int, int]) -> Side:
     """Make a training step: forward, loss, backward, clipping, Adam.
 
     Parameters
@@ -166,7 +166,7 @@ def sampling(config: ModelConfig, sample: SampleConfig, threads: int) -> Side:
         Its work is in characters of all samples together.
     """
     samples = sample.num_samples
-    model = new_model(config, threads)
+    model = new_network(config, threads)
     vocab, endless = new_vocab(config.vocab_size), replace(sample, length=-1)
     generation = Generation(model, vocab, [vocab.encode("")], endless, scored=False)
     pieces = generation.pieces()
@@ -183,7 +183,7 @@ def sampling(config: ModelConfig, sample: SampleConfig, threads: int) -> Side:
     return draw
 
 
-def first_piece(model: Model, vocab: Vocab, prompt: str) -> Side:
+def first_piece(model: Network, vocab: Vocab, prompt: str) -> Side:
     """Make a start: read a prompt and wait for the first piece.
 
     Returns

@@ -13,9 +13,9 @@ from charrnn import evaluation
 from charrnn.arrays import IGNORED, PackedIds
 from charrnn.config import CellName, ModelConfig
 from charrnn.evaluation import mean_loss, pieces
-from charrnn.model import Model
+from charrnn.network import Network
 
-NewModel = Callable[..., Model]
+NewNetwork = Callable[..., Network]
 
 NEWLINE = 0
 
@@ -33,7 +33,7 @@ def text_of(length: int, seed: int = 3) -> PackedIds:
     return np.where(rng.random(length) < 0.2, NEWLINE, ids).astype(np.uint8)
 
 
-def unbroken(model: Model, ids: PackedIds, newline: int | None) -> float:
+def unbroken(model: Network, ids: PackedIds, newline: int | None) -> float:
     """Take the loss by its definition: one stream, from beginning to end."""
     wide = ids.astype(np.int32)
     inputs = np.concatenate([[5], wide[:-1]]).astype(np.int32)[:, None]
@@ -83,10 +83,10 @@ def test_every_character_is_scored_once(
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("length", [1, 63, 64, 500, 2048, 3001])
 def test_pieces_score_as_one_pass(
-    new_model: NewModel, cell: CellName, length: int
+    new_network: NewNetwork, cell: CellName, length: int
 ) -> None:
     """By the end of its warm-up a piece's state is that of the unbroken pass."""
-    model = new_model(ModelConfig(vocab_size=6, cell=cell, hidden=8))
+    model = new_network(ModelConfig(vocab_size=6, cell=cell, hidden=8))
     ids = text_of(length)
 
     assert mean_loss(model, ids, 5) == pytest.approx(
@@ -96,12 +96,12 @@ def test_pieces_score_as_one_pass(
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_lines_need_no_long_warm_up(
-    new_model: NewModel, monkeypatch: pytest.MonkeyPatch, cell: CellName
+    new_network: NewNetwork, monkeypatch: pytest.MonkeyPatch, cell: CellName
 ) -> None:
     """Their states are cleared: all that counts is that a warm-up spans a line."""
     monkeypatch.setattr(evaluation, "MIN_PIECE", 64)
     monkeypatch.setattr(evaluation, "WARM_UP", 60)
-    model = new_model(ModelConfig(vocab_size=6, cell=cell, hidden=8, layers=2))
+    model = new_network(ModelConfig(vocab_size=6, cell=cell, hidden=8, layers=2))
     ids = text_of(2000)
     assert np.diff(np.flatnonzero(ids == NEWLINE)).max() < 60
 
@@ -112,27 +112,27 @@ def test_lines_need_no_long_warm_up(
 
 
 @pytest.mark.usefixtures("_small")
-def test_threads_and_workspaces_change_nothing(new_model: NewModel) -> None:
+def test_threads_and_workspaces_change_nothing(new_network: NewNetwork) -> None:
     config = ModelConfig(vocab_size=6, hidden=9)
-    one, two = new_model(config), Model(config, threads=2)
+    one, two = new_network(config), Network(config, threads=2)
     two.load(dict(one.weights))
     ids = text_of(1500)
 
     assert mean_loss(one, ids, 5) == mean_loss(two, ids, 5) == mean_loss(one, ids, 5)
 
 
-def test_loss_of_a_model_that_knows_nothing(new_model: NewModel) -> None:
+def test_loss_of_a_model_that_knows_nothing(new_network: NewNetwork) -> None:
     """Equal logits: the logarithm of the vocabulary's size."""
-    model = new_model(ModelConfig(vocab_size=6, hidden=8))
+    model = new_network(ModelConfig(vocab_size=6, hidden=8))
     model.theta[:] = 0
     model.pack()
 
     assert mean_loss(model, text_of(100), 5) == pytest.approx(math.log(6), rel=1e-6)
 
 
-def test_evaluation_keeps_weights_and_states(new_model: NewModel) -> None:
+def test_evaluation_keeps_weights_and_states(new_network: NewNetwork) -> None:
     """It works on a state of its own."""
-    model = new_model(ModelConfig(vocab_size=6, hidden=8))
+    model = new_network(ModelConfig(vocab_size=6, hidden=8))
     before: NDArray[np.float32] = model.theta.copy()
     mean_loss(model, text_of(300), 5)
 

@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 
 from charrnn import parameters
 from charrnn.arrays import Floats
+from charrnn.cells import cell_of, names
 from charrnn.config import (
-    GATES,
     ActivationName,
     CellName,
     InitName,
     ModelConfig,
 )
+from charrnn.parameters import Parameters
 
-CELLS: list[CellName] = ["rnn", "gru", "lstm"]
 INITS: list[InitName] = ["auto", "orthogonal", "xavier", "he", "uniform"]
 
 configs = st.builds(
     ModelConfig,
     vocab_size=st.integers(1, 9),
-    cell=st.sampled_from(CELLS),
+    cell=st.sampled_from(names()),
     hidden=st.integers(1, 7),
     layers=st.integers(1, 4),
 )
@@ -53,7 +53,7 @@ def blocks(matrix: Floats, hidden: int) -> Floats:
 def test_size_follows_the_formula(config: ModelConfig) -> None:
     """Sum of matrices and biases, written out as in a textbook."""
     V, H, L = config.vocab_size, config.hidden, config.layers
-    G = len(GATES[config.cell])
+    G = len(cell_of(config.cell).gates)
     matrices = V * G * H + L * G * H * H + (L - 1) * G * H * H + V * H
     biases = L * G * H + V + (L * H if config.cell == "gru" else 0)
 
@@ -66,7 +66,7 @@ def test_views_cover_the_buffer_exactly_once_in_order(config: ModelConfig) -> No
     """Counting through the views counts through the buffer."""
     flat = np.arange(parameters.size(config), dtype=np.float64)
 
-    views = parameters.views(flat, config)
+    views = Parameters(flat, config).by_name
 
     joined = np.concatenate([view.ravel() for view in views.values()])
     np.testing.assert_array_equal(joined, flat)
@@ -79,7 +79,7 @@ def test_views_cover_the_buffer_exactly_once_in_order(config: ModelConfig) -> No
 def test_views_share_the_buffers_memory(config: ModelConfig) -> None:
     flat = np.zeros(parameters.size(config), np.float32)
 
-    for view in parameters.views(flat, config).values():
+    for view in Parameters(flat, config).by_name.values():
         view += 1
 
     assert (flat == 1).all()
@@ -117,15 +117,15 @@ def test_views_refuse_a_buffer_that_does_not_fit(flat: Floats) -> None:
     assert parameters.size(config) == 6 + 4 + 6 + 2 + 3
 
     with pytest.raises(ValueError, match="contiguous of shape"):
-        parameters.views(flat, config)
+        Parameters(flat, config)
 
 
 @pytest.mark.parametrize("init", ["auto", "orthogonal"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", names())
 def test_every_recurrent_gate_is_orthogonal(cell: CellName, init: InitName) -> None:
     """Each block keeps lengths: all its singular values are 1."""
     config = ModelConfig(vocab_size=5, cell=cell, hidden=16, layers=2)
-    views = parameters.views(initial(config, init), config)
+    views = Parameters(initial(config, init), config).by_name
 
     for layer in range(2):
         for block in blocks(views[f"layer{layer}.Wh"], 16):
@@ -134,7 +134,7 @@ def test_every_recurrent_gate_is_orthogonal(cell: CellName, init: InitName) -> N
 
 def test_orthogonal_gates_differ_from_one_another() -> None:
     config = ModelConfig(vocab_size=5, cell="lstm", hidden=8)
-    gates = blocks(parameters.views(initial(config), config)["layer0.Wh"], 8)
+    gates = blocks(Parameters(initial(config), config).by_name["layer0.Wh"], 8)
 
     for n in range(1, 4):
         assert np.abs(gates[0] - gates[n]).max() > 0.1
@@ -144,7 +144,7 @@ def test_orthogonal_matrices_favor_no_sign() -> None:
     """Without the sign rule QR makes the first entry negative almost always."""
     config = ModelConfig(vocab_size=1, cell="rnn", hidden=2)
     first = [
-        parameters.views(initial(config, seed=seed), config)["layer0.Wh"][0, 0]
+        Parameters(initial(config, seed=seed), config).by_name["layer0.Wh"][0, 0]
         for seed in range(100)
     ]
 
@@ -154,7 +154,7 @@ def test_orthogonal_matrices_favor_no_sign() -> None:
 @pytest.mark.parametrize("activation", ["relu", "leaky-relu"])
 def test_rectified_cells_start_near_the_identity(activation: ActivationName) -> None:
     config = ModelConfig(vocab_size=5, cell="rnn", activation=activation, hidden=4)
-    Wh = parameters.views(initial(config), config)["layer0.Wh"]
+    Wh = Parameters(initial(config), config).by_name["layer0.Wh"]
 
     np.testing.assert_array_equal(Wh, parameters.IDENTITY_SCALE * np.eye(4))
 
@@ -174,12 +174,12 @@ def expected_deviation(init: InitName, name: str, V: int, H: int) -> float:
 
 
 @pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", names())
 def test_spread_of_every_matrix(cell: CellName, init: InitName) -> None:
     """Mean zero and the rule's standard deviation, within sampling error."""
     V, H = 90, 48
     config = ModelConfig(vocab_size=V, cell=cell, hidden=H, layers=2)
-    views = parameters.views(initial(config, init), config)
+    views = Parameters(initial(config, init), config).by_name
 
     for name, view in views.items():
         if view.ndim == 2:
@@ -192,17 +192,17 @@ def test_spread_of_every_matrix(cell: CellName, init: InitName) -> None:
 def test_bounded_rules_stay_within_their_bounds(init: InitName) -> None:
     """Uniform draws reach sqrt(3) deviations and no further."""
     config = ModelConfig(vocab_size=90, cell="gru", hidden=48)
-    Wx = parameters.views(initial(config, init), config)["layer0.Wx"]
+    Wx = Parameters(initial(config, init), config).by_name["layer0.Wx"]
     bound = math.sqrt(3) * expected_deviation(init, "layer0.Wx", 90, 48)
 
     assert 0.99 * bound < np.abs(Wx).max() <= bound
 
 
 @pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", names())
 def test_biases_are_zero_but_the_forget_gates(cell: CellName, init: InitName) -> None:
     config = ModelConfig(vocab_size=5, cell=cell, hidden=3, layers=2)
-    views = parameters.views(initial(config, init, forget_bias=1.5), config)
+    views = Parameters(initial(config, init, forget_bias=1.5), config).by_name
     forget = np.repeat([0.0, 1.5, 0.0, 0.0], 3)
 
     for name, view in views.items():

@@ -315,7 +315,7 @@ def test_preview_of_a_diverging_network(
         chosen.append(generate(broken, *others))
         return chosen[-1]
 
-    monkeypatch.setattr("charrnn.generation.lanes.generate", overflow)
+    monkeypatch.setattr("charrnn.generation.sampler.generate", overflow)
 
     assert train("t.txt", *SHORT, "--preview-every", "5")[0] == 0
     assert position().step == 12

@@ -7,7 +7,7 @@ import pytest
 from charrnn.errors import CorpusError, InputError
 from charrnn.inspection.diversity import Overlap, draw_samples, measure_diversity
 from charrnn.inspection.records import as_json, tsv
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.vocab import Vocab
 from tests.inspection.support import TEXT, make_checkpoint, make_vocab
 
@@ -131,7 +131,7 @@ def test_long_texts_are_measured_at_their_beginning(monkeypatch):
 
 def test_the_same_samples_are_drawn_every_time():
     checkpoint = make_checkpoint()
-    model = Model(checkpoint.model)
+    model = Network(checkpoint.model)
     model.load(checkpoint.parameters)
     first = draw_samples(model, checkpoint.vocab, count=3, length=50)
 

@@ -5,13 +5,13 @@ from charrnn.errors import CorpusError, OptionError
 from charrnn.inspection.activations import activations
 from charrnn.inspection.gates import measure_gates
 from charrnn.inspection.records import as_json, tsv
-from charrnn.model import Model
+from charrnn.network import Network
 from tests.inspection.support import TEXT, make_checkpoint
 
 
 def loaded(cell: str):
     checkpoint = make_checkpoint(cell=cell)
-    model = Model(checkpoint.model)
+    model = Network(checkpoint.model)
     model.load(checkpoint.parameters)
     return model, checkpoint.vocab
 

@@ -19,7 +19,7 @@ from charrnn.inspection.memory import (
     measure_memory,
 )
 from charrnn.inspection.records import as_json, tsv
-from charrnn.model import Model
+from charrnn.network import Network
 from tests import reference
 
 V, H = 6, 5
@@ -32,13 +32,13 @@ CELLS: list[tuple[CellName, ActivationName]] = [
 ]
 
 
-def new_model(
+def new_network(
     cell: CellName = "lstm",
     activation: ActivationName = "tanh",
     dtype: Any = np.float64,
     layers: int = 2,
     norm: NormName = "none",
-) -> Model:
+) -> Network:
     config = ModelConfig(
         vocab_size=V,
         hidden=H,
@@ -47,7 +47,7 @@ def new_model(
         activation=activation,
         norm=norm,
     )
-    model = Model(config, dtype=dtype)
+    model = Network(config, dtype=dtype)
     rng = np.random.default_rng(8)
     model.theta[:] = rng.normal(0, 0.5, model.theta.size)
     for average in model.norm.running.values():
@@ -56,7 +56,7 @@ def new_model(
     return model
 
 
-def normalised(model: Model, k: int, h: np.ndarray) -> np.ndarray:
+def normalised(model: Network, k: int, h: np.ndarray) -> np.ndarray:
     """Normalise a layer's outputs by the equations, a batch by running averages."""
     if model.config.norm == "none":
         return h
@@ -69,7 +69,7 @@ def normalised(model: Model, k: int, h: np.ndarray) -> np.ndarray:
 
 
 def loss_at(
-    model: Model, ids: np.ndarray, t: int, at: int, layer: int, nudge: np.ndarray
+    model: Network, ids: np.ndarray, t: int, at: int, layer: int, nudge: np.ndarray
 ) -> float:
     """Loss of character t by the equations, with h of a layer nudged at one place.
 
@@ -113,7 +113,7 @@ def loss_at(
 )
 def test_the_norms_are_those_of_finite_differences(cell, activation, norm):
     """For every layer, several lags and several places of the text."""
-    model, eps = new_model(cell, activation, norm=norm), 1e-6
+    model, eps = new_network(cell, activation, norm=norm), 1e-6
     found = gradient_norms(model, Places(IDS), 12, samples=2)
     places = Places(IDS).pick(2, 12)
 
@@ -131,7 +131,7 @@ def test_the_norms_are_those_of_finite_differences(cell, activation, norm):
 
 def test_a_linear_cell_forgets_by_its_matrix():
     """With leaky relus never below zero, the gradient shrinks by Wh exactly."""
-    model = new_model("rnn", "relu", layers=1)
+    model = new_network("rnn", "relu", layers=1)
     model.weights["layer0.Wx"][...] = 1.0
     model.weights["layer0.b"][...] = 0
     model.weights["layer0.Wh"][...] = 0.8 * np.eye(H)
@@ -145,7 +145,7 @@ def test_a_linear_cell_forgets_by_its_matrix():
 
 
 def test_gradients_that_grow_have_no_half_life():
-    model = new_model("rnn", "relu", layers=1)
+    model = new_network("rnn", "relu", layers=1)
     model.weights["layer0.Wx"][...] = 1.0
     model.weights["layer0.Wh"][...] = 1.25 * np.eye(H)
     model.weights["head.Wy"][...] *= 1e-3
@@ -160,7 +160,7 @@ def test_gradients_that_grow_have_no_half_life():
 def test_what_vanishes_does_not_leave_the_range_of_a_float32():
     """0.01 to the 100th is 1e-200; a float32 ends at 1e-45."""
     ids = np.random.default_rng(1).integers(0, V, 300).astype(np.int32)
-    model = new_model("rnn", "relu", np.float32, layers=1)
+    model = new_network("rnn", "relu", np.float32, layers=1)
     model.weights["layer0.Wx"][...] = 1.0
     model.weights["layer0.b"][...] = 0
     model.weights["layer0.Wh"][...] = 0.01 * np.eye(H)
@@ -174,7 +174,7 @@ def test_what_vanishes_does_not_leave_the_range_of_a_float32():
 @pytest.mark.parametrize("init", ["orthogonal", "uniform"])
 def test_any_fresh_model_can_be_measured(cell, activation, init):
     config = ModelConfig(vocab_size=V, cell=cell, activation=activation, hidden=16)
-    model = Model(config)
+    model = Network(config)
     parameters.initialize(model.theta, config, init, 1.0, np.random.default_rng(0))
     model.pack()
     norms = gradient_by_lag(model, np.tile(IDS, 5), (1, 10, 25, 50, 100))
@@ -186,7 +186,7 @@ def test_any_fresh_model_can_be_measured(cell, activation, init):
 
 
 def test_one_precision_agrees_with_the_other():
-    single, double = new_model(dtype=np.float32), new_model()
+    single, double = new_network(dtype=np.float32), new_network()
 
     assert gradient_by_lag(single, IDS, 15) == pytest.approx(
         gradient_by_lag(double, IDS, 15), rel=1e-3
@@ -195,7 +195,7 @@ def test_one_precision_agrees_with_the_other():
 
 def test_rows_do_not_meet(monkeypatch):
     """However places are grouped into windows, each has its own gradient."""
-    model = new_model()
+    model = new_network()
     whole = gradient_norms(model, Places(IDS), 10)
     monkeypatch.setattr(memory, "ROWS", 4)
     parts = gradient_norms(model, Places(IDS), 10)
@@ -207,7 +207,7 @@ def test_rows_do_not_meet(monkeypatch):
 
 def test_no_gradient_goes_back_beyond_a_document():
     ids = np.array([1, 2, 3, 0, 1, 2, 3, 4], np.int32)
-    model = new_model(layers=1)
+    model = new_network(layers=1)
     norms = gradient_norms(model, Places(ids, newline=0), 7, samples=1)[0, :, 0]
 
     # The last input, of place 7, and those of 6 and 5 belong to the line; the
@@ -217,7 +217,7 @@ def test_no_gradient_goes_back_beyond_a_document():
 
 
 def test_after_more_context_the_bits_are_those_of_the_whole_text():
-    model, places = new_model(), Places(IDS)
+    model, places = new_network(), Places(IDS)
     every = np.arange(40)
     inputs = np.concatenate([[0], IDS[:-1]]).astype(np.int32)[:, None]
     zeros = np.zeros((40, 1), np.uint8)
@@ -237,7 +237,7 @@ def test_after_more_context_the_bits_are_those_of_the_whole_text():
 
 
 def test_the_view_has_every_layer_lag_and_length_of_context():
-    model = new_model()
+    model = new_network()
     view = measure_memory(model, Places(IDS), max_lag=10)
 
     assert [item.layer for item in view.layers] == [0, 1]
@@ -251,7 +251,7 @@ def test_the_view_has_every_layer_lag_and_length_of_context():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_short_texts_have_short_memories(size):
-    view = measure_memory(new_model(), Places(IDS[:size]))
+    view = measure_memory(new_network(), Places(IDS[:size]))
 
     assert view.max_lag == size // 2
     assert all(len(item.norms) == view.max_lag + 1 for item in view.layers)
@@ -260,15 +260,15 @@ def test_short_texts_have_short_memories(size):
 
 def test_an_empty_text_is_an_error():
     with pytest.raises(CorpusError, match="empty"):
-        measure_memory(new_model(), Places(IDS[:0]))
+        measure_memory(new_network(), Places(IDS[:0]))
     with pytest.raises(ValueError, match="has no lag 40"):
-        gradient_by_lag(new_model(), IDS, 40)
+        gradient_by_lag(new_network(), IDS, 40)
 
 
 @pytest.mark.parametrize("name", ["layer0.Wh", "head.Wy"])
 def test_weights_that_overflow_are_an_error_of_the_checkpoint(name):
     """Finite ones that no training leaves: there is no drawing of infinity."""
-    model = new_model(dtype=np.float32)
+    model = new_network(dtype=np.float32)
     model.weights[name][:] = -3.4e38
     model.pack()
 
@@ -277,7 +277,7 @@ def test_weights_that_overflow_are_an_error_of_the_checkpoint(name):
 
 
 def test_rows_and_json_have_the_same_numbers():
-    view = measure_memory(new_model(), Places(IDS))
+    view = measure_memory(new_network(), Places(IDS))
     header, *rows = [line.split("\t") for line in tsv(view)]
     found = as_json(view)
 

@@ -18,7 +18,7 @@ from charrnn.inspection.neurons import (
     unit_values,
 )
 from charrnn.inspection.records import as_json, tsv
-from charrnn.model import Model
+from charrnn.network import Network
 from tests import reference
 from tests.inspection.support import TEXT, make_checkpoint, make_vocab
 
@@ -32,9 +32,9 @@ PLANTED = 4
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
+def model() -> Network:
     """Build a network in which one unit latches at quotation marks."""
-    model = Model(ModelConfig(vocab_size=VOCAB.size, cell="rnn", hidden=7, layers=2))
+    model = Network(ModelConfig(vocab_size=VOCAB.size, cell="rnn", hidden=7, layers=2))
     rng = np.random.default_rng(3)
     model.theta[:] = rng.normal(0, 0.4, model.theta.size)
     Wx, Wh = model.weights["layer0.Wx"], model.weights["layer0.Wh"]
@@ -48,7 +48,7 @@ def model() -> Model:
     return model
 
 
-def by_hand(model: Model, text: str) -> np.ndarray:
+def by_hand(model: Network, text: str) -> np.ndarray:
     """States of all layers after every character, (L, N, H), by the equations."""
     weights = {name: w.astype(np.float64) for name, w in model.weights.items()}
     ids = np.concatenate([VOCAB.encode("\n"), VOCAB.encode(text)])
@@ -115,7 +115,7 @@ def test_every_best_unit_is_the_one_that_numpy_finds(model):
 def test_signals_are_those_of_the_equations(cell):
     """Layer by layer: the gates open h, and tanh(c) times o is h."""
     checkpoint = make_checkpoint(cell=cell)
-    model = Model(checkpoint.model)
+    model = Network(checkpoint.model)
     model.load(checkpoint.parameters)
     ids = checkpoint.vocab.encode(TEXT * 9)
     names = SIGNALS[cell]

@@ -9,7 +9,7 @@ from charrnn.generation import Generation
 from charrnn.inspection.predictions import Predictions, predict
 from charrnn.inspection.records import as_json, tsv
 from charrnn.inspection.surprise import losses, measure_surprise
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.vocab import Vocab
 from tests.inspection.support import TEXT, make_checkpoint
 
@@ -20,13 +20,13 @@ LONG = TEXT * 13  # two slices
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    model = Model(CHECKPOINT.model)
+def model() -> Network:
+    model = Network(CHECKPOINT.model)
     model.load(CHECKPOINT.parameters)
     return model
 
 
-def expected(model: Model, vocab: Vocab, text: str) -> np.ndarray:
+def expected(model: Network, vocab: Vocab, text: str) -> np.ndarray:
     """Ask what sampling would draw from after a text."""
     config = SampleConfig(length=1, logprobs=vocab.size)
     (piece,) = Generation(model, vocab, [vocab.encode(text)], config).pieces()
@@ -37,7 +37,7 @@ def expected(model: Model, vocab: Vocab, text: str) -> np.ndarray:
 @pytest.mark.parametrize("vocab", [VOCAB, NO_NEWLINE], ids=["newline", "none"])
 @pytest.mark.parametrize("text", ["", "t", "the sea", LONG.replace("\n", " ")])
 def test_what_comes_after_is_what_sampling_draws_from(
-    model: Model, vocab: Vocab, text: str
+    model: Network, vocab: Vocab, text: str
 ):
     found = predict(model, vocab, vocab.encode(text), top=3)
     p = expected(model, vocab, text)
@@ -50,7 +50,7 @@ def test_what_comes_after_is_what_sampling_draws_from(
 
 @pytest.mark.parametrize("vocab", [VOCAB, NO_NEWLINE], ids=["newline", "none"])
 def test_each_position_is_what_would_come_after_the_text_so_far(
-    model: Model, vocab: Vocab
+    model: Network, vocab: Vocab
 ):
     text = "the sea"
     found = predict(model, vocab, vocab.encode(text), top=2)
@@ -65,7 +65,7 @@ def test_each_position_is_what_would_come_after_the_text_so_far(
         assert better.sum() < position.rank <= as_good.sum()
 
 
-def test_positions_cost_what_surprise_says(model: Model):
+def test_positions_cost_what_surprise_says(model: Network):
     ids = VOCAB.encode(LONG)
     bits = [p.bits for p in predict(model, VOCAB, ids).positions]
 
@@ -75,7 +75,7 @@ def test_positions_cost_what_surprise_says(model: Model):
 
 @pytest.mark.parametrize("keep", [0, 1, 7, 256, 300, len(LONG), 9999])
 @pytest.mark.parametrize("vocab", [VOCAB, NO_NEWLINE], ids=["newline", "none"])
-def test_only_the_last_positions_are_kept(model: Model, vocab: Vocab, keep: int):
+def test_only_the_last_positions_are_kept(model: Network, vocab: Vocab, keep: int):
     ids = vocab.encode(LONG.replace("\n", " "))
     whole = predict(model, vocab, ids)
     part = predict(model, vocab, ids, keep=keep)
@@ -86,7 +86,7 @@ def test_only_the_last_positions_are_kept(model: Model, vocab: Vocab, keep: int)
     assert part.after[0].probability == pytest.approx(whole.after[0].probability)
 
 
-def test_rows_and_json_have_the_same_numbers(model: Model):
+def test_rows_and_json_have_the_same_numbers(model: Network):
     found: Predictions = predict(model, VOCAB, VOCAB.encode("a\n"), top=2)
     header, *rows = [line.split("\t") for line in tsv(found)]
     data = as_json(found)
@@ -98,14 +98,14 @@ def test_rows_and_json_have_the_same_numbers(model: Model):
     assert [float(row[3]) for row in rows] == [choice["probability"] for choice in top]
 
 
-def test_more_choices_than_symbols_are_all_of_them(model: Model):
+def test_more_choices_than_symbols_are_all_of_them(model: Network):
     found = predict(model, VOCAB, VOCAB.encode("a"), top=10_000)
 
     assert len(found.after) == VOCAB.size
     assert math.fsum(c.probability for c in found.after) == pytest.approx(1)
 
 
-def test_without_counts_the_first_character_is_anything(model: Model):
+def test_without_counts_the_first_character_is_anything(model: Network):
     vocab = Vocab(NO_NEWLINE.symbols, (0,) * VOCAB.size)
     found = predict(model, vocab, vocab.encode(""), top=1)
 
@@ -115,7 +115,7 @@ def test_without_counts_the_first_character_is_anything(model: Model):
 def test_a_certain_character_costs_nothing():
     """And not minus nothing, as the logarithm of 1 would have it."""
     sure = Vocab("a", (1,))
-    one = Model(ModelConfig(vocab_size=1, hidden=2))
+    one = Network(ModelConfig(vocab_size=1, hidden=2))
     one.pack()
     found = predict(one, sure, sure.encode("a"))
 
@@ -126,7 +126,7 @@ def test_a_certain_character_costs_nothing():
 def test_a_network_that_overflows_is_refused():
     """Its weights are finite, as a checkpoint's must be; its logits are not."""
     sound = make_checkpoint(cell="rnn")
-    broken = Model(sound.model)
+    broken = Network(sound.model)
     broken.load({k: np.full_like(v, 3e38) for k, v in sound.parameters.items()})
 
     with pytest.raises(VocabError, match="not finite"):

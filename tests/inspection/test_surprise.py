@@ -13,7 +13,7 @@ from charrnn.inspection.surprise import (
     measure_surprise,
     regular,
 )
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.streams import initial_id
 from charrnn.vocab import Vocab
 from tests.inspection.support import TEXT, make_checkpoint
@@ -24,25 +24,25 @@ IDS = VOCAB.encode(TEXT * 8)
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    model = Model(CHECKPOINT.model)
+def model() -> Network:
+    model = Network(CHECKPOINT.model)
     model.load(CHECKPOINT.parameters)
     return model
 
 
 def measured(
-    model: Model, *slices: np.ndarray, documents: bool = False, **options: int
+    model: Network, *slices: np.ndarray, documents: bool = False, **options: int
 ) -> Surprise:
     costs = losses(model, VOCAB, slices, documents=documents)
     return measure_surprise(costs, VOCAB, **options)
 
 
 @pytest.fixture(scope="module")
-def view(model: Model) -> Surprise:
+def view(model: Network) -> Surprise:
     return measured(model, IDS)
 
 
-def whole_losses(model: Model, ids: np.ndarray, reset: bool = False) -> np.ndarray:
+def whole_losses(model: Network, ids: np.ndarray, reset: bool = False) -> np.ndarray:
     """Losses of one window over the whole text."""
     inputs = np.concatenate([[initial_id(VOCAB)], ids[:-1]]).astype(np.int32)[:, None]
     resets = (inputs == VOCAB.newline_id) & reset
@@ -51,7 +51,7 @@ def whole_losses(model: Model, ids: np.ndarray, reset: bool = False) -> np.ndarr
     )[:, 0]
 
 
-def test_the_total_is_the_sum_of_the_models_losses(model: Model, view: Surprise):
+def test_the_total_is_the_sum_of_the_models_losses(model: Network, view: Surprise):
     nats = whole_losses(model, IDS)
 
     assert view.nats == pytest.approx(nats.sum(), rel=1e-12)
@@ -91,7 +91,7 @@ def test_rows_and_json_have_the_same_numbers(view: Surprise):
     assert rows[18][:2] == ["2", "1"]
 
 
-def test_only_as_many_characters_as_wanted_are_kept(model: Model, view: Surprise):
+def test_only_as_many_characters_as_wanted_are_kept(model: Network, view: Surprise):
     short = measured(model, IDS, keep=20, top=2)
 
     assert short.text == (TEXT * 8)[:20]
@@ -112,7 +112,7 @@ def test_the_worst_lines_are_the_dearest_a_character(view: Surprise):
 
 
 @pytest.mark.parametrize("cut", [1, 7, 255, 256, 257])
-def test_slices_change_nothing_at_all(model: Model, view: Surprise, cut: int):
+def test_slices_change_nothing_at_all(model: Network, view: Surprise, cut: int):
     slices = [IDS[a : a + cut] for a in range(0, IDS.size, cut)]
 
     assert measured(model, *slices, IDS[:0]) == view
@@ -129,7 +129,7 @@ def test_texts_are_cut_anew_in_regular_slices():
     ]
 
 
-def test_rows_can_be_made_while_the_text_is_read(model: Model, view: Surprise):
+def test_rows_can_be_made_while_the_text_is_read(model: Network, view: Surprise):
     """They are those of the whole view, and no more of the text is read than shown."""
     rows = SurpriseRows(VOCAB, losses(model, VOCAB, [IDS]))
     assert list(tsv(rows)) == list(tsv(view))
@@ -142,7 +142,7 @@ def test_rows_can_be_made_while_the_text_is_read(model: Model, view: Surprise):
     assert list(tsv(short)) == list(tsv(view))[:10]
 
 
-def test_documents_begin_anew_at_every_newline(model: Model):
+def test_documents_begin_anew_at_every_newline(model: Network):
     found = measured(model, IDS, documents=True)
 
     assert found.nats == pytest.approx(whole_losses(model, IDS, reset=True).sum())
@@ -150,7 +150,7 @@ def test_documents_begin_anew_at_every_newline(model: Model):
     assert found.lines[0].bits == pytest.approx(found.lines[2].bits)
 
 
-def test_the_state_is_carried_through_a_long_text(model: Model):
+def test_the_state_is_carried_through_a_long_text(model: Network):
     """However long: one unbroken window gives the same numbers."""
     ids = np.random.default_rng(0).integers(0, VOCAB.size, 9000).astype(np.int32)
     found = measured(model, ids)
@@ -160,7 +160,7 @@ def test_the_state_is_carried_through_a_long_text(model: Model):
     assert found.nats == pytest.approx(nats.sum(), rel=1e-7)
 
 
-def test_a_text_of_one_character_has_one_line(model: Model):
+def test_a_text_of_one_character_has_one_line(model: Network):
     for text in ("t", "\n"):
         found = measured(model, VOCAB.encode(text))
 
@@ -168,7 +168,7 @@ def test_a_text_of_one_character_has_one_line(model: Model):
         assert found.bits == found.lines[0].bits == found.worst[0].bits
 
 
-def test_an_empty_text_is_an_error(model: Model):
+def test_an_empty_text_is_an_error(model: Network):
     with pytest.raises(CorpusError, match="empty"):
         measured(model, VOCAB.encode(""))
     with pytest.raises(CorpusError, match="empty"):
@@ -189,7 +189,7 @@ def test_of_equal_ones_the_first_is_worst():
     assert [c.position for c in found.worst] == [1, 2, 3]
 
 
-def test_without_a_newline_there_is_one_line_after_the_commonest_symbol(model: Model):
+def test_without_a_newline_there_is_one_line_after_the_commonest_symbol(model: Network):
     vocab = Vocab(VOCAB.symbols.replace("\n", "\v"), VOCAB.counts)
     ids = vocab.encode("sea\vsea")
     found = measure_surprise(losses(model, vocab, [ids]), vocab)

@@ -9,7 +9,7 @@ import pytest
 from charrnn import parameters
 from charrnn.checkpoint import CorpusFingerprint, TrainingState
 from charrnn.config import CellName, ModelConfig, NormName, OptimizerName, TrainConfig
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.streams import Streams
 from charrnn.training.trainer import (
     INIT_STREAM,
@@ -36,7 +36,7 @@ def trainer_of(
     """Build a trainer on 81 characters: 6 windows of 4 x 4 an epoch."""
     config = TrainConfig(**{"batch_size": 4, "seq_length": 4, "steps": 50, **options})
     shape = ModelConfig(vocab_size=6, cell=cell, hidden=hidden, norm=norm)
-    model = Model(shape, threads=threads)
+    model = Network(shape, threads=threads)
     rng = random_stream(config.seed, INIT_STREAM)
     parameters.initialize(
         model.theta, model.config, config.init, config.forget_bias, rng
