@@ -34,6 +34,11 @@ class Window(NamedTuple):
         targets = np.full(inputs.shape, IGNORED, np.int32)
         return cls(inputs, targets, np.zeros(inputs.shape, np.uint8))
 
+    def steps(self, first: int, last: int) -> "Window":
+        """Cut out the steps from `first` to before `last`, as views."""
+        part = slice(first, last)
+        return Window(self.inputs[part], self.targets[part], self.resets[part])
+
 
 @dataclass(frozen=True)
 class Documents:

@@ -83,7 +83,7 @@ def _documents(window: Window) -> Iterator[Window]:
     """
     begins = [0, *(np.flatnonzero(window.resets[1:, 0]) + 1), len(window.inputs)]
     for first, last in pairwise(begins):
-        yield Window(*(array[first:last] for array in window))
+        yield window.steps(first, last)
 
 
 def _signals(

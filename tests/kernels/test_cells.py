@@ -44,7 +44,7 @@ WIDE = 5 if numba_config.DISABLE_JIT else 37
 
 NAMES = ["rnn-tanh", "rnn-sigmoid", "rnn-relu", "rnn-leaky-relu", "gru", "lstm"]
 cells = pytest.mark.parametrize("name", NAMES)
-records = pytest.mark.parametrize("record", map(cell_of, names()), ids=names())
+records = pytest.mark.parametrize("record", [*map(cell_of, names())], ids=names())
 
 Array = NDArray[Any]
 
