@@ -26,7 +26,8 @@ from reporting import Report, cell, new_parser
 from timing import ONCE, Rate, Rounds, take_turn
 
 from charrnn import parameters
-from charrnn.config import GATES, CellName, ModelConfig, SampleConfig
+from charrnn.cells import names
+from charrnn.config import CellName, ModelConfig, SampleConfig
 
 Work: TypeAlias = Literal["train", "sample"]
 
@@ -286,7 +287,7 @@ def main() -> None:
     options = new_parser(__doc__).parse_args()
     report = Report(options)
     works: dict[Work, dict[str, list[int]]] = {"train": TRAINING, "sample": SAMPLING}
-    kinds, hidden, rounds = list(GATES), 256, Rounds(3, 0.5)
+    kinds, hidden, rounds = list(names()), 256, Rounds(3, 0.5)
     if options.quick:
         works, rounds = dict.fromkeys(works, QUICK), ONCE
         kinds, hidden = kinds[-1:], 16

@@ -63,7 +63,7 @@ def activations(
     # What the network did with the newline before the text belongs to no character.
     skipped, rest = int(model.documents.before is not None), None
     windows = model.read([ids], ahead=True)
-    for window in (part for window in windows for part in _documents(window)):
+    for window in (part for whole in windows for part in _documents(whole)):
         passed = model.network.forward(window, state)
         found = _signals(model, passed, signals)[:, :, skipped:]
         skipped = 0

@@ -231,7 +231,7 @@ def test_after_more_context_the_bits_are_those_of_the_whole_text():
     assert whole == pytest.approx(nats.mean() / math.log(2), rel=1e-12)
     # With one character of context nothing else matters.
     single = [
-        network.losses(window.steps(n, n + 1), network.new_state(1)) for n in every
+        network.losses(window.steps(n, n + 1), network.new_state(1)) for n in range(40)
     ]
     one = bits_after(network, places, every, 1)
     assert one == pytest.approx(np.mean(single) / math.log(2), rel=1e-12)
