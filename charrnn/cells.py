@@ -108,6 +108,17 @@ def register(cell: Cell) -> Cell:
     return _CELLS.setdefault(cell.name, cell)
 
 
+def unregister(name: str) -> None:
+    """Forget a cell, so that another one can be registered under its name.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    """
+    del _CELLS[name]
+
+
 def names() -> tuple[str, ...]:
     """List the names of all cells, in the order in which they were registered."""
     return tuple(_CELLS)

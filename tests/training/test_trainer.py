@@ -155,7 +155,7 @@ def test_a_step_that_is_not_finite_is_not_taken(
     take(trainer, 2)
 
     def fail(*arguments: Any) -> float:
-        dtheta = arguments[4]
+        dtheta = arguments[2]
         dtheta[3] = broken[1]
         return broken[0]
 
