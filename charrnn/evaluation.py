@@ -5,7 +5,7 @@ speed of many. So a long text is cut into pieces that are read side by side,
 and each piece is read from `WARM_UP` characters before its beginning, whose
 losses do not count: by then the state is what one unbroken pass would have
 had, to within a few ten-thousandths of a nat (benchmarks/README.md has the
-figures). Every character is scored exactly once.
+figures). Every character that the network predicts is scored exactly once.
 """
 
 from collections.abc import Callable, Iterator
@@ -58,7 +58,10 @@ class Stopped(Exception):  # noqa: N818 - an event, not an error
 def mean_loss(
     model: TextModel, ids: PackedIds, stopped: Callable[[], bool] | None = None
 ) -> float:
-    """Compute the mean loss of a text, in nats per character; see `pieces`.
+    """Compute the mean loss of what a network predicts of a text; see `pieces`.
+
+    The first character of a text before which nothing is read is not its to
+    predict, and does not count.
 
     Parameters
     ----------
@@ -67,16 +70,21 @@ def mean_loss(
     stopped : callable, optional
         Asked after every window, a few hundredths of a second apart.
 
+    Returns
+    -------
+    float
+        Nats per character; 0 where there is none to predict.
+
     Raises
     ------
     Stopped
         When `stopped` says so.
     """
-    total, state = model.opening_cost(int(ids[0])), None
+    total, state = 0.0, None
     for window in pieces(ids, model.documents):
         if stopped is not None and stopped():
             raise Stopped
         if state is None:
             state = model.network.new_state(window.inputs.shape[1])
         total += float(model.network.losses(window, state).sum())
-    return total / len(ids)
+    return total / max(1, len(ids) - model.documents.first)

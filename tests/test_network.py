@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from numba import config as numba_config
@@ -12,6 +13,7 @@ from charrnn import parameters
 from charrnn.cells import names
 from charrnn.config import CellName, ModelConfig
 from charrnn.kernels.optimizers import ADAM, CHUNK, Update, apply, squared_norm
+from charrnn.kernels.threads import limited, usable
 from charrnn.network import Network
 from charrnn.parameters import Parameters
 from charrnn.stack import Noise
@@ -414,6 +416,32 @@ def test_load_refuses_what_does_not_fit(network32: Network) -> None:
     for named in (missing, wrong):
         with pytest.raises(ValueError, match=r"head\.by"):
             network32.load(named)
+
+
+@compiled_only
+def test_making_and_running_a_network_leaves_numbas_threads_alone(rng: Any) -> None:
+    """They belong to the whole process, in which others may use Numba."""
+    for outside in (1, numba_config.NUMBA_NUM_THREADS):
+        with limited(outside):
+            network = Network(tiny("gru"), threads=2)
+            assert numba.get_num_threads() == outside
+            case = Case(rng, network)
+            case.gradient(network, case.noise, case.weight_noise)
+            network.losses(case.window, case.state)
+            network.logits(case.window, case.state)
+            assert numba.get_num_threads() == outside
+    assert network.threads == usable(2)
+
+
+@compiled_only
+def test_what_fails_leaves_numbas_threads_alone() -> None:
+    before = numba.get_num_threads()
+    network = Network(tiny("gru"), threads=1 if before > 1 else 2)
+    with pytest.raises(ValueError, match="broadcast"):
+        network.losses(
+            Window.of_inputs(np.zeros((1, 2), np.int32)), np.zeros((L, 1, 3, H))
+        )
+    assert numba.get_num_threads() == before
 
 
 @compiled_only

@@ -16,8 +16,9 @@ from charrnn.config import (
     CellName,
     InitName,
     ModelConfig,
+    NormName,
 )
-from charrnn.parameters import Parameters
+from charrnn.parameters import Parameters, Role
 
 INITS: list[InitName] = ["auto", "orthogonal", "xavier", "he", "uniform"]
 
@@ -91,6 +92,91 @@ def test_matrices_come_before_biases(config: ModelConfig) -> None:
 
     assert ranks == sorted(ranks, reverse=True)
     assert set(ranks) == {1, 2}
+
+
+#: What a file's bytes depend on: moments are stored as one flat array.
+ORDERS = {
+    "rnn": "Wx Wh, Wx Wh, Wy, b, b, by",
+    "gru": "Wx Wh, Wx Wh, Wy, b bhn, b bhn, by",
+    "lstm": "Wx Wh, Wx Wh, Wy, b, b, by",
+}
+
+
+@pytest.mark.parametrize("norm", ["none", "layer", "batch"])
+@pytest.mark.parametrize("cell", names())
+def test_the_order_of_storage_never_changes(cell: CellName, norm: NormName) -> None:
+    """Or flat arrays in the files of earlier releases would be misread."""
+    config = ModelConfig(vocab_size=7, cell=cell, hidden=3, layers=2, norm=norm)
+    order = ORDERS[cell]
+    if norm != "none":
+        order = order.replace(", b", " gain shift, b").replace("Wy gain shift", "Wy")
+    prefixes = ["layer0", "layer1", "head", "layer0", "layer1", "head"]
+    expected = [
+        f"{prefix}.{name}"
+        for prefix, part in zip(prefixes, order.split(", "), strict=True)
+        for name in part.split()
+    ]
+
+    assert [*parameters.shapes(config)] == expected
+    G = len(cell_of(cell).gates)
+    shape = {
+        "Wh": (3 * G, 3), "Wx": (3 * G, 3), "Wy": (7, 3), "b": (3 * G,), "by": (7,)
+    }  # fmt: skip
+    for name, found in parameters.shapes(config).items():
+        own = shape.get(name.partition(".")[2], (3,))
+        assert found == ((7, 3 * G) if name == "layer0.Wx" else own), name
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("cell", names())
+def test_roles_say_what_decays_and_what_belongs_to_characters(
+    cell: CellName, norm: NormName
+) -> None:
+    """Matrices decay; what is looked up or scored has a row a character."""
+    config = ModelConfig(vocab_size=7, cell=cell, hidden=3, layers=2, norm=norm)
+    found = {p.name: p for p in parameters.table(config)}
+
+    assert {n for n, p in found.items() if p.decays} == {
+        *("layer0.Wx", "layer0.Wh", "layer1.Wx", "layer1.Wh", "head.Wy"),
+    }
+    assert {n for n, p in found.items() if p.by_character} == {
+        *("layer0.Wx", "head.Wy", "head.by"),
+    }
+    for name, p in found.items():
+        assert p.by_character == (p.shape[0] == 7), name
+        assert p.layer == {"layer0": 0, "layer1": 1}.get(name.partition(".")[0])
+        assert p.size == math.prod(p.shape)
+    roles = {p.role for p in found.values()}
+    assert (Role.OWN in roles) == (cell == "gru")
+    assert (Role.GAIN in roles) == (Role.SHIFT in roles) == (norm != "none")
+    work = found["layer0.Wh"].size + found["layer1.Wh"].size + found["layer1.Wx"].size
+    assert parameters.recurrent(config) == work
+    assert parameters.multiplied(config) == work + found["head.Wy"].size
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("cell", names())
+def test_layers_are_views_of_the_arrays_by_name(cell: CellName, norm: NormName) -> None:
+    """A cell's own parameters are one vector of its layer; absent ones are empty."""
+    config = ModelConfig(vocab_size=7, cell=cell, hidden=3, layers=2, norm=norm)
+    flat = np.arange(parameters.size(config), dtype=np.float64)
+    found = Parameters(flat, config)
+
+    for k, layer in enumerate(found.layers):
+        own = [f"layer{k}.{p.name}" for p in cell_of(cell).own]
+        joined = [found.by_name[name] for name in own] or [flat[:0]]
+        np.testing.assert_array_equal(layer.own, np.concatenate(joined))
+        assert np.shares_memory(layer.own, flat) == bool(own)
+        for name in ("Wx", "Wh", "b", "gain", "shift"):
+            named = found.by_name.get(f"layer{k}.{name}", flat[:0])
+            view = getattr(layer, name)
+            np.testing.assert_array_equal(view, named)
+            assert np.shares_memory(view, flat) == bool(view.size)
+    found.layers[1].own[:] = -1
+    found.Wy[...] = found.by[...] = -2
+    lost = sum(p.size for p in parameters.table(config) if p.role is Role.OWN) // 2
+    assert (flat == -1).sum() == lost
+    assert (flat == -2).sum() == 7 * 3 + 7
 
 
 def test_names_and_shapes_of_a_stacked_gru() -> None:

@@ -165,6 +165,27 @@ def test_documents_begin_anew_at_every_newline(model):
     assert running[:8] != pytest.approx(running[8:], abs=1e-9)
 
 
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_at_a_lines_end_units_show_what_they_held(cell):
+    """Not the zeros that came after: the newline ends its own line.
+
+    A line alone is read from the same zeros: its signals are the same.
+    """
+    text = "the sea\nold houses\n\nthe sea\n"
+    model = model_of(make_checkpoint(cell=cell, lines=True))
+    names = cell_of(cell).signals
+
+    def read(text: str) -> np.ndarray:
+        parts = list(activations(model, model.vocab.encode(text), names))
+        return np.concatenate(parts, axis=2)
+
+    lines = [read(line) for line in text.splitlines(keepends=True)]
+    found = read(text)
+    np.testing.assert_array_equal(found, np.concatenate(lines, axis=2))
+    ends = [n for n, char in enumerate(text) if char == "\n"]
+    assert np.abs(found[:, 0][:, ends]).min() > 0
+
+
 def test_moments_are_exact_where_values_are_large():
     rng = np.random.default_rng(0)
     x = 1e6 + rng.normal(0, 1e-3, (500, 3))
