@@ -17,17 +17,21 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 from unittest import mock
 
 from reporting import Report, cell, new_parser
-from subjects import check_training, new_model, new_trainer
+from subjects import check_training, new_network, new_trainer
 from timing import ONCE, SGEMM_SIZE, Rounds, Side, in_turn, limit_blas, sgemm
 
-import charrnn.model
+import charrnn.network
+import charrnn.stack
 import charrnn.streams
-from charrnn.config import GATES, CellName, ModelConfig
+from charrnn.cells import cell_of, names
+from charrnn.config import ModelConfig
 from charrnn.kernels import dropout, head, inputs, optimizers
+from charrnn.stack import Stack
 from charrnn.training.trainer import Trainer
 
 V, B, T = 65, 64, 64
@@ -50,52 +54,48 @@ class Sizes(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One part of a step: a function of the library, or some of its calls."""
+    """One part of a step: a function, as one place of the library calls it."""
 
-    label: str
-    owner: Any  # a module or class
+    label: str  # several parts with the same one are added up
+    owner: Any  # a module, class or object
     name: str  # of the function in it
     flop: Callable[[Sizes], float] | None = None  # needed in a step, by products
-    mine: Callable[..., bool] = lambda *arguments: True  # among the calls
 
 
-def parts(config: ModelConfig) -> list[Part]:
+def parts(layers: Stack) -> list[Part]:
     """List the parts: the one place to change when kernels change.
 
-    A call counts for the first part that fits. No function here may call
-    another one of them, or its time would count twice.
+    No function here may call another one of them, or its time would count twice.
+
+    Parameters
+    ----------
+    layers : Stack
+        Whose loops over time are in an object that can be changed.
     """
-    model, kind = charrnn.model, charrnn.model.CELLS[config.cell]
-
-    def of_head(dz: Any, x: Any, dW: Any, db: Any, workers: int) -> bool:
-        # Right unless a layer has as many pre-activations as there are characters.
-        return db.size == config.vocab_size == dz.shape[1]
-
-    def of_inputs(dz: Any, x: Any, dW: Any, db: Any, workers: int) -> bool:
-        return db.size == dz.shape[1]  # the recurrent product has no whole bias
-
+    network, stack = charrnn.network, charrnn.stack
     return [
         Part("data", charrnn.streams.Streams, "window"),
         Part("data", charrnn.streams.Streams, "carry_over"),
         # Both loops over time also read the inputs or carry them back: a lookup
         # for layer 0, a product for the others.
-        Part("forward", kind, "forward",
+        Part("forward", layers.loops, "forward",
              lambda s: 2 * s.N * s.GH * s.H * (2 * s.L - 1)),
         Part("head", head, "loss_and_gradient",
              lambda s: 4 * s.N * s.V * s.H),
-        Part("backward", kind, "backward",
+        Part("backward", layers.loops, "backward",
              lambda s: 2 * s.N * s.GH * s.H * (2 * s.L - 1)),
-        Part("weight gradients, head", model, "add_affine_gradient",
-             lambda s: 2 * s.N * s.V * s.H, of_head),
-        Part("weight gradients, inputs", model, "add_affine_gradient",
-             lambda s: 2 * s.N * s.GH * s.H * (s.L - 1), of_inputs),
-        Part("weight gradients, recurrent", model, "add_affine_gradient",
+        Part("weight gradients, head", network, "add_affine_gradient",
+             lambda s: 2 * s.N * s.V * s.H),
+        Part("weight gradients, inputs", stack, "add_affine_gradient",
+             lambda s: 2 * s.N * s.GH * s.H * (s.L - 1)),
+        Part("weight gradients, recurrent", layers.kernels, "add_gradients",
              lambda s: 2 * s.N * s.GH * s.H * s.L),
         Part("one-hot scatter", inputs, "scatter"),
         Part("dropout", dropout, "drop"),
         Part("optimizer, norm", optimizers, "squared_norm"),
         Part("optimizer, apply", optimizers, "apply"),
-        Part("packing", model, "pack"),
+        Part("packing", stack, "pack"),
+        Part("packing", network, "pack"),
     ]  # fmt: skip
 
 
@@ -112,7 +112,10 @@ class Clock:
     def __init__(self, trainer: Trainer) -> None:
         self.steps: list[dict[str, float]] = []  # seconds, a part each
         self._trainer = trainer
-        self._parts = parts(trainer.model.config)
+        layers = trainer.model.stack
+        own: Any = SimpleNamespace(**layers.loops._asdict())
+        layers.loops = own  # of this network alone, where they can be wrapped
+        self.parts = parts(layers)
         self._current: dict[str, float] = {}
 
     @contextlib.contextmanager
@@ -125,24 +128,19 @@ class Clock:
             There is no such function any more.
         """
         with contextlib.ExitStack() as stack:
-            for owner, name in {(part.owner, part.name) for part in self._parts}:
-                wrapped = self._wrap(owner, name)
-                stack.enter_context(mock.patch.object(owner, name, wrapped))
+            for part in self.parts:
+                wrapped = self._wrap(part)
+                stack.enter_context(mock.patch.object(part.owner, part.name, wrapped))
             yield
 
-    def _wrap(self, owner: Any, name: str) -> Callable[..., Any]:
+    def _wrap(self, part: Part) -> Callable[..., Any]:
         """Put a clock around one function."""
-        function = getattr(owner, name)
-        mine = [
-            part for part in self._parts if (part.owner, part.name) == (owner, name)
-        ]
+        function = getattr(part.owner, part.name)
 
         def timed(*arguments: Any) -> Any:
             began = time.perf_counter()
             result = function(*arguments)
-            taken = time.perf_counter() - began
-            label = next(part.label for part in mine if part.mine(*arguments))
-            self._current[label] += taken
+            self._current[part.label] += time.perf_counter() - began
             return result
 
         return timed
@@ -189,11 +187,11 @@ def rows(
     name: str, clock: Clock, config: ModelConfig, sgemm_gflops: float
 ) -> list[Row]:
     """Sum the steps up, in the order of `parts`, with the total at the end."""
-    GH = len(GATES[config.cell]) * config.hidden
+    GH = len(cell_of(config.cell).gates) * config.hidden
     sizes = Sizes(T * B, config.layers, config.hidden, GH, config.vocab_size)
     gflop = {
         part.label: (part.flop and part.flop(sizes) / 1e9) or None
-        for part in parts(config)
+        for part in clock.parts
     }
     seconds = {
         label: statistics.median(step.get(label, 0.0) for step in clock.steps)
@@ -211,7 +209,7 @@ def rows(
 
 def measure(name: str, config: ModelConfig, options: argparse.Namespace) -> list[Row]:
     """Check one model, then time the parts of its steps, and the yardstick."""
-    model = new_model(config, options.threads)
+    model = new_network(config, options.threads)
     check_training(model)
     clock = Clock(new_trainer(model, T, B))
     sides: dict[str, Side] = {
@@ -232,11 +230,11 @@ def read_model(name: str) -> ModelConfig:
         It is not of that form, or there is no such cell.
     """
     match = re.fullmatch(r"(\w+)-(\d+)x(\d+)", name)
-    if match is None or match[1] not in GATES:
+    if match is None or match[1] not in names():
         raise ValueError(name)
     return ModelConfig(
         vocab_size=V,
-        cell=cast("CellName", match[1]),
+        cell=match[1],
         layers=int(match[2]),
         hidden=int(match[3]),
     )

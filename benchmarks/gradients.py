@@ -22,8 +22,8 @@ from charrnn.checkpoint import TrainingState
 from charrnn.config import ActivationName, InitName, ModelConfig, TrainConfig
 from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.inspection.memory import gradient_by_lag
-from charrnn.model import Model
-from charrnn.streams import Streams, initial_id
+from charrnn.network import Network
+from charrnn.streams import Streams
 from charrnn.training.plan import peak_rate
 from charrnn.training.trainer import (
     INIT_STREAM,
@@ -31,6 +31,7 @@ from charrnn.training.trainer import (
     new_moments,
     random_stream,
 )
+from charrnn.windows import Documents
 
 LAGS = (1, 10, 25, 50, 100)
 
@@ -93,14 +94,15 @@ def measure(
     corpus = read_corpus((str(TEXT),), ReadOptions())
     vocab = corpus.vocab
     config = ModelConfig(vocab_size=len(vocab), hidden=HIDDEN, **shape)
+    before = Documents.of(vocab, lines=False).stand_in
     run = TrainConfig(**{"lr": peak_rate(config), "steps": max(1, steps), **given})
-    model = Model(config, threads=options.threads)
+    model = Network(config, threads=options.threads)
     rng = random_stream(0, INIT_STREAM)
     parameters.initialize(model.theta, config, run.init, run.forget_bias, rng)
     model.pack()
     trainer = Trainer(
         model,
-        Streams(corpus.ids, run.batch_size, run.seq_length, initial_id(vocab)),
+        Streams(corpus.ids, run.batch_size, run.seq_length, before),
         TrainingState(config=run),
         new_moments(run.optimizer, model.theta.size),
         model.new_state(run.batch_size),

@@ -34,8 +34,8 @@ from reporting import Report, at_most, cell, new_parser
 from charrnn.checkpoint import load
 from charrnn.config import parse_duration
 from charrnn.corpus import ReadOptions, read_corpus, split
-from charrnn.model import Model
-from charrnn.streams import initial_id
+from charrnn.network import Network
+from charrnn.windows import Documents, Window
 
 #: Targets in nats, by text and time; texts of lines are marked.
 TARGETS: dict[str, dict[str, float]] = {
@@ -119,17 +119,15 @@ def cold_loss(path: Path, checkpoint: Path) -> float:
         tail[first : first + rows * COLD].reshape(rows, COLD).T.astype(np.int32)
         for first in (0, 1)
     )
-    model = Model(loaded.model, threads=2)
+    model = Network(loaded.model, threads=2)
     model.load(loaded.parameters | loaded.statistics)
-    total, resets = 0.0, np.zeros((COLD, 64), np.uint8)
+    total = 0.0
     for a in range(0, rows, 64):
         ids, wanted = (
             np.ascontiguousarray(x[:, a : a + 64]) for x in (inputs, targets)
         )
-        B = ids.shape[1]
-        losses = model.losses(
-            ids, wanted, np.ascontiguousarray(resets[:, :B]), model.new_state(B)
-        )
+        window = Window.of_inputs(ids)._replace(targets=wanted)
+        losses = model.losses(window, model.new_state(ids.shape[1]))
         total += float(losses.sum())
     return total / (rows * COLD)
 
@@ -213,9 +211,10 @@ def compare(text: str, path: Path, time: str, threads: int) -> Comparison:
     if pytorch.installed():
         corpus = read_corpus((str(path),), ReadOptions())
         texts = split(corpus.ids, 0.1)
+        before = Documents.of(corpus.vocab, lines=False).stand_in
         seconds = parse_duration(time, "--time")
         theirs = pytorch.trained(
-            texts, len(corpus.vocab), initial_id(corpus.vocab), seconds, threads,
+            texts, len(corpus.vocab), before, seconds, threads,
             COMPARED,
         )  # fmt: skip
     return Comparison(

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytorch
 from reporting import Report, at_least, at_most, cell, new_parser, ratio
-from subjects import check_sampling, first_piece, new_model, new_vocab, sampling
+from subjects import check_sampling, first_piece, new_network, new_vocab, sampling
 from timing import ONCE, Rounds, Side, in_turn
 
 from charrnn.config import CellName, ModelConfig, SampleConfig
@@ -134,7 +134,7 @@ def measure_speed(
     """Check one model, then time it beside PyTorch, and its start."""
     kind, layers, hidden, target = model
     config = ModelConfig(vocab_size=V, cell=kind, layers=layers, hidden=hidden)
-    ours, vocab = new_model(config, 1), new_vocab(V)
+    ours, vocab = new_network(config, 1), new_vocab(V)
     check_sampling(ours, vocab)
     sample = SampleConfig(temperature=TEMPERATURE)
     sides: dict[str, Side] = {"ours": sampling(config, sample, options.threads)}

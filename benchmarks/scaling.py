@@ -26,7 +26,8 @@ from reporting import Report, cell, new_parser
 from timing import ONCE, Rate, Rounds, take_turn
 
 from charrnn import parameters
-from charrnn.config import GATES, CellName, ModelConfig, SampleConfig
+from charrnn.cells import names
+from charrnn.config import CellName, ModelConfig, SampleConfig
 
 Work: TypeAlias = Literal["train", "sample"]
 
@@ -135,7 +136,7 @@ def serve(point: Point, pipe: Connection) -> None:
 
     imported = largest_memory()
     if point.work == "train":
-        model = subjects.new_model(point.model, point.threads)
+        model = subjects.new_network(point.model, point.threads)
         threads, side = model.threads, subjects.training(model, point.shape)
     else:
         sample = SampleConfig(num_samples=point.batch)
@@ -150,9 +151,9 @@ def serve(point: Point, pipe: Connection) -> None:
 
 def check(kind: CellName, threads: int) -> None:
     """Compare an odd network of one cell with float64, in a process."""
-    from subjects import check_sampling, check_training, new_model, new_vocab
+    from subjects import check_sampling, check_training, new_network, new_vocab
 
-    model = new_model(
+    model = new_network(
         ModelConfig(vocab_size=27, cell=kind, hidden=33, layers=2), threads
     )
     check_training(model)
@@ -286,7 +287,7 @@ def main() -> None:
     options = new_parser(__doc__).parse_args()
     report = Report(options)
     works: dict[Work, dict[str, list[int]]] = {"train": TRAINING, "sample": SAMPLING}
-    kinds, hidden, rounds = list(GATES), 256, Rounds(3, 0.5)
+    kinds, hidden, rounds = list(names()), 256, Rounds(3, 0.5)
     if options.quick:
         works, rounds = dict.fromkeys(works, QUICK), ONCE
         kinds, hidden = kinds[-1:], 16

@@ -16,11 +16,12 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import TrainingState
 from charrnn.config import ModelConfig, SampleConfig, TrainConfig
 from charrnn.generation import Generation
-from charrnn.kernels.threads import use_threads
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.streams import Streams
+from charrnn.textmodel import TextModel
 from charrnn.training.trainer import Trainer, new_moments, random_stream
 from charrnn.vocab import Vocab
+from charrnn.windows import Window
 
 #: Characters of every sample that one call of `sampling` generates.
 DRAWN = 32
@@ -32,18 +33,18 @@ WINDOWS = 4
 CHECKED = 100
 
 
-def new_model(config: ModelConfig, threads: int) -> Model:
-    """Make a model with first values, ready to run."""
-    model = Model(config, threads=threads)
-    parameters.initialize(model.theta, config, "auto", 1.0, random_stream(0))
-    model.pack()
-    return model
+def new_network(config: ModelConfig, threads: int) -> Network:
+    """Make a network with first values, ready to run."""
+    network = Network(config, threads=threads)
+    parameters.initialize(network.theta, config, "auto", 1.0, random_stream(0))
+    network.pack()
+    return network
 
 
-def _exact(model: Model) -> Model:
-    """Make the same model in float64."""
-    exact = Model(model.config, dtype=np.float64, threads=model.threads)
-    exact.theta[...] = model.theta
+def _exact(network: Network) -> Network:
+    """Make the same network in float64."""
+    exact = Network(network.config, dtype=np.float64, threads=network.threads)
+    exact.theta[...] = network.theta
     exact.pack()
     return exact
 
@@ -55,7 +56,7 @@ def _streams(config: ModelConfig, T: int, B: int) -> Streams:
     return Streams(text, B, T, 0)
 
 
-def check_training(model: Model) -> None:
+def check_training(network: Network) -> None:
     """Compare loss and gradient of one small window with float64.
 
     Raises
@@ -64,11 +65,11 @@ def check_training(model: Model) -> None:
         They differ by more than rounding.
     """
     T, B = 8, 5
-    window = _streams(model.config, T, B).window(0, 0)
+    window = _streams(network.config, T, B).window(0, 0)
     found = []
-    for m in (model, _exact(model)):
+    for m in (network, _exact(network)):
         gradient = np.zeros_like(m.theta)
-        loss = m.loss_and_gradient(*window, m.new_state(B), gradient)
+        loss = m.loss_and_gradient(window, m.new_state(B), gradient)
         found.append((loss, gradient))
     (loss, gradient), (exact_loss, exact_gradient) = found
     scale = np.abs(exact_gradient).max()
@@ -78,7 +79,7 @@ def check_training(model: Model) -> None:
         raise RuntimeError(msg)
 
 
-def check_sampling(model: Model, vocab: Vocab) -> None:
+def check_sampling(network: Network, vocab: Vocab) -> None:
     """Compare what generating says of its own text with float64 on that text.
 
     Generating goes one character at a time; float64 reads the text as one
@@ -93,7 +94,8 @@ def check_sampling(model: Model, vocab: Vocab) -> None:
     config, prompt = SampleConfig(length=CHECKED), vocab.encode("")
     texts, nats = [], []
     for scored in (True, False):
-        generation = Generation(model, vocab, [prompt], config, scored=scored)
+        model = TextModel.of(network, vocab)
+        generation = Generation(model, [prompt], config, scored=scored)
         pieces = list(generation.pieces())
         texts.append("".join(piece.text for piece in pieces))
         nats.append(sum(piece.nats for piece in pieces))
@@ -102,34 +104,33 @@ def check_sampling(model: Model, vocab: Vocab) -> None:
         raise RuntimeError(msg)
     targets = vocab.encode(texts[0])
     inputs = np.concatenate([vocab.encode("\n"), targets[:-1]])  # a line begins
-    inputs, targets = inputs[:, None], targets[:, None]
-    resets = np.zeros(inputs.shape, np.uint8)
-    exact = _exact(model)
-    expected = exact.losses(inputs, targets, resets, exact.new_state(1)).sum()
+    window = Window.of_inputs(inputs[:, None])._replace(targets=targets[:, None])
+    exact = _exact(network)
+    expected = exact.losses(window, exact.new_state(1)).sum()
     off = np.abs(
-        model.logits(inputs, model.new_state(1))
-        - exact.logits(inputs, exact.new_state(1))
+        network.logits(window, network.new_state(1))
+        - exact.logits(window, exact.new_state(1))
     ).max()
     if abs(nats[0] - expected) > 1e-4 * expected or off > 1e-3:
         msg = f"float32 is off: {nats[0] - expected:.1e} nats, logits {off:.1e}"
         raise RuntimeError(msg)
 
 
-def new_trainer(model: Model, T: int, B: int) -> Trainer:
+def new_trainer(network: Network, T: int, B: int) -> Trainer:
     """Make a trainer on random characters that has taken its first step."""
     run = TrainConfig(batch_size=B, seq_length=T, steps=10**9, lr=1e-3)
     trainer = Trainer(
-        model,
-        _streams(model.config, T, B),
+        network,
+        _streams(network.config, T, B),
         TrainingState(config=run),
-        new_moments("adam", model.theta.size),
-        model.new_state(B),
+        new_moments("adam", network.theta.size),
+        network.new_state(B),
     )
     trainer.step(0.0)
     return trainer
 
 
-def training(model: Model, shape: tuple[int, int]) -> Side:
+def training(network: Network, shape: tuple[int, int]) -> Side:
     """Make a training step: forward, loss, backward, clipping, Adam.
 
     Parameters
@@ -142,7 +143,7 @@ def training(model: Model, shape: tuple[int, int]) -> Side:
         Its work is in characters.
     """
     T, B = shape
-    trainer = new_trainer(model, T, B)
+    trainer = new_trainer(network, T, B)
 
     def step() -> float:
         trainer.step(0.0)
@@ -166,13 +167,12 @@ def sampling(config: ModelConfig, sample: SampleConfig, threads: int) -> Side:
         Its work is in characters of all samples together.
     """
     samples = sample.num_samples
-    model = new_model(config, threads)
     vocab, endless = new_vocab(config.vocab_size), replace(sample, length=-1)
-    generation = Generation(model, vocab, [vocab.encode("")], endless, scored=False)
+    model = TextModel.of(new_network(config, threads), vocab)
+    generation = Generation(model, [vocab.encode("")], endless, scored=False)
     pieces = generation.pieces()
 
     def draw() -> float:
-        use_threads(model.threads)  # the last model made has set its own
         count = 0
         while count < DRAWN * samples:
             # A piece of every sample: nothing computed is left for later.
@@ -183,7 +183,7 @@ def sampling(config: ModelConfig, sample: SampleConfig, threads: int) -> Side:
     return draw
 
 
-def first_piece(model: Model, vocab: Vocab, prompt: str) -> Side:
+def first_piece(network: Network, vocab: Vocab, prompt: str) -> Side:
     """Make a start: read a prompt and wait for the first piece.
 
     Returns
@@ -194,8 +194,8 @@ def first_piece(model: Model, vocab: Vocab, prompt: str) -> Side:
     ids, config = vocab.encode(prompt), SampleConfig(temperature=0.8)
 
     def start() -> float:
-        use_threads(model.threads)
-        next(Generation(model, vocab, [ids], config, scored=False).pieces())
+        model = TextModel.of(network, vocab)
+        next(Generation(model, [ids], config, scored=False).pieces())
         return 1
 
     start()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytorch
 from reporting import Report, at_least, cell, new_parser, ratio
-from subjects import check_training, new_model, training
+from subjects import check_training, new_network, training
 from timing import ONCE, SGEMM_SIZE, Rounds, Side, in_turn, limit_blas, sgemm
 
 from charrnn import parameters
@@ -98,7 +98,7 @@ def measure(
     """Check one model, then time it on all sides."""
     kind, layers, hidden, target_times = model
     config = ModelConfig(vocab_size=V, cell=kind, layers=layers, hidden=hidden)
-    ours = new_model(config, options.threads)
+    ours = new_network(config, options.threads)
     check_training(ours)
     sides: dict[str, Side] = {
         "ours": training(ours, (T, B)),

@@ -89,6 +89,9 @@ class Cell:
 
 _CELLS: dict[str, Cell] = {}
 
+#: Parameters of a layer that are not a cell's own.
+_EVERY_CELLS = ("Wx", "Wh", "b", "gain", "shift")
+
 
 def register(cell: Cell) -> Cell:
     """Make a cell known under its name.
@@ -105,7 +108,23 @@ def register(cell: Cell) -> Cell:
     if not cell.gates or cell.states[:1] != ("h",) or not named <= {*cell.gates}:
         msg = f"cell {cell.name}: gates, states or switches contradict one another"
         raise ValueError(msg)
+    own = (*_EVERY_CELLS, *(parameter.name for parameter in cell.own))
+    for listed in (cell.gates, cell.states, cell.signals, own):
+        if len({*listed}) < len(listed):
+            msg = f"cell {cell.name}: a name comes twice among {', '.join(listed)}"
+            raise ValueError(msg)
     return _CELLS.setdefault(cell.name, cell)
+
+
+def unregister(name: str) -> None:
+    """Forget a cell, so that another one can be registered under its name.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    """
+    del _CELLS[name]
 
 
 def names() -> tuple[str, ...]:

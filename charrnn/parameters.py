@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats
-from charrnn.cells import cell_of
+from charrnn.cells import Cell, cell_of
 from charrnn.config import InitName, ModelConfig
 
 Shape: TypeAlias = tuple[int, ...]
@@ -93,10 +93,15 @@ class Parameter:
         return self.role in BY_CHARACTER
 
 
-@lru_cache(maxsize=64)
 def table(config: ModelConfig) -> tuple[Parameter, ...]:
     """List every parameter of a network in the order of storage, matrices first."""
-    layers = [p for k in range(config.layers) for p in _layer(config, k)]
+    return _table(config, cell_of(config.cell))
+
+
+@lru_cache(maxsize=64)
+def _table(config: ModelConfig, cell: Cell) -> tuple[Parameter, ...]:
+    """Make the table of a network whose cells are of this kind."""
+    layers = [p for k in range(config.layers) for p in _layer(config, cell, k)]
     return tuple(sorted([*layers, *_output(config)], key=lambda p: not p.decays))
 
 
@@ -105,9 +110,9 @@ def shapes(config: ModelConfig) -> dict[str, Shape]:
     return {p.name: p.shape for p in table(config)}
 
 
-def _layer(config: ModelConfig, k: int) -> Iterator[Parameter]:
+def _layer(config: ModelConfig, cell: Cell, k: int) -> Iterator[Parameter]:
     """List the parameters of layer k."""
-    cell, V, H = cell_of(config.cell), config.vocab_size, config.hidden
+    V, H = config.vocab_size, config.hidden
     GH, prefix = len(cell.gates) * H, f"layer{k}"
     if k == 0:
         yield Parameter(f"{prefix}.Wx", (V, GH), Role.LOOKED_UP, k)

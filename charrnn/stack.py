@@ -139,7 +139,7 @@ class Stack:
         self.cell = cell_of(config.cell)
         self.kernels = kernels_of(self.cell)
         self.norm = Normalisation(config, weights, threads)
-        self._loops = loops(self.kernels)
+        self.loops = loops(self.kernels)
         self._dtype = weights.flat.dtype
         self._threads = threads
         GH, H = weights.layers[0].Wh.shape
@@ -234,7 +234,7 @@ class Stack:
         for k, (layer, tape) in enumerate(zip(self.layers, space.tapes, strict=True)):
             tape.states[:, 0] = state[k]
             read = self._inputs(k, window.inputs, space.tapes)
-            self._loops.forward(layer.ahead, read, tape, window.resets, space.cuts)
+            self.loops.forward(layer.ahead, read, tape, window.resets, space.cuts)
             state[k] = tape.states[:, T]
             y = tape.y.reshape(T * B, -1)
             self.norm.forward(k, y, space.norms[k], training=training)
@@ -282,7 +282,7 @@ class Stack:
             if on_layer is not None:
                 on_layer(k, by_step)
             read = self._inputs(k, window.inputs, space.tapes)
-            self._loops.backward(
+            self.loops.backward(
                 layer.back, read, tape, by_step, window.resets, space.cuts,
                 first, last,
             )  # fmt: skip

@@ -166,9 +166,11 @@ class TextModel:
     def mean_loss(
         self, ids: PackedIds | Ids, stopped: Callable[[], bool] | None = None
     ) -> float:
-        """Compute the mean loss of a text, in nats per character.
+        """Compute the mean loss of what the network predicts of a text.
 
-        A long text is read in pieces, side by side: see `Documents.pieces`.
+        A long text is read in pieces, side by side: see `Documents.pieces`. The first
+        character of a text before which nothing is read is not the network's to
+        predict, and does not count.
 
         Parameters
         ----------
@@ -177,19 +179,24 @@ class TextModel:
         stopped : callable, optional
             Asked after every window, a few hundredths of a second apart.
 
+        Returns
+        -------
+        float
+            Nats per character; 0 where there is none to predict.
+
         Raises
         ------
         Stopped
             When `stopped` says so.
         """
-        total, state = self.opening_cost(int(ids[0])), None
+        total, state = 0.0, None
         for window in self.documents.pieces(ids):
             if stopped is not None and stopped():
                 raise Stopped
             if state is None:
                 state = self.network.new_state(window.inputs.shape[1])
             total += float(self.network.losses(window, state).sum())
-        return total / len(ids)
+        return total / max(1, len(ids) - self.documents.first)
 
 
 def _documents(window: Window) -> Iterator[Window]:

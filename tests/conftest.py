@@ -1,4 +1,4 @@
-"""What all tests share: a plain terminal, a tiny model, a seeded generator."""
+"""What all tests share: a plain terminal, a tiny network, a seeded generator."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from hypothesis import settings
 from charrnn.config import ModelConfig
 
 if TYPE_CHECKING:
-    from charrnn.model import Model
+    from charrnn.network import Network
 
 # The first example of a property may have to compile a kernel.
 settings.register_profile("charrnn", deadline=None)
@@ -47,29 +47,33 @@ def tiny_config() -> ModelConfig:
 
 
 @pytest.fixture
-def new_model(rng: np.random.Generator) -> Callable[..., "Model"]:
-    """Build a model with random parameters, biases too, ready to run."""
-    # Importing the model imports Numba, which most tests do without.
-    from charrnn.model import Model
+def new_network(rng: np.random.Generator) -> Callable[..., "Network"]:
+    """Build a network with random parameters, biases too, ready to run."""
+    # Importing the network imports Numba, which most tests do without.
+    from charrnn.network import Network
 
     def build(
         config: ModelConfig, dtype: Any = np.float32, threads: int = 1
-    ) -> "Model":
-        model = Model(config, dtype=dtype, threads=threads)
-        model.theta[:] = rng.normal(0, 0.5, model.theta.size)
-        model.pack()
-        return model
+    ) -> "Network":
+        network = Network(config, dtype=dtype, threads=threads)
+        network.theta[:] = rng.normal(0, 0.5, network.theta.size)
+        network.pack()
+        return network
 
     return build
 
 
 @pytest.fixture
-def model32(new_model: Callable[..., "Model"], tiny_config: ModelConfig) -> "Model":
-    """Build the tiny model as it is trained."""
-    return new_model(tiny_config)
+def network32(
+    new_network: Callable[..., "Network"], tiny_config: ModelConfig
+) -> "Network":
+    """Build the tiny network as it is trained."""
+    return new_network(tiny_config)
 
 
 @pytest.fixture
-def model64(new_model: Callable[..., "Model"], tiny_config: ModelConfig) -> "Model":
-    """Build the tiny model as its gradients are checked."""
-    return new_model(tiny_config, np.float64)
+def network64(
+    new_network: Callable[..., "Network"], tiny_config: ModelConfig
+) -> "Network":
+    """Build the tiny network as its gradients are checked."""
+    return new_network(tiny_config, np.float64)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.cells import cell_of
 from charrnn.kernels import rnn
-from charrnn.kernels.activations import TANH
+from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.inputs import Inputs, characters, projected, scatter
 from charrnn.kernels.matmul import (
     Packed,
@@ -21,6 +22,7 @@ from charrnn.kernels.matmul import (
     pack,
 )
 from charrnn.kernels.optimizers import SGD, Update, apply
+from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
 
@@ -45,7 +47,7 @@ def descend(theta: Array, gradient: Array, lr: float) -> None:
 def elman(Wh: Array, z: Array) -> Any:
     """Run a tanh layer over a window of input projections, from a zero state."""
     T, B, H = z.shape
-    tape = rnn.new_tape(T, B, H, z.dtype, TANH)
+    tape = rnn.new_tape(T, B, H, z.dtype)
     tape.z[:] = z
     return run_elman(Wh, projected(z.dtype), tape)
 
@@ -53,19 +55,21 @@ def elman(Wh: Array, z: Array) -> Any:
 def run_elman(Wh: Array, inputs: Inputs, tape: Any) -> Any:
     """Run a tanh layer over the inputs; the tape."""
     T, B, _ = tape.z.shape
-    weights = Recurrent(packed(Wh), np.zeros(0))
-    rnn.forward(weights, inputs, tape, np.zeros((T, B), np.uint8), row_cuts(B, 1))
+    weights = Recurrent(packed(Wh).forward, np.zeros(0))
+    forward = loops(kernels_of(cell_of("rnn"))).forward
+    forward(weights, inputs, tape, np.zeros((T, B), np.uint8), row_cuts(B, 1))
     return tape
 
 
 def elman_backward(Wh: Array, tape: Any, dy: Array) -> Array:
     """Carry the gradient of the outputs back; that of the recurrent weights."""
     T, B, H = dy.shape
-    weights, dWh = Recurrent(packed(Wh), np.zeros(0)), np.zeros((H, H))
+    weights, dWh = Recurrent(packed(Wh).backward, np.zeros(0)), np.zeros((H, H))
     resets, cuts = np.zeros((T, B), np.uint8), row_cuts(B, 1)
-    rnn.backward(weights, projected(dy.dtype), tape, dy, resets, cuts, 0, T)
+    backward = loops(kernels_of(cell_of("rnn"))).backward
+    backward(weights, projected(dy.dtype), tape, dy, resets, cuts, 0, T)
     h_prev = tape.states[0, :T].reshape(T * B, H)
-    add_affine_gradient(tape.dzh.reshape(T * B, H), h_prev, dWh, np.zeros(0), 1)
+    rnn.add_gradients(tape, slice(0, T * B), h_prev, dWh, np.zeros(0), 1)
     return dWh
 
 
@@ -100,7 +104,7 @@ class ManyToOne:
     def forward(self, ids: NDArray[np.int32]) -> tuple[Any, Array]:
         """Read phrases (T, B); the tape and the outputs (B, outputs)."""
         T, B = ids.shape
-        tape = rnn.new_tape(T, B, len(self.U), np.float64, TANH)
+        tape = rnn.new_tape(T, B, len(self.U), np.float64)
         run_elman(self.U, characters(ids, self.W, self.b), tape)
         out = np.tile(self.c, (B, 1))
         multiply(tape.y[-1], packed(self.V).forward, out, True)

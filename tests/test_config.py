@@ -69,10 +69,10 @@ def test_numbers_that_nothing_could_hold_are_refused(given: dict[str, float]) ->
 
 def test_a_choice_that_is_nearly_right_is_guessed() -> None:
     with pytest.raises(OptionError) as caught:
-        ModelConfig(vocab_size=1, cell="LTSM")  # type: ignore[arg-type]
+        ModelConfig(vocab_size=1, cell="LTSM")
     assert caught.value.hint == "is lstm meant?"
     with pytest.raises(OptionError) as caught:
-        ModelConfig(vocab_size=1, cell="?")  # type: ignore[arg-type]
+        ModelConfig(vocab_size=1, cell="?")
     assert caught.value.hint == "leave --cell away for its default"
 
 

@@ -10,21 +10,22 @@ from hypothesis import strategies as st
 
 from charrnn import parameters
 from charrnn.arrays import Floats
+from charrnn.cells import cell_of, names
 from charrnn.config import (
-    GATES,
     ActivationName,
     CellName,
     InitName,
     ModelConfig,
+    NormName,
 )
+from charrnn.parameters import Parameters, Role
 
-CELLS: list[CellName] = ["rnn", "gru", "lstm"]
 INITS: list[InitName] = ["auto", "orthogonal", "xavier", "he", "uniform"]
 
 configs = st.builds(
     ModelConfig,
     vocab_size=st.integers(1, 9),
-    cell=st.sampled_from(CELLS),
+    cell=st.sampled_from(names()),
     hidden=st.integers(1, 7),
     layers=st.integers(1, 4),
 )
@@ -53,7 +54,7 @@ def blocks(matrix: Floats, hidden: int) -> Floats:
 def test_size_follows_the_formula(config: ModelConfig) -> None:
     """Sum of matrices and biases, written out as in a textbook."""
     V, H, L = config.vocab_size, config.hidden, config.layers
-    G = len(GATES[config.cell])
+    G = len(cell_of(config.cell).gates)
     matrices = V * G * H + L * G * H * H + (L - 1) * G * H * H + V * H
     biases = L * G * H + V + (L * H if config.cell == "gru" else 0)
 
@@ -66,7 +67,7 @@ def test_views_cover_the_buffer_exactly_once_in_order(config: ModelConfig) -> No
     """Counting through the views counts through the buffer."""
     flat = np.arange(parameters.size(config), dtype=np.float64)
 
-    views = parameters.views(flat, config)
+    views = Parameters(flat, config).by_name
 
     joined = np.concatenate([view.ravel() for view in views.values()])
     np.testing.assert_array_equal(joined, flat)
@@ -79,7 +80,7 @@ def test_views_cover_the_buffer_exactly_once_in_order(config: ModelConfig) -> No
 def test_views_share_the_buffers_memory(config: ModelConfig) -> None:
     flat = np.zeros(parameters.size(config), np.float32)
 
-    for view in parameters.views(flat, config).values():
+    for view in Parameters(flat, config).by_name.values():
         view += 1
 
     assert (flat == 1).all()
@@ -91,6 +92,91 @@ def test_matrices_come_before_biases(config: ModelConfig) -> None:
 
     assert ranks == sorted(ranks, reverse=True)
     assert set(ranks) == {1, 2}
+
+
+#: What a file's bytes depend on: moments are stored as one flat array.
+ORDERS = {
+    "rnn": "Wx Wh, Wx Wh, Wy, b, b, by",
+    "gru": "Wx Wh, Wx Wh, Wy, b bhn, b bhn, by",
+    "lstm": "Wx Wh, Wx Wh, Wy, b, b, by",
+}
+
+
+@pytest.mark.parametrize("norm", ["none", "layer", "batch"])
+@pytest.mark.parametrize("cell", names())
+def test_the_order_of_storage_never_changes(cell: CellName, norm: NormName) -> None:
+    """Or flat arrays in the files of earlier releases would be misread."""
+    config = ModelConfig(vocab_size=7, cell=cell, hidden=3, layers=2, norm=norm)
+    order = ORDERS[cell]
+    if norm != "none":
+        order = order.replace(", b", " gain shift, b").replace("Wy gain shift", "Wy")
+    prefixes = ["layer0", "layer1", "head", "layer0", "layer1", "head"]
+    expected = [
+        f"{prefix}.{name}"
+        for prefix, part in zip(prefixes, order.split(", "), strict=True)
+        for name in part.split()
+    ]
+
+    assert [*parameters.shapes(config)] == expected
+    G = len(cell_of(cell).gates)
+    shape = {
+        "Wh": (3 * G, 3), "Wx": (3 * G, 3), "Wy": (7, 3), "b": (3 * G,), "by": (7,)
+    }  # fmt: skip
+    for name, found in parameters.shapes(config).items():
+        own = shape.get(name.partition(".")[2], (3,))
+        assert found == ((7, 3 * G) if name == "layer0.Wx" else own), name
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("cell", names())
+def test_roles_say_what_decays_and_what_belongs_to_characters(
+    cell: CellName, norm: NormName
+) -> None:
+    """Matrices decay; what is looked up or scored has a row a character."""
+    config = ModelConfig(vocab_size=7, cell=cell, hidden=3, layers=2, norm=norm)
+    found = {p.name: p for p in parameters.table(config)}
+
+    assert {n for n, p in found.items() if p.decays} == {
+        *("layer0.Wx", "layer0.Wh", "layer1.Wx", "layer1.Wh", "head.Wy"),
+    }
+    assert {n for n, p in found.items() if p.by_character} == {
+        *("layer0.Wx", "head.Wy", "head.by"),
+    }
+    for name, p in found.items():
+        assert p.by_character == (p.shape[0] == 7), name
+        assert p.layer == {"layer0": 0, "layer1": 1}.get(name.partition(".")[0])
+        assert p.size == math.prod(p.shape)
+    roles = {p.role for p in found.values()}
+    assert (Role.OWN in roles) == (cell == "gru")
+    assert (Role.GAIN in roles) == (Role.SHIFT in roles) == (norm != "none")
+    work = found["layer0.Wh"].size + found["layer1.Wh"].size + found["layer1.Wx"].size
+    assert parameters.recurrent(config) == work
+    assert parameters.multiplied(config) == work + found["head.Wy"].size
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("cell", names())
+def test_layers_are_views_of_the_arrays_by_name(cell: CellName, norm: NormName) -> None:
+    """A cell's own parameters are one vector of its layer; absent ones are empty."""
+    config = ModelConfig(vocab_size=7, cell=cell, hidden=3, layers=2, norm=norm)
+    flat = np.arange(parameters.size(config), dtype=np.float64)
+    found = Parameters(flat, config)
+
+    for k, layer in enumerate(found.layers):
+        own = [f"layer{k}.{p.name}" for p in cell_of(cell).own]
+        joined = [found.by_name[name] for name in own] or [flat[:0]]
+        np.testing.assert_array_equal(layer.own, np.concatenate(joined))
+        assert np.shares_memory(layer.own, flat) == bool(own)
+        for name in ("Wx", "Wh", "b", "gain", "shift"):
+            named = found.by_name.get(f"layer{k}.{name}", flat[:0])
+            view = getattr(layer, name)
+            np.testing.assert_array_equal(view, named)
+            assert np.shares_memory(view, flat) == bool(view.size)
+    found.layers[1].own[:] = -1
+    found.Wy[...] = found.by[...] = -2
+    lost = sum(p.size for p in parameters.table(config) if p.role is Role.OWN) // 2
+    assert (flat == -1).sum() == lost
+    assert (flat == -2).sum() == 7 * 3 + 7
 
 
 def test_names_and_shapes_of_a_stacked_gru() -> None:
@@ -117,15 +203,15 @@ def test_views_refuse_a_buffer_that_does_not_fit(flat: Floats) -> None:
     assert parameters.size(config) == 6 + 4 + 6 + 2 + 3
 
     with pytest.raises(ValueError, match="contiguous of shape"):
-        parameters.views(flat, config)
+        Parameters(flat, config)
 
 
 @pytest.mark.parametrize("init", ["auto", "orthogonal"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", names())
 def test_every_recurrent_gate_is_orthogonal(cell: CellName, init: InitName) -> None:
     """Each block keeps lengths: all its singular values are 1."""
     config = ModelConfig(vocab_size=5, cell=cell, hidden=16, layers=2)
-    views = parameters.views(initial(config, init), config)
+    views = Parameters(initial(config, init), config).by_name
 
     for layer in range(2):
         for block in blocks(views[f"layer{layer}.Wh"], 16):
@@ -134,7 +220,7 @@ def test_every_recurrent_gate_is_orthogonal(cell: CellName, init: InitName) -> N
 
 def test_orthogonal_gates_differ_from_one_another() -> None:
     config = ModelConfig(vocab_size=5, cell="lstm", hidden=8)
-    gates = blocks(parameters.views(initial(config), config)["layer0.Wh"], 8)
+    gates = blocks(Parameters(initial(config), config).by_name["layer0.Wh"], 8)
 
     for n in range(1, 4):
         assert np.abs(gates[0] - gates[n]).max() > 0.1
@@ -144,7 +230,7 @@ def test_orthogonal_matrices_favor_no_sign() -> None:
     """Without the sign rule QR makes the first entry negative almost always."""
     config = ModelConfig(vocab_size=1, cell="rnn", hidden=2)
     first = [
-        parameters.views(initial(config, seed=seed), config)["layer0.Wh"][0, 0]
+        Parameters(initial(config, seed=seed), config).by_name["layer0.Wh"][0, 0]
         for seed in range(100)
     ]
 
@@ -154,7 +240,7 @@ def test_orthogonal_matrices_favor_no_sign() -> None:
 @pytest.mark.parametrize("activation", ["relu", "leaky-relu"])
 def test_rectified_cells_start_near_the_identity(activation: ActivationName) -> None:
     config = ModelConfig(vocab_size=5, cell="rnn", activation=activation, hidden=4)
-    Wh = parameters.views(initial(config), config)["layer0.Wh"]
+    Wh = Parameters(initial(config), config).by_name["layer0.Wh"]
 
     np.testing.assert_array_equal(Wh, parameters.IDENTITY_SCALE * np.eye(4))
 
@@ -174,12 +260,12 @@ def expected_deviation(init: InitName, name: str, V: int, H: int) -> float:
 
 
 @pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", names())
 def test_spread_of_every_matrix(cell: CellName, init: InitName) -> None:
     """Mean zero and the rule's standard deviation, within sampling error."""
     V, H = 90, 48
     config = ModelConfig(vocab_size=V, cell=cell, hidden=H, layers=2)
-    views = parameters.views(initial(config, init), config)
+    views = Parameters(initial(config, init), config).by_name
 
     for name, view in views.items():
         if view.ndim == 2:
@@ -192,17 +278,17 @@ def test_spread_of_every_matrix(cell: CellName, init: InitName) -> None:
 def test_bounded_rules_stay_within_their_bounds(init: InitName) -> None:
     """Uniform draws reach sqrt(3) deviations and no further."""
     config = ModelConfig(vocab_size=90, cell="gru", hidden=48)
-    Wx = parameters.views(initial(config, init), config)["layer0.Wx"]
+    Wx = Parameters(initial(config, init), config).by_name["layer0.Wx"]
     bound = math.sqrt(3) * expected_deviation(init, "layer0.Wx", 90, 48)
 
     assert 0.99 * bound < np.abs(Wx).max() <= bound
 
 
 @pytest.mark.parametrize("init", INITS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", names())
 def test_biases_are_zero_but_the_forget_gates(cell: CellName, init: InitName) -> None:
     config = ModelConfig(vocab_size=5, cell=cell, hidden=3, layers=2)
-    views = parameters.views(initial(config, init, forget_bias=1.5), config)
+    views = Parameters(initial(config, init, forget_bias=1.5), config).by_name
     forget = np.repeat([0.0, 1.5, 0.0, 0.0], 3)
 
     for name, view in views.items():

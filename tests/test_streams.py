@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from charrnn.arrays import IGNORED, PackedIds
 from charrnn.errors import CorpusError
-from charrnn.streams import AnyStreams, LineStreams, Streams, Window, fit, initial_id
-from charrnn.vocab import Vocab
+from charrnn.streams import AnyStreams, LineStreams, Streams, fit
+from charrnn.windows import Window
 
 NEWLINE = 0
 BEFORE = 77
@@ -290,14 +290,6 @@ def test_fit_gives_every_stream_a_full_window(
         assert steps == characters
     if lines is not None:
         assert streams <= lines
-
-
-@pytest.mark.parametrize(("text", "before"), [("a\nb", "\n"), ("abb", "b")])
-def test_what_stands_before_a_text(text: str, before: str) -> None:
-    symbols = "".join(sorted(set(text)))
-    vocab = Vocab(symbols, tuple(map(text.count, symbols)))
-
-    assert vocab.symbols[initial_id(vocab)] == before
 
 
 def test_streams_begin_anew_at_the_given_rate_and_by_the_seed_alone() -> None:

@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from charrnn.cells import cell_of
 from charrnn.config import ModelConfig
-from charrnn.kernels import inputs, lstm, rnn
-from charrnn.kernels.activations import TANH
+from charrnn.kernels import inputs
+from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.matmul import add_affine_gradient, multiply
 from charrnn.kernels.optimizers import ADAM, Update, apply
+from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
-from charrnn.model import Model
+from charrnn.network import Network
+from charrnn.windows import Window
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
 from tests.networks import (
@@ -144,10 +147,10 @@ def test_a_one_step_of_descent(only_ones: bool, before: float, after: float) -> 
 
 
 @pytest.fixture
-def hello() -> Model:
+def hello() -> Network:
     """B: the letters h, e, l, o with the weights of the pictures (Didwania)."""
     config = ModelConfig(vocab_size=4, cell="rnn", hidden=3)
-    model = Model(config, dtype=np.float64)
+    network = Network(config, dtype=np.float64)
     Wx = [
         [0.287027, 0.846060, 0.572392, 0.486813],
         [0.902874, 0.871522, 0.691079, 0.189980],
@@ -166,8 +169,8 @@ def hello() -> Model:
         "layer0.b": np.full(3, 0.567001),
         "head.by": np.zeros(4),
     }
-    model.load(named)
-    return model
+    network.load(named)
+    return network
 
 
 LETTERS = "helo"
@@ -179,10 +182,10 @@ def spell(text: str) -> NDArray[np.int32]:
 
 
 @pytest.mark.small
-def test_b_the_untrained_network_says_h(hello: Model) -> None:
+def test_b_the_untrained_network_says_h(hello: Network) -> None:
     """States, logits and probabilities after "he", to the article's digits."""
     state = hello.new_state(1)
-    logits = hello.logits(spell("he"), state)[1, 0]
+    logits = hello.logits(Window.of_inputs(spell("he")), state)[1, 0]
     states = hello.workspace(2, 1).tapes[0].y[:, 0]
 
     expected = [[0.693168, 0.899554, 0.802119], [0.936534, 0.949104, 0.762341]]
@@ -195,21 +198,19 @@ def test_b_the_untrained_network_says_h(hello: Model) -> None:
     )
 
 
-def test_b_training_repairs_it(hello: Model) -> None:
+def test_b_training_repairs_it(hello: Network) -> None:
     """After training on "hello" it says l after "he", then l, then o."""
     m, v = np.zeros((2, hello.theta.size))
-    resets = np.zeros((4, 1), np.uint8)
+    window = Window.of_inputs(spell("hell"))._replace(targets=spell("ello"))
     for step in range(1, 201):
         dtheta = np.zeros_like(hello.theta)
-        hello.loss_and_gradient(
-            spell("hell"), spell("ello"), resets, hello.new_state(1), dtheta
-        )
+        hello.loss_and_gradient(window, hello.new_state(1), dtheta)
         corrections = 1 / (1 - 0.9**step), 1 / (1 - 0.999**step)
         update = Update(ADAM, 0.05, 0.9, 0.999, 1e-8, *corrections, 0.0, 0, 1.0, np.inf)
         apply(hello.theta, dtheta, m, v, update)
         hello.pack()
 
-    said = hello.logits(spell("hell"), hello.new_state(1))[:, 0]
+    said = hello.logits(window, hello.new_state(1))[:, 0]
     assert "".join(LETTERS[i] for i in said.argmax(axis=1)) == "ello"
     assert (softmax(said).max(axis=1) > 0.9).all()
 
@@ -341,27 +342,31 @@ def test_d_input_gradient_is_the_sum_over_the_steps(review: str) -> None:
     assert all(np.abs(term).max() > 1e-3 for term in terms)
 
 
-def reach(cell: Any, radius: float, steps: int) -> float:
+def reach(name: str, radius: float, steps: int) -> float:
     """Norm of dL_t / dh_{t-k} for k steps, beside that of dL_t / dh_t.
 
     Inputs are so small that tanh is the identity. Every gate's recurrent matrix
     is `radius` times an orthogonal one, all of whose eigenvalues have that size.
     The LSTM has forget bias 1.
     """
-    H, rng = 16, np.random.default_rng(3)
+    H, rng, cell = 16, np.random.default_rng(3), cell_of(name)
+    kernels = kernels_of(cell)
     Wh = np.concatenate(
-        [radius * np.linalg.qr(rng.normal(size=(H, H)))[0] for _ in range(cell.GATES)]
+        [radius * np.linalg.qr(rng.normal(size=(H, H)))[0] for _ in cell.gates]
     )
-    tape = cell.new_tape(steps, 1, H, np.float64, TANH)
+    tape = kernels.new_tape(steps, 1, H, np.float64)
     tape.z[:] = 1e-12 * rng.normal(size=tape.z.shape)
-    if cell is lstm:
+    if name == "lstm":
         tape.z[:, :, H : 2 * H] += 1
     dy = np.zeros((steps, 1, H))
     dy[-1] = rng.normal(size=H)
-    weights, resets = Recurrent(packed(Wh), np.zeros(0)), np.zeros((steps, 1), np.uint8)
-    nothing, cuts = inputs.projected(np.float64), row_cuts(1, 1)
-    cell.forward(weights, nothing, tape, resets, cuts)
-    cell.backward(weights, nothing, tape, dy, resets, cuts, 0, steps)
+    panels, own = packed(Wh), np.zeros(0)
+    ahead, back = Recurrent(panels.forward, own), Recurrent(panels.backward, own)
+    resets, cuts = np.zeros((steps, 1), np.uint8), row_cuts(1, 1)
+    forward, backward = loops(kernels)
+    nothing = inputs.projected(np.float64)
+    forward(ahead, nothing, tape, resets, cuts)
+    backward(back, nothing, tape, dy, resets, cuts, 0, steps)
     return float(np.linalg.norm(tape.dstates[0]) / np.linalg.norm(dy))
 
 
@@ -370,7 +375,7 @@ def reach(cell: Any, radius: float, steps: int) -> float:
 def test_d_vanilla_gradient_is_a_power_of_the_radius(radius: float) -> None:
     """After k steps back it has fallen, stayed or grown: it is radius^k."""
     for k in (1, 5, 10, 20, 40):
-        assert reach(rnn, radius, k) == pytest.approx(radius**k, rel=1e-3)
+        assert reach("rnn", radius, k) == pytest.approx(radius**k, rel=1e-3)
 
 
 @pytest.mark.small
@@ -381,9 +386,9 @@ def test_d_lstm_gradient_falls_far_more_slowly() -> None:
     magnitude; the LSTM, whose cell state keeps sigmoid(1) = 0.73 a step and
     more, less than three.
     """
-    vanilla = reach(rnn, 0.5, 10) / reach(rnn, 0.5, 40)
-    gated = reach(lstm, 0.5, 10) / reach(lstm, 0.5, 40)
+    vanilla = reach("rnn", 0.5, 10) / reach("rnn", 0.5, 40)
+    gated = reach("lstm", 0.5, 10) / reach("lstm", 0.5, 40)
 
     assert vanilla > 1e9
     assert gated < 1e3
-    assert reach(lstm, 0.5, 40) > 1e7 * reach(rnn, 0.5, 40)
+    assert reach("lstm", 0.5, 40) > 1e7 * reach("rnn", 0.5, 40)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from charrnn.cells import signals
 from charrnn.cli.inspect_files import Output, check_outputs
 from charrnn.config import UnknownPolicy, check_choice, check_number
 from charrnn.errors import OptionError
@@ -48,6 +49,7 @@ class Request:
                 msg = f"--view {name} is unknown"
                 raise OptionError(msg, hint=f"one of {', '.join(VIEWS)}")
         check_choice("--unknown", self.unknown, UnknownPolicy)
+        check_choice("--signal", self.signal, signals())
         check_number("--top", self.top, low=1)
         check_number("--max-chars", self.max_chars or 0, low=0)
         check_number("--max-lag", self.max_lag, low=1)

@@ -4,6 +4,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 
+from charrnn.cells import cell_of
 from charrnn.cli.metrics import bits
 from charrnn.cli.training_settings import Settings, default_output
 from charrnn.config import Every, TrainConfig, UnitName
@@ -50,7 +51,8 @@ def plan_lines(prepared: Prepared, seconds: float) -> Iterator[str]:
     trainer = prepared.trainer
     model, config = trainer.model, trainer.config
     shape = model.config
-    kind = shape.cell if shape.cell != "rnn" else f"rnn ({shape.activation})"
+    has_activation = "activation" in cell_of(shape.cell).settings
+    kind = f"{shape.cell} ({shape.activation})" if has_activation else shape.cell
     norm = "" if shape.norm == "none" else f", {shape.norm} norm"
     yield (
         f"network: {kind} {shape.layers} x {shape.hidden}{norm}, "

@@ -63,7 +63,8 @@ def draw_summary(view: Summary, look: Look) -> Iterator[Text]:
 def summary_pairs(view: Summary, look: Look) -> Iterator[tuple[str, str]]:
     """Label what a summary says, less the tensors."""
     model = view.model
-    activation = f", {model.activation}" if model.cell == "rnn" else ""
+    has_activation = "activation" in cells.cell_of(model.cell).settings
+    activation = f", {model.activation}" if has_activation else ""
     norm = "" if model.norm == "none" else f", {model.norm} norm"
     layers, units = plural(model.layers, "layer"), plural(model.hidden, "unit")
     noun = "byte" if view.unit == "byte" else "character"

@@ -14,7 +14,7 @@ from numba.extending import overload
 
 from charrnn.arrays import Floats
 from charrnn.cells import Cell
-from charrnn.kernels.jit import FASTMATH
+from charrnn.kernels.jit import FASTMATH, PACKAGE
 from charrnn.kernels.recurrent import Recurrent
 
 
@@ -62,6 +62,7 @@ class CellKernels(Protocol):
     side, which `advance` and `retreat` call; their arguments are the cell's own.
     """
 
+    __name__: str
     Tape: type
     new_tape: Callable[..., Any]
     advance: Callable[..., None]
@@ -83,8 +84,13 @@ def kernels_of(cell: Cell) -> CellKernels:
     ------
     ImportError
         There is no such module.
+    ValueError
+        Its kind of tape is another module's, whose kernels would take its steps.
     """
     module: Any = import_module(cell.kernels)
+    if module.Tape.__module__ != module.__name__:
+        msg = f"{cell.kernels} needs a Tape of its own, not {module.Tape.__module__}'s"
+        raise ValueError(msg)
     _BY_TAPE[module.Tape] = module
     found: CellKernels = module
     return found
@@ -92,12 +98,12 @@ def kernels_of(cell: Cell) -> CellKernels:
 
 def short_name(kernels: CellKernels) -> str:
     """Name the module of a cell's kernels without its package."""
-    return kernels.Tape.__module__.rpartition(".")[2]
+    return kernels.__name__.rpartition(".")[2]
 
 
 def is_built_in(kernels: CellKernels) -> bool:
     """Tell whether the cache of compiled code notices an edit to these kernels."""
-    return kernels.Tape.__module__.startswith("charrnn.kernels.")
+    return kernels.__name__.startswith(PACKAGE)
 
 
 def advance(weights: Recurrent, tape: Any, t: int, a: int, b: int) -> None:

@@ -21,9 +21,10 @@ generating gives parts of a batch to Python's threads.
 
 *Cache.* Numba does not notice an edit to a compiled function that another file
 imports, so the cache directory is named after a digest of all kernel sources
-and of what the block shapes are chosen by. A cache is pickle: whoever can
-write to it can run code as us. It therefore lives in a directory that only
-its user can write to, or nowhere.
+and of what the block shapes are chosen by. What other sources define, such as
+a cell from outside this package, the digest does not cover, and nothing of it is
+kept. A cache is pickle: whoever can write to it can run code as us. It therefore
+lives in a directory that only its user can write to, or nowhere.
 """
 
 import hashlib
@@ -44,6 +45,9 @@ from charrnn.caching import cache_root, keep_recent
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: What the names of modules begin with whose sources the digest covers.
+PACKAGE = "charrnn.kernels."
 
 #: All of LLVM's fast-math flags but ``nnan`` and ``ninf``.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
@@ -126,6 +130,7 @@ def _compile(
         cache=False,
     )
     compiled = make(function)
+    cached = cached and function.__module__.startswith(PACKAGE)
     if cached and _CACHE_DIRECTORY is not None and not numba_config.DISABLE_JIT:
         before = numba_config.CACHE_DIR
         # Numba picks the place when caching is enabled, from this setting.

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from charrnn import parameters
+from charrnn import cells, parameters
 from charrnn.config import ActivationName, CellName, ModelConfig, TrainConfig
 
 #: Weights multiplied a second, by the cell that is trained.
@@ -65,8 +65,7 @@ EMA = 0.999
 #: Lines of fewer characters fit into a window of half the usual length.
 SHORT_LINE = 24
 
-#: Peak learning rates of one layer of up to REFERENCE_WIDTH units.
-PEAK_RATES: dict[CellName, float] = {"lstm": 1e-2, "gru": 1e-2, "rnn": 5e-3}
+#: Peak learning rates of cells are those of one layer of up to so many units.
 REFERENCE_WIDTH = 256
 
 #: Without a bound on its activations a vanilla cell needs smaller steps.
@@ -108,8 +107,9 @@ def make_plan(
     """
     free: dict[str, Any] = {"cell": CELL, "hidden": WIDTHS[0]}
     free["vocab_size"] = material.vocab_size
-    if model.get("cell", CELL) == "lstm" and model.get("hidden") != 1:
-        free["norm"] = "layer"
+    cell = model.get("cell", CELL)
+    if cell in cells.names() and model.get("hidden") != 1:
+        free["norm"] = cells.cell_of(cell).norm
     base = ModelConfig(**(free | dict(model)))
     config = TrainConfig(**({"ema": EMA} | _window(material) | dict(train)))
     budget = _Budget(material, config, speed(base.cell) if config.time else 0.0)
@@ -130,7 +130,7 @@ def make_plan(
 
 def peak_rate(model: ModelConfig) -> float:
     """Choose the peak learning rate for a network."""
-    rate = PEAK_RATES[model.cell]
+    rate = cells.cell_of(model.cell).peak_rate
     if model.activation in RECTIFIED:
         rate = RECTIFIED_RATE
     rate *= min(1.0, REFERENCE_WIDTH / model.hidden) / math.sqrt(model.layers)

@@ -118,7 +118,7 @@ def test_several_plain_tables_stand_below_their_names(call, model):
         (["--view", "gates"], "--view gates needs a text", "--text-file PATH"),
         (["--unit", "1"], "--unit is given, but no view", "--view neurons"),
         (["--corpus", "a"], "--corpus is given, but no view", "--view diversity"),
-        (["--signal", "q", "--view", "neurons"], "--signal", "--help"),
+        (["--signal", "q", "--view", "neurons"], "--signal is 'q', not one of h, ", ""),
         ([*NEURONS, "--signal", "r"], "--signal r: a cell of type lstm", "h, c, i"),
         ([*NEURONS, "--unit", "5"], "--unit must be at least 0 and at most 4", ""),
         ([*NEURONS, "--layer", "2"], "--layer must be at least 0 and at most 1", ""),

@@ -3,13 +3,15 @@
 import hashlib
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from charrnn.kernels.generator import Network, generate
+from charrnn.kernels.cells import CellKernels
+from charrnn.kernels.generator import Inference, generator_of
 from charrnn.training import run as run_module
 from charrnn.training.yardsticks import measure as real_measure
 from tests.cli.training import (
@@ -310,12 +312,15 @@ def test_preview_of_a_diverging_network(
     """Its output is not finite: there is nothing to show, and no reason to stop."""
     chosen = []
 
-    def overflow(network: Network, *others: Any) -> bool:
-        broken = network._replace(by=np.full_like(network.by, np.inf))
-        chosen.append(generate(broken, *others))
-        return chosen[-1]
+    def overflowing(kernels: CellKernels) -> Callable[..., bool]:
+        def overflow(weights: Inference, *others: Any) -> bool:
+            broken = weights._replace(by=np.full_like(weights.by, np.inf))
+            chosen.append(generator_of(kernels)(broken, *others))
+            return chosen[-1]
 
-    monkeypatch.setattr("charrnn.generation.lanes.generate", overflow)
+        return overflow
+
+    monkeypatch.setattr("charrnn.generation.sampler.generator_of", overflowing)
 
     assert train("t.txt", *SHORT, "--preview-every", "5")[0] == 0
     assert position().step == 12

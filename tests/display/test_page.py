@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from charrnn.cells import cell_of
 from charrnn.checkpoint import CheckpointFile
 from charrnn.display.html_page import Chapter, page
 from charrnn.display.svg import document
 from charrnn.display.svg_style import DARK, LIGHT, backgrounds
 from charrnn.display.svg_views import figures
 from charrnn.display.symbols import Look
-from charrnn.inspection.activations import SIGNALS
 from charrnn.inspection.exploration import explore_views
 from charrnn.inspection.neurons import Neurons, Wanted, measure_neurons, unit_values
 from charrnn.inspection.records import as_json
@@ -47,9 +47,7 @@ def subject(tmp_path_factory) -> Iterator[Subject]:
 
 
 def read_neurons(subject: Subject, **wanted: Any) -> Neurons:
-    vocab = subject.file.vocab
-    ids = subject.head(None)
-    return measure_neurons(subject.model, vocab, ids, Wanted(**wanted))
+    return measure_neurons(subject.model, subject.head(None), Wanted(**wanted))
 
 
 @pytest.fixture(scope="module")
@@ -162,16 +160,15 @@ def test_the_slider_shows_what_the_json_says(opened, subject):
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-@pytest.mark.parametrize("signal", SIGNALS["lstm"])
+@pytest.mark.parametrize("signal", cell_of("lstm").signals)
 def test_layers_and_signals_can_be_chosen(opened, subject, layer, signal):
     opened.choose("layer", str(layer))
     opened.choose("signal", signal)
     opened.find("unit").clear()
     opened.keys("unit", "4")
 
-    vocab = subject.file.vocab
     ((value, *_),) = unit_values(
-        subject.model, vocab, subject.head(None), signal, [(layer, 4)]
+        subject.model, subject.head(None), signal, [(layer, 4)]
     )
     assert opened.read("value-name") == f"{signal} of unit 4"
     assert float(opened.read("value")) == round(float(value), 2)

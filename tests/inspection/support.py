@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import parameters
+from charrnn.cells import cell_of
 from charrnn.checkpoint import (
     Checkpoint,
     CorpusFingerprint,
@@ -15,7 +16,9 @@ from charrnn.checkpoint import (
     expected_moments,
     save,
 )
-from charrnn.config import STATES, ModelConfig, OptimizerName, TrainConfig, UnitName
+from charrnn.config import ModelConfig, OptimizerName, TrainConfig, UnitName
+from charrnn.network import Network
+from charrnn.textmodel import TextModel
 from charrnn.vocab import Vocab
 
 TEXT = "the sea, the sea!\nold houses by the sea.\n"
@@ -64,7 +67,7 @@ def make_checkpoint(
         run = TrainingState(train, step=30, epoch=1, best_val_loss=2.75, best_step=20)
         size = parameters.size(config)
         moments = {name: draw(size) for name in expected_moments(optimizer)}
-        state = draw(config.layers, len(STATES[config.cell]), 3, config.hidden)
+        state = draw(config.layers, len(cell_of(config.cell).states), 3, config.hidden)
     return Checkpoint(
         model=config,
         vocab=vocab,
@@ -78,6 +81,15 @@ def make_checkpoint(
         state=state,
         history=HISTORY if history is None else history,
     )
+
+
+def model_of(checkpoint: Checkpoint, vocab: Vocab | None = None) -> TextModel:
+    """Make a checkpoint's model ready to run, with another vocabulary if given one."""
+    network = Network(checkpoint.model)
+    network.load(checkpoint.parameters | checkpoint.statistics)
+    training = checkpoint.training
+    lines = training is not None and training.config.lines
+    return TextModel.of(network, vocab or checkpoint.vocab, lines=lines)
 
 
 def write_checkpoint(path: Path, *arguments: Any, **options: Any) -> Path:

@@ -7,9 +7,8 @@ import pytest
 from charrnn.errors import CorpusError, InputError
 from charrnn.inspection.diversity import Overlap, draw_samples, measure_diversity
 from charrnn.inspection.records import as_json, tsv
-from charrnn.model import Model
 from charrnn.vocab import Vocab
-from tests.inspection.support import TEXT, make_checkpoint, make_vocab
+from tests.inspection.support import TEXT, make_checkpoint, make_vocab, model_of
 
 VOCAB = make_vocab(TEXT)
 
@@ -130,14 +129,12 @@ def test_long_texts_are_measured_at_their_beginning(monkeypatch):
 
 
 def test_the_same_samples_are_drawn_every_time():
-    checkpoint = make_checkpoint()
-    model = Model(checkpoint.model)
-    model.load(checkpoint.parameters)
-    first = draw_samples(model, checkpoint.vocab, count=3, length=50)
+    model = model_of(make_checkpoint())
+    first = draw_samples(model, count=3, length=50)
 
     assert [len(text) for text in first] == [50, 50, 50]
     assert len(set(first)) == 3
-    assert draw_samples(model, checkpoint.vocab, count=3, length=50) == first
+    assert draw_samples(model, count=3, length=50) == first
 
 
 def test_rows_and_json_have_the_same_numbers(tmp_path: Path):

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from charrnn.cells import cell_of
 from charrnn.checkpoint import CheckpointFile
 from charrnn.errors import CorpusError
 from charrnn.inspection import exploration
-from charrnn.inspection.activations import SIGNALS, activations
 from charrnn.inspection.exploration import Wish, explore, explore_views, room_for
 from charrnn.inspection.neurons import Wanted, measure_neurons
 from charrnn.inspection.subject import Settings, Subject
@@ -26,12 +26,12 @@ def subject(request, tmp_path: Path):
 
 
 def test_units_are_those_of_the_network_to_two_decimals(subject):
-    config, vocab = subject.file.model, subject.file.vocab
-    signals = SIGNALS[config.cell]
+    config = subject.file.model
+    signals = cell_of(config.cell).signals
     wish = Wish(signals=signals, layers=(1, 0))
-    found = explore(subject.model, vocab, subject.head(None), wish)
+    found = explore(subject.model, subject.head(None), wish)
 
-    parts = list(activations(subject.model, vocab, subject.head(None), signals))
+    parts = list(subject.model.signals(subject.head(None), signals))
     exact = np.concatenate(parts, axis=2).astype(np.float64)
     assert [(u.layer, u.signal) for u in found.units] == [
         (layer, signal) for layer in (1, 0) for signal in signals
@@ -65,8 +65,7 @@ def test_what_is_not_finite_has_a_step_too():
 
 def test_views_say_what_is_explored(subject):
     surprise, following = subject.view("surprise"), subject.view("next")
-    ids, vocab = subject.head(None), subject.file.vocab
-    neurons = measure_neurons(subject.model, vocab, ids, Wanted(signal="h"))
+    neurons = measure_neurons(subject.model, subject.head(None), Wanted(signal="h"))
 
     assert explore_views(subject, {"summary": subject.view("summary")}) is None
     found = explore_views(subject, {"surprise": surprise})
@@ -78,7 +77,7 @@ def test_views_say_what_is_explored(subject):
     assert found.bits is None
     assert found.guesses == following.positions
     assert (found.best, found.signal) == (neurons.best, "h")
-    assert len(found.units) == 2 * len(SIGNALS[subject.file.model.cell])
+    assert len(found.units) == 2 * len(cell_of(subject.file.model.cell).signals)
 
 
 def test_a_page_has_room_for_so_much(monkeypatch):
@@ -102,4 +101,4 @@ def test_of_a_long_text_the_beginning_is_explored(subject, monkeypatch):
 
 def test_an_empty_text_cannot_be_explored(subject):
     with pytest.raises(CorpusError, match="empty"):
-        explore(subject.model, subject.file.vocab, subject.head(0), Wish())
+        explore(subject.model, subject.head(0), Wish())

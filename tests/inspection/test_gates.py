@@ -2,26 +2,22 @@ import numpy as np
 import pytest
 
 from charrnn.errors import CorpusError, OptionError
-from charrnn.inspection.activations import activations
 from charrnn.inspection.gates import measure_gates
 from charrnn.inspection.records import as_json, tsv
-from charrnn.model import Model
-from tests.inspection.support import TEXT, make_checkpoint
+from charrnn.textmodel import TextModel
+from tests.inspection.support import TEXT, make_checkpoint, model_of
 
 
-def loaded(cell: str):
-    checkpoint = make_checkpoint(cell=cell)
-    model = Model(checkpoint.model)
-    model.load(checkpoint.parameters)
-    return model, checkpoint.vocab
+def loaded(cell: str) -> TextModel:
+    return model_of(make_checkpoint(cell=cell))
 
 
 @pytest.mark.parametrize(("cell", "names"), [("gru", "ru"), ("lstm", "ifo")])
 def test_means_and_shares_are_those_of_the_activations(cell, names):
-    model, vocab = loaded(cell)
-    ids = vocab.encode(TEXT * 9)
-    view = measure_gates(model, vocab, ids)
-    parts = activations(model, vocab, ids, tuple(names))
+    model = loaded(cell)
+    ids = model.vocab.encode(TEXT * 9)
+    view = measure_gates(model, ids)
+    parts = model.signals(ids, tuple(names))
     x = np.concatenate(list(parts), axis=2)  # (L, S, T, H)
 
     assert [(g.layer, g.gate) for g in view.gates] == [
@@ -41,39 +37,39 @@ def test_means_and_shares_are_those_of_the_activations(cell, names):
 
 
 def test_a_vanilla_cell_has_no_gates():
-    model, vocab = loaded("rnn")
+    model = loaded("rnn")
 
-    assert measure_gates(model, vocab, vocab.encode(TEXT)).gates == ()
+    assert measure_gates(model, model.vocab.encode(TEXT)).gates == ()
 
 
 def test_one_layer_can_be_asked_for():
-    model, vocab = loaded("gru")
-    view = measure_gates(model, vocab, vocab.encode("t"), layer=1)
+    model = loaded("gru")
+    view = measure_gates(model, model.vocab.encode("t"), layer=1)
 
     assert [g.layer for g in view.gates] == [1, 1]
     with pytest.raises(OptionError, match="--layer"):
-        measure_gates(model, vocab, vocab.encode("t"), layer=2)
+        measure_gates(model, model.vocab.encode("t"), layer=2)
 
 
 def test_an_empty_text_is_an_error():
-    model, vocab = loaded("gru")
+    model = loaded("gru")
     with pytest.raises(CorpusError, match="empty"):
-        measure_gates(model, vocab, vocab.encode(""))
+        measure_gates(model, model.vocab.encode(""))
 
 
 def test_a_long_text_is_measured_at_its_beginning(monkeypatch):
-    model, vocab = loaded("lstm")
+    model = loaded("lstm")
     monkeypatch.setattr("charrnn.inspection.gates.MEASURED", 7)
-    long = measure_gates(model, vocab, vocab.encode(TEXT))
-    short = measure_gates(model, vocab, vocab.encode(TEXT[:7]))
+    long = measure_gates(model, model.vocab.encode(TEXT))
+    short = measure_gates(model, model.vocab.encode(TEXT[:7]))
 
     assert (long.characters, long.measured) == (len(TEXT), 7)
     assert long.gates == short.gates
 
 
 def test_rows_and_json_have_the_same_numbers():
-    model, vocab = loaded("lstm")
-    view = measure_gates(model, vocab, vocab.encode(TEXT))
+    model = loaded("lstm")
+    view = measure_gates(model, model.vocab.encode(TEXT))
     header, *rows = [line.split("\t") for line in tsv(view)]
 
     assert header == ["layer", "gate", "unit", "mean", "below", "above"]

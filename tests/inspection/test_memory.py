@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from charrnn import parameters
-from charrnn.config import STATES, ActivationName, CellName, ModelConfig, NormName
+from charrnn.cells import cell_of
+from charrnn.config import ActivationName, CellName, ModelConfig, NormName
 from charrnn.errors import CheckpointError, CorpusError
 from charrnn.inspection import memory
 from charrnn.inspection.memory import (
@@ -19,10 +20,13 @@ from charrnn.inspection.memory import (
     measure_memory,
 )
 from charrnn.inspection.records import as_json, tsv
-from charrnn.model import Model
+from charrnn.network import Network
+from charrnn.windows import Documents, Window
 from tests import reference
 
 V, H = 6, 5
+#: Every line is a document; a newline has the id 0.
+LINES = Documents(before=0, stand_in=0, start=0)
 IDS = np.random.default_rng(4).integers(0, V, 40).astype(np.int32)
 CELLS: list[tuple[CellName, ActivationName]] = [
     ("rnn", "tanh"),
@@ -32,13 +36,13 @@ CELLS: list[tuple[CellName, ActivationName]] = [
 ]
 
 
-def new_model(
+def new_network(
     cell: CellName = "lstm",
     activation: ActivationName = "tanh",
     dtype: Any = np.float64,
     layers: int = 2,
     norm: NormName = "none",
-) -> Model:
+) -> Network:
     config = ModelConfig(
         vocab_size=V,
         hidden=H,
@@ -47,38 +51,38 @@ def new_model(
         activation=activation,
         norm=norm,
     )
-    model = Model(config, dtype=dtype)
+    network = Network(config, dtype=dtype)
     rng = np.random.default_rng(8)
-    model.theta[:] = rng.normal(0, 0.5, model.theta.size)
-    for average in model.norm.running.values():
+    network.theta[:] = rng.normal(0, 0.5, network.theta.size)
+    for average in network.norm.running.values():
         average[:] = rng.uniform(0.1, 0.5, H)
-    model.pack()
-    return model
+    network.pack()
+    return network
 
 
-def normalised(model: Model, k: int, h: np.ndarray) -> np.ndarray:
+def normalised(network: Network, k: int, h: np.ndarray) -> np.ndarray:
     """Normalise a layer's outputs by the equations, a batch by running averages."""
-    if model.config.norm == "none":
+    if network.config.norm == "none":
         return h
     mean, var = h.mean(), h.var()
-    if model.config.norm == "batch":
-        mean = model.norm.running[f"layer{k}.running_mean"]
-        var = model.norm.running[f"layer{k}.running_var"]
-    gain, shift = model.weights[f"layer{k}.gain"], model.weights[f"layer{k}.shift"]
+    if network.config.norm == "batch":
+        mean = network.norm.running[f"layer{k}.running_mean"]
+        var = network.norm.running[f"layer{k}.running_var"]
+    gain, shift = network.weights[f"layer{k}.gain"], network.weights[f"layer{k}.shift"]
     return (h - mean) / np.sqrt(var + 1e-5) * gain + shift
 
 
 def loss_at(
-    model: Model, ids: np.ndarray, t: int, at: int, layer: int, nudge: np.ndarray
+    network: Network, ids: np.ndarray, t: int, at: int, layer: int, nudge: np.ndarray
 ) -> float:
     """Loss of character t by the equations, with h of a layer nudged at one place.
 
     The nudge is felt wherever that h goes: to the next step, and to the layers
     above. Inputs are the characters before each place.
     """
-    cell = model.config.cell
-    weights = {name: w.astype(np.float64) for name, w in model.weights.items()}
-    states = np.zeros((2, len(STATES[cell]), 1, H))
+    cell = network.config.cell
+    weights = {name: w.astype(np.float64) for name, w in network.weights.items()}
+    states = np.zeros((2, len(cell_of(cell).states), 1, H))
     eye = np.eye(V)
     inputs = np.concatenate([[0], ids[:-1]])
     for place in range(t + 1):
@@ -94,11 +98,11 @@ def loss_at(
                 [[0]],
                 weights[f"layer{k}.Wh"],
                 bhn,
-                model.config.activation,
+                network.config.activation,
             )
             if (place, k) == (at, layer):
                 states[k, 0] += nudge
-            x = normalised(model, k, states[k, 0])
+            x = normalised(network, k, states[k, 0])
     logits = x @ weights["head.Wy"].T + weights["head.by"]
     return reference.cross_entropy(logits, ids[t : t + 1])[0]
 
@@ -113,16 +117,16 @@ def loss_at(
 )
 def test_the_norms_are_those_of_finite_differences(cell, activation, norm):
     """For every layer, several lags and several places of the text."""
-    model, eps = new_model(cell, activation, norm=norm), 1e-6
-    found = gradient_norms(model, Places(IDS), 12, samples=2)
+    network, eps = new_network(cell, activation, norm=norm), 1e-6
+    found = gradient_norms(network, Places(IDS), 12, samples=2)
     places = Places(IDS).pick(2, 12)
 
     for layer in range(2):
         for lag in (0, 1, 2, 12):
             for n, t in enumerate(places.tolist()):
                 gradient = [
-                    loss_at(model, IDS, t, t - lag, layer, nudge)
-                    - loss_at(model, IDS, t, t - lag, layer, -nudge)
+                    loss_at(network, IDS, t, t - lag, layer, nudge)
+                    - loss_at(network, IDS, t, t - lag, layer, -nudge)
                     for nudge in eps * np.eye(H)
                 ]
                 norm = np.linalg.norm(gradient) / (2 * eps)
@@ -131,26 +135,26 @@ def test_the_norms_are_those_of_finite_differences(cell, activation, norm):
 
 def test_a_linear_cell_forgets_by_its_matrix():
     """With leaky relus never below zero, the gradient shrinks by Wh exactly."""
-    model = new_model("rnn", "relu", layers=1)
-    model.weights["layer0.Wx"][...] = 1.0
-    model.weights["layer0.b"][...] = 0
-    model.weights["layer0.Wh"][...] = 0.8 * np.eye(H)
-    model.pack()
+    network = new_network("rnn", "relu", layers=1)
+    network.weights["layer0.Wx"][...] = 1.0
+    network.weights["layer0.b"][...] = 0
+    network.weights["layer0.Wh"][...] = 0.8 * np.eye(H)
+    network.pack()
 
-    norms = gradient_by_lag(model, IDS, 20)
+    norms = gradient_by_lag(network, IDS, 20)
     assert norms[1:] / norms[:-1] == pytest.approx(np.full(20, 0.8), rel=1e-9)
-    layer = measure_memory(model, Places(IDS), max_lag=20).layers[0]
+    layer = measure_memory(network, Places(IDS), max_lag=20).layers[0]
     assert layer.decay == pytest.approx(0.8)
     assert layer.half_life == pytest.approx(math.log(0.5) / math.log(0.8))
 
 
 def test_gradients_that_grow_have_no_half_life():
-    model = new_model("rnn", "relu", layers=1)
-    model.weights["layer0.Wx"][...] = 1.0
-    model.weights["layer0.Wh"][...] = 1.25 * np.eye(H)
-    model.weights["head.Wy"][...] *= 1e-3
-    model.pack()
-    layer = measure_memory(model, Places(IDS), max_lag=20).layers[0]
+    network = new_network("rnn", "relu", layers=1)
+    network.weights["layer0.Wx"][...] = 1.0
+    network.weights["layer0.Wh"][...] = 1.25 * np.eye(H)
+    network.weights["head.Wy"][...] *= 1e-3
+    network.pack()
+    layer = measure_memory(network, Places(IDS), max_lag=20).layers[0]
 
     assert layer.decay is not None
     assert layer.decay > 1
@@ -160,13 +164,13 @@ def test_gradients_that_grow_have_no_half_life():
 def test_what_vanishes_does_not_leave_the_range_of_a_float32():
     """0.01 to the 100th is 1e-200; a float32 ends at 1e-45."""
     ids = np.random.default_rng(1).integers(0, V, 300).astype(np.int32)
-    model = new_model("rnn", "relu", np.float32, layers=1)
-    model.weights["layer0.Wx"][...] = 1.0
-    model.weights["layer0.b"][...] = 0
-    model.weights["layer0.Wh"][...] = 0.01 * np.eye(H)
-    model.pack()
+    network = new_network("rnn", "relu", np.float32, layers=1)
+    network.weights["layer0.Wx"][...] = 1.0
+    network.weights["layer0.b"][...] = 0
+    network.weights["layer0.Wh"][...] = 0.01 * np.eye(H)
+    network.pack()
 
-    norms = gradient_by_lag(model, ids, (0, 100))
+    norms = gradient_by_lag(network, ids, (0, 100))
     assert norms[1] / norms[0] == pytest.approx(1e-200, rel=1e-4)
 
 
@@ -174,10 +178,10 @@ def test_what_vanishes_does_not_leave_the_range_of_a_float32():
 @pytest.mark.parametrize("init", ["orthogonal", "uniform"])
 def test_any_fresh_model_can_be_measured(cell, activation, init):
     config = ModelConfig(vocab_size=V, cell=cell, activation=activation, hidden=16)
-    model = Model(config)
-    parameters.initialize(model.theta, config, init, 1.0, np.random.default_rng(0))
-    model.pack()
-    norms = gradient_by_lag(model, np.tile(IDS, 5), (1, 10, 25, 50, 100))
+    network = Network(config)
+    parameters.initialize(network.theta, config, init, 1.0, np.random.default_rng(0))
+    network.pack()
+    norms = gradient_by_lag(network, np.tile(IDS, 5), (1, 10, 25, 50, 100))
 
     assert norms.shape == (5,)
     assert np.isfinite(norms).all()
@@ -186,7 +190,7 @@ def test_any_fresh_model_can_be_measured(cell, activation, init):
 
 
 def test_one_precision_agrees_with_the_other():
-    single, double = new_model(dtype=np.float32), new_model()
+    single, double = new_network(dtype=np.float32), new_network()
 
     assert gradient_by_lag(single, IDS, 15) == pytest.approx(
         gradient_by_lag(double, IDS, 15), rel=1e-3
@@ -195,20 +199,20 @@ def test_one_precision_agrees_with_the_other():
 
 def test_rows_do_not_meet(monkeypatch):
     """However places are grouped into windows, each has its own gradient."""
-    model = new_model()
-    whole = gradient_norms(model, Places(IDS), 10)
+    network = new_network()
+    whole = gradient_norms(network, Places(IDS), 10)
     monkeypatch.setattr(memory, "ROWS", 4)
-    parts = gradient_norms(model, Places(IDS), 10)
+    parts = gradient_norms(network, Places(IDS), 10)
     monkeypatch.setattr(memory, "ROOM", 1)
 
     assert parts == pytest.approx(whole, rel=1e-12)
-    assert gradient_norms(model, Places(IDS), 10) == pytest.approx(whole, rel=1e-12)
+    assert gradient_norms(network, Places(IDS), 10) == pytest.approx(whole, rel=1e-12)
 
 
 def test_no_gradient_goes_back_beyond_a_document():
     ids = np.array([1, 2, 3, 0, 1, 2, 3, 4], np.int32)
-    model = new_model(layers=1)
-    norms = gradient_norms(model, Places(ids, newline=0), 7, samples=1)[0, :, 0]
+    network = new_network(layers=1)
+    norms = gradient_norms(network, Places(ids, LINES), 7, samples=1)[0, :, 0]
 
     # The last input, of place 7, and those of 6 and 5 belong to the line; the
     # newline, the input of place 4, begins it.
@@ -217,41 +221,38 @@ def test_no_gradient_goes_back_beyond_a_document():
 
 
 def test_after_more_context_the_bits_are_those_of_the_whole_text():
-    model, places = new_model(), Places(IDS)
+    network, places = new_network(), Places(IDS)
     every = np.arange(40)
     inputs = np.concatenate([[0], IDS[:-1]]).astype(np.int32)[:, None]
-    zeros = np.zeros((40, 1), np.uint8)
-    nats = model.losses(inputs, IDS[:, None], zeros, model.new_state(1))[:, 0]
+    window = Window.of_inputs(inputs)._replace(targets=IDS[:, None])
+    nats = network.losses(window, network.new_state(1))[:, 0]
 
-    whole = bits_after(model, places, every, 40)
+    whole = bits_after(network, places, every, 40)
     assert whole == pytest.approx(nats.mean() / math.log(2), rel=1e-12)
     # With one character of context nothing else matters.
     single = [
-        model.losses(
-            inputs[n : n + 1], IDS[n : n + 1, None], zeros[:1], model.new_state(1)
-        )
-        for n in every
+        network.losses(window.steps(n, n + 1), network.new_state(1)) for n in range(40)
     ]
-    one = bits_after(model, places, every, 1)
+    one = bits_after(network, places, every, 1)
     assert one == pytest.approx(np.mean(single) / math.log(2), rel=1e-12)
 
 
 def test_the_view_has_every_layer_lag_and_length_of_context():
-    model = new_model()
-    view = measure_memory(model, Places(IDS), max_lag=10)
+    network = new_network()
+    view = measure_memory(network, Places(IDS), max_lag=10)
 
     assert [item.layer for item in view.layers] == [0, 1]
     assert all(len(item.norms) == 11 for item in view.layers)
     assert [c.characters for c in view.contexts] == [1, 2, 4, 8, 10]
-    assert view.layers[1].norms == pytest.approx(gradient_by_lag(model, IDS, 10))
+    assert view.layers[1].norms == pytest.approx(gradient_by_lag(network, IDS, 10))
     assert [
-        item.layer for item in measure_memory(model, Places(IDS), layer=1).layers
+        item.layer for item in measure_memory(network, Places(IDS), layer=1).layers
     ] == [1]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_short_texts_have_short_memories(size):
-    view = measure_memory(new_model(), Places(IDS[:size]))
+    view = measure_memory(new_network(), Places(IDS[:size]))
 
     assert view.max_lag == size // 2
     assert all(len(item.norms) == view.max_lag + 1 for item in view.layers)
@@ -260,24 +261,24 @@ def test_short_texts_have_short_memories(size):
 
 def test_an_empty_text_is_an_error():
     with pytest.raises(CorpusError, match="empty"):
-        measure_memory(new_model(), Places(IDS[:0]))
+        measure_memory(new_network(), Places(IDS[:0]))
     with pytest.raises(ValueError, match="has no lag 40"):
-        gradient_by_lag(new_model(), IDS, 40)
+        gradient_by_lag(new_network(), IDS, 40)
 
 
 @pytest.mark.parametrize("name", ["layer0.Wh", "head.Wy"])
 def test_weights_that_overflow_are_an_error_of_the_checkpoint(name):
     """Finite ones that no training leaves: there is no drawing of infinity."""
-    model = new_model(dtype=np.float32)
-    model.weights[name][:] = -3.4e38
-    model.pack()
+    network = new_network(dtype=np.float32)
+    network.weights[name][:] = -3.4e38
+    network.pack()
 
     with pytest.raises(CheckpointError, match="gradients overflow"):
-        measure_memory(model, Places(IDS), max_lag=5)
+        measure_memory(network, Places(IDS), max_lag=5)
 
 
 def test_rows_and_json_have_the_same_numbers():
-    view = measure_memory(new_model(), Places(IDS))
+    view = measure_memory(new_network(), Places(IDS))
     header, *rows = [line.split("\t") for line in tsv(view)]
     found = as_json(view)
 

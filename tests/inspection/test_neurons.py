@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from charrnn import textmodel, windows
+from charrnn.cells import cell_of
 from charrnn.config import ModelConfig
 from charrnn.errors import CorpusError, OptionError
-from charrnn.inspection import activations as reading
-from charrnn.inspection.activations import SIGNALS, activations
 from charrnn.inspection.features import FEATURES, features
 from charrnn.inspection.neurons import (
     Moments,
@@ -18,9 +18,11 @@ from charrnn.inspection.neurons import (
     unit_values,
 )
 from charrnn.inspection.records import as_json, tsv
-from charrnn.model import Model
+from charrnn.network import Network
+from charrnn.textmodel import TextModel
+from charrnn.windows import Window
 from tests import reference
-from tests.inspection.support import TEXT, make_checkpoint, make_vocab
+from tests.inspection.support import TEXT, make_checkpoint, make_vocab, model_of
 
 LONG_QUOTES = (
     "He said: “it is a long way to the sea, and no way back” and went (slowly).\n"
@@ -32,25 +34,26 @@ PLANTED = 4
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
+def model() -> TextModel:
     """Build a network in which one unit latches at quotation marks."""
-    model = Model(ModelConfig(vocab_size=VOCAB.size, cell="rnn", hidden=7, layers=2))
+    config = ModelConfig(vocab_size=VOCAB.size, cell="rnn", hidden=7, layers=2)
+    network = Network(config)
     rng = np.random.default_rng(3)
-    model.theta[:] = rng.normal(0, 0.4, model.theta.size)
-    Wx, Wh = model.weights["layer0.Wx"], model.weights["layer0.Wh"]
+    network.theta[:] = rng.normal(0, 0.4, network.theta.size)
+    Wx, Wh = network.weights["layer0.Wx"], network.weights["layer0.Wh"]
     Wx[:, PLANTED] = 0
     Wx[VOCAB.symbols.index("“"), PLANTED] = 9
     Wx[VOCAB.symbols.index("”"), PLANTED] = -9
     Wh[PLANTED] = 0
     Wh[PLANTED, PLANTED] = 3
-    model.weights["layer0.b"][PLANTED] = 0
-    model.pack()
-    return model
+    network.weights["layer0.b"][PLANTED] = 0
+    network.pack()
+    return TextModel.of(network, VOCAB)
 
 
-def by_hand(model: Model, text: str) -> np.ndarray:
+def by_hand(model: TextModel, text: str) -> np.ndarray:
     """States of all layers after every character, (L, N, H), by the equations."""
-    weights = {name: w.astype(np.float64) for name, w in model.weights.items()}
+    weights = {name: w.astype(np.float64) for name, w in model.network.weights.items()}
     ids = np.concatenate([VOCAB.encode("\n"), VOCAB.encode(text)])
     x, found = np.eye(VOCAB.size)[ids][:, None], []
     resets, none = np.zeros((ids.size, 1)), np.zeros(0)
@@ -64,7 +67,7 @@ def by_hand(model: Model, text: str) -> np.ndarray:
 
 
 def test_the_planted_unit_is_found_with_the_correlation_computed_by_hand(model):
-    view = measure_neurons(model, VOCAB, VOCAB.encode(LONG_QUOTES), Wanted())
+    view = measure_neurons(model, VOCAB.encode(LONG_QUOTES), Wanted())
     h = by_hand(model, LONG_QUOTES)
     inside, quoted = [], False
     for char in LONG_QUOTES:
@@ -81,9 +84,7 @@ def test_the_planted_unit_is_found_with_the_correlation_computed_by_hand(model):
     assert best.correlation == pytest.approx(correlations[0][PLANTED], abs=1e-5)
     assert best.correlation > 0.9
     # From the very same activations it is the same but for rounding.
-    (values,) = unit_values(
-        model, VOCAB, VOCAB.encode(LONG_QUOTES), "h", [(0, PLANTED)]
-    )
+    (values,) = unit_values(model, VOCAB.encode(LONG_QUOTES), "h", [(0, PLANTED)])
     same = np.corrcoef(values, inside)[0, 1]
     assert best.correlation == pytest.approx(same, rel=1e-12)
     assert view.neurons[0].follows == "quotes"
@@ -92,9 +93,9 @@ def test_the_planted_unit_is_found_with_the_correlation_computed_by_hand(model):
 
 def test_every_best_unit_is_the_one_that_numpy_finds(model):
     ids = VOCAB.encode(LONG_QUOTES)
-    view = measure_neurons(model, VOCAB, ids, Wanted())
+    view = measure_neurons(model, ids, Wanted())
     places = [(k, u) for k in range(2) for u in range(7)]
-    values = unit_values(model, VOCAB, ids, "h", places)
+    values = unit_values(model, ids, "h", places)
     followed = features(LONG_QUOTES)
 
     found = {item.feature: item for item in view.best}
@@ -114,16 +115,14 @@ def test_every_best_unit_is_the_one_that_numpy_finds(model):
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_signals_are_those_of_the_equations(cell):
     """Layer by layer: the gates open h, and tanh(c) times o is h."""
-    checkpoint = make_checkpoint(cell=cell)
-    model = Model(checkpoint.model)
-    model.load(checkpoint.parameters)
-    ids = checkpoint.vocab.encode(TEXT * 9)
-    names = SIGNALS[cell]
-    parts = list(activations(model, checkpoint.vocab, ids, names))
+    model = model_of(make_checkpoint(cell=cell))
+    ids = model.vocab.encode(TEXT * 9)
+    names = cell_of(cell).signals
+    parts = list(model.signals(ids, names))
     found = dict(zip(names, np.concatenate(parts, axis=2).swapaxes(0, 1), strict=True))
-    lead = np.concatenate([checkpoint.vocab.encode("\n"), ids])[:, None]
-    zeros = np.zeros(lead.shape, np.uint8)
-    space = model.forward(lead, zeros, model.new_state(1), training=False)
+    lead = np.concatenate([model.vocab.encode("\n"), ids])[:, None]
+    network = model.network
+    space = network.forward(Window.of_inputs(lead), network.new_state(1))
 
     assert found["h"].shape == (2, ids.size, 5)
     for k in range(2):
@@ -144,9 +143,10 @@ def test_signals_are_those_of_the_equations(cell):
 
 def test_the_state_is_carried_through_all_slices(model, monkeypatch):
     ids = VOCAB.encode(LONG_QUOTES)
-    whole = measure_neurons(model, VOCAB, ids, Wanted())
-    monkeypatch.setattr(reading, "SLICE", 7)
-    parts = measure_neurons(model, VOCAB, ids, Wanted())
+    whole = measure_neurons(model, ids, Wanted())
+    monkeypatch.setattr(textmodel, "SLICE", 7)
+    monkeypatch.setattr(windows, "STEPS", 5)
+    parts = measure_neurons(model, ids, Wanted())
 
     assert parts.neurons[0].values == whole.neurons[0].values
     assert parts.neurons[0].correlation == pytest.approx(
@@ -157,11 +157,33 @@ def test_the_state_is_carried_through_all_slices(model, monkeypatch):
 def test_documents_begin_anew_at_every_newline(model):
     ids = VOCAB.encode("He said\n" * 2)
     place = [(0, 0)]
-    (running,) = unit_values(model, VOCAB, ids, "h", place)
-    (lines,) = unit_values(model, VOCAB, ids, "h", place, documents=True)
+    (running,) = unit_values(model, ids, "h", place)
+    by_line = TextModel.of(model.network, VOCAB, lines=True)
+    (lines,) = unit_values(by_line, ids, "h", place)
 
     assert lines[:8] == pytest.approx(lines[8:], abs=0)
     assert running[:8] != pytest.approx(running[8:], abs=1e-9)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_at_a_lines_end_units_show_what_they_held(cell):
+    """Not the zeros that came after: the newline ends its own line.
+
+    A line alone is read from the same zeros: its signals are the same.
+    """
+    text = "the sea\nold houses\n\nthe sea\n"
+    model = model_of(make_checkpoint(cell=cell, lines=True))
+    names = cell_of(cell).signals
+
+    def read(text: str) -> np.ndarray:
+        parts = list(model.signals(model.vocab.encode(text), names))
+        return np.concatenate(parts, axis=2)
+
+    lines = [read(line) for line in text.splitlines(keepends=True)]
+    found = read(text)
+    np.testing.assert_array_equal(found, np.concatenate(lines, axis=2))
+    ends = [n for n, char in enumerate(text) if char == "\n"]
+    assert np.abs(found[:, 0][:, ends]).min() > 0
 
 
 def test_moments_are_exact_where_values_are_large():
@@ -178,7 +200,7 @@ def test_moments_are_exact_where_values_are_large():
 
 
 def test_what_never_changes_correlates_with_nothing(model):
-    one = measure_neurons(model, VOCAB, VOCAB.encode("H"), Wanted())
+    one = measure_neurons(model, VOCAB.encode("H"), Wanted())
 
     assert [item.feature for item in one.best] == ["variance"]
     assert set(one.neurons[0].correlations.values()) == {None}
@@ -188,8 +210,8 @@ def test_what_never_changes_correlates_with_nothing(model):
 
 def test_units_are_shown_that_were_asked_for(model):
     ids = VOCAB.encode(LONG_QUOTES)
-    view = measure_neurons(model, VOCAB, ids, Wanted(units=(5, PLANTED), layer=0))
-    last = measure_neurons(model, VOCAB, ids, Wanted(units=(5,)))
+    view = measure_neurons(model, ids, Wanted(units=(5, PLANTED), layer=0))
+    last = measure_neurons(model, ids, Wanted(units=(5,)))
 
     assert [(n.layer, n.unit) for n in view.neurons] == [(0, 5), (0, PLANTED)]
     assert view.neurons[1].follows == "quotes"
@@ -199,8 +221,8 @@ def test_units_are_shown_that_were_asked_for(model):
 
 def test_only_as_many_characters_and_units_as_wanted_are_kept(model):
     ids = VOCAB.encode(LONG_QUOTES)
-    whole = measure_neurons(model, VOCAB, ids, Wanted())
-    short = measure_neurons(model, VOCAB, ids, Wanted(top=2, keep=10))
+    whole = measure_neurons(model, ids, Wanted())
+    short = measure_neurons(model, ids, Wanted(top=2, keep=10))
 
     assert short.best == whole.best
     assert (short.text, len(short.neurons)) == (LONG_QUOTES[:10], 2)
@@ -210,7 +232,7 @@ def test_only_as_many_characters_and_units_as_wanted_are_kept(model):
 def test_a_long_text_is_measured_at_its_beginning(model, monkeypatch):
     monkeypatch.setattr("charrnn.inspection.neurons.MEASURED", 80)
     ids = VOCAB.encode(LONG_QUOTES)
-    view = measure_neurons(model, VOCAB, ids, Wanted(keep=200))
+    view = measure_neurons(model, ids, Wanted(keep=200))
 
     assert (view.measured, view.characters) == (80, ids.size)
     assert len(view.text) == len(view.neurons[0].values) == 200
@@ -226,16 +248,16 @@ def test_a_long_text_is_measured_at_its_beginning(model, monkeypatch):
 )
 def test_what_the_model_does_not_have_is_an_error(model, wanted, message):
     with pytest.raises(OptionError, match=message):
-        measure_neurons(model, VOCAB, VOCAB.encode("He"), wanted)
+        measure_neurons(model, VOCAB.encode("He"), wanted)
 
 
 def test_an_empty_text_is_an_error(model):
     with pytest.raises(CorpusError, match="empty"):
-        measure_neurons(model, VOCAB, VOCAB.encode(""), Wanted())
+        measure_neurons(model, VOCAB.encode(""), Wanted())
 
 
 def test_rows_and_json_have_the_same_numbers(model):
-    view: Neurons = measure_neurons(model, VOCAB, VOCAB.encode("He said: “i"), Wanted())
+    view: Neurons = measure_neurons(model, VOCAB.encode("He said: “i"), Wanted())
     header, *rows = [line.split("\t") for line in tsv(view)]
     found = as_json(view)
 

@@ -8,10 +8,11 @@ from charrnn.errors import VocabError
 from charrnn.generation import Generation
 from charrnn.inspection.predictions import Predictions, predict
 from charrnn.inspection.records import as_json, tsv
-from charrnn.inspection.surprise import losses, measure_surprise
-from charrnn.model import Model
+from charrnn.inspection.surprise import measure_surprise
+from charrnn.network import Network
+from charrnn.textmodel import TextModel
 from charrnn.vocab import Vocab
-from tests.inspection.support import TEXT, make_checkpoint
+from tests.inspection.support import TEXT, make_checkpoint, model_of
 
 CHECKPOINT = make_checkpoint(cell="gru")
 VOCAB = CHECKPOINT.vocab
@@ -20,27 +21,30 @@ LONG = TEXT * 13  # two slices
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    model = Model(CHECKPOINT.model)
-    model.load(CHECKPOINT.parameters)
-    return model
+def model() -> TextModel:
+    return model_of(CHECKPOINT)
 
 
-def expected(model: Model, vocab: Vocab, text: str) -> np.ndarray:
+@pytest.fixture(scope="module", params=[VOCAB, NO_NEWLINE], ids=["newline", "none"])
+def either(request) -> TextModel:
+    """Build the model with a newline in its vocabulary, and without."""
+    return model_of(CHECKPOINT, request.param)
+
+
+def expected(model: TextModel, text: str) -> np.ndarray:
     """Ask what sampling would draw from after a text."""
+    vocab = model.vocab
     config = SampleConfig(length=1, logprobs=vocab.size)
-    (piece,) = Generation(model, vocab, [vocab.encode(text)], config).pieces()
+    (piece,) = Generation(model, [vocab.encode(text)], config).pieces()
     nats = dict(piece.scores[0].top)
     return np.exp([-nats[symbol] for symbol in vocab.symbols])
 
 
-@pytest.mark.parametrize("vocab", [VOCAB, NO_NEWLINE], ids=["newline", "none"])
 @pytest.mark.parametrize("text", ["", "t", "the sea", LONG.replace("\n", " ")])
-def test_what_comes_after_is_what_sampling_draws_from(
-    model: Model, vocab: Vocab, text: str
-):
-    found = predict(model, vocab, vocab.encode(text), top=3)
-    p = expected(model, vocab, text)
+def test_what_comes_after_is_what_sampling_draws_from(either: TextModel, text: str):
+    vocab = either.vocab
+    found = predict(either, vocab.encode(text), top=3)
+    p = expected(either, text)
     order = np.argsort(-p, kind="stable")[:3]
 
     assert [c.char for c in found.after] == [vocab.symbols[i] for i in order]
@@ -48,37 +52,35 @@ def test_what_comes_after_is_what_sampling_draws_from(
     assert found.entropy == pytest.approx(-(p * np.log2(p)).sum(), rel=1e-5)
 
 
-@pytest.mark.parametrize("vocab", [VOCAB, NO_NEWLINE], ids=["newline", "none"])
-def test_each_position_is_what_would_come_after_the_text_so_far(
-    model: Model, vocab: Vocab
-):
-    text = "the sea"
-    found = predict(model, vocab, vocab.encode(text), top=2)
+def test_each_position_is_what_would_come_after_the_text_so_far(either: TextModel):
+    text, vocab = "the sea", either.vocab
+    found = predict(either, vocab.encode(text), top=2)
 
     for n, position in enumerate(found.positions):
-        before = predict(model, vocab, vocab.encode(text[:n]), top=2)
+        before = predict(either, vocab.encode(text[:n]), top=2)
         assert [c.char for c in position.top] == [c.char for c in before.after]
-        p = expected(model, vocab, text[:n])
+        p = expected(either, text[:n])
         actual = vocab.symbols.index(text[n])
         assert position.probability == pytest.approx(p[actual], rel=1e-5)
         better, as_good = p > p[actual] * 1.0001, p > p[actual] * 0.9999
         assert better.sum() < position.rank <= as_good.sum()
 
 
-def test_positions_cost_what_surprise_says(model: Model):
-    ids = VOCAB.encode(LONG)
-    bits = [p.bits for p in predict(model, VOCAB, ids).positions]
+def test_positions_cost_what_surprise_says(either: TextModel):
+    """The first one, too, which without a newline comes by the counts."""
+    vocab = either.vocab
+    ids = vocab.encode(LONG.replace("\n", " ") if vocab is NO_NEWLINE else LONG)
+    bits = [p.bits for p in predict(either, ids).positions]
 
-    surprise = measure_surprise(losses(model, VOCAB, [ids]), VOCAB)
+    surprise = measure_surprise(either.costs([ids]), vocab)
     assert bits == pytest.approx(surprise.char_bits, rel=1e-4)
 
 
 @pytest.mark.parametrize("keep", [0, 1, 7, 256, 300, len(LONG), 9999])
-@pytest.mark.parametrize("vocab", [VOCAB, NO_NEWLINE], ids=["newline", "none"])
-def test_only_the_last_positions_are_kept(model: Model, vocab: Vocab, keep: int):
-    ids = vocab.encode(LONG.replace("\n", " "))
-    whole = predict(model, vocab, ids)
-    part = predict(model, vocab, ids, keep=keep)
+def test_only_the_last_positions_are_kept(either: TextModel, keep: int):
+    ids = either.vocab.encode(LONG.replace("\n", " "))
+    whole = predict(either, ids)
+    part = predict(either, ids, keep=keep)
 
     kept = whole.positions[max(0, len(LONG) - keep) :]
     assert [p.position for p in part.positions] == [p.position for p in kept]
@@ -86,8 +88,8 @@ def test_only_the_last_positions_are_kept(model: Model, vocab: Vocab, keep: int)
     assert part.after[0].probability == pytest.approx(whole.after[0].probability)
 
 
-def test_rows_and_json_have_the_same_numbers(model: Model):
-    found: Predictions = predict(model, VOCAB, VOCAB.encode("a\n"), top=2)
+def test_rows_and_json_have_the_same_numbers(model: TextModel):
+    found: Predictions = predict(model, VOCAB.encode("a\n"), top=2)
     header, *rows = [line.split("\t") for line in tsv(found)]
     data = as_json(found)
 
@@ -98,16 +100,16 @@ def test_rows_and_json_have_the_same_numbers(model: Model):
     assert [float(row[3]) for row in rows] == [choice["probability"] for choice in top]
 
 
-def test_more_choices_than_symbols_are_all_of_them(model: Model):
-    found = predict(model, VOCAB, VOCAB.encode("a"), top=10_000)
+def test_more_choices_than_symbols_are_all_of_them(model: TextModel):
+    found = predict(model, VOCAB.encode("a"), top=10_000)
 
     assert len(found.after) == VOCAB.size
     assert math.fsum(c.probability for c in found.after) == pytest.approx(1)
 
 
-def test_without_counts_the_first_character_is_anything(model: Model):
+def test_without_counts_the_first_character_is_anything():
     vocab = Vocab(NO_NEWLINE.symbols, (0,) * VOCAB.size)
-    found = predict(model, vocab, vocab.encode(""), top=1)
+    found = predict(model_of(CHECKPOINT, vocab), vocab.encode(""), top=1)
 
     assert found.after[0].probability == pytest.approx(1 / VOCAB.size)
 
@@ -115,9 +117,9 @@ def test_without_counts_the_first_character_is_anything(model: Model):
 def test_a_certain_character_costs_nothing():
     """And not minus nothing, as the logarithm of 1 would have it."""
     sure = Vocab("a", (1,))
-    one = Model(ModelConfig(vocab_size=1, hidden=2))
+    one = Network(ModelConfig(vocab_size=1, hidden=2))
     one.pack()
-    found = predict(one, sure, sure.encode("a"))
+    found = predict(TextModel.of(one, sure), sure.encode("a"))
 
     numbers = [found.entropy, found.after[0].bits, found.positions[0].bits]
     assert [str(number) for number in numbers] == ["0.0"] * 3
@@ -126,8 +128,8 @@ def test_a_certain_character_costs_nothing():
 def test_a_network_that_overflows_is_refused():
     """Its weights are finite, as a checkpoint's must be; its logits are not."""
     sound = make_checkpoint(cell="rnn")
-    broken = Model(sound.model)
+    broken = Network(sound.model)
     broken.load({k: np.full_like(v, 3e38) for k, v in sound.parameters.items()})
 
     with pytest.raises(VocabError, match="not finite"):
-        predict(broken, VOCAB, VOCAB.encode("the sea"))
+        predict(TextModel.of(broken, VOCAB), VOCAB.encode("the sea"))

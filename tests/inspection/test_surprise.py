@@ -6,17 +6,14 @@ import pytest
 from charrnn.errors import CorpusError
 from charrnn.inspection.records import as_json, tsv
 from charrnn.inspection.surprise import (
-    Costs,
     Surprise,
     SurpriseRows,
-    losses,
     measure_surprise,
-    regular,
 )
-from charrnn.model import Model
-from charrnn.streams import initial_id
+from charrnn.textmodel import Costs, TextModel
 from charrnn.vocab import Vocab
-from tests.inspection.support import TEXT, make_checkpoint
+from charrnn.windows import Window
+from tests.inspection.support import TEXT, make_checkpoint, model_of
 
 CHECKPOINT = make_checkpoint()
 VOCAB = CHECKPOINT.vocab
@@ -24,34 +21,28 @@ IDS = VOCAB.encode(TEXT * 8)
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
-    model = Model(CHECKPOINT.model)
-    model.load(CHECKPOINT.parameters)
-    return model
+def model() -> TextModel:
+    return model_of(CHECKPOINT)
 
 
-def measured(
-    model: Model, *slices: np.ndarray, documents: bool = False, **options: int
-) -> Surprise:
-    costs = losses(model, VOCAB, slices, documents=documents)
-    return measure_surprise(costs, VOCAB, **options)
+def measured(model: TextModel, *slices: np.ndarray, **options: int) -> Surprise:
+    return measure_surprise(model.costs(slices), model.vocab, **options)
 
 
 @pytest.fixture(scope="module")
-def view(model: Model) -> Surprise:
+def view(model: TextModel) -> Surprise:
     return measured(model, IDS)
 
 
-def whole_losses(model: Model, ids: np.ndarray, reset: bool = False) -> np.ndarray:
-    """Losses of one window over the whole text."""
-    inputs = np.concatenate([[initial_id(VOCAB)], ids[:-1]]).astype(np.int32)[:, None]
+def whole_losses(model: TextModel, ids: np.ndarray, reset: bool = False) -> np.ndarray:
+    """Losses of one window over the whole text, which a newline stands before."""
+    inputs = np.concatenate([[VOCAB.newline_id], ids[:-1]]).astype(np.int32)[:, None]
     resets = (inputs == VOCAB.newline_id) & reset
-    return model.losses(
-        inputs, ids[:, None], resets.astype(np.uint8), model.new_state(1)
-    )[:, 0]
+    window = Window(inputs, ids[:, None], resets.astype(np.uint8))
+    return model.network.losses(window, model.network.new_state(1))[:, 0]
 
 
-def test_the_total_is_the_sum_of_the_models_losses(model: Model, view: Surprise):
+def test_the_total_is_the_sum_of_the_models_losses(model: TextModel, view: Surprise):
     nats = whole_losses(model, IDS)
 
     assert view.nats == pytest.approx(nats.sum(), rel=1e-12)
@@ -91,7 +82,7 @@ def test_rows_and_json_have_the_same_numbers(view: Surprise):
     assert rows[18][:2] == ["2", "1"]
 
 
-def test_only_as_many_characters_as_wanted_are_kept(model: Model, view: Surprise):
+def test_only_as_many_characters_as_wanted_are_kept(model: TextModel, view: Surprise):
     short = measured(model, IDS, keep=20, top=2)
 
     assert short.text == (TEXT * 8)[:20]
@@ -112,45 +103,35 @@ def test_the_worst_lines_are_the_dearest_a_character(view: Surprise):
 
 
 @pytest.mark.parametrize("cut", [1, 7, 255, 256, 257])
-def test_slices_change_nothing_at_all(model: Model, view: Surprise, cut: int):
+def test_slices_change_nothing_at_all(model: TextModel, view: Surprise, cut: int):
     slices = [IDS[a : a + cut] for a in range(0, IDS.size, cut)]
 
     assert measured(model, *slices, IDS[:0]) == view
 
 
-def test_texts_are_cut_anew_in_regular_slices():
-    parts = [np.arange(3), np.arange(0), np.arange(3, 11), np.arange(11, 12)]
-    slices = [part.astype(np.int32) for part in parts]
-
-    assert [part.tolist() for part in regular(slices, 5)] == [
-        [0, 1, 2, 3, 4],
-        [5, 6, 7, 8, 9],
-        [10, 11],
-    ]
-
-
-def test_rows_can_be_made_while_the_text_is_read(model: Model, view: Surprise):
+def test_rows_can_be_made_while_the_text_is_read(model: TextModel, view: Surprise):
     """They are those of the whole view, and no more of the text is read than shown."""
-    rows = SurpriseRows(VOCAB, losses(model, VOCAB, [IDS]))
+    rows = SurpriseRows(VOCAB, model.costs([IDS]))
     assert list(tsv(rows)) == list(tsv(view))
 
     def slices():
         yield IDS
         pytest.fail("read on")
 
-    short = SurpriseRows(VOCAB, losses(model, VOCAB, slices()), 9)
+    short = SurpriseRows(VOCAB, model.costs(slices()), 9)
     assert list(tsv(short)) == list(tsv(view))[:10]
 
 
-def test_documents_begin_anew_at_every_newline(model: Model):
-    found = measured(model, IDS, documents=True)
+def test_documents_begin_anew_at_every_newline(model: TextModel):
+    lines = TextModel.of(model.network, VOCAB, lines=True)
+    found = measured(lines, IDS)
 
     assert found.nats == pytest.approx(whole_losses(model, IDS, reset=True).sum())
     # So every copy of a line costs the same.
     assert found.lines[0].bits == pytest.approx(found.lines[2].bits)
 
 
-def test_the_state_is_carried_through_a_long_text(model: Model):
+def test_the_state_is_carried_through_a_long_text(model: TextModel):
     """However long: one unbroken window gives the same numbers."""
     ids = np.random.default_rng(0).integers(0, VOCAB.size, 9000).astype(np.int32)
     found = measured(model, ids)
@@ -160,7 +141,7 @@ def test_the_state_is_carried_through_a_long_text(model: Model):
     assert found.nats == pytest.approx(nats.sum(), rel=1e-7)
 
 
-def test_a_text_of_one_character_has_one_line(model: Model):
+def test_a_text_of_one_character_has_one_line(model: TextModel):
     for text in ("t", "\n"):
         found = measured(model, VOCAB.encode(text))
 
@@ -168,7 +149,7 @@ def test_a_text_of_one_character_has_one_line(model: Model):
         assert found.bits == found.lines[0].bits == found.worst[0].bits
 
 
-def test_an_empty_text_is_an_error(model: Model):
+def test_an_empty_text_is_an_error(model: TextModel):
     with pytest.raises(CorpusError, match="empty"):
         measured(model, VOCAB.encode(""))
     with pytest.raises(CorpusError, match="empty"):
@@ -189,13 +170,15 @@ def test_of_equal_ones_the_first_is_worst():
     assert [c.position for c in found.worst] == [1, 2, 3]
 
 
-def test_without_a_newline_there_is_one_line_after_the_commonest_symbol(model: Model):
+def test_without_a_newline_there_is_one_line_that_begins_by_the_counts():
+    """The first character costs its share, and is the first that is read."""
     vocab = Vocab(VOCAB.symbols.replace("\n", "\v"), VOCAB.counts)
-    ids = vocab.encode("sea\vsea")
-    found = measure_surprise(losses(model, vocab, [ids]), vocab)
-    inputs = np.concatenate([[initial_id(vocab)], ids[:-1]]).astype(np.int32)
-    zeros = np.zeros((ids.size, 1), np.uint8)
-    nats = model.losses(inputs[:, None], ids[:, None], zeros, model.new_state(1))
+    ids, model = vocab.encode("sea\vsea"), model_of(CHECKPOINT, vocab)
+    found = measured(model, ids)
+    window = Window.of_inputs(ids[:-1, None])._replace(targets=ids[1:, None])
+    nats = model.network.losses(window, model.network.new_state(1))
+    share = vocab.counts[ids[0]] / sum(vocab.counts)
 
     assert len(found.lines) == 1
-    assert found.nats == pytest.approx(nats.sum())
+    assert found.char_bits[0] == pytest.approx(-math.log2(share))
+    assert found.nats == pytest.approx(nats.sum() - math.log(share))

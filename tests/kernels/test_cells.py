@@ -8,7 +8,6 @@ as it is trained, at a width of whole vectors and a remainder.
 import inspect
 from dataclasses import dataclass
 from itertools import pairwise
-from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -19,14 +18,14 @@ from hypothesis.extra.numpy import arrays
 from numba import config as numba_config
 from numpy.typing import NDArray
 
-from charrnn import config
-from charrnn.config import ActivationName, CellName
+from charrnn.cells import Cell, cell_of, names
+from charrnn.config import ActivationName
 from charrnn.kernels import rnn
+from charrnn.kernels.cells import CellKernels, kernels_of
 from charrnn.kernels.inputs import Inputs, characters, outputs_below, projected
-from charrnn.kernels.matmul import add_affine_gradient
+from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
-from charrnn.kernels.threads import row_cuts, use_threads
-from charrnn.model import ACTIVATIONS, CELLS
+from charrnn.kernels.threads import limited, row_cuts, usable
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
 from tests.networks import packed
@@ -45,7 +44,7 @@ WIDE = 5 if numba_config.DISABLE_JIT else 37
 
 NAMES = ["rnn-tanh", "rnn-sigmoid", "rnn-relu", "rnn-leaky-relu", "gru", "lstm"]
 cells = pytest.mark.parametrize("name", NAMES)
-modules = pytest.mark.parametrize("module", CELLS.values(), ids=CELLS.keys())
+records = pytest.mark.parametrize("record", [*map(cell_of, names())], ids=names())
 
 Array = NDArray[Any]
 
@@ -54,27 +53,28 @@ Array = NDArray[Any]
 class Case:
     """A layer's weights and one window of input, ready to run."""
 
-    cell: CellName
+    cell: Cell
     activation: ActivationName
     Wh: Array  # (GH, H)
-    bhn: Array  # (H,) for the GRU, else (0,)
+    own: Array  # (O,): (H,) for the GRU, else (0,)
     zx: Array  # (T, B, GH)
     state: Array  # (S, B, H)
     resets: NDArray[np.uint8]  # (T, B)
 
     @property
-    def module(self) -> ModuleType:
-        return CELLS[self.cell]
+    def kernels(self) -> CellKernels:
+        return kernels_of(self.cell)
 
     @property
-    def weights(self) -> Recurrent:
-        return Recurrent(packed(self.Wh), self.bhn)
+    def settings(self) -> list[str]:
+        """What the cell's record says that its tape is made with."""
+        return [getattr(self, name) for name in self.cell.settings]
 
     def tape(self) -> Any:
         """Make an unused tape that begins in the case's state."""
         T, B, _ = self.zx.shape
-        code = ACTIVATIONS[self.activation]
-        tape = self.module.new_tape(T, B, self.state.shape[2], self.zx.dtype, code)
+        H, dtype = self.state.shape[2], self.zx.dtype
+        tape = self.kernels.new_tape(T, B, H, dtype, *self.settings)
         tape.states[:, 0] = self.state
         return tape
 
@@ -88,7 +88,9 @@ class Case:
     def read(self, inputs: Inputs, tape: Any, threads: int = 1) -> None:
         """Run the window on some inputs."""
         cuts = row_cuts(self.zx.shape[1], threads)
-        self.module.forward(self.weights, inputs, tape, self.resets, cuts)
+        weights = Recurrent(packed(self.Wh).forward, self.own)
+        with limited(usable(threads)):
+            loops(self.kernels).forward(weights, inputs, tape, self.resets, cuts)
 
     def carry_back(
         self,
@@ -100,10 +102,12 @@ class Case:
     ) -> None:
         """Carry gradients back, dy included, in parts that begin at these steps."""
         cuts, end = row_cuts(self.zx.shape[1], threads), len(self.zx)
+        weights = Recurrent(packed(self.Wh).backward, self.own)
         for begin in (*reversed(parts), 0):
-            self.module.backward(
-                self.weights, inputs, tape, dy[begin:end], self.resets, cuts, begin, end
-            )
+            with limited(usable(threads)):
+                loops(self.kernels).backward(
+                    weights, inputs, tape, dy[begin:end], self.resets, cuts, begin, end
+                )
             end = begin
 
     def backward(self, dy: Array, threads: int = 1) -> Any:
@@ -118,7 +122,7 @@ class Case:
             self.cell,
             self.activation,
             self.Wh,
-            self.bhn,
+            self.own,
             np.ascontiguousarray(self.zx[steps, rows]),
             np.ascontiguousarray(self.state[:, rows] if state is None else state),
             np.ascontiguousarray(self.resets[steps, rows]),
@@ -133,10 +137,9 @@ def make(
 ) -> Case:
     """Build a layer with random weights, input and state, and two resets."""
     T, B, H = sizes
-    cell, _, activation = cast(
-        "tuple[CellName, str, ActivationName]", name.partition("-")
-    )
-    G, S = CELLS[cell].GATES, CELLS[cell].STATES
+    kind, _, activation = cast("tuple[str, str, ActivationName]", name.partition("-"))
+    cell = cell_of(kind)
+    G, S = len(cell.gates), len(cell.states)
 
     def draw(*shape: int) -> Array:
         return rng.normal(size=shape).astype(dtype)
@@ -147,19 +150,25 @@ def make(
         cell,
         activation or "tanh",
         draw(G * H, H) / np.sqrt(H).astype(dtype),
-        draw(H if cell == "gru" else 0),
+        draw(len(cell.own) * H),
         draw(T, B, G * H),
         draw(S, B, H),
         resets,
     )
 
 
-def weight_gradients(case: Case, tape: Any, dWh: Array, dbhn: Array) -> None:
-    """Add the gradients of Wh and bhn that follow from a tape."""
+def add_weight_gradients(case: Case, tape: Any, dWh: Array, down: Array) -> None:
+    """Add the gradients of Wh and of the cell's own that follow from a tape."""
     steps, rows, _ = case.zx.shape
-    dzh = tape.dzh.reshape(steps * rows, -1)
     h_prev = tape.states[0, :steps].reshape(steps * rows, -1)
-    add_affine_gradient(dzh, h_prev, dWh, dbhn, 1)
+    every = slice(0, steps * rows)
+    case.kernels.add_gradients(tape, every, h_prev, dWh, down, 1)
+
+
+def arrays_of(tape: Any) -> dict[str, Array]:
+    """Name the arrays of a tape."""
+    found = tape._asdict().items()
+    return {name: a for name, a in found if isinstance(a, np.ndarray)}
 
 
 @cells
@@ -168,7 +177,13 @@ def test_forward_is_the_equations(rng: np.random.Generator, name: str) -> None:
     case = make(rng, name)
     tape = case.forward()
     y, state = reference.run(
-        case.cell, case.zx, case.state, case.resets, case.Wh, case.bhn, case.activation
+        case.cell.name,
+        case.zx,
+        case.state,
+        case.resets,
+        case.Wh,
+        case.own,
+        case.activation,
     )
 
     np.testing.assert_allclose(tape.y, y, rtol=1e-12)
@@ -180,10 +195,12 @@ def test_forward_is_the_equations(rng: np.random.Generator, name: str) -> None:
 def test_float32_is_the_equations(rng: np.random.Generator, name: str) -> None:
     """The short polynomials of float32 stay close to the equations."""
     case = make(rng, name, np.float32, (T, B, WIDE))
-    zx, state, Wh, bhn = (
-        a.astype(np.float64) for a in (case.zx, case.state, case.Wh, case.bhn)
+    zx, state, Wh, own = (
+        a.astype(np.float64) for a in (case.zx, case.state, case.Wh, case.own)
     )
-    y, _ = reference.run(case.cell, zx, state, case.resets, Wh, bhn, case.activation)
+    y, _ = reference.run(
+        case.cell.name, zx, state, case.resets, Wh, own, case.activation
+    )
 
     np.testing.assert_allclose(case.forward().y, y, rtol=1e-4, atol=1e-5)
 
@@ -194,8 +211,8 @@ def test_gradients_are_central_differences(rng: np.random.Generator, name: str) 
     case = make(rng, name)
     dy = rng.normal(size=(T, B, H))
     tape = case.backward(dy)
-    dWh, dbhn = np.zeros_like(case.Wh), np.zeros_like(case.bhn)
-    weight_gradients(case, tape, dWh, dbhn)
+    dWh, down = np.zeros_like(case.Wh), np.zeros_like(case.own)
+    add_weight_gradients(case, tape, dWh, down)
 
     def loss() -> float:
         return float((case.forward().y * dy).sum())
@@ -203,8 +220,8 @@ def test_gradients_are_central_differences(rng: np.random.Generator, name: str) 
     assert_same_gradient(tape.z, numeric_gradient(loss, case.zx), "z")
     assert_same_gradient(tape.dstates, numeric_gradient(loss, case.state), "state")
     assert_same_gradient(dWh, numeric_gradient(loss, case.Wh), "Wh")
-    if case.cell == "gru":
-        assert_same_gradient(dbhn, numeric_gradient(loss, case.bhn), "bhn")
+    if case.own.size:
+        assert_same_gradient(down, numeric_gradient(loss, case.own), "own")
 
 
 @cells
@@ -229,10 +246,12 @@ def test_zero_gradient_in_gives_exactly_zero_out(
     """No gradient starts from anything but what comes from above."""
     case = make(rng, name)
     tape = case.backward(np.zeros((T, B, H)))
-    dWh, dbhn = np.zeros_like(case.Wh), np.zeros_like(case.bhn)
-    weight_gradients(case, tape, dWh, dbhn)
+    dWh, down = np.zeros_like(case.Wh), np.zeros_like(case.own)
+    add_weight_gradients(case, tape, dWh, down)
 
-    for gradient in (tape.z, tape.dzh, tape.dstates, dWh, dbhn):
+    # Of the GRU the gradient of its recurrent product has a place of its own.
+    dzh = getattr(tape, "zh", tape.z)
+    for gradient in (tape.z, dzh, tape.dstates, dWh, down):
         assert (gradient == 0).all()
 
 
@@ -242,13 +261,13 @@ def test_second_backward_doubles_weight_gradients(
 ) -> None:
     """Weight gradients are added to, never replaced; the tape carries nothing over."""
     case, dy = make(rng, name), rng.normal(size=(T, B, H))
-    dWh, dbhn = np.zeros_like(case.Wh), np.zeros_like(case.bhn)
-    weight_gradients(case, case.backward(dy), dWh, dbhn)
-    once = dWh.copy(), dbhn.copy()
-    weight_gradients(case, case.backward(dy), dWh, dbhn)
+    dWh, down = np.zeros_like(case.Wh), np.zeros_like(case.own)
+    add_weight_gradients(case, case.backward(dy), dWh, down)
+    once = dWh.copy(), down.copy()
+    add_weight_gradients(case, case.backward(dy), dWh, down)
 
     np.testing.assert_allclose(dWh, 2 * once[0], rtol=1e-12)
-    np.testing.assert_allclose(dbhn, 2 * once[1], rtol=1e-12)
+    np.testing.assert_allclose(down, 2 * once[1], rtol=1e-12)
 
 
 @cells
@@ -324,7 +343,7 @@ def test_carried_back_in_parts_is_carried_back_at_once(
         tape, dx = case.tape(), dy.copy()
         case.read(inputs, tape)
         case.carry_back(inputs, tape, dx, cuts)
-        found.append((dx, tape.z, tape.dzh, tape.dstates))
+        found.append((dx, *arrays_of(tape).values()))
 
     for cut, whole in zip(*found, strict=True):
         assert (cut == whole).all()
@@ -359,19 +378,16 @@ def test_a_row_alone_gets_the_same_bits(
     """Outputs, states and gradients of a row ignore the batch and the threads."""
     case = make(rng, name, np.float32, (T, rows, WIDE))
     dy = rng.normal(size=(T, rows, WIDE)).astype(np.float32)
-    tapes = []
-    for threads in (1, 2):
-        use_threads(threads)
-        tapes.append(case.backward(dy, threads))
+    tapes = [case.backward(dy, threads) for threads in (1, 2)]
 
     for n in range(rows):
         row = slice(n, n + 1)
         alone = case.part(slice(None), row)
         expected = alone.backward(np.ascontiguousarray(dy[:, row]))
         for tape in tapes:
-            for field in ("z", "dzh", "states", "y", "dstates"):
+            for field, array in arrays_of(tape).items():
                 axis = 2 if field == "states" else 1
-                found = np.take(getattr(tape, field), [n], axis)
+                found = np.take(array, [n], axis)
                 assert (found == getattr(expected, field)).all(), (field, n)
 
 
@@ -398,47 +414,46 @@ def test_a_reset_starts_a_new_window(resets: NDArray[np.uint8], name: str) -> No
                 assert (part.forward().y == found).all()
 
 
-@modules
-def test_same_contract(module: ModuleType) -> None:
+@records
+def test_same_contract(record: Cell) -> None:
     """Every cell has the same names, and the same arguments by the same names."""
-    for function in ("new_tape", "advance", "forward", "backward"):
-        assert parameters_of(module, function) == parameters_of(rnn, function)
+    module = kernels_of(record)
+    tape_type: Any = module.Tape
+    for function in ("advance", "retreat", "add_gradients"):
+        found, expected = (arguments_of(m, function) for m in (module, rnn))
+        if function == "add_gradients":  # `down` may have the name of what it is
+            assert len(found) == len(expected)
+            del found[4], expected[4]
+        assert found == expected
+    made = ["T", "B", "H", "dtype", *record.settings]
+    assert arguments_of(module, "new_tape") == made
     for function in ("step", "step_backward"):
-        names = parameters_of(module, function)
-        assert names[0] == "Wh"
-        assert "z" in names
+        arguments = arguments_of(module, function)
+        assert arguments[0] == "Wh"
+        assert "z" in arguments
         assert getattr(module, function).__doc__
-    assert parameters_of(module, "step")[-1] == "y"
-    assert {"dy", "dh"} <= set(parameters_of(module, "step_backward"))
-    assert module.Tape._fields[:5] == rnn.Tape._fields[:5]
-    assert rnn.Tape._fields[:5] == ("z", "dzh", "states", "y", "dstates")
+    assert arguments_of(module, "step")[-1] == "y"
+    assert {"dy", "dh"} <= set(arguments_of(module, "step_backward"))
+    assert {"z", "states", "y", "dstates"} <= {*tape_type._fields}
 
 
-def parameters_of(module: ModuleType, function: str) -> list[str]:
+def arguments_of(module: Any, function: str) -> list[str]:
     """Names of a kernel's arguments."""
     found = getattr(module, function)
     return list(inspect.signature(getattr(found, "py_func", found)).parameters)
 
 
-def test_gates_and_states_are_those_of_the_config() -> None:
-    """What the kernels count is what the configuration names."""
-    assert CELLS.keys() == config.GATES.keys() == config.STATES.keys()
-    for name, module in CELLS.items():
-        assert len(config.GATES[name]) == module.GATES
-        assert len(config.STATES[name]) == module.STATES
-
-
-@modules
+@records
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_new_tape_has_the_shapes_of_its_comments(
-    module: ModuleType, dtype: Any
-) -> None:
-    """T, B and H land on the axes where the fields say they are."""
-    tape = module.new_tape(T, B, H, dtype, 0)
-    G, S = module.GATES, module.STATES
+def test_new_tape_is_what_the_record_says(record: Cell, dtype: Any) -> None:
+    """T, B and H land on their axes, with as many gates, states and signals."""
+    tape = kernels_of(record).new_tape(T, B, H, dtype)
+    G, S = len(record.gates), len(record.states)
 
-    assert tape.z.shape == tape.dzh.shape == (T, B, G * H)
+    assert tape.z.shape == (T, B, G * H)
     assert tape.states.shape == (S, T + 1, B, H)
     assert tape.y.shape == (T, B, H)
     assert tape.dstates.shape == (S, B, H)
-    assert {a.dtype for a in tape if isinstance(a, np.ndarray)} == {np.dtype(dtype)}
+    for signal in record.shown:
+        assert getattr(tape, signal.field).shape == (T, B, H)
+    assert {a.dtype for a in arrays_of(tape).values()} == {np.dtype(dtype)}

@@ -1,6 +1,6 @@
 """Generating in one call: the same as one step at a time, however it is cut.
 
-Every law holds for every cell. The teacher is a loop in Python: the model's
+Every law holds for every cell. The teacher is a loop in Python: the network's
 logits of one step, then the filters, then one draw.
 """
 
@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from numba import config as numba_config
 from numpy.typing import NDArray
 
+from charrnn.cells import names
 from charrnn.config import CellName, ModelConfig, NormName
-from charrnn.kernels import generator
 from charrnn.kernels.filters import Filters, choose, new_scratch
-from charrnn.kernels.generator import choose_first
-from charrnn.model import CELLS, Model
+from charrnn.kernels.generator import choose_first, generator_of
+from charrnn.network import Network
+from charrnn.windows import Window
 
 pytestmark = pytest.mark.small
 
@@ -27,7 +28,7 @@ compiled_only = pytest.mark.skipif(
     numba_config.DISABLE_JIT, reason="NumPy's product rounds by shape"
 )
 
-cells = pytest.mark.parametrize("cell", CELLS)
+cells = pytest.mark.parametrize("cell", names())
 norms = pytest.mark.parametrize("norm", ["none", "layer", "batch"])
 
 Array = NDArray[Any]
@@ -68,23 +69,23 @@ def build(
     dtype: Any = np.float64,
     hidden: int = H,
     norm: NormName = "none",
-) -> Model:
-    """Build a model with random parameters, biases and averages too."""
+) -> Network:
+    """Build a network with random parameters, biases and averages too."""
     config = ModelConfig(
         vocab_size=V, cell=cell, hidden=hidden, layers=layers, norm=norm
     )
-    model = Model(config, dtype=dtype)
-    model.theta[:] = rng.normal(0, 0.7, model.theta.size)
-    for average in model.norm.running.values():
+    network = Network(config, dtype=dtype)
+    network.theta[:] = rng.normal(0, 0.7, network.theta.size)
+    for average in network.norm.running.values():
         average[:] = rng.uniform(0.05, 0.5, hidden)
-    model.pack()
-    return model
+    network.pack()
+    return network
 
 
 class Case(NamedTuple):
     """A text to be read and continued, some characters of every row given."""
 
-    model: Model
+    network: Network
     state: Array  # (L, S, B, H)
     ids: Ids  # (past + steps + 1, B)
     known: Ids  # (B,)
@@ -124,16 +125,16 @@ class Result(NamedTuple):
 
 def make(
     rng: np.random.Generator,
-    model: Model,
+    network: Network,
     known: Any = 1,
     past: int = 0,
     sizes: tuple[int, int] = (STEPS, B),
 ) -> Case:
     """Build a case of random characters and numbers, in a state of its own."""
     steps, rows = sizes
-    state = rng.normal(0, 0.5, model.new_state(rows).shape).astype(model.dtype)
+    state = rng.normal(0, 0.5, network.new_state(rows).shape).astype(network.dtype)
     return Case(
-        model,
+        network,
         state,
         rng.integers(0, V, (past + steps + 1, rows)).astype(np.int32),
         np.broadcast_to(known, rows).astype(np.int32),
@@ -143,26 +144,26 @@ def make(
 
 def generate(case: Case, kept: int | None = None) -> Result:
     """Run the kernel on a copy of a case, on a tape full of something else."""
-    model, state, ids, known, u, filters, start = case.copy()
+    network, state, ids, known, u, filters, start = case.copy()
     steps, rows = u.shape
-    tape = model.new_tape(1, rows)
+    tape = network.stack.new_tape(1, rows)
     for array in tape:
         if isinstance(array, np.ndarray):
             array[...] = 7
-    logits = np.full((steps if kept is None else kept, rows, V), np.nan, model.dtype)
+    logits = np.full((steps if kept is None else kept, rows, V), np.nan, network.dtype)
     # What is not given is not looked at.
     for n in range(rows):
         ids[case.past + known[n] :, n] = V + 999
-    assert generator.generate(
-        model.network(), tape, state, ids, known, u, filters, start, logits
+    assert generator_of(network.stack.kernels)(
+        network.inference(), tape, state, ids, known, u, filters, start, logits
     )
     return Result(state, ids, logits)
 
 
 def one_at_a_time(case: Case) -> Result:
     """Do the same in a loop, each row alone."""
-    model, state, ids, known, u, filters, start = case.copy()
-    logits = np.full((*u.shape, V), np.nan, model.dtype)
+    network, state, ids, known, u, filters, start = case.copy()
+    logits = np.full((*u.shape, V), np.nan, network.dtype)
     scratch = new_scratch(V)
     for n in range(ids.shape[1]):
         alone = np.ascontiguousarray(state[:, :, n : n + 1])
@@ -170,7 +171,8 @@ def one_at_a_time(case: Case) -> Result:
             now = case.past + t
             step = ids[now : now + 1, n : n + 1].copy()
             resets = (step == start).astype(np.uint8)
-            row = model.logits(step, alone, resets)[0, 0]
+            window = Window.of_inputs(step)._replace(resets=resets)
+            row = network.logits(window, alone)[0, 0]
             if known[n] <= t + 1:
                 recent = ids[t + 1 : now + 1, n].copy()  # `past` characters
                 said = row.astype(np.float64)
@@ -202,14 +204,12 @@ def test_reading_moves_the_state_as_the_model_does(
     rng: np.random.Generator, cell: CellName, layers: int
 ) -> None:
     """Where all characters are known: after every step."""
-    model = build(rng, cell, layers)
-    case = make(rng, model, known=STEPS + 1)
+    network = build(rng, cell, layers)
+    case = make(rng, network, known=STEPS + 1)
     state = case.state.copy()
 
     for t in range(STEPS):
-        model.forward(
-            case.ids[t : t + 1], np.zeros((1, B), np.uint8), state, training=False
-        )
+        network.forward(Window.of_inputs(case.ids[t : t + 1]), state)
         short = case._replace(
             ids=case.ids[: t + 2],
             known=np.full(B, t + 2, np.int32),
@@ -226,7 +226,7 @@ def test_reading_moves_the_state_as_the_model_does(
 def test_characters_are_those_of_a_loop(
     rng: np.random.Generator, cell: CellName, norm: NormName, layers: int
 ) -> None:
-    """One step of the model, the filters, one draw; and again."""
+    """One step of the network, the filters, one draw; and again."""
     case = make(rng, build(rng, cell, layers, norm=norm))
     found = generate(case)
 
@@ -291,19 +291,19 @@ def test_n_grams_are_looked_for_in_the_past(
     past: int, further: int, expected: int
 ) -> None:
     """As long as the past is: a character further back may come again."""
-    model = Model(ModelConfig(vocab_size=3, hidden=2))
-    model.weights["head.by"][:] = 0, 2, 1  # likeliest is the character 1
-    model.pack()
+    network = Network(ModelConfig(vocab_size=3, hidden=2))
+    network.weights["head.by"][:] = 0, 2, 1  # likeliest is the character 1
+    network.pack()
     filters = filters_of(no_repeat=1, temperature=0.0, top_k=3, bias=np.zeros(3))
     steps = past + further
     ids = np.zeros((past + steps + 1, 1), np.int32)
     ids[past] = 1
-    logits, u = np.empty((1, 1, 3), model.dtype), np.zeros((steps, 1))
-    state, tape = model.new_state(1), model.new_tape(1, 1)
+    logits, u = np.empty((1, 1, 3), network.dtype), np.zeros((steps, 1))
+    state, tape = network.new_state(1), network.stack.new_tape(1, 1)
     known = np.full(1, steps, np.int32)
 
-    assert generator.generate(
-        model.network(), tape, state, ids, known, u, filters, NONE, logits
+    assert generator_of(network.stack.kernels)(
+        network.inference(), tape, state, ids, known, u, filters, NONE, logits
     )
     assert ids[-1, 0] == expected
 
@@ -325,7 +325,7 @@ def test_a_document_begins_from_nothing(
     # What was before does not count any more.
     last = max(t for t in range(STEPS) if found.ids[t, 0] == 2)
     rest = case._replace(
-        state=case.model.new_state(B),
+        state=case.network.new_state(B),
         ids=found.ids[last:],
         known=np.full(B, STEPS - last + 1, np.int32),
         u=case.u[last:],
@@ -355,16 +355,16 @@ def test_weights_that_are_not_finite_are_told_of(
     rng: np.random.Generator, cell: CellName
 ) -> None:
     """False where there is nothing to choose from; not where nothing is chosen."""
-    model = build(rng, cell)
+    network = build(rng, cell)
     for broken in (np.nan, np.inf):
-        model.weights["head.by"][3] = broken
-        model.pack()
+        network.weights["head.by"][3] = broken
+        network.pack()
         for known, fine in ((1, False), (STEPS, False), (STEPS + 1, True)):
-            case = make(rng, model, [STEPS + 1, known, STEPS + 1])
-            logits = np.empty((1, B, V), model.dtype)
-            tape = model.new_tape(1, B)
-            weights = case.model.network()
-            assert fine == generator.generate(
+            case = make(rng, network, [STEPS + 1, known, STEPS + 1])
+            logits = np.empty((1, B, V), network.dtype)
+            tape = network.stack.new_tape(1, B)
+            weights = case.network.inference()
+            assert fine == generator_of(network.stack.kernels)(
                 *(weights, tape, case.state, case.ids, case.known, case.u),
                 *(FILTERS, NONE, logits),
             )
@@ -377,8 +377,8 @@ def test_a_row_alone_gets_the_same_bits(
     rng: np.random.Generator, cell: CellName, norm: NormName
 ) -> None:
     """As among 1 to 9 others, in float32, at a width of vectors and a remainder."""
-    model = build(rng, cell, dtype=np.float32, hidden=37, norm=norm)
-    case = make(rng, model, rng.integers(1, STEPS + 2, 9), sizes=(STEPS, 9))
+    network = build(rng, cell, dtype=np.float32, hidden=37, norm=norm)
+    case = make(rng, network, rng.integers(1, STEPS + 2, 9), sizes=(STEPS, 9))
     alone = [generate(case.row(n)) for n in range(9)]
 
     for rows in range(1, 10):
@@ -396,8 +396,8 @@ def test_a_row_alone_gets_the_same_bits(
 def long_case(cell: CellName) -> Case:
     """Build a case with all that is handed on: state, past, text, documents."""
     rng = np.random.default_rng(5)
-    model = build(rng, cell, dtype=np.float32, hidden=13)
-    case = make(rng, model, [1, 9, 3, STEPS + 1], past=4, sizes=(STEPS, 4))
+    network = build(rng, cell, dtype=np.float32, hidden=13)
+    case = make(rng, network, [1, 9, 3, STEPS + 1], past=4, sizes=(STEPS, 4))
     return case._replace(filters=filters_of(no_repeat=3), start=2)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from charrnn.kernels import head
 from charrnn.kernels.head import BLOCK, Head, HeadTape
 from charrnn.kernels.matmul import add_affine_gradient
-from charrnn.kernels.threads import use_threads
+from charrnn.kernels.threads import limited, usable
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
 from tests.networks import packed
@@ -160,9 +160,9 @@ def test_one_character_is_certain(rng: np.random.Generator) -> None:
 
 @compiled_only
 @pytest.mark.parametrize("rows", [1, BLOCK, 2 * BLOCK + 5])
+@limited(usable(2))
 def test_workers_do_not_matter(rng: np.random.Generator, rows: int) -> None:
     """The bits are the same for any number of workers."""
-    use_threads(2)
     case = make(rng, np.float32, rows, V=37)
     tapes = [case.gradient(0.1, workers) for workers in (1, 2, 3, 20)]
     losses = [case.losses(workers) for workers in (1, 2, 3, 20)]

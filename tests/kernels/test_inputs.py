@@ -14,7 +14,7 @@ from charrnn.kernels.inputs import (
     scatter,
 )
 from charrnn.kernels.matmul import add_affine_gradient
-from charrnn.kernels.threads import use_threads
+from charrnn.kernels.threads import limited, usable
 from tests.gradcheck import assert_same_gradient, numeric_gradient
 from tests.networks import packed
 
@@ -125,9 +125,9 @@ def test_gradients_are_added_up(
 
 
 @pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 9 * ROWS + 3])
+@limited(usable(2))
 def test_workers_do_not_matter(rng: np.random.Generator, rows: int) -> None:
     """The bits are the same for any number of workers, more than rows included."""
-    use_threads(2)
     ids = rng.integers(0, V, rows).astype(np.int32)
     dz = normal(rng, rows, GH).astype(np.float32)
     results = []

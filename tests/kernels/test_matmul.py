@@ -22,7 +22,7 @@ from charrnn.kernels.matmul import (
     pack,
     panel_width,
 )
-from charrnn.kernels.threads import use_threads
+from charrnn.kernels.threads import limited, usable
 
 pytestmark = pytest.mark.small
 
@@ -126,11 +126,11 @@ def test_affine(rng: np.random.Generator, dtype: Any) -> None:
 @dtypes
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("biased", ["none", "all", "last"])
+@limited(1)
 def test_add_affine_gradient(
     rng: np.random.Generator, dtype: Any, depth: int, biased: str
 ) -> None:
     """To dW is added dz^T x, to db the last sums of dz, for every shape of dW."""
-    use_threads(1)
     DZ, X = random(rng, dtype, depth, ROWS[-1]), random(rng, dtype, depth, COLUMNS[-1])
     start, db0 = random(rng, dtype, ROWS[-1], COLUMNS[-1]), random(rng, dtype, ROWS[-1])
     DZ64, X64 = DZ.astype(np.float64), X.astype(np.float64)
@@ -154,9 +154,9 @@ def test_add_affine_gradient(
 
 @compiled_only
 @pytest.mark.parametrize("depth", [3, SLICE + 1])
+@limited(usable(2))
 def test_workers_do_not_matter(rng: np.random.Generator, depth: int) -> None:
     """Any number of workers gives the same bits, also more than groups of rows."""
-    use_threads(2)
     for m in (1, 7, 16, 17, 40):
         dz, x = random(rng, np.float32, depth, m), random(rng, np.float32, depth, 37)
         for k in (0, m // 3, m):

@@ -17,7 +17,7 @@ from charrnn.kernels.optimizers import (
     apply,
     squared_norm,
 )
-from charrnn.kernels.threads import use_threads
+from charrnn.kernels.threads import limited, usable
 from tests import reference
 
 pytestmark = pytest.mark.small
@@ -223,11 +223,11 @@ def test_threads_do_not_matter(rng: np.random.Generator, rule: str) -> None:
     theta0, g = rng.normal(size=(2, LONG)).astype(np.float32)
     results = []
     for threads in (1, 2):
-        use_threads(threads)
         theta, (m, v) = theta0.copy(), moments(rule, LONG, np.float32)
-        for step in (1, 2):
-            apply(theta, g, m, v, update(rule, step, decay=1e-3, decayed=LONG // 2))
-        norm = partial_sums(g)
+        with limited(usable(threads)):
+            for step in (1, 2):
+                apply(theta, g, m, v, update(rule, step, decay=1e-3, decayed=LONG // 2))
+            norm = partial_sums(g)
         results.append([array.tobytes() for array in (theta, m, v, norm)])
 
     assert results[0] == results[1]

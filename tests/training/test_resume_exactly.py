@@ -201,7 +201,7 @@ def test_evaluation_that_was_broken_off_is_made_up_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: int
 ) -> None:
     """A signal ends it within a window; what is resumed begins with it."""
-    monkeypatch.setattr("charrnn.evaluation.STEPS", 4)
+    monkeypatch.setattr("charrnn.windows.PIECE_STEPS", 4)
     path, plan = tmp_path / "t.txt", dict[str, Any](steps=STEPS)
     whole = undisturbed(path, plan)
 

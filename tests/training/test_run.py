@@ -51,8 +51,8 @@ def ready(tmp_path: Path) -> Ready:
 @pytest.fixture(autouse=True)
 def _small_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let even the little held-out text be read in several pieces."""
-    monkeypatch.setattr("charrnn.evaluation.MIN_PIECE", 32)
-    monkeypatch.setattr("charrnn.evaluation.WARM_UP", 16)
+    monkeypatch.setattr("charrnn.windows.MIN_PIECE", 32)
+    monkeypatch.setattr("charrnn.windows.WARM_UP", 16)
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:

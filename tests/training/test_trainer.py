@@ -9,7 +9,7 @@ import pytest
 from charrnn import parameters
 from charrnn.checkpoint import CorpusFingerprint, TrainingState
 from charrnn.config import CellName, ModelConfig, NormName, OptimizerName, TrainConfig
-from charrnn.model import Model
+from charrnn.network import Network
 from charrnn.streams import Streams
 from charrnn.training.trainer import (
     INIT_STREAM,
@@ -18,6 +18,7 @@ from charrnn.training.trainer import (
     random_stream,
 )
 from charrnn.vocab import Vocab
+from charrnn.windows import Window
 
 #: The largest of float32's numbers.
 FARTHEST = np.finfo(np.float32).max
@@ -36,7 +37,7 @@ def trainer_of(
     """Build a trainer on 81 characters: 6 windows of 4 x 4 an epoch."""
     config = TrainConfig(**{"batch_size": 4, "seq_length": 4, "steps": 50, **options})
     shape = ModelConfig(vocab_size=6, cell=cell, hidden=hidden, norm=norm)
-    model = Model(shape, threads=threads)
+    model = Network(shape, threads=threads)
     rng = random_stream(config.seed, INIT_STREAM)
     parameters.initialize(
         model.theta, model.config, config.init, config.forget_bias, rng
@@ -154,7 +155,7 @@ def test_a_step_that_is_not_finite_is_not_taken(
     take(trainer, 2)
 
     def fail(*arguments: Any) -> float:
-        dtheta = arguments[4]
+        dtheta = arguments[2]
         dtheta[3] = broken[1]
         return broken[0]
 
@@ -197,7 +198,7 @@ def test_what_goes_with_the_weights_is_looked_at_too(
     plain = gradient_of(1.0)
 
     def loss_and_gradient(*arguments: Any) -> float:
-        (arguments[3] if what == "state" else averages)[0] = -math.inf
+        (arguments[1] if what == "state" else averages)[0] = -math.inf
         return plain(*arguments)
 
     monkeypatch.setattr(trainer.model, "loss_and_gradient", loss_and_gradient)
@@ -209,7 +210,7 @@ def gradient_of(value: float) -> Any:
     """Replace the model's gradient by one that is the same everywhere."""
 
     def loss_and_gradient(*arguments: Any) -> float:
-        arguments[4][...] = value
+        arguments[2][...] = value
         return 1.0
 
     return loss_and_gradient
@@ -327,16 +328,17 @@ def test_average_is_the_mean_that_its_definition_gives() -> None:
         decay = min(0.6, n / (n + 9))
         expected = decay * expected + (1 - decay) * trainer.model.theta
     latest, before = trainer.model.theta.copy(), contents(trainer)
-    ids, state = np.array([[1, 2]], np.int32), trainer.model.new_state(2)
+    state = trainer.model.new_state(2)
+    window = Window.of_inputs(np.array([[1, 2]], np.int32))
 
     assert trainer.average is not None
     np.testing.assert_allclose(trainer.average, expected, rtol=1e-4, atol=1e-6)
-    now = trainer.model.logits(ids, state.copy())
+    now = trainer.model.logits(window, state.copy())
     with trainer.averaged() as model:
         assert model.theta.tobytes() == trainer.average.tobytes()
-        assert (model.logits(ids, state.copy()) != now).any()
+        assert (model.logits(window, state.copy()) != now).any()
     assert trainer.model.theta.tobytes() == latest.tobytes()
-    np.testing.assert_array_equal(trainer.model.logits(ids, state.copy()), now)
+    np.testing.assert_array_equal(trainer.model.logits(window, state.copy()), now)
     assert contents(trainer) == before
 
 
