@@ -112,7 +112,7 @@ class Clock:
     def __init__(self, trainer: Trainer) -> None:
         self.steps: list[dict[str, float]] = []  # seconds, a part each
         self._trainer = trainer
-        self._parts = parts(trainer.model.config)
+        self._parts = parts(trainer.network.config)
         self._current: dict[str, float] = {}
 
     @contextlib.contextmanager

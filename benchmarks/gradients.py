@@ -17,20 +17,13 @@ from typing import Any, get_args
 import numpy as np
 from reporting import Report, cell, new_parser
 
-from charrnn import parameters
 from charrnn.checkpoint import TrainingState
 from charrnn.config import ActivationName, InitName, ModelConfig, TrainConfig
 from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.inspection.memory import gradient_by_lag
-from charrnn.model import Model
 from charrnn.streams import Streams, initial_id
 from charrnn.training.plan import peak_rate
-from charrnn.training.trainer import (
-    INIT_STREAM,
-    Trainer,
-    new_moments,
-    random_stream,
-)
+from charrnn.training.trainer import Trainer, new_network
 
 LAGS = (1, 10, 25, 50, 100)
 
@@ -94,17 +87,9 @@ def measure(
     vocab = corpus.vocab
     config = ModelConfig(vocab_size=len(vocab), hidden=HIDDEN, **shape)
     run = TrainConfig(**{"lr": peak_rate(config), "steps": max(1, steps), **given})
-    model = Model(config, threads=options.threads)
-    rng = random_stream(0, INIT_STREAM)
-    parameters.initialize(model.theta, config, run.init, run.forget_bias, rng)
-    model.pack()
-    trainer = Trainer(
-        model,
-        Streams(corpus.ids, run.batch_size, run.seq_length, initial_id(vocab)),
-        TrainingState(config=run),
-        new_moments(run.optimizer, model.theta.size),
-        model.new_state(run.batch_size),
-    )
+    model = new_network(config, run, options.threads)
+    streams = Streams(corpus.ids, run.batch_size, run.seq_length, initial_id(vocab))
+    trainer = Trainer(model, streams, TrainingState(config=run))
     results = [trainer.step(k / steps) for k in range(steps)]
     ids = corpus.ids[:20_000].astype(np.int32)
     norms = gradient_by_lag(model, ids, LAGS)

@@ -19,7 +19,7 @@ from charrnn.generation import Generation
 from charrnn.kernels.threads import use_threads
 from charrnn.model import Model
 from charrnn.streams import Streams
-from charrnn.training.trainer import Trainer, new_moments, random_stream
+from charrnn.training.trainer import Trainer, random_stream
 from charrnn.vocab import Vocab
 
 #: Characters of every sample that one call of `sampling` generates.
@@ -118,13 +118,8 @@ def check_sampling(model: Model, vocab: Vocab) -> None:
 def new_trainer(model: Model, T: int, B: int) -> Trainer:
     """Make a trainer on random characters that has taken its first step."""
     run = TrainConfig(batch_size=B, seq_length=T, steps=10**9, lr=1e-3)
-    trainer = Trainer(
-        model,
-        _streams(model.config, T, B),
-        TrainingState(config=run),
-        new_moments("adam", model.theta.size),
-        model.new_state(B),
-    )
+    streams = _streams(model.config, T, B)
+    trainer = Trainer(model, streams, TrainingState(config=run))
     trainer.step(0.0)
     return trainer
 

@@ -166,6 +166,13 @@ class Model:
         """All that makes up the model, by name: parameters, running averages."""
         return self.weights | self.norm.running
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the weights and their packed copies take, in bytes."""
+        panels = [self._Wh, self._Wx, self.head.Wy]
+        packed = sum(array.nbytes for panel in panels for array in panel)
+        return self.theta.nbytes + packed
+
     def load(self, named: Mapping[str, Floats]) -> None:
         """Take `tensors` over by name, as a checkpoint stores them, and pack.
 

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from charrnn import parameters
 from charrnn.config import CellName, ModelConfig
-from charrnn.kernels.optimizers import ADAM, CHUNK, Update, apply, squared_norm
+from charrnn.kernels.optimizers import (
+    ADAM,
+    CHUNK,
+    Rule,
+    Update,
+    apply,
+    squared_norm,
+)
 from charrnn.model import CELLS, Model, Noise
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
@@ -439,9 +446,8 @@ def _train(model: Model, ids: Array, targets: Array, steps: int) -> float:
         squared_norm(dtheta, partial)
         scale = min(1.0, 1 / float(np.sqrt(partial.sum())))
         corrections = 1 / (1 - 0.9**step), 1 / (1 - 0.999**step)
-        update = Update(
-            ADAM, 0.01, 0.9, 0.999, 1e-8, *corrections, 0.0, 0, scale, np.inf
-        )
-        apply(model.theta, dtheta, m, v, update)
+        rule = Rule(ADAM, 0.9, 0.999, 1e-8)
+        update = Update(0.01, *corrections, scale=scale)
+        apply(model.theta, dtheta, m, v, rule, update)
     model.pack()
     return loss

@@ -15,7 +15,7 @@ from charrnn.config import ModelConfig
 from charrnn.kernels import inputs, lstm, rnn
 from charrnn.kernels.activations import TANH
 from charrnn.kernels.matmul import add_affine_gradient, multiply
-from charrnn.kernels.optimizers import ADAM, Update, apply
+from charrnn.kernels.optimizers import ADAM, Rule, Update, apply
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
 from charrnn.model import Model
@@ -205,8 +205,8 @@ def test_b_training_repairs_it(hello: Model) -> None:
             spell("hell"), spell("ello"), resets, hello.new_state(1), dtheta
         )
         corrections = 1 / (1 - 0.9**step), 1 / (1 - 0.999**step)
-        update = Update(ADAM, 0.05, 0.9, 0.999, 1e-8, *corrections, 0.0, 0, 1.0, np.inf)
-        apply(hello.theta, dtheta, m, v, update)
+        rule, update = Rule(ADAM, 0.9, 0.999, 1e-8), Update(0.05, *corrections)
+        apply(hello.theta, dtheta, m, v, rule, update)
         hello.pack()
 
     said = hello.logits(spell("hell"), hello.new_state(1))[:, 0]

@@ -89,7 +89,7 @@ def losses(texts: Texts, max_order: int = MAX_ORDER) -> Iterator[NGram]:
     """Score the held-out text by n-gram models of order 1 to `max_order`.
 
     Takes as many bytes of memory for a character of both texts as
-    `yardsticks.MAX_NGRAM` says. An order is found when it is asked for.
+    `baselines.MAX_NGRAM` says. An order is found when it is asked for.
     """
     for order, p in enumerate(probabilities(texts, max_order), 1):
         # Where only one character is possible, rounding may exceed 1.

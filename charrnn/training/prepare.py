@@ -1,7 +1,7 @@
 """How a run begins: new, resumed, or from another model's weights.
 
-Texts, options and perhaps a checkpoint go in; a `Prepared` run comes out,
-whose arrays are ready and whose configuration says what is really used. What
+Texts, options and perhaps a checkpoint go in; a `Job` comes out, whose arrays
+are ready and whose configuration says what is really used. What
 was changed on the way (a smaller batch for a short text, new characters) is
 put into notes for the user.
 """
@@ -17,29 +17,25 @@ from charrnn.checkpoint.archive import MAX_FILE
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import read_corpus
 from charrnn.errors import CorpusError, InputError, OptionError
+from charrnn.evaluation import pieces
 from charrnn.model import Model
 from charrnn.streams import fit
-from charrnn.training.adopt import adopt, union
 from charrnn.training.history import History
+from charrnn.training.job import Job
 from charrnn.training.plan import Material, Speed, make_plan, nominal_speed
-from charrnn.training.request import Prepared, Request, shape_conflicts
+from charrnn.training.request import TrainingRequest, shape_conflicts
 from charrnn.training.resume import resume
-from charrnn.training.run import Subject
 from charrnn.training.texts import count_lines, divide, fingerprint, streams_of
-from charrnn.training.trainer import (
-    INIT_STREAM,
-    Trainer,
-    new_moments,
-    random_stream,
-)
+from charrnn.training.trainer import Trainer, new_network
+from charrnn.training.transfer import transfer, union
 
 
 def prepare(
-    request: Request,
+    request: TrainingRequest,
     threads: int,
     stdin: BinaryIO | None = None,
     speed: Speed = nominal_speed,
-) -> Prepared:
+) -> Job:
     """Read the texts, plan the run and make the model.
 
     Parameters
@@ -76,23 +72,19 @@ def prepare(
     model_config, config = make_plan(material, shape, request.train, speed)
     config = _fitted(request, config, material, notes)
     _check_size(model_config, config)
-    model = Model(model_config, threads=threads)
-    rng = random_stream(config.seed, INIT_STREAM)
-    parameters.initialize(
-        model.theta, model_config, config.init, config.forget_bias, rng
-    )
+    network = new_network(model_config, config, threads)
     if source is not None:
-        notes += adopt(model, vocab, source)
-    model.pack()
-    trainer = Trainer(
-        model,
-        streams_of(train, vocab, config),
-        TrainingState(config=config),
-        new_moments(config.optimizer, model.theta.size),
-        model.new_state(config.batch_size),
+        notes += transfer(network, vocab, source)
+    position = TrainingState(config=config)
+    return Job(
+        trainer=Trainer(network, streams_of(train, vocab, config), position),
+        vocab=vocab,
+        corpus=corpus,
+        fingerprint=fingerprint(corpus),
+        held_out=held_out,
+        history=History([]),
+        notes=notes,
     )
-    subject = Subject(vocab, fingerprint(corpus))
-    return Prepared(trainer, subject, corpus, held_out, History([]), notes)
 
 
 def _stored(path: Path) -> Checkpoint:
@@ -105,7 +97,7 @@ def _stored(path: Path) -> Checkpoint:
         raise
 
 
-def _refuse_other_shape(request: Request, source: Checkpoint) -> None:
+def _refuse_other_shape(request: TrainingRequest, source: Checkpoint) -> None:
     """Raise `OptionError` if options contradict the model of --init-from."""
     if wrong := shape_conflicts(request.model, source.model):
         msg = f"conflicts with {request.init_from}: {', '.join(wrong)}"
@@ -128,7 +120,7 @@ def _check_size(model: ModelConfig, config: TrainConfig) -> None:
 
 
 def _fitted(
-    request: Request, config: TrainConfig, material: Material, notes: list[str]
+    request: TrainingRequest, config: TrainConfig, material: Material, notes: list[str]
 ) -> TrainConfig:
     """Reduce the batch of a new run to what the text can fill.
 
@@ -160,19 +152,49 @@ def _fitted(
     return config
 
 
-def memory_estimate(trainer: Trainer) -> int:
-    """Estimate the bytes that training takes beside the text.
+def memory_estimate(job: Job) -> int:
+    """Estimate the bytes that training takes beside the texts.
 
-    Arrays of the size of the parameters, packed weights, the tape of a window.
+    Weights and whatever has their size, what a window leaves on its way through the
+    network, and the noise that it is dropped by.
     """
-    model, config = trainer.model, trainer.config
-    size = model.theta.size
-    arrays = 2 + len(trainer.moments)  # parameters, gradient, moments
-    packed = 2 * parameters.matrix_size(model.config)
-    snapshot = 1 + len(trainer.moments)
-    space = model.workspace(config.seq_length, config.batch_size)
+    trainer, config = job.trainer, job.trainer.config
+    network, average = trainer.network, trainer.average
+    size = network.theta.nbytes
+    copied = 1 + len(trainer.optimizer.moments) + (average is not None)
+    # The gradient and the moments; a snapshot of all that a step changes.
+    total = network.nbytes + size * (1 + len(trainer.optimizer.moments) + copied)
+    total += _window_bytes(network, config.seq_length, config.batch_size)
+    total += _noise_bytes(network.config, config)
+    evaluated, held_out = network, job.held_out
+    if average is not None:
+        evaluated = average.network(trainer.last_windows())
+        total += evaluated.nbytes
+        if network.config.norm == "batch":
+            space = evaluated.workspace(config.seq_length, config.batch_size)
+            total += space.nbytes
+    if held_out is not None:
+        window = next(pieces(held_out.ids, held_out.before, held_out.newline))
+        total += evaluated.workspace(*window.inputs.shape).nbytes
+    return total
+
+
+def _window_bytes(network: Model, T: int, B: int) -> int:
+    """Count the bytes of a window on its way forward and back."""
+    space = network.workspace(T, B)
     # Made with the first gradient, for a chunk of the window.
-    rows = 0 if space.dlogits.size else space.chunk * config.batch_size
-    head = rows * (model.config.vocab_size + model.config.hidden) * model.dtype.itemsize
-    floats = (arrays + snapshot) * size + packed
-    return math.ceil(floats * model.dtype.itemsize + space.nbytes + head)
+    rows = 0 if space.dlogits.size else space.chunk * B
+    head = rows * (network.config.vocab_size + network.config.hidden)
+    return space.nbytes + head * network.dtype.itemsize
+
+
+def _noise_bytes(shape: ModelConfig, config: TrainConfig) -> int:
+    """Count the bytes that both kinds of dropout take for a window."""
+    total = 0
+    if config.dropout:
+        total += shape.layers * config.seq_length * config.batch_size * shape.hidden
+    if config.weight_dropout:
+        # A byte a weight; dropped weights of one layer, and gradients of all.
+        per_layer = parameters.shapes(shape)["layer0.Wh"]
+        total += math.prod(per_layer) * (shape.layers * (1 + 4) + 4)
+    return total

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:  # a command that only names a reason to stop needs no numpy
-    from charrnn.training.yardsticks import Yardsticks
+    from charrnn.training.baselines import Baselines
 
 
 StopReason = Literal[
@@ -78,7 +78,7 @@ class Ended:
     best_val_loss: float | None
     chars_per_second: float | None
     elapsed: float
-    yardsticks: "Yardsticks | None" = None  # for whoever wants to know
+    yardsticks: "Baselines | None" = None  # for whoever wants to know
 
 
 Record: TypeAlias = Step | Evaluation | Saved | Warned | Ended

@@ -11,8 +11,8 @@ from charrnn.checkpoint import CorpusFingerprint
 from charrnn.config import TrainConfig
 from charrnn.corpus import Corpus, read_corpus, split
 from charrnn.streams import AnyStreams, LineStreams, Streams, initial_id
-from charrnn.training.request import Request
-from charrnn.training.run import HeldOut
+from charrnn.training.job import HeldOut
+from charrnn.training.request import TrainingRequest
 from charrnn.vocab import Vocab
 
 #: How often a stream begins anew; see `streams.Streams`.
@@ -20,13 +20,13 @@ RESET_RATE = 0.01
 
 
 def fingerprint(corpus: Corpus) -> CorpusFingerprint:
-    """By what this text will be known again."""
+    """Note down by what this text will be known again."""
     names = tuple(Path(name).name for name in corpus.files)
     return CorpusFingerprint(names, corpus.bytes, corpus.characters, corpus.sha256)
 
 
 def divide(
-    request: Request,
+    request: TrainingRequest,
     config: TrainConfig,
     ids: PackedIds,
     vocab: Vocab,

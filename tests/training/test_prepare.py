@@ -25,7 +25,7 @@ def test_options_that_are_not_given_have_measured_values(tmp_path: Path) -> None
     left: dict[str, Any] = dict.fromkeys(names)
     network = {"hidden": None, "cell": None, "norm": None}
     made = prepared(tmp_path / "t.txt", model=network, **left)
-    train, vocab = made.trainer.streams.ids, made.subject.vocab
+    train, vocab = made.trainer.streams.ids, made.vocab
     shape, config = make_plan(
         Material(len(train), len(vocab)),
         {},
@@ -33,7 +33,7 @@ def test_options_that_are_not_given_have_measured_values(tmp_path: Path) -> None
         nominal_speed,
     )
 
-    assert made.trainer.model.config == shape
+    assert made.trainer.network.config == shape
     assert made.trainer.config == config
     assert (config.steps, config.time) == (None, None)
 
@@ -94,7 +94,7 @@ def test_network_that_fits_no_checkpoint_is_refused_before_it_is_made(
 def test_same_seed_same_beginning(tmp_path: Path) -> None:
     def beginning(**options: Any) -> bytes:
         made = prepared(tmp_path / "t.txt", **options)
-        return made.trainer.model.theta.tobytes()
+        return made.trainer.network.theta.tobytes()
 
     assert beginning(seed=5) == beginning(seed=5, threads=2)
     assert beginning(seed=5) != beginning(seed=6)
@@ -105,11 +105,11 @@ def test_beginning_is_ready_to_be_used(tmp_path: Path) -> None:
     made = prepared(tmp_path / "t.txt", steps=1)
     loss = made.trainer.step(0.0).loss
 
-    assert loss == pytest.approx(np.log(len(made.subject.vocab)), rel=0.1)
+    assert loss == pytest.approx(np.log(len(made.vocab)), rel=0.1)
 
 
 def test_fingerprint_names_files_without_their_directories(tmp_path: Path) -> None:
-    corpus = prepared(tmp_path / "t.txt").subject.corpus
+    corpus = prepared(tmp_path / "t.txt").fingerprint
 
     assert corpus.files == ("t.txt",)
     assert corpus.characters == len(TEXT)
@@ -134,7 +134,7 @@ def test_memory_is_estimated(tmp_path: Path, options: dict[str, Any]) -> None:
     used = tracemalloc.get_traced_memory()[0]
     del run
     tracemalloc.stop()
-    estimate = memory_estimate(made.trainer)
+    estimate = memory_estimate(made)
 
     assert used / 2 < estimate < used * 2
 
@@ -143,9 +143,7 @@ def test_finished_run_is_a_function_of_the_request(tmp_path: Path) -> None:
     def result() -> bytes:
         made = prepared(tmp_path / "t.txt", steps=12, lines=True, dropout=0.1)
         finish(run_of(made))
-        checkpoint = made.trainer.checkpoint(
-            made.subject.vocab, made.subject.corpus, made.history.rows
-        )
+        checkpoint = made.checkpoint()
         return checkpoint_bytes(checkpoint)
 
     assert result() == result()

@@ -12,7 +12,9 @@ import pytest
 from charrnn.checkpoint import load
 from charrnn.config import Every
 from charrnn.errors import DivergedError, OutputError
+from charrnn.training import agenda
 from charrnn.training import run as run_module
+from charrnn.training.job import Job
 from charrnn.training.records import (
     Ended,
     Evaluation,
@@ -22,7 +24,6 @@ from charrnn.training.records import (
     StopReason,
     Warned,
 )
-from charrnn.training.request import Prepared
 from charrnn.training.trainer import Result
 from tests.training.support import (
     Recorder,
@@ -35,14 +36,14 @@ from tests.training.support import (
     stop_after,
 )
 
-Ready = Callable[..., Prepared]
+Ready = Callable[..., Job]
 
 
 @pytest.fixture
 def ready(tmp_path: Path) -> Ready:
     """Prepare a run on a little text: 13 windows an epoch."""
 
-    def prepare(**options: Any) -> Prepared:
+    def prepare(**options: Any) -> Job:
         return prepared(tmp_path / "t.txt", **options)
 
     return prepare
@@ -198,7 +199,7 @@ def test_looking_changes_nothing(ready: Ready, lines: bool) -> None:
     def run(threads: int, **policy: Any) -> tuple[list[float], bytes]:
         made = ready(steps=30, dropout=0.2, lines=lines, threads=threads)
         records, _ = finish(run_of(made, **policy))
-        return [s.loss for s in steps_of(records)], made.trainer.model.theta.tobytes()
+        return [s.loss for s in steps_of(records)], made.trainer.network.theta.tobytes()
 
     plain = run(1, eval_every=Every(), save_every=Every())
     busy = run(2, eval_every=Every(steps=1), save_every=Every(steps=1))
@@ -222,7 +223,7 @@ def test_same_request_same_bytes(ready: Ready) -> None:
 def test_save_on_request(ready: Ready) -> None:
     stop, writer = Stop(), Recorder()
     run = run_of(ready(steps=9), writer, stop, save_every=Every(), keep_best=False)
-    for record in run.records():
+    for record in run:
         if isinstance(record, Step) and record.step == 4:
             stop.save_now = True
 
@@ -236,7 +237,7 @@ def test_stop_on_request(ready: Ready, reason: StopReason) -> None:
     stop, writer = Stop(), Recorder()
     run = run_of(ready(steps=100), writer, stop, eval_every=Every(steps=50))
     records = []
-    for record in run.records():
+    for record in run:
         records.append(record)
         if isinstance(record, Step) and record.step == 7:
             stop.reason = reason
@@ -283,7 +284,7 @@ def test_failed_first_or_last_save_is_an_error(ready: Ready, step: int) -> None:
 
 
 def poison(
-    made: Prepared, bad: Callable[[int, int], bool], result: Result | None = None
+    made: Job, bad: Callable[[int, int], bool], result: Result | None = None
 ) -> None:
     """Make steps fail: `bad` is asked with the step's number and the attempt's."""
     attempts, real = itertools.count(1), made.trainer.step
@@ -302,7 +303,7 @@ def poison(
 def test_divergence_rolls_back_with_half_the_rate(
     ready: Ready, monkeypatch: pytest.MonkeyPatch, result: Result
 ) -> None:
-    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
     made = ready(steps=20, schedule="constant", warmup=0.0, lr=0.01)
     poison(made, lambda step, attempt: attempt == 13, result)
     writer = Recorder()
@@ -324,12 +325,12 @@ def test_rolled_back_run_forgets_what_it_left(
     ready: Ready, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the rate as it was, it would be the very run that never failed."""
-    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
 
     def run(bad: Callable[[int, int], bool]) -> bytes:
         made, writer = ready(steps=20, dropout=0.2), Recorder()
         poison(made, bad)
-        for record in run_of(made, writer, keep_best=False).records():
+        for record in run_of(made, writer, keep_best=False):
             if isinstance(record, Warned):
                 made.trainer.position.lr_scale = 1.0
         return writer.latest
@@ -343,14 +344,14 @@ def test_a_weight_that_overflows_is_noticed_in_its_step(
     ready: Ready, monkeypatch: pytest.MonkeyPatch, which: int, last: int
 ) -> None:
     """The loss of that step is still fine, and if it is the last, none follows."""
-    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
     made = ready(steps=last, schedule="constant", warmup=0.0, lr=0.5)
     real, ruined = made.trainer.step, list[int]()
 
     def step(progress: float) -> Result:
         if made.trainer.position.step == last - 1 and not ruined:
-            made.trainer.moments["adam.m"][which] = -3e38  # a step too far
-            made.trainer.moments["adam.v"][which] = 0.0
+            made.trainer.optimizer.moments["adam.m"][which] = -3e38  # a step too far
+            made.trainer.optimizer.moments["adam.v"][which] = 0.0
             ruined.append(last)
         return real(progress)
 
@@ -372,10 +373,10 @@ def test_an_average_that_overflows_at_the_end_is_no_end(
     average, run = made.trainer.average, run_of(made, writer, eval_every=Every())
     assert average is not None
     records = []
-    for record in run.records():
+    for record in run:
         records.append(record)
         if isinstance(record, Step) and record.step == 3 and not ruined:
-            average[0] = math.inf  # of a character that the held-out text lacks
+            average.theta[0] = math.inf  # of a character that the held-out text lacks
             ruined.append(3)
 
     assert "after step 3: back to step 0" in of(Warned, records)[0].message
@@ -404,7 +405,7 @@ def test_a_state_that_is_saved_is_not_saved_again(ready: Ready) -> None:
     """A signal during a long save does not have to wait for another one."""
     stop, writer = Stop(), Recorder()
     run = run_of(ready(steps=9), writer, stop, save_every=Every(steps=4))
-    for record in run.records():
+    for record in run:
         if isinstance(record, Saved) and record.step == 4:
             stop.reason = "terminated"
 
@@ -429,7 +430,7 @@ def test_error_comes_after_the_end_record(ready: Ready) -> None:
     poison(made, lambda step, attempt: step >= 3)
 
     def collect() -> None:
-        for record in run_of(made).records():
+        for record in run_of(made):
             records.append(record)  # noqa: PERF402 - kept when it raises
 
     with pytest.raises(DivergedError):
@@ -488,7 +489,7 @@ def test_best_survives_a_rollback(
     ready: Ready, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its file stays, so only a better evaluation may replace it."""
-    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
     scripted(monkeypatch, [2.0, 1.0, 1.5])
     made, writer = ready(steps=20), Recorder()
     poison(made, lambda step, attempt: attempt == 9)

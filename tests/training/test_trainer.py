@@ -9,14 +9,8 @@ import pytest
 from charrnn import parameters
 from charrnn.checkpoint import CorpusFingerprint, TrainingState
 from charrnn.config import CellName, ModelConfig, NormName, OptimizerName, TrainConfig
-from charrnn.model import Model
 from charrnn.streams import Streams
-from charrnn.training.trainer import (
-    INIT_STREAM,
-    Trainer,
-    new_moments,
-    random_stream,
-)
+from charrnn.training.trainer import Trainer, new_network
 from charrnn.vocab import Vocab
 
 #: The largest of float32's numbers.
@@ -36,26 +30,16 @@ def trainer_of(
     """Build a trainer on 81 characters: 6 windows of 4 x 4 an epoch."""
     config = TrainConfig(**{"batch_size": 4, "seq_length": 4, "steps": 50, **options})
     shape = ModelConfig(vocab_size=6, cell=cell, hidden=hidden, norm=norm)
-    model = Model(shape, threads=threads)
-    rng = random_stream(config.seed, INIT_STREAM)
-    parameters.initialize(
-        model.theta, model.config, config.init, config.forget_bias, rng
-    )
-    model.pack()
-    return Trainer(
-        model,
-        Streams(IDS, config.batch_size, config.seq_length, before=0),
-        TrainingState(config=config),
-        new_moments(config.optimizer, model.theta.size),
-        model.new_state(config.batch_size),
-    )
+    network = new_network(shape, config, threads)
+    streams = Streams(IDS, config.batch_size, config.seq_length, before=0)
+    return Trainer(network, streams, TrainingState(config=config))
 
 
 def contents(trainer: Trainer) -> list[bytes]:
     """Everything that a step may change, bit for bit."""
-    arrays = [*trainer.model.tensors.values(), trainer.state]
-    arrays += trainer.moments.values()
-    arrays += [trainer.average] if trainer.average is not None else []
+    arrays = [*trainer.network.tensors.values(), trainer.state]
+    arrays += trainer.optimizer.moments.values()
+    arrays += [trainer.average.theta] if trainer.average is not None else []
     return [a.tobytes() for a in arrays] + [repr(trainer.position).encode()]
 
 
@@ -158,7 +142,7 @@ def test_a_step_that_is_not_finite_is_not_taken(
         dtheta[3] = broken[1]
         return broken[0]
 
-    monkeypatch.setattr(trainer.model, "loss_and_gradient", fail)
+    monkeypatch.setattr(trainer.network, "loss_and_gradient", fail)
     before = contents(trainer)
     result = trainer.step(0.0)
 
@@ -173,14 +157,14 @@ def test_a_step_that_ruins_a_weight_is_not_finite(
 ) -> None:
     """An input weight of a gate, too, which no loss would ever tell of."""
     trainer = trainer_of(optimizer=optimizer, schedule="constant", warmup=0.0, lr=1e37)
-    monkeypatch.setattr(trainer.model, "loss_and_gradient", gradient_of(1.0))
+    monkeypatch.setattr(trainer.network, "loss_and_gradient", gradient_of(1.0))
     before, place_before = contents(trainer), trainer.snapshot()
-    trainer.model.theta[place] = -FARTHEST
+    trainer.network.theta[place] = -FARTHEST
     result = trainer.step(0.0)
 
     assert (result.loss, math.isfinite(result.grad_norm)) == (1.0, True)
     assert not result.finite
-    assert np.isinf(trainer.model.theta[place])
+    assert np.isinf(trainer.network.theta[place])
     trainer.restore(place_before)
     assert contents(trainer) == before
     assert trainer.step(0.0).finite
@@ -193,14 +177,14 @@ def test_what_goes_with_the_weights_is_looked_at_too(
 ) -> None:
     trainer = trainer_of(norm="batch")
     take(trainer, 1)
-    averages = next(iter(trainer.model.norm.running.values()))
+    averages = next(iter(trainer.network.norm.running.values()))
     plain = gradient_of(1.0)
 
     def loss_and_gradient(*arguments: Any) -> float:
         (arguments[3] if what == "state" else averages)[0] = -math.inf
         return plain(*arguments)
 
-    monkeypatch.setattr(trainer.model, "loss_and_gradient", loss_and_gradient)
+    monkeypatch.setattr(trainer.network, "loss_and_gradient", loss_and_gradient)
 
     assert not trainer.step(0.0).finite
 
@@ -226,12 +210,12 @@ PLAIN: dict[str, Any] = {
 def moved_by(monkeypatch: pytest.MonkeyPatch, gradient: float, **options: Any) -> Any:
     """How far a step of plain descent moves each parameter."""
     trainer = trainer_of(**PLAIN, **options)
-    monkeypatch.setattr(trainer.model, "loss_and_gradient", gradient_of(gradient))
-    before = trainer.model.theta.copy()
+    monkeypatch.setattr(trainer.network, "loss_and_gradient", gradient_of(gradient))
+    before = trainer.network.theta.copy()
     result = trainer.step(0.0)
     size = before.size
     assert result.grad_norm == pytest.approx(abs(gradient) * math.sqrt(size), rel=1e-5)
-    return trainer.model.theta - before, size, before
+    return trainer.network.theta - before, size, before
 
 
 def test_gradient_is_clipped_by_its_norm(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,11 +252,11 @@ def test_first_step_of_adam_is_as_long_as_the_rate(
 ) -> None:
     """Bias correction makes of any gradient its sign."""
     trainer = trainer_of(lr=0.25, schedule="constant", warmup=0.0)
-    monkeypatch.setattr(trainer.model, "loss_and_gradient", gradient_of(-7e-4))
-    before = trainer.model.theta.copy()
+    monkeypatch.setattr(trainer.network, "loss_and_gradient", gradient_of(-7e-4))
+    before = trainer.network.theta.copy()
     trainer.step(0.0)
 
-    np.testing.assert_allclose(trainer.model.theta - before, 0.25, rtol=1e-3)
+    np.testing.assert_allclose(trainer.network.theta - before, 0.25, rtol=1e-3)
 
 
 def test_rate_after_a_rollback_is_scaled() -> None:
@@ -321,22 +305,22 @@ def test_noise_of_weights_is_like_that_of_outputs_but_another() -> None:
 def test_average_is_the_mean_that_its_definition_gives() -> None:
     """Short of memory at first, of the decay's later; the model has it on loan."""
     trainer = trainer_of(ema=0.6, lr=0.05)
-    expected = trainer.model.theta.astype(np.float64)
+    expected = trainer.network.theta.astype(np.float64)
     for n in range(1, 31):
         take(trainer, 1)
         decay = min(0.6, n / (n + 9))
-        expected = decay * expected + (1 - decay) * trainer.model.theta
-    latest, before = trainer.model.theta.copy(), contents(trainer)
-    ids, state = np.array([[1, 2]], np.int32), trainer.model.new_state(2)
+        expected = decay * expected + (1 - decay) * trainer.network.theta
+    latest, before = trainer.network.theta.copy(), contents(trainer)
+    ids, state = np.array([[1, 2]], np.int32), trainer.network.new_state(2)
 
     assert trainer.average is not None
-    np.testing.assert_allclose(trainer.average, expected, rtol=1e-4, atol=1e-6)
-    now = trainer.model.logits(ids, state.copy())
-    with trainer.averaged() as model:
-        assert model.theta.tobytes() == trainer.average.tobytes()
-        assert (model.logits(ids, state.copy()) != now).any()
-    assert trainer.model.theta.tobytes() == latest.tobytes()
-    np.testing.assert_array_equal(trainer.model.logits(ids, state.copy()), now)
+    np.testing.assert_allclose(trainer.average.theta, expected, rtol=1e-4, atol=1e-6)
+    now = trainer.network.logits(ids, state.copy())
+    averaged = trainer.averaged
+    assert averaged.theta.tobytes() == trainer.average.theta.tobytes()
+    assert (averaged.logits(ids, state.copy()) != now).any()
+    assert trainer.network.theta.tobytes() == latest.tobytes()
+    np.testing.assert_array_equal(trainer.network.logits(ids, state.copy()), now)
     assert contents(trainer) == before
 
 
@@ -349,19 +333,17 @@ def test_checkpoint_has_the_average_and_what_goes_on_from_it() -> None:
     first = tensors["layer0.Wh"]
 
     assert trainer.average is not None
-    assert tensors["latest"].tobytes() == trainer.model.theta.tobytes()
-    assert np.shares_memory(first, trainer.average)
-    assert (first != trainer.model.weights["layer0.Wh"]).any()
-    with trainer.averaged() as model:
-        np.testing.assert_array_equal(first, model.weights["layer0.Wh"])
+    assert tensors["latest"].tobytes() == trainer.network.theta.tobytes()
+    assert np.shares_memory(first, trainer.average.theta)
+    assert (first != trainer.network.weights["layer0.Wh"]).any()
+    np.testing.assert_array_equal(first, trainer.averaged.weights["layer0.Wh"])
 
 
 def test_nothing_is_averaged_unless_asked_for() -> None:
     trainer = trainer_of()
     take(trainer, 2)
-    with trainer.averaged() as model:
-        assert model is trainer.model
 
+    assert trainer.averaged is trainer.network
     assert trainer.average is None
 
 

@@ -1,4 +1,4 @@
-"""Take another model's weights over for a new text (``--init-from``).
+"""Transfer another model's weights to a new text (``--init-from``).
 
 Characters are matched by what they are, not by their ids: a text with the same
 number of characters in another order would otherwise come out as a
@@ -52,13 +52,13 @@ def union(old: Vocab, corpus: Corpus) -> tuple[Vocab, PackedIds]:
     return vocab, table[corpus.ids]
 
 
-def adopt(model: Model, vocab: Vocab, source: Checkpoint) -> list[str]:
-    """Copy a checkpoint's weights into a freshly initialized model.
+def transfer(network: Model, vocab: Vocab, source: Checkpoint) -> list[str]:
+    """Copy a checkpoint's weights into a freshly initialized network.
 
     Parameters
     ----------
-    model : Model
-        Of the same shape but for its vocabulary; its weights are changed, and
+    network : Model
+        It has the same shape but for its vocabulary; its weights are changed, and
         are still to be packed.
     vocab : Vocab
         Its vocabulary, which has all characters of the source.
@@ -70,7 +70,7 @@ def adopt(model: Model, vocab: Vocab, source: Checkpoint) -> list[str]:
     """
     place = {symbol: i for i, symbol in enumerate(vocab.symbols)}
     rows = np.array([place[symbol] for symbol in source.vocab.symbols])
-    tensors = model.tensors
+    tensors = network.tensors
     for name, values in (source.parameters | source.statistics).items():
         target = tensors[name]
         if name in BY_CHARACTER:

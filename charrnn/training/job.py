@@ -1,0 +1,36 @@
+"""A job of training: everything that a run works on, ready to begin."""
+
+from dataclasses import dataclass
+
+from charrnn.arrays import PackedIds
+from charrnn.checkpoint import Checkpoint, CorpusFingerprint
+from charrnn.corpus import Corpus
+from charrnn.training.history import History
+from charrnn.training.trainer import Trainer
+from charrnn.vocab import Vocab
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """The validation text."""
+
+    ids: PackedIds
+    before: int  # what stands before its first character
+    newline: int | None = None  # given where every line is a document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The texts, the network on its way through them, and how it went so far."""
+
+    trainer: Trainer
+    vocab: Vocab  # of the network, which may know more characters than the text has
+    corpus: Corpus  # the text as it was read, before some of it was held out
+    fingerprint: CorpusFingerprint
+    held_out: HeldOut | None
+    history: History
+    notes: list[str]  # what the user should know about the texts and the options
+
+    def checkpoint(self) -> Checkpoint:
+        """Gather all that a file keeps; arrays are shared, not copied."""
+        return self.trainer.checkpoint(self.vocab, self.fingerprint, self.history.rows)
