@@ -49,6 +49,11 @@ class Average:
         """The averaged weights, (P,). Call `touch` after changing them."""
         return self._network.theta
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the averaged weights and their packed copies take, in bytes."""
+        return self._network.nbytes
+
     def load(self, named: Mapping[str, Floats]) -> None:
         """Take averaged weights over by name, as a checkpoint stores them."""
         self._network.load(named)

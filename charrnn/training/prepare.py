@@ -7,6 +7,7 @@ put into notes for the user.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from charrnn.corpus import read_corpus
 from charrnn.errors import CorpusError, InputError, OptionError
 from charrnn.evaluation import pieces
 from charrnn.model import Model
+from charrnn.parameters import Shape
 from charrnn.streams import fit
 from charrnn.training.history import History
 from charrnn.training.job import Job
@@ -156,36 +158,42 @@ def memory_estimate(job: Job) -> int:
     """Estimate the bytes that training takes beside the texts.
 
     Weights and whatever has their size, what a window leaves on its way through the
-    network, and the noise that it is dropped by.
+    network, in training and in evaluation, and the noise that it is dropped by.
     """
-    trainer, config = job.trainer, job.trainer.config
-    network, average = trainer.network, trainer.average
-    size = network.theta.nbytes
-    copied = 1 + len(trainer.optimizer.moments) + (average is not None)
-    # The gradient and the moments; a snapshot of all that a step changes.
-    total = network.nbytes + size * (1 + len(trainer.optimizer.moments) + copied)
-    total += _window_bytes(network, config.seq_length, config.batch_size)
+    trainer, held_out = job.trainer, job.held_out
+    network, average, config = trainer.network, trainer.average, trainer.config
+    moments = len(trainer.optimizer.moments)
+    # The gradient and the moments; a snapshot of all that a step changes; an array
+    # of a checkpoint that is read back.
+    arrays = (1 + moments) + (1 + moments + (average is not None)) + 1
+    total = network.nbytes + arrays * network.theta.nbytes
     total += _noise_bytes(network.config, config)
-    evaluated, held_out = network, job.held_out
-    if average is not None:
-        evaluated = average.network(trainer.last_windows())
-        total += evaluated.nbytes
-        if network.config.norm == "batch":
-            space = evaluated.workspace(config.seq_length, config.batch_size)
-            total += space.nbytes
+    streams = trainer.streams
+    # The last window of an epoch may be shorter, and has room of its own.
+    trained = {streams.window(0, k).inputs.shape for k in (0, streams.windows - 1)}
+    evaluated = set()
     if held_out is not None:
-        window = next(pieces(held_out.ids, held_out.before, held_out.newline))
-        total += evaluated.workspace(*window.inputs.shape).nbytes
+        windows = pieces(held_out.ids, held_out.before, held_out.newline)
+        evaluated = {window.inputs.shape for window in windows}
+    if average is None:
+        return total + _workspace_bytes(network, trained, evaluated - trained)
+    if network.config.norm == "batch":
+        evaluated |= trained  # windows of the text give it its statistics
+    return total + average.nbytes + _workspace_bytes(network, trained, evaluated)
+
+
+def _workspace_bytes(
+    network: Model, trained: Iterable[Shape], evaluated: Iterable[Shape]
+) -> int:
+    """Count the bytes of all windows (T, B) on their way, in training also back."""
+    total = sum(network.workspace(T, B).nbytes for T, B in evaluated)
+    for T, B in trained:
+        space = network.workspace(T, B)
+        # Made with the first gradient, for a chunk of the window.
+        rows = 0 if space.dlogits.size else space.chunk * B
+        head = rows * (network.config.vocab_size + network.config.hidden)
+        total += space.nbytes + head * network.dtype.itemsize
     return total
-
-
-def _window_bytes(network: Model, T: int, B: int) -> int:
-    """Count the bytes of a window on its way forward and back."""
-    space = network.workspace(T, B)
-    # Made with the first gradient, for a chunk of the window.
-    rows = 0 if space.dlogits.size else space.chunk * B
-    head = rows * (network.config.vocab_size + network.config.hidden)
-    return space.nbytes + head * network.dtype.itemsize
 
 
 def _noise_bytes(shape: ModelConfig, config: TrainConfig) -> int:

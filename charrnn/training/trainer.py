@@ -156,9 +156,9 @@ class Trainer:
         """
         if self.average is None:
             return self.network
-        return self.average.network(self.last_windows())
+        return self.average.network(self._last_windows())
 
-    def last_windows(self) -> Iterator[Window]:
+    def _last_windows(self) -> Iterator[Window]:
         """Read the windows of this epoch again that the run has come by last.
 
         At the beginning of an epoch they are its first ones. So they depend on the
