@@ -3,10 +3,12 @@
 import dataclasses
 import itertools
 import math
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from charrnn.checkpoint import load
@@ -24,6 +26,7 @@ from charrnn.training.records import (
     StopReason,
     Warned,
 )
+from charrnn.training.run import Policy, Run
 from charrnn.training.trainer import Result
 from tests.training.support import (
     Recorder,
@@ -425,16 +428,24 @@ def test_divergence_for_good_ends_in_an_error(ready: Ready, policy: str) -> None
     assert writer.saved[-1] == (0, False, True)
 
 
-def test_error_comes_after_the_end_record(ready: Ready) -> None:
-    made, records = ready(steps=20), []
-    poison(made, lambda step, attempt: step >= 3)
+def diverging(run: Run) -> list[Record]:
+    """Let a run diverge for good, and keep the records that it yields before."""
+    records = []
 
     def collect() -> None:
-        for record in run_of(made):
+        for record in run:
             records.append(record)  # noqa: PERF402 - kept when it raises
 
     with pytest.raises(DivergedError):
         collect()
+    return records
+
+
+def test_error_comes_after_the_end_record(ready: Ready) -> None:
+    made = ready(steps=20)
+    poison(made, lambda step, attempt: step >= 3)
+    records = diverging(run_of(made))
+
     assert isinstance(records[-1], Ended)
     assert records[-1].reason == "diverged"
     assert len(of(Warned, records)) == run_module.MAX_ROLLBACKS
@@ -513,3 +524,143 @@ def test_interrupted_is_the_same_as_undisturbed(ready: Ready, tmp_path: Path) ->
     finish(run_of(ready(resume=path), second, **policy))
 
     assert second.latest == whole.latest
+
+
+# A run in Python: no files, no signals.
+
+
+def test_a_run_needs_no_files(ready: Ready, tmp_path: Path) -> None:
+    """Nothing is written; what is saved on request is what a run would have written."""
+    plan = {"steps": 20, "ema": 0.9}
+    writer = Recorder()
+    finish(run_of(ready(**plan), writer))
+    before = set(tmp_path.iterdir())
+    run = Run(ready(**plan))
+    records = list(run)
+
+    assert not of(Saved, records)
+    assert isinstance(records[-1], Ended)
+    assert set(tmp_path.iterdir()) == before
+    run.save(tmp_path / "m.npz")
+    assert (tmp_path / "m.npz").read_bytes() == writer.latest
+
+
+def test_the_model_is_there_before_meanwhile_and_afterwards(ready: Ready) -> None:
+    """It is the averaged one, and looking at it disturbs nothing."""
+    plan: dict[str, Any] = {"steps": 12, "ema": 0.9, "model": {"norm": "batch"}}
+    plain, looked = Run(ready(**plan)), Run(ready(**plan))
+    list(plain)
+    seen = [looked.model.theta.copy()]
+    seen += [looked.model.theta.copy() for _ in looked]
+
+    assert len({array.tobytes() for array in seen}) == 13
+    assert looked.model.theta.tobytes() == plain.model.theta.tobytes()
+    assert looked.model is not looked.job.trainer.network
+
+
+def test_leaving_off_and_going_on(ready: Ready) -> None:
+    """Whoever breaks out of the loop can begin it again where the run stands."""
+    whole, parts = Run(ready(steps=20)), Run(ready(steps=20))
+    expected = [s.loss for s in steps_of(list(whole))]
+    losses: list[float] = []
+    while len(losses) < 20:
+        for record in parts:
+            if isinstance(record, Step):
+                losses.append(record.loss)
+                if len(losses) % 6 == 0:
+                    break
+
+    assert losses == expected
+    assert isinstance(list(parts)[-1], Ended)
+    assert parts.model.theta.tobytes() == whole.model.theta.tobytes()
+
+
+#: Where Ctrl-C may come in a run, and the call of it that is interrupted: within the
+#: gradient, before and after weights have moved, and in between two kernels.
+PLACES = {
+    "gradient": ("charrnn.model.Model.loss_and_gradient", 15),
+    "weights": ("charrnn.kernels.optimizers.apply", 15),
+    "average": ("charrnn.kernels.optimizers.update_ema", 15),
+    "packing": ("charrnn.model.Model.pack", 20),
+    "history": ("charrnn.training.history.History.add_step", 15),
+    "evaluation": ("charrnn.model.Model.losses", 7),
+    "statistics": ("charrnn.training.average.batch_statistics", 4),
+}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("place", PLACES)
+def test_ctrl_c_leaves_a_usable_model(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch, place: str, late: bool
+) -> None:
+    """Wherever it comes, the run stands at a step, and comes to the same end."""
+    monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
+    plan: dict[str, Any] = {
+        "steps": 25, "ema": 0.9, "weight_dropout": 0.3, "model": {"norm": "batch"},
+    }  # fmt: skip
+    policy = Policy(eval_every=Every(steps=4))
+    whole, run = Run(ready(**plan), policy), Run(ready(**plan), policy)
+    list(whole)
+    name, call = PLACES[place]
+    target, attribute = name.rsplit(".", 1)
+    owner: Any = pkgutil.resolve_name(target)
+    real, calls = getattr(owner, attribute), itertools.count(1)
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        hit = next(calls) == call
+        if hit and not late:
+            raise KeyboardInterrupt
+        result = real(*arguments, **named)
+        if hit:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(owner, attribute, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(run)
+    rows = [row for row in run.job.history.rows if (row["step"] or 0) > 0]
+    network = run.model
+    loss = network.losses(*run.job.trainer.streams.window(0, 0), network.new_state(4))
+
+    assert 5 <= run.job.trainer.position.step < 25
+    assert np.isfinite(loss).all()
+    assert all((row["step"] or 0) <= run.job.trainer.position.step for row in rows)
+    list(run)
+    assert run.model.theta.tobytes() == whole.model.theta.tobytes()
+    assert run.job.trainer.position.recent == whole.job.trainer.position.recent
+
+
+# How often a run may be rolled back.
+
+
+def test_rollbacks_are_counted_over_resumes(ready: Ready, tmp_path: Path) -> None:
+    """Each one halves the rate, which is kept: what was used up stays so."""
+    path, stop = tmp_path / "m.npz", Stop()
+    made, writer = ready(steps=40), Recorder()
+    poison(made, lambda step, attempt: attempt in (3, 7, 11))
+    stop_after(run_of(made, writer, stop), stop, 12)
+    path.write_bytes(writer.latest)
+    assert made.trainer.position.lr_scale == 0.5**3
+    again = ready(resume=path)
+    poison(again, lambda step, attempt: step >= 20)
+    diverging(run_of(again, writer))
+    path.write_bytes(writer.latest)
+
+    assert again.trainer.position.lr_scale == 0.5**4
+    assert ready(resume=path).trainer.position.lr_scale == 0.5**4
+    assert ready(resume=path, lr=0.001).trainer.position.lr_scale == 1.0
+
+
+def test_a_run_that_gave_up_does_not_begin_anew(ready: Ready, tmp_path: Path) -> None:
+    """Resumed as it is, it says at once that it diverges; with another rate it runs."""
+    path, writer = tmp_path / "m.npz", Recorder()
+    made = ready(steps=20)
+    poison(made, lambda step, attempt: step >= 3)
+    diverging(run_of(made, writer))
+    path.write_bytes(writer.latest)
+    again = ready(resume=path)
+    poison(again, lambda step, attempt: step >= 3)
+    other = ready(resume=path, lr=0.001)
+
+    assert not of(Warned, diverging(run_of(again, writer)))
+    assert finish(run_of(other))[1].reason == "steps"
