@@ -1,7 +1,8 @@
 """A run's records as JSON Lines, for ``--json`` and ``--log-file``.
 
 The names of events and fields are a contract: every object has ``event`` and
-``"schema": 1``. Losses are nats per character.
+``"schema": 1``. Losses are nats per character, ``elapsed`` counts seconds as
+`training.records` says.
 """
 
 import json

@@ -26,7 +26,7 @@ class FileOutput:
     Parameters
     ----------
     path : Path
-        Of the last state; `best_path` of it gets the best one.
+        The file of the last state; `best_path` names that of the best one.
     replace : bool
         Whether files that exist may be replaced: --force or --resume.
 

@@ -98,7 +98,7 @@ class Speed:
     Parameters
     ----------
     seconds : float
-        Of training, when the run begins.
+        Seconds of training before this part of the run.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -188,8 +188,14 @@ class Run:
 
     @property
     def model(self) -> Model:
-        """The network as it would be saved now: averaged, if the run averages."""
-        return self._trainer.averaged
+        """A copy of the network that would be saved now: averaged, if the run averages.
+
+        It stays as it is while the run goes on.
+        """
+        averaged = self._trainer.averaged
+        model = Model(averaged.config, threads=averaged.threads)
+        model.load(averaged.tensors)
+        return model
 
     @property
     def progress(self) -> float:
@@ -394,8 +400,9 @@ class Run:
         if held_out is None:
             return None
         text = held_out.ids, held_out.before, held_out.newline
+        averaged = self._trainer.averaged
         try:
-            return mean_loss(self.model, *text, lambda: self.stop.reason is not None)
+            return mean_loss(averaged, *text, lambda: self.stop.reason is not None)
         except Stopped:
             return None
 

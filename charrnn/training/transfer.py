@@ -61,7 +61,7 @@ def transfer(network: Model, vocab: Vocab, source: Checkpoint) -> list[str]:
         It has the same shape but for its vocabulary; its weights are changed, and
         are still to be packed.
     vocab : Vocab
-        Its vocabulary, which has all characters of the source.
+        Vocabulary of the network, which has all characters of the source.
 
     Returns
     -------

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from charrnn.config import SampleConfig
+from charrnn.generation import Generation
 from charrnn.model import Model
 from charrnn.streams import Window
 from charrnn.training import average as average_module
 from charrnn.training.average import Average, batch_statistics
 from charrnn.training.trainer import Trainer
+from charrnn.vocab import Vocab
 from tests.training.test_trainer import contents, take, trainer_of
 
 
@@ -80,6 +83,19 @@ def test_looking_at_the_average_changes_nothing_that_a_step_reads() -> None:
 
     assert contents(trainer) == before
     assert take(trainer, 3) == take(undisturbed, 3)
+
+
+def test_a_sample_that_is_left_unfinished_gives_nothing_back() -> None:
+    """The generator that makes it may be closed at any time, or never."""
+    trainer, undisturbed = averaging(), averaging()
+    vocab = Vocab("\nabcde", (1,) * 6)
+    generation = Generation(trainer.averaged, vocab, [vocab.encode("")], SampleConfig())
+    pieces = generation.pieces()
+    next(pieces)
+
+    assert take(trainer, 5) == take(undisturbed, 5)
+    del pieces
+    assert contents(trainer) == contents(undisturbed)
 
 
 def test_what_follows_from_the_weights_is_made_when_it_is_wanted(

@@ -555,7 +555,19 @@ def test_the_model_is_there_before_meanwhile_and_afterwards(ready: Ready) -> Non
 
     assert len({array.tobytes() for array in seen}) == 13
     assert looked.model.theta.tobytes() == plain.model.theta.tobytes()
-    assert looked.model is not looked.job.trainer.network
+
+
+def test_a_model_that_was_handed_out_stays_as_it_is(ready: Ready) -> None:
+    """Weights, packed copies and statistics: what it says of a text does not change."""
+    run = Run(ready(steps=12, ema=0.9, model={"norm": "batch"}))
+    window, records = run.job.trainer.streams.window(0, 0), iter(run)
+    next(records)
+    model = run.model
+    before = model.losses(*window, model.new_state(4))
+    list(records)
+
+    np.testing.assert_array_equal(model.losses(*window, model.new_state(4)), before)
+    assert (run.model.losses(*window, model.new_state(4)) != before).any()
 
 
 def test_leaving_off_and_going_on(ready: Ready) -> None:
