@@ -308,16 +308,12 @@ class Run:
         self._done = replace(self._done, snapshot=self._at)
 
     def _return(self) -> None:
-        """Bring the last good state back, with all that belongs to it."""
-        trainer, failed = self._trainer, self._trainer.position
-        trainer.restore(self._good)
+        """Bring the last good state back; what was halved since stays halved."""
+        lr_scale = self._trainer.position.lr_scale
+        self._trainer.restore(self._good)
+        self._trainer.position.lr_scale = lr_scale
         self._recorded = self._at
         self.job.history.cut(self._at)
-        # The file of the best evaluation stays, and so does what it takes to
-        # replace it.
-        trainer.position.best_val_loss = failed.best_val_loss
-        trainer.position.best_step = failed.best_step
-        trainer.position.lr_scale = failed.lr_scale
         evaluated = self.job.history.evaluation_at(self._at) is not None
         self._done = self._done.rolled_back(self._at, evaluated=evaluated)
 
@@ -335,16 +331,21 @@ class Run:
         into its checkpoints: a run that is resumed is not forgiven anything, but for
         one whose rate is set anew.
         """
-        failed = self._at
+        failed = self._trainer.position
         self._return()
-        what = f"loss, gradient or weights not finite after step {failed}"
-        halved = self._trainer.position.lr_scale / 2
+        position = self._trainer.position
+        # The file of the best evaluation stays, and so does what it takes to
+        # replace it.
+        position.best_val_loss = failed.best_val_loss
+        position.best_step = failed.best_step
+        what = f"loss, gradient or weights not finite after step {failed.step}"
+        halved = position.lr_scale / 2
         if self.policy.on_divergence == "stop" or halved < 0.5**MAX_ROLLBACKS:
             yield from self._save(last=True)
             yield self._ended("diverged")
             what += f"; what is saved is step {self._at}"
             raise DivergedError(what, hint="try a lower --lr or --grad-clip")
-        self._trainer.position.lr_scale = halved
+        position.lr_scale = halved
         yield Warned(f"{what}: back to step {self._at}, learning rate halved")
 
     def _eval_every(self, took: float = 0.0) -> Every:

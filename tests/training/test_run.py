@@ -639,7 +639,8 @@ def test_ctrl_c_leaves_a_usable_model(
     assert all((row["step"] or 0) <= run.job.trainer.position.step for row in rows)
     list(run)
     assert run.model.theta.tobytes() == whole.model.theta.tobytes()
-    assert run.job.trainer.position.recent == whole.job.trainer.position.recent
+    assert run.job.trainer.position == whole.job.trainer.position
+    assert run.job.history.rows == whole.job.history.rows
 
 
 # How often a run may be rolled back.

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn import parameters
 from charrnn.checkpoint import CorpusFingerprint, TrainingState
 from charrnn.config import CellName, ModelConfig, NormName, OptimizerName, TrainConfig
 from charrnn.streams import Streams
@@ -197,66 +196,6 @@ def gradient_of(value: float) -> Any:
         return 1.0
 
     return loss_and_gradient
-
-
-PLAIN: dict[str, Any] = {
-    "optimizer": "sgd",
-    "lr": 0.5,
-    "schedule": "constant",
-    "warmup": 0.0,
-}
-
-
-def moved_by(monkeypatch: pytest.MonkeyPatch, gradient: float, **options: Any) -> Any:
-    """How far a step of plain descent moves each parameter."""
-    trainer = trainer_of(**PLAIN, **options)
-    monkeypatch.setattr(trainer.network, "loss_and_gradient", gradient_of(gradient))
-    before = trainer.network.theta.copy()
-    result = trainer.step(0.0)
-    size = before.size
-    assert result.grad_norm == pytest.approx(abs(gradient) * math.sqrt(size), rel=1e-5)
-    return trainer.network.theta - before, size, before
-
-
-def test_gradient_is_clipped_by_its_norm(monkeypatch: pytest.MonkeyPatch) -> None:
-    moved, size, _ = moved_by(monkeypatch, 2.0, grad_clip=3.0)
-
-    assert np.linalg.norm(moved) == pytest.approx(0.5 * 3.0, rel=1e-4)
-    np.testing.assert_allclose(moved, -0.5 * 3.0 / math.sqrt(size), rtol=1e-3)
-
-
-def test_gradient_is_clipped_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    moved, _, _ = moved_by(monkeypatch, -2.0, grad_clip=0.25, clip_mode="value")
-
-    np.testing.assert_allclose(moved, 0.5 * 0.25, rtol=1e-4)
-
-
-@pytest.mark.parametrize("mode", ["norm", "value"])
-def test_clipping_is_off_at_zero(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
-    moved, _, _ = moved_by(monkeypatch, 2.0, grad_clip=0.0, clip_mode=mode)
-
-    np.testing.assert_allclose(moved, -1.0, rtol=1e-4)
-
-
-def test_weight_decay_is_of_matrices_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It shrinks them by lr times the decay; biases stay."""
-    moved, _, before = moved_by(monkeypatch, 0.0, weight_decay=0.1)
-    matrices = parameters.matrix_size(ModelConfig(vocab_size=6, hidden=8))
-
-    np.testing.assert_allclose(moved[:matrices], -0.05 * before[:matrices], atol=1e-6)
-    assert not moved[matrices:].any()
-
-
-def test_first_step_of_adam_is_as_long_as_the_rate(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Bias correction makes of any gradient its sign."""
-    trainer = trainer_of(lr=0.25, schedule="constant", warmup=0.0)
-    monkeypatch.setattr(trainer.network, "loss_and_gradient", gradient_of(-7e-4))
-    before = trainer.network.theta.copy()
-    trainer.step(0.0)
-
-    np.testing.assert_allclose(trainer.network.theta - before, 0.25, rtol=1e-3)
 
 
 def test_rate_after_a_rollback_is_scaled() -> None:
