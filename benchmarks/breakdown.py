@@ -112,7 +112,7 @@ class Clock:
     def __init__(self, trainer: Trainer) -> None:
         self.steps: list[dict[str, float]] = []  # seconds, a part each
         self._trainer = trainer
-        layers = trainer.model.stack
+        layers = trainer.network.stack
         own: Any = SimpleNamespace(**layers.loops._asdict())
         layers.loops = own  # of this network alone, where they can be wrapped
         self.parts = parts(layers)

@@ -17,20 +17,13 @@ from typing import Any, get_args
 import numpy as np
 from reporting import Report, cell, new_parser
 
-from charrnn import parameters
 from charrnn.checkpoint import TrainingState
 from charrnn.config import ActivationName, InitName, ModelConfig, TrainConfig
 from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.inspection.memory import gradient_by_lag
-from charrnn.network import Network
 from charrnn.streams import Streams
 from charrnn.training.plan import peak_rate
-from charrnn.training.trainer import (
-    INIT_STREAM,
-    Trainer,
-    new_moments,
-    random_stream,
-)
+from charrnn.training.trainer import Trainer, new_network
 from charrnn.windows import Documents
 
 LAGS = (1, 10, 25, 50, 100)
@@ -96,16 +89,11 @@ def measure(
     config = ModelConfig(vocab_size=len(vocab), hidden=HIDDEN, **shape)
     before = Documents.of(vocab, lines=False).stand_in
     run = TrainConfig(**{"lr": peak_rate(config), "steps": max(1, steps), **given})
-    model = Network(config, threads=options.threads)
-    rng = random_stream(0, INIT_STREAM)
-    parameters.initialize(model.theta, config, run.init, run.forget_bias, rng)
-    model.pack()
+    model = new_network(config, run, options.threads)
     trainer = Trainer(
         model,
         Streams(corpus.ids, run.batch_size, run.seq_length, before),
         TrainingState(config=run),
-        new_moments(run.optimizer, model.theta.size),
-        model.new_state(run.batch_size),
     )
     results = [trainer.step(k / steps) for k in range(steps)]
     ids = corpus.ids[:20_000].astype(np.int32)

@@ -19,7 +19,7 @@ from charrnn.generation import Generation
 from charrnn.network import Network
 from charrnn.streams import Streams
 from charrnn.textmodel import TextModel
-from charrnn.training.trainer import Trainer, new_moments, random_stream
+from charrnn.training.trainer import Trainer, random_stream
 from charrnn.vocab import Vocab
 from charrnn.windows import Window
 
@@ -123,8 +123,6 @@ def new_trainer(network: Network, T: int, B: int) -> Trainer:
         network,
         _streams(network.config, T, B),
         TrainingState(config=run),
-        new_moments("adam", network.theta.size),
-        network.new_state(B),
     )
     trainer.step(0.0)
     return trainer

@@ -78,6 +78,12 @@ class Network:
         """All that makes up the network, by name: parameters, running averages."""
         return self.weights | self.norm.running
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the weights and their packed copies take, in bytes."""
+        packed = sum(panels.nbytes for panels in self.head.Wy)
+        return self.theta.nbytes + packed + self.stack.nbytes
+
     def load(self, named: Mapping[str, Floats]) -> None:
         """Take `tensors` over by name, as a checkpoint stores them, and pack.
 
@@ -126,17 +132,22 @@ class Network:
         """Find the room that windows (T, B) take."""
         return self.stack.workspace(T, B)
 
-    def forward(self, window: Window, state: Floats) -> Passed:
-        """Run a window through all layers, as wherever a text is read.
+    def forward(
+        self, window: Window, state: Floats, *, training: bool = False
+    ) -> Passed:
+        """Run a window through all layers, without dropout.
 
         Parameters
         ----------
         window : Window
         state : (L, S, B, H) float array
             On entry the state before the window, on exit the one after it.
+        training : bool
+            Whether batch normalisation goes by the window itself, or by the
+            averages that training has kept.
         """
         with limited(self.threads):
-            return self.stack.forward(window, state)
+            return self.stack.forward(window, state, training=training)
 
     def logits(self, window: Window, state: Floats) -> Floats:
         """Compute the logits after every input, (T, B, V); see `forward`."""

@@ -69,6 +69,8 @@ class Normalisation:
     running : dict of (H,) arrays
         Running averages, as `parameters.statistics` lists them; saved with the
         parameters.
+    window : dict of (H,) arrays
+        Means and variances of the last window in training, by the same names.
     """
 
     def __init__(self, config: ModelConfig, weights: Parameters, threads: int) -> None:
@@ -80,8 +82,7 @@ class Normalisation:
             name: np.full(shape, float(name.endswith("var")), self._dtype)
             for name, shape in parameters.statistics(config).items()
         }
-        #: Means and variances of the last window in training, by the same names.
-        self._window = {name: np.zeros_like(a) for name, a in self.running.items()}
+        self.window = {name: np.zeros_like(a) for name, a in self.running.items()}
 
     def new_tape(self, rows: int, hidden: int) -> Tape:
         """Make room for what a layer's output leaves for the way back, if anything."""
@@ -107,7 +108,7 @@ class Normalisation:
         if self.kind == "layer":
             kernels.layer_forward(y, gain, shift, tape, self._threads)
         elif self.kind == "batch" and training:
-            kernels.batch_forward(y, gain, shift, tape, *_of_layer(self._window, k))
+            kernels.batch_forward(y, gain, shift, tape, *_of_layer(self.window, k))
         elif self.kind == "batch":
             kernels.scale_and_shift(y, *self._folded(k), self._threads)
 
@@ -164,7 +165,7 @@ class Normalisation:
         for name, average in self.running.items():
             # The trainer notices what overflows.
             with np.errstate(all="ignore"):
-                average += weight * (self._window[name] - average)
+                average += weight * (self.window[name] - average)
 
     def inference(self) -> Inference:
         """Lay gains and shifts out as generating reads them, copied."""

@@ -155,6 +155,11 @@ class Stack:
         ]
         self._workspaces: dict[tuple[int, int], Workspace] = {}
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the packed weights take, in bytes."""
+        return sum(panels.nbytes for panels in (*self._Wh, *self._Wx))
+
     def pack(self) -> None:
         """Copy the weights into the panels that the products read."""
         for layer in self.layers:

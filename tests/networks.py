@@ -21,7 +21,7 @@ from charrnn.kernels.matmul import (
     new_packed,
     pack,
 )
-from charrnn.kernels.optimizers import SGD, Update, apply
+from charrnn.kernels.optimizers import SGD, Rule, Update, apply
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
@@ -40,8 +40,8 @@ def packed(W: Array) -> Packed:
 def descend(theta: Array, gradient: Array, lr: float) -> None:
     """Step down a gradient, W = W - lr dW, in place."""
     none = np.zeros(0)
-    plain = Update(SGD, lr, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0, 1.0, np.inf)
-    apply(theta.reshape(-1), gradient.reshape(-1), none, none, plain)
+    rule = Rule(SGD, 0.0, 0.0, 0.0)
+    apply(theta.reshape(-1), gradient.reshape(-1), none, none, rule, Update(lr))
 
 
 def elman(Wh: Array, z: Array) -> Any:

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from charrnn import parameters
 from charrnn.cells import names
 from charrnn.config import CellName, ModelConfig
-from charrnn.kernels.optimizers import ADAM, CHUNK, Update, apply, squared_norm
+from charrnn.kernels.optimizers import (
+    ADAM,
+    CHUNK,
+    Rule,
+    Update,
+    apply,
+    squared_norm,
+)
 from charrnn.kernels.threads import limited, usable
 from charrnn.network import Network
 from charrnn.parameters import Parameters
@@ -478,9 +485,8 @@ def _train(network: Network, window: Window, steps: int) -> float:
         squared_norm(dtheta, partial)
         scale = min(1.0, 1 / float(np.sqrt(partial.sum())))
         corrections = 1 / (1 - 0.9**step), 1 / (1 - 0.999**step)
-        update = Update(
-            ADAM, 0.01, 0.9, 0.999, 1e-8, *corrections, 0.0, 0, scale, np.inf
-        )
-        apply(network.theta, dtheta, m, v, update)
+        rule = Rule(ADAM, 0.9, 0.999, 1e-8)
+        update = Update(0.01, *corrections, scale=scale)
+        apply(network.theta, dtheta, m, v, rule, update)
     network.pack()
     return loss

@@ -16,7 +16,7 @@ from charrnn.config import ModelConfig
 from charrnn.kernels import inputs
 from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.matmul import add_affine_gradient, multiply
-from charrnn.kernels.optimizers import ADAM, Update, apply
+from charrnn.kernels.optimizers import ADAM, Rule, Update, apply
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
@@ -206,8 +206,8 @@ def test_b_training_repairs_it(hello: Network) -> None:
         dtheta = np.zeros_like(hello.theta)
         hello.loss_and_gradient(window, hello.new_state(1), dtheta)
         corrections = 1 / (1 - 0.9**step), 1 / (1 - 0.999**step)
-        update = Update(ADAM, 0.05, 0.9, 0.999, 1e-8, *corrections, 0.0, 0, 1.0, np.inf)
-        apply(hello.theta, dtheta, m, v, update)
+        rule, update = Rule(ADAM, 0.9, 0.999, 1e-8), Update(0.05, *corrections)
+        apply(hello.theta, dtheta, m, v, rule, update)
         hello.pack()
 
     said = hello.logits(window, hello.new_state(1))[:, 0]

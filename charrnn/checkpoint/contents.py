@@ -18,6 +18,7 @@ from charrnn import parameters
 from charrnn.cells import cell_of
 from charrnn.config import ModelConfig, OptimizerName, TrainConfig
 from charrnn.parameters import Shape
+from charrnn.rules import RULES
 from charrnn.vocab import Vocab
 
 Tensor: TypeAlias = NDArray[np.float32]
@@ -25,14 +26,6 @@ Tensor: TypeAlias = NDArray[np.float32]
 #: One row of the metric history: step, epoch, loss, val_loss, lr, grad_norm.
 #: A value that is None is as good as missing.
 Row: TypeAlias = dict[str, int | float | None]
-
-#: Running averages that each optimizer keeps, one value a parameter.
-MOMENTS: dict[OptimizerName, tuple[str, ...]] = {
-    "adam": ("adam.m", "adam.v"),
-    "rmsprop": ("rmsprop.v",),
-    "adagrad": ("adagrad.v",),
-    "sgd": (),
-}
 
 #: The tensor of a run's own weights, beside the averaged ones.
 LATEST = "latest"
@@ -143,7 +136,7 @@ class Checkpoint:
 
 def expected_moments(optimizer: OptimizerName) -> tuple[str, ...]:
     """Name the arrays of shape (P,) that an optimizer carries from step to step."""
-    return MOMENTS[optimizer]
+    return RULES[optimizer].moments
 
 
 def expected_tensors(

@@ -309,7 +309,8 @@ class Inspector:
 
     def _warm_up(self, subject: "Subject") -> None:
         """Compile what training and sampling such a model need."""
-        from charrnn.inspection.network import compile_kernels, kernels_are_kept
+        from charrnn.inspection.network import kernels_are_kept
+        from charrnn.training.probe import compile_kernels
 
         cell, start = subject.file.model.cell, time.monotonic()
         with self._patience():

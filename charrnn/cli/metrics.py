@@ -1,7 +1,8 @@
 """A run's records as JSON Lines, for ``--json`` and ``--log-file``.
 
 The names of events and fields are a contract: every object has ``event`` and
-``"schema": 1``. Losses are nats per character.
+``"schema": 1``. Losses are nats per character, ``elapsed`` counts seconds as
+`training.records` says.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO
 from charrnn.cli.output import ReaderGone, TextSink
 from charrnn.display.console import wait_for_reader
 from charrnn.errors import OutputError
+from charrnn.training.baselines import Baselines
 from charrnn.training.records import (
     Ended,
     Evaluation,
@@ -20,7 +22,6 @@ from charrnn.training.records import (
     Step,
     Warned,
 )
-from charrnn.training.yardsticks import Yardsticks
 
 SCHEMA = 1
 
@@ -71,12 +72,12 @@ def describe(record: Record, output: str) -> dict[str, Any]:
         case Warned():
             return _event("warning", message=record.message)
         case Ended():
-            yardsticks = _yardsticks(record.yardsticks)
-            fields = vars(record) | {"yardsticks": yardsticks, "path": output}
+            baselines = _baselines(record.yardsticks)
+            fields = vars(record) | {"yardsticks": baselines, "path": output}
             return _event("end", **fields)
 
 
-def _yardsticks(found: Yardsticks | None) -> dict[str, Any] | None:
+def _baselines(found: Baselines | None) -> dict[str, Any] | None:
     """Describe what simpler means made of the held-out text."""
     if found is None:
         return None

@@ -9,12 +9,12 @@ from charrnn.cli.metrics import bits
 from charrnn.cli.training_settings import Settings, default_output
 from charrnn.config import Every, TrainConfig, UnitName
 from charrnn.display.training import duration_text
+from charrnn.training.baselines import Baselines, measure
+from charrnn.training.job import Job
 from charrnn.training.kneser_ney import Texts
 from charrnn.training.records import Ended
-from charrnn.training.request import Prepared
 from charrnn.training.run import SAVE_EVERY
 from charrnn.training.trainer import Trainer
-from charrnn.training.yardsticks import Yardsticks, measure
 
 #: What a text is counted in.
 UNITS: dict[UnitName, str] = {"char": "characters", "byte": "bytes"}
@@ -27,20 +27,19 @@ OVERFITTED = 0.005
 TEMPERATURE = 0.8
 
 
-def description(prepared: Prepared) -> Iterator[str]:
+def description(job: Job) -> Iterator[str]:
     """Say what is trained on, and what was noticed in it."""
-    held_out, vocab = prepared.held_out, prepared.subject.vocab
-    held = f", {len(held_out.ids):,} held out" if held_out is not None else ""
+    held_out, vocab = job.held_out, job.vocab
+    held = f", {len(held_out):,} held out" if held_out is not None else ""
     yield (
-        f"{prepared.corpus.characters:,} {UNITS[vocab.unit]}, "
-        f"{len(vocab):,} distinct{held}"
+        f"{job.corpus.characters:,} {UNITS[vocab.unit]}, {len(vocab):,} distinct{held}"
     )
-    yield from prepared.notes
-    if done := prepared.trainer.position.step:
+    yield from job.notes
+    if done := job.trainer.position.step:
         yield f"resuming after step {done:,}"
 
 
-def plan_lines(prepared: Prepared, seconds: float) -> Iterator[str]:
+def plan_lines(job: Job, seconds: float) -> Iterator[str]:
     """Show the plan in three lines: the network, what is dropped, and the run.
 
     Parameters
@@ -48,15 +47,15 @@ def plan_lines(prepared: Prepared, seconds: float) -> Iterator[str]:
     seconds : float
         That a step takes.
     """
-    trainer = prepared.trainer
-    model, config = trainer.model, trainer.config
-    shape = model.config
+    trainer = job.trainer
+    network, config = trainer.network, trainer.config
+    shape = network.config
     has_activation = "activation" in cell_of(shape.cell).settings
     kind = f"{shape.cell} ({shape.activation})" if has_activation else shape.cell
     norm = "" if shape.norm == "none" else f", {shape.norm} norm"
     yield (
         f"network: {kind} {shape.layers} x {shape.hidden}{norm}, "
-        f"{model.theta.size:,} parameters"
+        f"{network.theta.size:,} parameters"
     )
     yield (
         f"dropout: {config.dropout:g} of outputs, "
@@ -91,10 +90,10 @@ def limit(config: TrainConfig) -> str:
     return " or ".join(limits)
 
 
-def start_fields(prepared: Prepared, output: str) -> dict[str, object]:
+def start_fields(job: Job, output: str) -> dict[str, object]:
     """Describe a run for the first of its records."""
-    model, config = prepared.trainer.model, prepared.trainer.config
-    corpus = prepared.corpus
+    network, config = job.trainer.network, job.trainer.config
+    corpus = job.corpus
     return {
         "corpus": {
             "files": list(corpus.files),
@@ -102,14 +101,14 @@ def start_fields(prepared: Prepared, output: str) -> dict[str, object]:
             "characters": corpus.characters,
             "sha256": corpus.sha256,
         },
-        "vocabulary": model.config.vocab_size,
-        "parameters": model.theta.size,
-        "cell": model.config.cell,
-        "layers": model.config.layers,
-        "hidden": model.config.hidden,
+        "vocabulary": network.config.vocab_size,
+        "parameters": network.theta.size,
+        "cell": network.config.cell,
+        "layers": network.config.layers,
+        "hidden": network.config.hidden,
         "batch_size": config.batch_size,
         "seq_length": config.seq_length,
-        "threads": model.threads,
+        "threads": network.threads,
         "seed": config.seed,
         "output": output,
     }
@@ -170,9 +169,7 @@ def _shell_word(word: str) -> str:
     return f"$'{''.join(escaped)}'"
 
 
-def summary(
-    ended: Ended, prepared: Prepared, began: int, *, kept: bool
-) -> Iterator[str]:
+def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
     """Sum a run up: its length and its losses.
 
     Parameters
@@ -182,7 +179,7 @@ def summary(
     kept : bool
         Whether there is a file of the best evaluation.
     """
-    config = prepared.trainer.config
+    config = job.trainer.config
     if ended.steps == began > 0:
         reached = "patience" if ended.reason == "patience" else limit(config)
         yield f"nothing left to do ({reached}); a larger limit goes on"
@@ -198,7 +195,7 @@ def summary(
     if ended.val_loss is not None:
         yield _row("validation loss", ended.val_loss)
     if better_before(ended):
-        best_step = prepared.trainer.position.best_step
+        best_step = job.trainer.position.best_step
         name = "  best, kept apart" if kept else "  best, not kept"
         yield _row(name, ended.best_val_loss or 0.0)
         advice = "use the best" if kept else "train for fewer steps"
@@ -214,7 +211,7 @@ def better_before(ended: Ended) -> bool:
     return last is not None and best is not None and last > best * (1 + OVERFITTED)
 
 
-def comparison(found: Yardsticks) -> Iterator[str]:
+def comparison(found: Baselines) -> Iterator[str]:
     """Show what simpler means make of the validation text, the best one first."""
     yield "the validation text without a network:"
     rows = [("single characters", found.order0)]
@@ -233,19 +230,19 @@ def _row(name: str, loss: float) -> str:
     return f"{name:<21} {loss:8.4f} nats {bits(loss):7.3f} bits"
 
 
-def yardsticks(
-    prepared: Prepared, stopped: Callable[[], bool] = lambda: False
-) -> Yardsticks | None:
+def baselines(
+    job: Job, stopped: Callable[[], bool] = lambda: False
+) -> Baselines | None:
     """Score the held-out text, if there is one, by simpler means; see `measure`."""
-    trainer, held_out = prepared.trainer, prepared.held_out
+    trainer, held_out = job.trainer, job.held_out
     if held_out is None:
         return None
     texts = Texts(
         train=trainer.streams.ids,
-        held_out=held_out.ids,
-        vocab_size=trainer.model.config.vocab_size,
-        before=held_out.before,
-        newline=held_out.newline,
+        held_out=held_out,
+        vocab_size=trainer.network.config.vocab_size,
+        before=job.documents.stand_in,
+        newline=job.documents.start,
     )
     return measure(texts, stopped)
 

@@ -21,6 +21,7 @@ from charrnn.cli.output import ReaderGone, open_stdout
 from charrnn.cli.signals import Caught, Killed, caught_signals, ending_at_once
 from charrnn.cli.training_report import (
     TEMPERATURE,
+    baselines,
     better_before,
     comparison,
     continuation,
@@ -29,7 +30,6 @@ from charrnn.cli.training_report import (
     start_fields,
     suggestion,
     summary,
-    yardsticks,
 )
 from charrnn.cli.training_settings import Settings
 from charrnn.config import CellName, SampleConfig
@@ -45,14 +45,13 @@ from charrnn.generation import Generation, Piece
 from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.jit import is_cached
 from charrnn.kernels.recurrence import way_back
-from charrnn.network import Network
-from charrnn.textmodel import TextModel
-from charrnn.training.output import FileWriter, StreamWriter
-from charrnn.training.places import best_path
+from charrnn.training.filenames import best_path
+from charrnn.training.job import Job
+from charrnn.training.output import FileOutput, StreamOutput
 from charrnn.training.prepare import memory_estimate, prepare
 from charrnn.training.probe import measure_speed, step_seconds
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
-from charrnn.training.request import Prepared, Request
+from charrnn.training.request import TrainingRequest
 from charrnn.training.run import Policy, Run
 
 
@@ -94,17 +93,17 @@ class Session:
             with ending_at_once(writer.release):
                 # A named pipe waits for its reader here.
                 logs = self._logs(opened.enter_context(self._log_file()))
-                prepared = self._prepare()
-                self._get_ready(prepared)
+                job = self._prepare()
+                self._get_ready(job)
             for log in logs:
-                log.start(start_fields(prepared, self._path))
-            began = prepared.trainer.position.step
-            ended = self._run(prepared, writer, logs)
+                log.start(start_fields(job, self._path))
+            began = job.trainer.position.step
+            ended = self._run(job, writer, logs)
             if not self._asked_to_end() and not self.common.quiet:
                 kept = self._best is not None
-                for line in summary(ended, prepared, began, kept=kept):
+                for line in summary(ended, job, began, kept=kept):
                     self.display.say(line)
-            self._compare(ended, prepared, logs)
+            self._compare(ended, job, logs)
         if self.caught.number is not None:
             self.display.say(f"saved after step {ended.steps:,}")
             if self.settings.output is not None:
@@ -132,7 +131,7 @@ class Session:
         path = best_path(self.settings.output)
         return path if path.exists() else None
 
-    def _writer(self) -> FileWriter | StreamWriter:
+    def _writer(self) -> FileOutput | StreamOutput:
         """Choose where checkpoints go, and refuse what cannot work."""
         output = self.settings.output
         if output is None:
@@ -142,8 +141,8 @@ class Session:
             if is_terminal(sys.stdout):
                 msg = "--output - would write a checkpoint to the terminal"
                 raise OptionError(msg, hint="redirect it: ... -o - > model.npz")
-            return StreamWriter(sys.stdout.buffer)
-        return FileWriter(output, replace=self.settings.force or self.settings.resume)
+            return StreamOutput(sys.stdout.buffer)
+        return FileOutput(output, replace=self.settings.force or self.settings.resume)
 
     def _log_file(self) -> contextlib.AbstractContextManager[BinaryIO | None]:
         """Open the file for --log-file, to append to it."""
@@ -178,7 +177,7 @@ class Session:
         """Say that a stream gets no more."""
         self.display.show(Warned(f"{what} is given up: {why}"))
 
-    def _prepare(self) -> Prepared:
+    def _prepare(self) -> Job:
         """Read the texts, make the model, and tell about both."""
         s, text = self.settings, self.settings.text
         options = ReadOptions(
@@ -189,8 +188,8 @@ class Session:
             lines=text.lines,
         )
         resume = s.output if s.resume else None
-        prepared = prepare(
-            Request(
+        job = prepare(
+            TrainingRequest(
                 sources=s.sources,
                 read=options,
                 model=s.model,
@@ -206,14 +205,14 @@ class Session:
         )
         if self._clamped:
             self.display.say(self._clamped, "warning")
-        for line in description(prepared):
+        for line in description(job):
             self.display.say(line)
-        if prepared.held_out is None and prepared.trainer.config.val_fraction:
+        if job.held_out is None and job.trainer.config.val_fraction:
             message = "validation is off: what would be held out is less than a window"
             self.display.say(message, "warning")
-        if s.train.get("patience") and prepared.held_out is None:
+        if s.train.get("patience") and job.held_out is None:
             self.display.say("--patience does nothing without validation", "warning")
-        return prepared
+        return job
 
     def _announce_compiling(self, cell: CellName) -> None:
         """Say that the kernels are not there yet, which takes a while."""
@@ -225,57 +224,48 @@ class Session:
         self._announce_compiling(cell)
         return measure_speed(cell, self.threads)
 
-    def _get_ready(self, prepared: Prepared) -> float:
+    def _get_ready(self, job: Job) -> float:
         """Get the kernels, show the plan, and return the seconds of a step."""
-        trainer = prepared.trainer
-        self._announce_compiling(trainer.model.config.cell)
+        trainer = job.trainer
+        self._announce_compiling(trainer.network.config.cell)
         began = time.perf_counter()
         trainer.warm_up()
-        if prepared.held_out is not None:
+        if job.held_out is not None:
             # The first evaluation would look slow, and the next be put off.
-            sip = prepared.held_out.ids[:2]
-            self._text_model(prepared, trainer.model).mean_loss(sip)
+            job.model(trainer.network).mean_loss(job.held_out[:1])
         if self._previews:
             # Compiled in the middle of a run, it would keep a signal waiting.
-            next(self._generation(prepared, 1), None)
+            next(self._generation(job, 1), None)
         took = time.perf_counter() - began
         if self.common.quiet:
             return 0.0
         seconds = step_seconds(trainer)
-        for line in plan_lines(prepared, seconds):
+        for line in plan_lines(job, seconds):
             self.display.say(line)
         if self.common.verbose:
             self.display.say(
                 f"kernels ready in {took:.1f} s; "
-                f"{trainer.model.threads} threads, seed {trainer.config.seed}"
+                f"{trainer.network.threads} threads, seed {trainer.config.seed}"
             )
         return seconds
 
     def _run(
         self,
-        prepared: Prepared,
-        writer: FileWriter | StreamWriter,
+        job: Job,
+        writer: FileOutput | StreamOutput,
         logs: list[MetricsLog],
     ) -> Ended:
         """Train to the end, and pass every record on, but for a good end's."""
         s = self.settings
         policy = Policy(
-            eval_every=prepared.trainer.config.eval_every,
+            eval_every=job.trainer.config.eval_every,
             save_every=s.save_every,
             on_divergence=s.on_divergence,
             keep_best=s.keep_best,
         )
-        run = Run(
-            prepared.trainer,
-            prepared.subject,
-            policy,
-            prepared.held_out,
-            writer,
-            prepared.history,
-            self.caught,
-        )
+        run = Run(job, policy, writer, self.caught)
         with self.display:
-            for record in run.records():
+            for record in run:
                 self.display.show(record)
                 if isinstance(record, Ended):
                     ended = record
@@ -284,13 +274,13 @@ class Session:
                         continue
                 for log in logs:
                     log.add(record)
-                self._preview(record, prepared)
+                self._preview(record, job)
         return ended
 
     def _compare(
         self,
         ended: Ended,
-        prepared: Prepared,
+        job: Job,
         logs: list[MetricsLog],
     ) -> None:
         """Show and log what simpler means make of the held-out text.
@@ -299,7 +289,7 @@ class Session:
         """
         found = None
         if not self._asked_to_end() and (logs or not self.common.quiet):
-            found = yardsticks(prepared, self._asked_to_end)
+            found = baselines(job, self._asked_to_end)
         for log in logs:
             log.add(replace(ended, yardsticks=found))
         if found is not None and not self.common.quiet:
@@ -316,7 +306,7 @@ class Session:
             return is_terminal(sys.stderr)
         return reports.preview_every > 0
 
-    def _preview(self, record: Record, prepared: Prepared) -> None:
+    def _preview(self, record: Record, job: Job) -> None:
         """Let the network write a little, if it is time."""
         every = self.settings.reports.preview_every
         if every is None:
@@ -326,28 +316,20 @@ class Session:
         if not due or not self._previews:
             return
         text = []
-        for piece in self._generation(prepared, self.settings.reports.preview_chars):
+        for piece in self._generation(job, self.settings.reports.preview_chars):
             text.append(piece.text)
             if self._asked_to_end():
                 return
         self.display.preview("".join(text).strip("\n"))
 
-    def _generation(self, prepared: Prepared, length: int) -> Iterator[Piece]:
+    def _generation(self, job: Job, length: int) -> Iterator[Piece]:
         """Begin to write so many characters, the same at the same step."""
-        trainer, vocab = prepared.trainer, prepared.subject.vocab
-        config = SampleConfig(
-            temperature=TEMPERATURE, length=length, seed=trainer.position.step
-        )
+        seed = job.trainer.position.step
+        config = SampleConfig(temperature=TEMPERATURE, length=length, seed=seed)
         # A network about to diverge may have nothing to say.
-        with trainer.averaged() as model, contextlib.suppress(VocabError):
-            writer = self._text_model(prepared, model)
-            generation = Generation(writer, [vocab.encode("")], config)
-            yield from generation.pieces()
-
-    def _text_model(self, prepared: Prepared, network: Network) -> TextModel:
-        """Put a network together with what the run knows of its text."""
-        lines = prepared.trainer.config.lines
-        return TextModel.of(network, prepared.subject.vocab, lines=lines)
+        with contextlib.suppress(VocabError):
+            model = job.model(job.trainer.averaged)
+            yield from Generation(model, [job.vocab.encode("")], config).pieces()
 
     def _print_path(self) -> None:
         """Print where the checkpoint is.
@@ -362,19 +344,19 @@ class Session:
             with contextlib.suppress(ReaderGone), open_stdout() as stdout:
                 stdout.write(f"{self.settings.output}\n")
 
-    def _dry_run(self, prepared: Prepared) -> None:
+    def _dry_run(self, job: Job) -> None:
         """Say how large and how long a run would be, and write nothing."""
-        trainer = prepared.trainer
-        seconds = self._get_ready(prepared)
+        trainer = job.trainer
+        seconds = self._get_ready(job)
         if self.common.quiet:
             return
         streams = trainer.streams
         speed = streams.characters / streams.windows / seconds
-        memory = memory_estimate(trainer) / 1e6
+        memory = memory_estimate(job) / 1e6
         self.display.say(
             f"about {memory:,.0f} MB beside the text, {speed:,.0f} chars/s"
         )
-        if (found := yardsticks(prepared)) is not None:
+        if (found := baselines(job)) is not None:
             for line in comparison(found):
                 self.display.say(line)
 

@@ -22,7 +22,7 @@ from charrnn.config import (
     parse_every,
 )
 from charrnn.errors import OptionError, OutputError
-from charrnn.training.places import best_path
+from charrnn.training.filenames import best_path
 
 DivergencePolicy = Literal["stop", "rollback"]
 

@@ -32,20 +32,25 @@ _RUN = 1024
 SGD, ADAGRAD, RMSPROP, ADAM = range(4)
 
 
-class Update(NamedTuple):
-    """The numbers of one step."""
+class Rule(NamedTuple):
+    """The formula of an optimizer and its constants."""
 
-    rule: int  # SGD, ADAGRAD, RMSPROP or ADAM
-    lr: float
+    code: int  # SGD, ADAGRAD, RMSPROP or ADAM
     beta1: float
     beta2: float
     eps: float
-    correction1: float  # 1 / (1 - beta1^step) for Adam, else 1
-    correction2: float  # 1 / (1 - beta2^step) for Adam, else 1
-    decay: float  # lr * weight decay
-    decayed: int  # how many leading parameters decay
-    scale: float  # multiplies the gradient: clipping by norm
-    limit: float  # then bounds it: clipping by value; inf for none
+
+
+class Update(NamedTuple):
+    """The numbers of one step; with the defaults nothing decays or is clipped."""
+
+    lr: float
+    correction1: float = 1.0  # 1 / (1 - beta1^step) for Adam
+    correction2: float = 1.0  # 1 / (1 - beta2^step) for Adam
+    decay: float = 0.0  # lr * weight decay
+    decayed: int = 0  # how many leading parameters decay
+    scale: float = 1.0  # multiplies the gradient: clipping by norm
+    limit: float = np.inf  # then bounds it: clipping by value
 
 
 @jit(parallel=True)
@@ -70,8 +75,10 @@ def squared_norm(g: Floats, partial: Floats) -> None:
 
 
 @jit(parallel=True)
-def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> bool:
-    """One step of an optimizer.
+def apply(
+    theta: Floats, g: Floats, m: Floats, v: Floats, rule: Rule, update: Update
+) -> bool:
+    """Take one step of an optimizer.
 
     Parameters
     ----------
@@ -81,6 +88,7 @@ def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> boo
         Gradient; read.
     m, v : (P,) float array
         First and second moments; changed. Empty where the rule has none.
+    rule : Rule
     update : Update
 
     Returns
@@ -90,27 +98,27 @@ def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> boo
         never larger than the gradients.)
     """
     real = theta.dtype.type
-    lr, eps = real(update.lr), real(update.eps)
-    b1, b2 = real(update.beta1), real(update.beta2)
-    a1, a2 = real(1 - update.beta1), real(1 - update.beta2)
+    lr, eps = real(update.lr), real(rule.eps)
+    b1, b2 = real(rule.beta1), real(rule.beta2)
+    a1, a2 = real(1 - rule.beta1), real(1 - rule.beta2)
     c1, c2 = real(update.correction1), real(update.correction2)
     scale, limit = real(update.scale), real(update.limit)
-    rule = update.rule
+    code = rule.code
     size, ruined = theta.size, 0
     for c in prange(-(-size // CHUNK)):
         begin, end = c * CHUNK, min(size, (c + 1) * CHUNK)
         keep = real(1 - update.decay)
         for k in range(begin, min(end, update.decayed)):
             theta[k] *= keep
-        if rule == SGD:
+        if code == SGD:
             for k in range(begin, end):
                 theta[k] -= lr * min(max(g[k] * scale, -limit), limit)
-        elif rule == ADAGRAD:
+        elif code == ADAGRAD:
             for k in range(begin, end):
                 g_k = min(max(g[k] * scale, -limit), limit)
                 v[k] += g_k * g_k
                 theta[k] -= lr * g_k / (np.sqrt(v[k]) + eps)
-        elif rule == RMSPROP:
+        elif code == RMSPROP:
             for k in range(begin, end):
                 g_k = min(max(g[k] * scale, -limit), limit)
                 v[k] = b2 * v[k] + a2 * g_k * g_k
@@ -131,7 +139,7 @@ def apply(theta: Floats, g: Floats, m: Floats, v: Floats, update: Update) -> boo
 
 
 @jit(parallel=True)
-def follow(average: Floats, theta: Floats, rate: float) -> None:
+def update_ema(average: Floats, theta: Floats, rate: float) -> None:
     """Move an exponential average: average += rate * (theta - average).
 
     Parameters

@@ -1,7 +1,14 @@
-"""Train a model: one step, a whole run, and how a run begins.
+"""Train a network: one step, a whole run, and how a run begins.
 
-`trainer` takes steps, `run` decides when to evaluate, save, roll back and
-stop, `prepare` builds a trainer from options, `resume` from a checkpoint,
-`output` writes the files, whose names are in `places`. `run.Run` yields the
-records of `records`; it never prints.
+=========== ==============================================================
+request     what a run is asked for
+prepare     makes a job of a new request; `resume` of a checkpoint's, with
+            `plan`, `texts` and `transfer` for what both leave open
+job         texts, network and history of a run
+trainer     takes steps, with an `optimizer` and an `average` of the weights
+agenda      what a run has to do next: a pure function
+run         does it, and yields `records`; it never prints
+output      where checkpoints go, under the names of `filenames`
+history     the losses so far; `baselines` are what they are measured against
+=========== ==============================================================
 """

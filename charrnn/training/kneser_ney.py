@@ -39,7 +39,7 @@ NOTHING = 0
 #: D(0), D(1), D(2), D(3 and more) where a text has too little to estimate them.
 FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])
 
-#: Of every held-out character, (M,).
+#: A probability for every held-out character, (M,).
 Probabilities: TypeAlias = NDArray[np.float64]
 
 #: Places in a text, and counts: enough for any text that we could hold.
@@ -56,7 +56,7 @@ class NGram:
 
 @dataclass(frozen=True, kw_only=True)
 class Texts:
-    """What is counted, and what is scored by it."""
+    """The text that is counted, and the one that is scored by its counts."""
 
     train: PackedIds  # (N,)
     held_out: PackedIds  # (M,), M >= 1
@@ -89,7 +89,7 @@ def losses(texts: Texts, max_order: int = MAX_ORDER) -> Iterator[NGram]:
     """Score the held-out text by n-gram models of order 1 to `max_order`.
 
     Takes as many bytes of memory for a character of both texts as
-    `yardsticks.MAX_NGRAM` says. An order is found when it is asked for.
+    `baselines.MAX_NGRAM` says. An order is found when it is asked for.
     """
     for order, p in enumerate(probabilities(texts, max_order), 1):
         # Where only one character is possible, rounding may exceed 1.

@@ -13,20 +13,20 @@ from charrnn.checkpoint import (
     write_to,
 )
 from charrnn.errors import DivergedError, OutputError, writing_hint
-from charrnn.training.places import best_path
+from charrnn.training.filenames import best_path
 from charrnn.training.records import Saved
 
 #: What to do about a directory in which no lock can be made.
 WRITABLE = "--output: its directory must be there, and you may have to write in it"
 
 
-class FileWriter:
+class FileOutput:
     """Checkpoints in files, locked against a second run while in use.
 
     Parameters
     ----------
     path : Path
-        Of the last state; `best_path` of it gets the best one.
+        The file of the last state; `best_path` names that of the best one.
     replace : bool
         Whether files that exist may be replaced: --force or --resume.
 
@@ -96,7 +96,7 @@ class FileWriter:
         return Saved(step, path, best)
 
 
-class StreamWriter:
+class StreamOutput:
     """The last checkpoint as bytes on a stream, and nothing before.
 
     Parameters
@@ -142,3 +142,11 @@ class StreamWriter:
             raise OutputError(msg, where="standard output", hint=hint) from None
         step = checkpoint.training.step if checkpoint.training else 0
         return Saved(step, Path("-"), best)
+
+
+class NoOutput:
+    """No file at all: whoever wants one asks the run for it."""
+
+    def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
+        """Write nothing."""
+        return None

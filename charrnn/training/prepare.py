@@ -1,12 +1,13 @@
 """How a run begins: new, resumed, or from another model's weights.
 
-Texts, options and perhaps a checkpoint go in; a `Prepared` run comes out,
-whose arrays are ready and whose configuration says what is really used. What
+Texts, options and perhaps a checkpoint go in; a `Job` comes out, whose arrays
+are ready and whose configuration says what is really used. What
 was changed on the way (a smaller batch for a short text, new characters) is
 put into notes for the user.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -18,28 +19,24 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import read_corpus
 from charrnn.errors import CorpusError, InputError, OptionError
 from charrnn.network import Network
+from charrnn.parameters import Shape
 from charrnn.streams import fit
-from charrnn.training.adopt import adopt, union
 from charrnn.training.history import History
+from charrnn.training.job import Job
 from charrnn.training.plan import Material, Speed, make_plan, nominal_speed
-from charrnn.training.request import Prepared, Request, shape_conflicts
+from charrnn.training.request import TrainingRequest, shape_conflicts
 from charrnn.training.resume import resume
-from charrnn.training.run import Subject
 from charrnn.training.texts import count_lines, divide, fingerprint, streams_of
-from charrnn.training.trainer import (
-    INIT_STREAM,
-    Trainer,
-    new_moments,
-    random_stream,
-)
+from charrnn.training.trainer import Trainer, new_network
+from charrnn.training.transfer import transfer, union
 
 
 def prepare(
-    request: Request,
+    request: TrainingRequest,
     threads: int,
     stdin: BinaryIO | None = None,
     speed: Speed = nominal_speed,
-) -> Prepared:
+) -> Job:
     """Read the texts, plan the run and make the model.
 
     Parameters
@@ -76,23 +73,19 @@ def prepare(
     model_config, config = make_plan(material, shape, request.train, speed)
     config = _fitted(request, config, material, notes)
     _check_size(model_config, config)
-    model = Network(model_config, threads=threads)
-    rng = random_stream(config.seed, INIT_STREAM)
-    parameters.initialize(
-        model.theta, model_config, config.init, config.forget_bias, rng
-    )
+    network = new_network(model_config, config, threads)
     if source is not None:
-        notes += adopt(model, vocab, source)
-    model.pack()
-    trainer = Trainer(
-        model,
-        streams_of(train, vocab, config),
-        TrainingState(config=config),
-        new_moments(config.optimizer, model.theta.size),
-        model.new_state(config.batch_size),
+        notes += transfer(network, vocab, source)
+    position = TrainingState(config=config)
+    return Job(
+        trainer=Trainer(network, streams_of(train, vocab, config), position),
+        vocab=vocab,
+        corpus=corpus,
+        fingerprint=fingerprint(corpus),
+        held_out=held_out,
+        history=History([]),
+        notes=notes,
     )
-    subject = Subject(vocab, fingerprint(corpus))
-    return Prepared(trainer, subject, corpus, held_out, History([]), notes)
 
 
 def _stored(path: Path) -> Checkpoint:
@@ -105,7 +98,7 @@ def _stored(path: Path) -> Checkpoint:
         raise
 
 
-def _refuse_other_shape(request: Request, source: Checkpoint) -> None:
+def _refuse_other_shape(request: TrainingRequest, source: Checkpoint) -> None:
     """Raise `OptionError` if options contradict the model of --init-from."""
     if wrong := shape_conflicts(request.model, source.model):
         msg = f"conflicts with {request.init_from}: {', '.join(wrong)}"
@@ -128,7 +121,7 @@ def _check_size(model: ModelConfig, config: TrainConfig) -> None:
 
 
 def _fitted(
-    request: Request, config: TrainConfig, material: Material, notes: list[str]
+    request: TrainingRequest, config: TrainConfig, material: Material, notes: list[str]
 ) -> TrainConfig:
     """Reduce the batch of a new run to what the text can fill.
 
@@ -160,18 +153,54 @@ def _fitted(
     return config
 
 
-def memory_estimate(trainer: Trainer) -> int:
-    """Estimate the bytes that training takes beside the text.
+def memory_estimate(job: Job) -> int:
+    """Estimate the bytes that training takes beside the texts.
 
-    Arrays of the size of the parameters, packed weights, the tape of a window.
+    Weights and whatever has their size, what a window leaves on its way through the
+    network, in training and in evaluation, and the noise that it is dropped by.
     """
-    model, config = trainer.model, trainer.config
-    size = model.theta.size
-    arrays = 2 + len(trainer.moments)  # parameters, gradient, moments
-    packed = 2 * parameters.matrix_size(model.config)
-    snapshot = 1 + len(trainer.moments)
-    space = model.workspace(config.seq_length, config.batch_size)
-    rows = space.chunk * config.batch_size
-    head = rows * (model.config.vocab_size + model.config.hidden) * model.dtype.itemsize
-    floats = (arrays + snapshot) * size + packed
-    return math.ceil(floats * model.dtype.itemsize + space.nbytes + head)
+    trainer, held_out = job.trainer, job.held_out
+    network, average, config = trainer.network, trainer.average, trainer.config
+    moments = len(trainer.optimizer.moments)
+    # The gradient and the moments; a snapshot of all that a step changes; an array
+    # of a checkpoint that is read back.
+    arrays = (1 + moments) + (1 + moments + (average is not None)) + 1
+    total = network.nbytes + arrays * network.theta.nbytes
+    total += _noise_bytes(network.config, config)
+    streams = trainer.streams
+    # The last window of an epoch may be shorter, and has room of its own.
+    trained = {streams.window(0, k).inputs.shape for k in (0, streams.windows - 1)}
+    evaluated = set()
+    if held_out is not None:
+        windows = job.documents.pieces(held_out)
+        evaluated = {window.inputs.shape for window in windows}
+    if average is None:
+        return total + _workspace_bytes(network, trained, evaluated - trained)
+    if network.config.norm == "batch":
+        evaluated |= trained  # windows of the text give it its statistics
+    return total + average.nbytes + _workspace_bytes(network, trained, evaluated)
+
+
+def _workspace_bytes(
+    network: Network, trained: Iterable[Shape], evaluated: Iterable[Shape]
+) -> int:
+    """Count the bytes of all windows (T, B) on their way, in training also back."""
+    total = sum(network.workspace(T, B).nbytes for T, B in evaluated)
+    spaces = [(network.workspace(T, B), B) for T, B in trained]
+    # The head has room for a chunk of the largest window.
+    rows = max(space.chunk * B for space, B in spaces)
+    head = rows * (network.config.vocab_size + network.config.hidden)
+    total += head * network.dtype.itemsize
+    return total + sum(space.nbytes for space, _ in spaces)
+
+
+def _noise_bytes(shape: ModelConfig, config: TrainConfig) -> int:
+    """Count the bytes that both kinds of dropout take for a window."""
+    total = 0
+    if config.dropout:
+        total += shape.layers * config.seq_length * config.batch_size * shape.hidden
+    if config.weight_dropout:
+        # A byte a weight; dropped weights of one layer, and gradients of all.
+        per_layer = parameters.shapes(shape)["layer0.Wh"]
+        total += math.prod(per_layer) * (shape.layers * (1 + 4) + 4)
+    return total

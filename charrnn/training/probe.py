@@ -1,21 +1,25 @@
-"""How fast this machine trains, found out in a fraction of a second."""
+"""Trying a network out: to get its kernels, and to learn how fast this machine is."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from charrnn import parameters
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import TrainingState
-from charrnn.config import CellName, ModelConfig, TrainConfig
-from charrnn.network import Network
+from charrnn.config import CellName, ModelConfig, SampleConfig, TrainConfig
+from charrnn.generation import Generation
 from charrnn.streams import Streams
+from charrnn.textmodel import TextModel
 from charrnn.training.trainer import (
     INIT_STREAM,
     Trainer,
-    new_moments,
+    new_network,
     random_stream,
 )
+from charrnn.vocab import Vocab
+from charrnn.windows import Window
 
 #: Seconds of trying, once at least: the fastest try counts, since what disturbs a
 #: step only makes it slower. A large network is not tried again and again.
@@ -38,18 +42,35 @@ def measure_speed(cell: CellName, threads: int) -> float:
     """Measure the speed that plans are made with: weights multiplied a second."""
     shape = ModelConfig(vocab_size=VOCABULARY, cell=cell, hidden=HIDDEN)
     config = TrainConfig(dropout=0.25, weight_dropout=0.25, ema=0.9)
-    model = Network(shape, threads=threads)
+    network = new_network(shape, config, threads)
     rng = random_stream(0, INIT_STREAM)
-    parameters.initialize(model.theta, shape, "auto", 1.0, rng)
-    model.pack()
     text: PackedIds = rng.integers(0, VOCABULARY, CHARACTERS, np.uint8)
-    trainer = Trainer(
-        model,
-        Streams(text, config.batch_size, config.seq_length, before=0),
-        TrainingState(config=config),
-        new_moments(config.optimizer, model.theta.size),
-        model.new_state(config.batch_size),
-    )
+    streams = Streams(text, config.batch_size, config.seq_length, before=0)
+    trainer = Trainer(network, streams, TrainingState(config=config))
     trainer.warm_up()
     characters = config.batch_size * config.seq_length
     return characters / step_seconds(trainer) * parameters.multiplied(shape)
+
+
+def compile_kernels(config: ModelConfig, threads: int) -> None:
+    """Run every kernel that training and sampling such a network need, once.
+
+    Kernels are compiled for types, not for sizes: the smallest network that takes
+    every path stands for all with its cell. What is compiled stays in the cache.
+    """
+    tiny = replace(config, vocab_size=2, hidden=2, layers=2)  # one reads the other
+    plan = TrainConfig(
+        batch_size=1, seq_length=2, dropout=0.5, weight_dropout=0.5, ema=0.5
+    )
+    ids = np.array([0, 1, 0, 1], np.uint8)
+    streams = Streams(ids, plan.batch_size, plan.seq_length, before=0)
+    network = new_network(tiny, plan, threads)
+    Trainer(network, streams, TrainingState(config=plan)).warm_up()
+    one = Window.of_inputs(np.zeros((1, 1), np.int32))
+    network.losses(one, network.new_state(1))
+    network.logits(one, network.new_state(1))
+    for symbols in ("\na", "ab"):  # without a newline the first one is drawn
+        vocab = Vocab(symbols, (1, 1))
+        wanted = SampleConfig(length=2)
+        model = TextModel.of(network, vocab)
+        list(Generation(model, [vocab.encode("")], wanted).pieces())

@@ -1,7 +1,10 @@
 """What a run reports while it goes: plain records, drawn and logged by others.
 
 Losses are nats per character, times seconds of training steps: compiling,
-evaluating, saving and previews do not count.
+evaluating, saving and previews do not count. A checkpoint holds no clock, or the
+same run would not give the same bytes, but that of a run with a limit in time says
+which share of it is used. So ``elapsed`` counts from the beginning of such a run,
+before it was resumed, and of any other from the beginning of this part of it.
 """
 
 from dataclasses import dataclass
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:  # a command that only names a reason to stop needs no numpy
-    from charrnn.training.yardsticks import Yardsticks
+    from charrnn.training.baselines import Baselines
 
 
 StopReason = Literal[
@@ -78,7 +81,7 @@ class Ended:
     best_val_loss: float | None
     chars_per_second: float | None
     elapsed: float
-    yardsticks: "Yardsticks | None" = None  # for whoever wants to know
+    yardsticks: "Baselines | None" = None  # if somebody measured them
 
 
 Record: TypeAlias = Step | Evaluation | Saved | Warned | Ended

@@ -1,4 +1,4 @@
-"""What a run is asked for, and what is made of it before it begins."""
+"""What a run is asked for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,14 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.config import ModelConfig
-from charrnn.corpus import Corpus, ReadOptions
-from charrnn.training.history import History
-from charrnn.training.run import HeldOut, Subject
-from charrnn.training.trainer import Trainer
+from charrnn.corpus import ReadOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class TrainingRequest:
     """What the user asked for. Options that were not given are not in the dicts."""
 
     sources: tuple[str, ...]
@@ -24,18 +21,6 @@ class Request:
     resume: Path | None = None
     new_corpus: bool = False
     init_from: Path | None = None
-
-
-@dataclass
-class Prepared:
-    """A run that is ready to begin."""
-
-    trainer: Trainer
-    subject: Subject
-    corpus: Corpus
-    held_out: HeldOut | None
-    history: History
-    notes: list[str]
 
 
 def option_name(field_name: str) -> str:

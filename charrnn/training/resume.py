@@ -16,8 +16,12 @@ from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError
 from charrnn.network import Network
 from charrnn.streams import fit
 from charrnn.training.history import History
-from charrnn.training.request import Prepared, Request, option_name, shape_conflicts
-from charrnn.training.run import Subject
+from charrnn.training.job import Job
+from charrnn.training.request import (
+    TrainingRequest,
+    option_name,
+    shape_conflicts,
+)
 from charrnn.training.texts import count_lines, divide, fingerprint, streams_of
 from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
@@ -45,8 +49,11 @@ WINDOW = ("batch_size", "seq_length")
 
 
 def resume(
-    request: Request, checkpoint: Checkpoint, threads: int, stdin: BinaryIO | None
-) -> Prepared:
+    request: TrainingRequest,
+    checkpoint: Checkpoint,
+    threads: int,
+    stdin: BinaryIO | None,
+) -> Job:
     """Continue a run exactly where its checkpoint left it.
 
     Raises
@@ -76,13 +83,8 @@ def resume(
     if held_out is None and any("val_loss" in row for row in checkpoint.history):
         notes.append("this run was validated before: name its --val-file again")
     _refuse(request, _other_windows(request, config, train, vocab))
-    model = Network(checkpoint.model, threads=threads)
-    model.load(checkpoint.parameters | checkpoint.statistics)
-    state = model.new_state(config.batch_size)
     if not same:
         notes.append("a new text: training goes on from its beginning")
-    elif checkpoint.state is not None:
-        state[...] = checkpoint.state
     try:
         streams = streams_of(train, vocab, config)
     except CorpusError as error:
@@ -92,21 +94,22 @@ def resume(
             f"--init-from {request.resume} -o OTHER.npz"
         )
         raise
-    trainer = Trainer(
-        model,
-        streams,
-        _position(position, config, same=same),
-        {name: a.copy() for name, a in checkpoint.moments.items()},
-        state,
-        checkpoint.latest,
-    )
-    if trainer.position.window >= trainer.streams.windows:
+    position = _position(position, config, same=same)
+    if position.window >= streams.windows:
         msg = "the position in the text lies behind its end"
         hint = f"begin a new run: --init-from {request.resume} -o OTHER.npz"
         raise CheckpointError(msg, where=str(request.resume), hint=hint)
-    subject = Subject(vocab, fingerprint(corpus))
-    history = History(list(checkpoint.history))
-    return Prepared(trainer, subject, corpus, held_out, history, notes)
+    trainer = Trainer(Network(checkpoint.model, threads=threads), streams, position)
+    trainer.load(checkpoint, same_text=same)
+    return Job(
+        trainer=trainer,
+        vocab=vocab,
+        corpus=corpus,
+        fingerprint=fingerprint(corpus),
+        held_out=held_out,
+        history=History(list(checkpoint.history)),
+        notes=notes,
+    )
 
 
 def _position(
@@ -118,7 +121,8 @@ def _position(
     if config.lr != before.lr:
         position.lr_scale = 1.0  # the rate that was asked for, not a share of it
     if config.time is not None and config.time != before.time:
-        # The limit has changed; the seconds that were used have not.
+        # ``progress`` is the share of the limit that is used. Of another limit, the
+        # same seconds are another share.
         position.progress *= (before.time or 0.0) / config.time
     if any(getattr(config, name) != getattr(before, name) for name in LIMITS):
         # Whoever asks for more of a run that patience has ended gets more.
@@ -130,7 +134,7 @@ def _position(
 
 
 def _read_again(
-    request: Request, checkpoint: Checkpoint, stdin: BinaryIO | None
+    request: TrainingRequest, checkpoint: Checkpoint, stdin: BinaryIO | None
 ) -> tuple[Corpus, bool]:
     """Read the text of a run that is resumed, and tell whether it is the same.
 
@@ -154,7 +158,7 @@ def _read_again(
     return corpus, same
 
 
-def _refuse(request: Request, conflicts: list[str]) -> None:
+def _refuse(request: TrainingRequest, conflicts: list[str]) -> None:
     """Raise `OptionError` if options conflict with the checkpoint, naming all."""
     if conflicts:
         msg = f"conflicts with {request.resume}: {', '.join(conflicts)}"
@@ -163,7 +167,7 @@ def _refuse(request: Request, conflicts: list[str]) -> None:
 
 
 def _conflicts(
-    request: Request, checkpoint: Checkpoint, stored: TrainConfig
+    request: TrainingRequest, checkpoint: Checkpoint, stored: TrainConfig
 ) -> list[str]:
     """List the options that a resumed run cannot change."""
     found = shape_conflicts(request.model, checkpoint.model)
@@ -180,7 +184,7 @@ def _conflicts(
 
 
 def _other_windows(
-    request: Request, config: TrainConfig, train: PackedIds, vocab: Vocab
+    request: TrainingRequest, config: TrainConfig, train: PackedIds, vocab: Vocab
 ) -> list[str]:
     """List batch size and window length if the run was started with others.
 
@@ -198,7 +202,9 @@ def _other_windows(
     ]
 
 
-def _changed(stored: TrainConfig, request: Request) -> tuple[TrainConfig, list[str]]:
+def _changed(
+    stored: TrainConfig, request: TrainingRequest
+) -> tuple[TrainConfig, list[str]]:
     """Put what was given for a resume into the stored configuration."""
     given = {name: v for name, v in request.train.items() if name not in WINDOW}
     if any(

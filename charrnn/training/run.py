@@ -1,22 +1,26 @@
-"""A whole run: when to evaluate, save, roll back and stop.
+"""A whole run: a loop that does what the agenda says, and tells of it.
 
-The generator `run` yields records and never prints. It is asked to stop by a
-`StopRequest`, which a signal handler may set at any moment; it then finishes
-the step, breaks an evaluation off, saves, and ends.
+A `Run` yields records and never prints. It writes nothing unless it is given an
+output. It can be asked to stop by a `StopRequest`, which a signal handler may set
+at any moment; it then finishes the step, breaks an evaluation off, saves, and ends.
 """
 
 import math
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
 
-from charrnn.arrays import PackedIds
-from charrnn.checkpoint import Checkpoint, CorpusFingerprint
+from charrnn.checkpoint import Checkpoint, save
 from charrnn.config import Every
 from charrnn.errors import DivergedError, OutputError
+from charrnn.network import Network
 from charrnn.textmodel import Stopped, TextModel
-from charrnn.training.history import History
+from charrnn.training import agenda
+from charrnn.training.agenda import Done, End, Mark, Now, Task, Timetable
+from charrnn.training.job import Job
+from charrnn.training.output import NoOutput
 from charrnn.training.records import (
     Ended,
     Evaluation,
@@ -26,8 +30,7 @@ from charrnn.training.records import (
     StopReason,
     Warned,
 )
-from charrnn.training.trainer import Snapshot, Trainer
-from charrnn.vocab import Vocab
+from charrnn.training.trainer import Result
 
 #: Evaluations in a run, if nothing else is asked for.
 EVALUATIONS = 20
@@ -38,17 +41,11 @@ EVALUATIONS = 20
 TRAINED_PER_HELD_OUT = 4
 TRAINING_PER_EVALUATION = 12
 
-#: Between saves, if nothing else is asked for; the option's default, too.
+#: Time between saves, if nothing else is asked for; the option's default, too.
 SAVE_EVERY = Every(seconds=60.0)
 
-#: Steps from one state worth returning to, to the next.
-SNAPSHOT_EVERY = 100
-
-#: Times that a diverging run is rolled back, with half the learning rate.
+#: How often a diverging run is rolled back, with half the learning rate each time.
 MAX_ROLLBACKS = 4
-
-#: Reasons of a user, who is not kept waiting by a last evaluation.
-ASKED = ("interrupted", "terminated", "hangup")
 
 #: A loss this many times the running mean is not worth returning to.
 SUSPICIOUS = 2.0
@@ -56,9 +53,12 @@ SUSPICIOUS = 2.0
 #: Seconds of training that a speed on display is measured over.
 SPEED_WINDOW = 1.0
 
+#: What the parts of the loop are: they yield records, and return nothing.
+Records: TypeAlias = Generator[Record, None, None]
 
-class Writer(Protocol):
-    """What `run` needs of the output."""
+
+class Output(Protocol):
+    """Where a run's checkpoints go."""
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         """Write a checkpoint; None where there is nothing to write yet."""
@@ -74,13 +74,12 @@ class StopRequest(Protocol):
         """Why the run should end, if it should."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class HeldOut:
-    """The validation text."""
+@dataclass
+class NoStopRequest:
+    """A run that nobody asks to stop."""
 
-    ids: PackedIds
-    before: int  # what stands before its first character
-    newline: int | None = None  # given where every line is a document
+    save_now: bool = False
+    reason: StopReason | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,86 +92,132 @@ class Policy:
     keep_best: bool = True
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What a checkpoint says beside the trainer's arrays."""
-
-    vocab: Vocab
-    corpus: CorpusFingerprint
-
-
-class _Due:
-    """Whether an interval, in steps or seconds of training, has passed.
-
-    Steps are counted from the beginning of the run, so that one which was
-    interrupted and resumed does everything where it would have anyway.
-    """
-
-    def __init__(self, every: Every, elapsed: float) -> None:
-        self.every = every
-        self._last = elapsed
-
-    def __call__(self, step: int, elapsed: float) -> bool:
-        """Tell, after a step; an interval of time begins anew if it has passed."""
-        if self.every.steps:
-            return step % self.every.steps == 0
-        if not self.every.seconds or elapsed - self._last < self.every.seconds:
-            return False
-        self._last = elapsed
-        return True
-
-
-class Run:
-    """One run under way; see `records` for what `records()` yields.
+class Speed:
+    """Characters a second, of the last second or so and of the whole run.
 
     Parameters
     ----------
-    trainer : Trainer
-    subject : Subject
-    policy : Policy
-    held_out : HeldOut or None
-    writer : Writer
-    history : History
-    stop : StopRequest
+    seconds : float
+        Seconds of training before this part of the run.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.recent = 0.0
+        self._characters = 0
+        self._began = seconds
+        self._window = (0, seconds)  # characters and seconds where it begins
+
+    def count(self, characters: int, seconds: float) -> None:
+        """Take in a step of so many characters, and when it ended."""
+        self._characters += characters
+        then, at = self._window
+        if seconds - at >= SPEED_WINDOW or self.recent == 0:
+            self.recent = (self._characters - then) / max(seconds - at, 1e-9)
+            self._window = self._characters, seconds
+
+    def mean(self, seconds: float) -> float | None:
+        """Characters a second since the run began; None if no time has passed."""
+        trained = seconds - self._began
+        return self._characters / trained if trained > 0 else None
+
+
+class Run:
+    """One run under way: iterate over it for its records; `Ended` is the last.
+
+    Whoever leaves off, by a break or by Ctrl-C, has a usable model, and goes on
+    where the run stands by iterating again.
+
+    Parameters
+    ----------
+    job : Job
+        Changed as the run goes.
+    policy : Policy, optional
+    output : Output, optional
+        Nothing is written without.
+    stop : StopRequest, optional
     clock : callable
         Seconds, from any origin.
     """
 
     def __init__(
         self,
-        trainer: Trainer,
-        subject: Subject,
-        policy: Policy,
-        held_out: HeldOut | None,
-        writer: Writer,
-        history: History,
-        stop: StopRequest,
+        job: Job,
+        policy: Policy | None = None,
+        output: Output | None = None,
+        stop: StopRequest | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.trainer = trainer
-        self.subject = subject
-        self.policy = policy
-        self.held_out = held_out
-        self.history = history
-        self.stop = stop
-        #: Of the last evaluation, if the resumed run had just made one, too.
-        self.val_loss = history.evaluation_at(trainer.position.step)
-        self._writer = writer
+        self.job = job
+        self.policy = policy or Policy()
+        self.stop = stop or NoStopRequest()
+        self._output = output or NoOutput()
         self._clock = clock
-        config = trainer.config
-        #: Seconds of training, those before a resume included.
+        self._trainer = trainer = job.trainer
+        config, step = trainer.config, trainer.position.step
+        #: Seconds of training; under a limit in time those before a resume, too.
         self.elapsed = trainer.position.progress * (config.time or 0.0)
-        self._began_at = self.elapsed
-        self._first_step = trainer.position.step
-        self._characters = 0
-        self._recent_speed = (0, self.elapsed)
-        self._speed = 0.0
-        self._rollbacks = 0
-        self._evaluated_at = -1 if self.val_loss is None else trainer.position.step
-        self._good: Snapshot = trainer.snapshot()
-        self._is_saved = False  # the very state that the trainer is in
+        #: Loss of the held-out text at the last evaluation. The one before a run
+        #: was resumed counts if it was made of the very state that is resumed.
+        self.val_loss = job.history.evaluation_at(step)
+        self._timetable = self._new_timetable()
+        self._done = Done(
+            saved=Mark(step or agenda.NEVER, self.elapsed),
+            evaluated=Mark(
+                agenda.NEVER if self.val_loss is None else step, self.elapsed
+            ),
+            snapshot=step,
+        )
+        self._good = trainer.snapshot()
+        self._is_good = True  # whether the last loss was one worth returning to
+        self._recorded = step  # the last step that is in the history
+        self._beaten: tuple[float | None, int | None] = (None, None)
+        self._speed = Speed(self.elapsed)
 
-    def records(self) -> Iterator[Record]:
+    def _new_timetable(self) -> Timetable:
+        """Read the limits and intervals of the run."""
+        config, total = self._trainer.config, self._trainer.total_steps
+        return Timetable(
+            total_steps=total,
+            total_is="steps" if total == config.steps else "epochs",
+            seconds=config.time,
+            patience=config.patience,
+            validates=self.job.held_out is not None,
+            eval_every=self._eval_every(),
+            save_every=self.policy.save_every,
+        )
+
+    @property
+    def model(self) -> TextModel:
+        """A copy of the model that would be saved now: averaged, if the run averages.
+
+        It stays as it is while the run goes on.
+        """
+        averaged = self._trainer.averaged
+        network = Network(averaged.config, threads=averaged.threads)
+        network.load(averaged.tensors)
+        return self.job.model(network)
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, by whichever limit is nearest."""
+        config, total = self._trainer.config, self._trainer.total_steps
+        shares = [0.0]
+        if total is not None:
+            shares.append(self._at / max(1, total))
+        if config.time is not None:
+            shares.append(self.elapsed / config.time)
+        return min(1.0, max(shares))
+
+    @property
+    def _at(self) -> int:
+        """The step that the run is at."""
+        return self._trainer.position.step
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint of where the run stands; see `checkpoint.save`."""
+        save(path, self.job.checkpoint())
+
+    def __iter__(self) -> Iterator[Record]:
         """Train to the end, saving on the way; `Ended` comes last, and always.
 
         Raises
@@ -183,78 +228,69 @@ class Run:
         OutputError
             The first or the last checkpoint could not be written.
         """
-        if self._at == 0:
-            yield from self._save()
-        due_eval = _Due(self._eval_every(), self.elapsed)
-        due_save = _Due(self.policy.save_every, self.elapsed)
-        made_up = self._at in (0, self._evaluated_at)
-        if not made_up and due_eval(self._at, self.elapsed):
-            # Broken off when the run was interrupted, which ends a run at once.
-            due_eval.every = yield from self._evaluate()
+        try:
+            yield from self._loop()
+        except KeyboardInterrupt:
+            self._make_whole()
+            raise
+
+    def _loop(self) -> Records:
+        """Do what is due, until nothing is."""
         while True:
-            reason = self._finished()
-            if reason is None:
-                if (yield from self._step()):
-                    yield from self._between_steps(due_eval, due_save)
-            elif reason not in ASKED and self._evaluated_at != self._at:
-                yield from self._evaluate()
-            elif (yield from self._save_last()):
-                break
-            # Rolled back, even at the very end, a run goes on.
-        yield self._end(reason)
+            match agenda.due(self._timetable, self._now(), self._done):
+                case Task.STEP:
+                    yield from self._step()
+                case Task.SNAPSHOT:
+                    self._keep_snapshot()
+                case Task.EVALUATE:
+                    yield from self._evaluate()
+                case Task.SAVE_BEST:
+                    yield from self._save_best()
+                case Task.SAVE:
+                    yield from self._save_on_the_way()
+                case Task.SAVE_FIRST:
+                    yield from self._save_first()
+                case Task.SAVE_LAST:
+                    yield from self._save_last()
+                case End(reason):
+                    yield self._ended(reason)
+                    return
 
-    @property
-    def progress(self) -> float:
-        """Share of the run that is done, by whichever limit is nearest."""
-        config, total = self.trainer.config, self.trainer.total_steps
-        shares = [0.0]
-        if total is not None:
-            shares.append(self.trainer.position.step / max(1, total))
-        if config.time is not None:
-            shares.append(self.elapsed / config.time)
-        return min(1.0, max(shares))
+    def _now(self) -> Now:
+        """Say where the run stands."""
+        return Now(
+            step=self._at,
+            seconds=self.elapsed,
+            bad_evaluations=self._trainer.position.bad_evaluations,
+            good=self._is_good,
+            asked=self.stop.reason,
+            save_now=self.stop.save_now,
+        )
 
-    @property
-    def _at(self) -> int:
-        """The step that the run is at."""
-        return self.trainer.position.step
-
-    def _asked_to_stop(self) -> bool:
-        """Tell whether nobody waits for an evaluation any more."""
-        return self.stop.reason is not None
-
-    def _finished(self) -> StopReason | None:
-        """Find out why the run is over, if it is."""
-        if self.stop.reason is not None:
-            return self.stop.reason
-        config, position = self.trainer.config, self.trainer.position
-        total = self.trainer.total_steps
-        if total is not None and position.step >= total:
-            return "steps" if total == config.steps else "epochs"
-        if config.time is not None and self.elapsed >= config.time:
-            return "time"
-        if config.patience and position.bad_evaluations >= config.patience:
-            return "patience"
-        return None
-
-    def _step(self) -> Generator[Record, None, bool]:
-        """Take a step and return True, or go back if it led nowhere."""
-        trainer, progress = self.trainer, self.progress
+    def _step(self) -> Records:
+        """Take a step, or go back if it led nowhere."""
+        trainer, progress = self._trainer, self.progress
         began = self._clock()
         result = trainer.step(progress)
         self.elapsed += self._clock() - began
         if not result.finite:
             yield from self._roll_back()
-            return False
-        self._is_saved = False
-        position = trainer.position
+            return
+        self._done = replace(self._done, is_saved=False)
+        yield self._record(result)
+
+    def _record(self, result: Result) -> Step:
+        """Put a step that was taken into the history, and sum it up."""
+        trainer, position = self._trainer, self._trainer.position
         if trainer.config.time is not None:
             position.progress = self.elapsed / trainer.config.time
-        mean = self.history.add_step(position, trainer.epochs, result)
-        self._measure_speed()
-        if position.step % SNAPSHOT_EVERY == 0 and result.loss < SUSPICIOUS * mean:
-            self._good = trainer.snapshot()
-        yield Step(
+        mean = self.job.history.add_step(position, trainer.epochs, result)
+        self._is_good = result.loss < SUSPICIOUS * mean
+        # An epoch's windows differ in size; its mean is what a step reads.
+        streams = trainer.streams
+        self._speed.count(round(streams.characters / streams.windows), self.elapsed)
+        self._recorded = position.step
+        return Step(
             step=position.step,
             epoch=trainer.epochs,
             progress=self.progress,
@@ -262,150 +298,190 @@ class Run:
             mean_loss=mean,
             lr=result.lr,
             grad_norm=result.grad_norm,
-            chars_per_second=self._speed,
+            chars_per_second=self._speed.recent,
             elapsed=self.elapsed,
         )
-        return True
 
-    def _between_steps(self, due_eval: _Due, due_save: _Due) -> Iterator[Record]:
-        """Evaluate and save where it is time to."""
-        if due_eval(self._at, self.elapsed):
-            due_eval.every = yield from self._evaluate()
-        if self.stop.save_now or due_save(self._at, self.elapsed):
-            self.stop.save_now = False
-            yield from self._save_if_possible()
+    def _keep_snapshot(self) -> None:
+        """Keep the state that the run is in, to return to."""
+        self._good = self._trainer.snapshot()
+        self._done = replace(self._done, snapshot=self._at)
 
-    def _measure_speed(self) -> None:
-        """Keep the count of characters, and the speed of the last second."""
-        streams = self.trainer.streams
-        # An epoch's windows differ in size; its mean is what a step reads.
-        self._characters += round(streams.characters / streams.windows)
-        then, at = self._recent_speed
-        if self.elapsed - at >= SPEED_WINDOW or self._speed == 0:
-            self._speed = (self._characters - then) / max(self.elapsed - at, 1e-9)
-            self._recent_speed = self._characters, self.elapsed
+    def _return(self) -> None:
+        """Bring the last good state back; what was halved since stays halved."""
+        lr_scale = self._trainer.position.lr_scale
+        self._trainer.restore(self._good)
+        self._trainer.position.lr_scale = lr_scale
+        self._recorded = self._at
+        self.job.history.cut(self._at)
+        evaluated = self.job.history.evaluation_at(self._at) is not None
+        self._done = self._done.rolled_back(self._at, evaluated=evaluated)
 
-    def _roll_back(self) -> Iterator[Record]:
-        """Return to the last good state with half the learning rate, or give up."""
-        trainer, failed = self.trainer, self.trainer.position
-        trainer.restore(self._good)
-        self._is_saved, self._evaluated_at = False, -1
-        self.history.cut(self._at)
+    def _make_whole(self) -> None:
+        """Undo what an exception has left half done."""
+        if not self._trainer.whole or self._at != self._recorded:
+            self._return()
+        # Dropout of weights leaves the packed copies without some of them.
+        self._trainer.network.pack()
+
+    def _roll_back(self) -> Records:
+        """Return to the last good state with half the learning rate, or give up.
+
+        How often a run has been rolled back shows in its learning rate, which goes
+        into its checkpoints: a run that is resumed is not forgiven anything, but for
+        one whose rate is set anew.
+        """
+        failed = self._trainer.position
+        self._return()
+        position = self._trainer.position
         # The file of the best evaluation stays, and so does what it takes to
         # replace it.
-        trainer.position.best_val_loss = failed.best_val_loss
-        trainer.position.best_step = failed.best_step
-        self._rollbacks += 1
+        position.best_val_loss = failed.best_val_loss
+        position.best_step = failed.best_step
         what = f"loss, gradient or weights not finite after step {failed.step}"
-        if self.policy.on_divergence == "stop" or self._rollbacks > MAX_ROLLBACKS:
+        halved = position.lr_scale / 2
+        if self.policy.on_divergence == "stop" or halved < 0.5**MAX_ROLLBACKS:
             yield from self._save(last=True)
-            yield self._end("diverged")
+            yield self._ended("diverged")
             what += f"; what is saved is step {self._at}"
             raise DivergedError(what, hint="try a lower --lr or --grad-clip")
-        trainer.position.lr_scale = failed.lr_scale / 2
-        back = trainer.position.step
-        yield Warned(f"{what}: back to step {back}, learning rate halved")
+        position.lr_scale = halved
+        yield Warned(f"{what}: back to step {self._at}, learning rate halved")
 
-    def _eval_every(self) -> Every:
-        """Choose the interval of evaluations: as asked, or by the run's length."""
+    def _eval_every(self, took: float = 0.0) -> Every:
+        """Choose the interval of evaluations: as asked, or by the run's length.
+
+        Parameters
+        ----------
+        took : float
+            Seconds that the last evaluation took.
+        """
         if self.policy.eval_every is not None:
             return self.policy.eval_every
-        if self.held_out is None:
+        if self.job.held_out is None:
             return Every()
-        total, limit = self.trainer.total_steps, self.trainer.config.time
+        total, limit = self._trainer.total_steps, self._trainer.config.time
         if limit is not None:
-            return Every(seconds=limit / EVALUATIONS)
-        streams = self.trainer.streams
+            share = limit / EVALUATIONS
+            return Every(seconds=max(share, TRAINING_PER_EVALUATION * took))
+        streams = self._trainer.streams
         window = streams.characters / streams.windows
-        enough = TRAINED_PER_HELD_OUT * len(self.held_out.ids) / window
+        enough = TRAINED_PER_HELD_OUT * len(self.job.held_out) / window
         share = (total or 0) / EVALUATIONS
         return Every(steps=max(1, math.ceil(max(share, enough))))
 
-    def _evaluate(self) -> Generator[Record, None, Every]:
-        """Score the held-out text; return the interval to the next time."""
-        held_out, trainer = self.held_out, self.trainer
-        self._evaluated_at = self._at
-        if held_out is None:
-            return Every()
+    def _evaluate(self) -> Records:
+        """Score the held-out text, unless somebody asks the run to end meanwhile."""
         began = self._clock()
-        lines = trainer.config.lines
-        try:
-            with trainer.averaged() as model:
-                reader = TextModel.of(model, self.subject.vocab, lines=lines)
-                loss = reader.mean_loss(held_out.ids, self._asked_to_stop)
-        except Stopped:
-            return Every()
-        self._is_saved = False
-        took = self._clock() - began
-        position, finite = trainer.position, math.isfinite(loss)
-        former = position.best_val_loss, position.best_step
-        best = finite and (former[0] is None or loss < former[0])
+        loss = self._held_out_loss()
+        self._done = replace(self._done, evaluated=Mark(self._at, self.elapsed))
+        if loss is None:
+            return
+        every = self._eval_every(self._clock() - began)
+        self._timetable = replace(self._timetable, eval_every=every)
+        position, epochs = self._trainer.position, self._trainer.epochs
+        finite, lowest = math.isfinite(loss), position.best_val_loss
+        best = finite and (lowest is None or loss < lowest)
         if best:
+            self._beaten = lowest, position.best_step
             position.best_val_loss, position.best_step = loss, position.step
         position.bad_evaluations = 0 if best else position.bad_evaluations + 1
         self.val_loss = loss
+        better = best and self.policy.keep_best
+        self._done = replace(self._done, is_saved=False, better=better)
         if finite:
-            self.history.add_evaluation(position.step, trainer.epochs, loss)
+            self.job.history.add_evaluation(position.step, epochs, loss)
         else:
             yield Warned("the validation loss is not finite")
-        yield Evaluation(position.step, trainer.epochs, loss, best, self.elapsed)
-        if best and self.policy.keep_best:
-            kept = yield from self._save_if_possible(best=True)
-            if not kept:  # what its file holds is still the best to be had
-                position = trainer.position
-                position.best_val_loss, position.best_step = former
-        every = self._eval_every()
-        if self.policy.eval_every is None and every.seconds:
-            seconds = max(every.seconds, TRAINING_PER_EVALUATION * took)
-            every = Every(seconds=seconds)
-        return every
+        yield Evaluation(position.step, epochs, loss, best, self.elapsed)
 
-    def _save(self, *, best: bool = False, last: bool = False) -> Iterator[Record]:
-        """Write a checkpoint; a failure ends the run."""
-        checkpoint = self.trainer.checkpoint(
-            self.subject.vocab, self.subject.corpus, self.history.rows
-        )
-        saved = self._writer.save(checkpoint, best=best, last=last)
+    def _held_out_loss(self) -> float | None:
+        """Score the held-out text; None if there is none, or if the run is to end."""
+        held_out = self.job.held_out
+        if held_out is None:
+            return None
+        model = self.job.model(self._trainer.averaged)
+        try:
+            return model.mean_loss(held_out, lambda: self.stop.reason is not None)
+        except Stopped:
+            return None
+
+    def _save(self, *, best: bool = False, last: bool = False) -> Records:
+        """Write a checkpoint."""
+        saved = self._output.save(self.job.checkpoint(), best=best, last=last)
+        if not best:
+            # Where nothing is written before the end, nothing is saved on the way.
+            is_saved = last or saved is not None
+            self._done = replace(self._done, is_saved=is_saved)
         if saved is not None:
-            self._is_saved = not best
             yield saved
 
-    def _save_if_possible(self, *, best: bool = False) -> Generator[Record, None, bool]:
-        """Write a checkpoint on the way, and tell whether it is there now.
+    def _note_saving(self) -> None:
+        """Note that this is when a checkpoint was written last, or tried to be."""
+        self._done = replace(self._done, saved=Mark(self._at, self.elapsed))
 
-        A failure is tried again next time.
+    def _save_first(self) -> Records:
+        """Write the first checkpoint; a failure ends the run."""
+        self._note_saving()
+        yield from self._save()
+
+    def _save_last(self) -> Records:
+        """Write the last checkpoint; a failure ends the run.
+
+        Rolled back, even at the very end, a run goes on.
         """
+        self._note_saving()
         try:
-            yield from self._save(best=best)
+            yield from self._save(last=True)
+        except DivergedError:
+            yield from self._roll_back()
+
+    def _save_on_the_way(self) -> Records:
+        """Write a checkpoint; a failure is told, and tried again next time."""
+        self.stop.save_now = False
+        self._note_saving()
+        try:
+            yield from self._save()
         except OutputError as error:
-            yield Warned(f"could not save: {error}; training goes on")
+            yield _could_not_save(error)
         except DivergedError:
             yield from self._roll_back()
-        else:
-            return True
-        return False
 
-    def _save_last(self) -> Generator[Record, None, bool]:
-        """Write the last checkpoint, if need be; False if the run was rolled back."""
+    def _save_best(self) -> Records:
+        """Write the file of the best evaluation.
+
+        If that fails, what its file holds is still the best to be had.
+        """
+        self._done = replace(self._done, better=False)
         try:
-            if not self._is_saved:
-                yield from self._save(last=True)
+            yield from self._save(best=True)
+        except OutputError as error:
+            self._forget_best()
+            yield _could_not_save(error)
         except DivergedError:
+            self._forget_best()
             yield from self._roll_back()
-            return False
-        return True
 
-    def _end(self, reason: StopReason) -> Ended:
+    def _forget_best(self) -> None:
+        """Take back that the last evaluation was the best."""
+        position = self._trainer.position
+        position.best_val_loss, position.best_step = self._beaten
+
+    def _ended(self, reason: StopReason) -> Ended:
         """Sum the run up."""
-        position, trained = self.trainer.position, self.elapsed - self._began_at
-        speed = self._characters / trained if trained > 0 else None
+        position = self._trainer.position
         return Ended(
             reason=reason,
             steps=position.step,
-            epochs=self.trainer.epochs,
+            epochs=self._trainer.epochs,
             train_loss=position.recent.get("loss"),
             val_loss=self.val_loss,
             best_val_loss=position.best_val_loss,
-            chars_per_second=speed,
+            chars_per_second=self._speed.mean(self.elapsed),
             elapsed=self.elapsed,
         )
+
+
+def _could_not_save(error: OutputError) -> Warned:
+    """Tell that a checkpoint on the way was not written."""
+    return Warned(f"could not save: {error}; training goes on")

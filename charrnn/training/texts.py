@@ -11,8 +11,7 @@ from charrnn.checkpoint import CorpusFingerprint
 from charrnn.config import TrainConfig
 from charrnn.corpus import Corpus, read_corpus, split
 from charrnn.streams import AnyStreams, LineStreams, Streams
-from charrnn.training.request import Request
-from charrnn.training.run import HeldOut
+from charrnn.training.request import TrainingRequest
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
 
@@ -21,19 +20,19 @@ RESET_RATE = 0.01
 
 
 def fingerprint(corpus: Corpus) -> CorpusFingerprint:
-    """By what this text will be known again."""
+    """Note down by what this text will be known again."""
     names = tuple(Path(name).name for name in corpus.files)
     return CorpusFingerprint(names, corpus.bytes, corpus.characters, corpus.sha256)
 
 
 def divide(
-    request: Request,
+    request: TrainingRequest,
     config: TrainConfig,
     ids: PackedIds,
     vocab: Vocab,
     notes: list[str],
     stdin: BinaryIO | None,
-) -> tuple[PackedIds, HeldOut | None]:
+) -> tuple[PackedIds, PackedIds | None]:
     """Split the text into what is trained on and what is held out.
 
     Parameters
@@ -46,23 +45,22 @@ def divide(
     Returns
     -------
     train : (N,) unsigned array
-    held_out : HeldOut or None
+    held_out : (M,) unsigned array or None
         None where nothing is wanted, or where it would be less than a window.
     """
-    newline = vocab.newline_id if config.lines else None
-    before = Documents.of(vocab, lines=config.lines).stand_in
     if request.val_file is not None:
         options = replace(request.read, vocab=vocab, unit=vocab.unit)
         held = read_corpus((request.val_file,), options, stdin)
         notes += held.notes
-        return ids, HeldOut(ids=held.ids, before=before, newline=newline)
+        return ids, held.ids
     if config.val_fraction == 0:
         return ids, None
-    train, held_ids = split(ids, config.val_fraction, lines_newline_id=newline)
+    newline = Documents.of(vocab, lines=config.lines).start
+    train, held_out = split(ids, config.val_fraction, lines_newline_id=newline)
     enough = 1 if config.lines else min(config.seq_length, 64)
-    if len(held_ids) < enough or len(train) < 2:
+    if len(held_out) < enough or len(train) < 2:
         return ids, None
-    return train, HeldOut(ids=held_ids, before=before, newline=newline)
+    return train, held_out
 
 
 def count_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None:
@@ -73,7 +71,9 @@ def count_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None
 def streams_of(ids: PackedIds, vocab: Vocab, config: TrainConfig) -> AnyStreams:
     """Cut the training text as the configuration says."""
     B, T = config.batch_size, config.seq_length
-    if config.lines and vocab.newline_id is not None:
-        return LineStreams(ids, B, T, vocab.newline_id, config.seed)
-    before = Documents.of(vocab, lines=False).stand_in
-    return Streams(ids, B, T, before, reset_rate=RESET_RATE, seed=config.seed)
+    documents = Documents.of(vocab, lines=config.lines)
+    if documents.start is not None:
+        return LineStreams(ids, B, T, documents.start, config.seed)
+    return Streams(
+        ids, B, T, documents.stand_in, reset_rate=RESET_RATE, seed=config.seed
+    )

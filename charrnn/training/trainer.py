@@ -8,7 +8,6 @@ is no generator whose state would have to be kept.
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,46 +15,20 @@ import numpy as np
 
 from charrnn import parameters
 from charrnn.arrays import Floats
-from charrnn.checkpoint import (
-    Checkpoint,
-    CorpusFingerprint,
-    Row,
-    TrainingState,
-    expected_moments,
-)
-from charrnn.config import OptimizerName, TrainConfig
-from charrnn.kernels import optimizers
+from charrnn.checkpoint import Checkpoint, CorpusFingerprint, Row, TrainingState
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.network import Network
-from charrnn.parameters import Parameters
 from charrnn.schedules import learning_rate
 from charrnn.stack import Noise
 from charrnn.streams import AnyStreams
+from charrnn.training.average import STATISTICS_WINDOWS, Average
+from charrnn.training.optimizer import Optimizer
 from charrnn.vocab import Vocab
+from charrnn.windows import Window
 
 #: Children of the run's SeedSequence, by purpose. The order of --lines has its
 #: own, in `streams`.
 INIT_STREAM, DROPOUT_STREAM, WEIGHT_DROPOUT_STREAM = 0, 1, 2
-
-
-#: Averaged weights remember an n-th of the steps so far until --ema takes over.
-AVERAGING_START = 9
-
-
-class Rule(NamedTuple):
-    """An optimizer's kernel code and constants."""
-
-    code: int
-    beta1: float = 0.0
-    beta2: float = 0.0
-    eps: float = 1e-8
-
-
-RULES: dict[OptimizerName, Rule] = {
-    "adam": Rule(optimizers.ADAM, 0.9, 0.99),
-    "rmsprop": Rule(optimizers.RMSPROP, 0.0, 0.95),
-    "adagrad": Rule(optimizers.ADAGRAD, eps=1e-10),
-    "sgd": Rule(optimizers.SGD),
-}
 
 
 class Result(NamedTuple):
@@ -76,63 +49,83 @@ class Result(NamedTuple):
 class Snapshot:
     """A copy of everything that a step changes."""
 
-    theta: Floats
-    average: Floats | None
-    statistics: dict[str, Floats]
-    moments: dict[str, Floats]
-    state: Floats
+    arrays: tuple[Floats, ...]
     position: TrainingState
 
 
 def random_stream(seed: int, *key: int) -> np.random.Generator:
-    """Random numbers for one purpose of a run, independent of all others."""
+    """Make random numbers for one purpose of a run, independent of all others."""
     seeds = np.random.SeedSequence(seed, spawn_key=key)
     return np.random.Generator(np.random.Philox(seeds))
 
 
+def new_network(shape: ModelConfig, config: TrainConfig, threads: int) -> Network:
+    """Make the network that a new run begins with: its first weights, not packed."""
+    network = Network(shape, threads=threads)
+    rng = random_stream(config.seed, INIT_STREAM)
+    parameters.initialize(network.theta, shape, config.init, config.forget_bias, rng)
+    return network
+
+
 class Trainer:
-    """A model on its way through a text.
+    """A network on its way through a text.
 
     Parameters
     ----------
-    model : Network
-        With its first weights; changed by every step.
+    network : Network
+        With the weights that the run begins with; changed by every step.
     streams : Streams or LineStreams
         Its batch size and window length are the run's.
     position : TrainingState
         Where the run stands, with the run's configuration; kept up to date.
-    moments : dict of (P,) arrays
-        The optimizer's, as `checkpoint.expected_moments` names them.
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+    average : Average or None
+        None if the run does not average its weights.
     state : (L, S, B, H) float array
         Carried from window to window.
-    latest : (P,) float array, optional
-        Of a run that averages and goes on: its own weights, where the model
-        comes with the averaged ones.
+    whole : bool
+        False while a step has been taken in part only; see `step`.
     """
 
     def __init__(
-        self,
-        model: Network,
-        streams: AnyStreams,
-        position: TrainingState,
-        moments: dict[str, Floats],
-        state: Floats,
-        latest: Floats | None = None,
+        self, network: Network, streams: AnyStreams, position: TrainingState
     ) -> None:
-        self.model = model
+        config = position.config
+        self.network = network
         self.streams = streams
         self.position = position
-        self.moments = moments
-        self.state = state
-        #: Averaged weights (P,), if the run averages. A model comes with them.
-        self.average = model.theta.copy() if position.config.ema else None
-        if latest is not None:
-            model.theta[...] = latest
-            model.pack()
-        self._dtheta = np.zeros_like(model.theta)
-        chunks = -(-model.theta.size // optimizers.CHUNK)
-        self._partial_norms = np.zeros(chunks)
-        self._no_moment = np.zeros(0, model.dtype)
+        self.optimizer = Optimizer(config, network)
+        self.average = Average(network, config.ema) if config.ema else None
+        self.state = network.new_state(config.batch_size)
+        self.whole = True
+        self._gradient = np.zeros_like(network.theta)
+        network.pack()
+
+    def load(self, checkpoint: Checkpoint, *, same_text: bool) -> None:
+        """Take everything over that a checkpoint of the same run has, but its position.
+
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+            Its arrays are copied.
+        same_text : bool
+            Whether the run goes on in the text that it was interrupted in; if not,
+            it begins with a state of zeros.
+        """
+        self.network.load(checkpoint.parameters | checkpoint.statistics)
+        if self.average is not None:
+            self.average.load(checkpoint.parameters | checkpoint.statistics)
+            if checkpoint.latest is not None:
+                # The parameters of the file are the average; the run has its own.
+                self.network.theta[...] = checkpoint.latest
+                self.network.pack()
+        for name, moment in self.optimizer.moments.items():
+            moment[...] = checkpoint.moments[name]
+        if same_text and checkpoint.state is not None:
+            self.state[...] = checkpoint.state
 
     @property
     def config(self) -> TrainConfig:
@@ -157,6 +150,27 @@ class Trainer:
             limits.append(earlier + max(1, round(self.config.epochs * windows)))
         return min(limits, default=None)
 
+    @property
+    def averaged(self) -> Network:
+        """The network that is evaluated, sampled from and saved.
+
+        It has the averaged weights if the run averages them, else the latest.
+        """
+        if self.average is None:
+            return self.network
+        return self.average.network(self._last_windows())
+
+    def _last_windows(self) -> Iterator[Window]:
+        """Read the windows of this epoch again that the run has come by last.
+
+        At the beginning of an epoch they are its first ones. So they depend on the
+        position alone, and on nothing that a resumed run would not have.
+        """
+        count = STATISTICS_WINDOWS + 1
+        first = max(0, self.position.window - count)
+        for k in range(first, min(first + count, self.streams.windows)):
+            yield self.streams.window(self.position.epoch, k)
+
     def step(self, progress: float) -> Result:
         """Read one window, and move the parameters against its gradient.
 
@@ -169,38 +183,55 @@ class Trainer:
         -------
         Result
             If it is not finite, the run stands where it stood, and `restore` has
-            to bring weights, moments and state back: a loss or gradient that is
-            not finite moves no weight, but finite ones may move some too far.
+            to bring weights and moments back: a loss or gradient that is not finite
+            moves no weight, but finite ones may move some too far.
+
+        Notes
+        -----
+        An exception, such as Ctrl-C raises, leaves everything as it was as long as
+        ``whole`` is true. Otherwise `restore` has to bring it back. In both cases
+        the network has to be packed again.
         """
-        position, model = self.position, self.model
+        position = self.position
+        rate = learning_rate(self.config, position.step, progress, self.total_steps)
+        rate *= position.lr_scale
         window = self.streams.window(position.epoch, position.window)
-        self._dtheta.fill(0)
-        loss = model.loss_and_gradient(
+        state = self.state.copy()
+        loss = self._loss_and_gradient(window, state)
+        if not math.isfinite(loss):
+            return Result(loss, math.nan, rate)
+        self.whole = False
+        number = position.step + 1
+        theta = self.network.theta
+        moved = self.optimizer.step(theta, self._gradient, rate, number)
+        result = Result(loss, moved.grad_norm, rate, moved.finite)
+        if result.finite:
+            result = result._replace(sound=self._follow(state, number))
+        if result.finite:
+            self._advance(state)
+        self.whole = result.finite
+        return result
+
+    def _loss_and_gradient(self, window: Window, state: Floats) -> float:
+        """Read a window with dropout; the gradient is in ``_gradient`` then."""
+        self._gradient.fill(0)
+        return self.network.loss_and_gradient(
             window,
-            self.state,
-            self._dtheta,
+            state,
+            self._gradient,
             self._noise(window.inputs.size),
             self._weight_noise(),
         )
-        optimizers.squared_norm(self._dtheta, self._partial_norms)
-        norm = math.sqrt(self._partial_norms.sum())
-        rate = learning_rate(self.config, position.step, progress, self.total_steps)
-        result = Result(loss, norm, rate * position.lr_scale)
-        if result.finite:
-            result = result._replace(sound=self._apply(result))
-        if result.finite:
-            self._advance()
-        return result
 
     def _noise(self, characters: int) -> Noise | None:
         """Draw the noise that outputs are dropped by in the next step."""
-        config = self.model.config
+        config = self.network.config
         shape = config.layers, characters, config.hidden
         return self._draw(DROPOUT_STREAM, self.config.dropout, shape)
 
     def _weight_noise(self) -> Noise | None:
         """Draw the noise that recurrent weights are dropped by in the next step."""
-        shape = self.model.config.layers, *self.model.weights["layer0.Wh"].shape
+        shape = self.network.config.layers, *self.network.weights["layer0.Wh"].shape
         return self._draw(WEIGHT_DROPOUT_STREAM, self.config.weight_dropout, shape)
 
     def _draw(self, stream: int, rate: float, shape: tuple[int, ...]) -> Noise | None:
@@ -212,75 +243,23 @@ class Trainer:
         noise = np.frombuffer(rng.bytes(math.prod(shape)), np.uint8)
         return Noise(noise.reshape(shape), threshold)
 
-    def _apply(self, result: Result) -> bool:
-        """Clip the gradient, take the optimizer's step, and tell if all is finite.
+    def _follow(self, state: Floats, number: int) -> bool:
+        """Bring up to date what follows from new weights, and tell if it is finite.
 
         An infinite weight of a gate need not show in any loss: it saturates.
         """
-        config, rule = self.config, RULES[self.config.optimizer]
-        clip, by_norm = config.grad_clip, config.clip_mode == "norm"
-        scale = 1.0
-        if clip and by_norm and result.grad_norm > clip:
-            scale = clip / result.grad_norm
-        n = self.position.step + 1
-        adam = rule.code == optimizers.ADAM
-        update = optimizers.Update(
-            rule=rule.code,
-            lr=result.lr,
-            beta1=rule.beta1,
-            beta2=rule.beta2,
-            eps=rule.eps,
-            correction1=1 / (1 - rule.beta1**n) if adam else 1.0,
-            correction2=1 / (1 - rule.beta2**n) if adam else 1.0,
-            decay=result.lr * config.weight_decay,
-            decayed=parameters.matrix_size(self.model.config),
-            scale=scale,
-            limit=clip if clip and not by_norm else math.inf,
-        )
-        m, v = (
-            next((a for name, a in self.moments.items() if name.endswith(suffix)), None)
-            for suffix in (".m", ".v")
-        )
-        none = self._no_moment
-        sound = optimizers.apply(
-            self.model.theta,
-            self._dtheta,
-            none if m is None else m,
-            none if v is None else v,
-            update,
-        )
+        norm = self.network.norm
         if self.average is not None:
-            # A short memory at first: the first weights are not worth keeping.
-            decay = min(config.ema, n / (n + AVERAGING_START))
-            optimizers.follow(self.average, self.model.theta, 1 - decay)
-        self.model.norm.update_running(n)
-        self.model.pack()
-        small = self.state, *self.model.norm.running.values()
-        return sound and all(bool(np.isfinite(array).all()) for array in small)
+            self.average.update(self.network.theta, number)
+        else:
+            norm.update_running(number)
+        self.network.pack()
+        small = state, *norm.running.values()
+        return all(bool(np.isfinite(array).all()) for array in small)
 
-    @contextmanager
-    def averaged(self) -> Iterator[Network]:
-        """Let the model have its averaged weights for a while.
-
-        They are what is evaluated, sampled from and saved: the latest weights
-        go on jumping about with every window (Polyak & Juditsky 1992). Where
-        nothing is averaged they are the latest.
-        """
-        model = self.model
-        if self.average is None:
-            yield model
-            return
-        latest = model.theta.copy()
-        model.theta[...] = self.average
-        model.pack()
-        try:
-            yield model
-        finally:
-            model.theta[...] = latest
-            model.pack()
-
-    def _advance(self) -> None:
+    def _advance(self, state: Floats) -> None:
         """Move on to the next window, or to the next epoch."""
+        self.state = state
         self.position.step += 1
         self.position.window += 1
         if self.position.window == self.streams.windows:
@@ -291,71 +270,55 @@ class Trainer:
     def warm_up(self) -> None:
         """Compile, or load, every kernel that a step needs; change nothing."""
         window = self.streams.window(self.position.epoch, self.position.window)
-        scratch, state = np.zeros_like(self._dtheta), self.state.copy()
-        noise = self._noise(window.inputs.size)
-        self.model.loss_and_gradient(
-            window, state, scratch, noise, self._weight_noise()
-        )
-        self.model.pack()
-        optimizers.squared_norm(scratch, self._partial_norms)
-        none = self._no_moment
-        nothing = optimizers.Update(
-            optimizers.SGD, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0, 1.0, math.inf
-        )
-        optimizers.apply(scratch, scratch, none, none, nothing)
+        self._loss_and_gradient(window, self.state.copy())
+        self.network.pack()
+        self.optimizer.warm_up(self._gradient)
         if self.average is not None:
-            optimizers.follow(scratch, scratch, 0.0)
+            self.average.warm_up(self._gradient)
+
+    def _changing(self) -> Iterator[Floats]:
+        """List all arrays that a step changes, always in the same order."""
+        yield self.network.theta
+        yield from self.network.norm.running.values()
+        yield from self.optimizer.moments.values()
+        if self.average is not None:
+            yield self.average.theta
+        yield self.state
 
     def snapshot(self) -> Snapshot:
         """Copy everything that a step changes."""
-        position = replace(self.position, recent=dict(self.position.recent))
-        model = self.model
-        statistics = {name: a.copy() for name, a in model.norm.running.items()}
-        moments = {name: a.copy() for name, a in self.moments.items()}
-        average = None if self.average is None else self.average.copy()
-        return Snapshot(
-            model.theta.copy(), average, statistics, moments, self.state.copy(),
-            position,
-        )  # fmt: skip
+        arrays = tuple(array.copy() for array in self._changing())
+        return Snapshot(arrays, _copied(self.position))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot, which stays usable."""
-        self.model.theta[...] = snapshot.theta
-        if self.average is not None and snapshot.average is not None:
-            self.average[...] = snapshot.average
-        for name, array in self.model.norm.running.items():
-            array[...] = snapshot.statistics[name]
-        for name, array in self.moments.items():
-            array[...] = snapshot.moments[name]
-        self.state[...] = snapshot.state
-        position = snapshot.position
-        self.position = replace(position, recent=dict(position.recent))
-        self.model.pack()
+        for array, values in zip(self._changing(), snapshot.arrays, strict=True):
+            array[...] = values
+        self.position = _copied(snapshot.position)
+        self.network.pack()
+        if self.average is not None:
+            self.average.touch()
+        self.whole = True
 
     def checkpoint(
         self, vocab: Vocab, corpus: CorpusFingerprint, history: list[Row]
     ) -> Checkpoint:
-        """Everything, ready to be written; arrays are shared, not copied."""
-        model, latest = self.model, None
-        weights = model.weights
-        if self.average is not None:
-            weights = Parameters(self.average, model.config).by_name
-            latest = model.theta
+        """Gather everything, ready to be written; arrays are shared, not copied."""
+        averaged = self.averaged
         return Checkpoint(
-            model=model.config,
+            model=averaged.config,
             vocab=vocab,
-            parameters=dict(weights),
-            latest=latest,
+            parameters=dict(averaged.weights),
+            latest=None if self.average is None else self.network.theta,
             corpus=corpus,
             training=self.position,
-            statistics=self.model.norm.running,
-            moments=self.moments,
+            statistics=averaged.norm.running,
+            moments=self.optimizer.moments,
             state=self.state,
             history=history,
         )
 
 
-def new_moments(optimizer: OptimizerName, size: int) -> dict[str, Floats]:
-    """Zero moments of an optimizer, each (P,) float32."""
-    names = expected_moments(optimizer)
-    return {name: np.zeros(size, np.float32) for name in names}
+def _copied(position: TrainingState) -> TrainingState:
+    """Copy a position, with what it keeps in a dictionary."""
+    return replace(position, recent=dict(position.recent))

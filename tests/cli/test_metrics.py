@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from charrnn.cli.metrics import Lines, MetricsLog, describe
+from charrnn.training.baselines import Baselines
 from charrnn.training.kneser_ney import NGram
 from charrnn.training.records import Ended, Evaluation, Record, Saved, Step, Warned
-from charrnn.training.yardsticks import Yardsticks
 
 STEP = Step(50, 1.25, 0.5, math.log(4), 1.5, 0.002, 0.7, 12_345.6, 5.0)
 EVAL = Evaluation(50, 1.25, math.log(8), True, 5.0)
@@ -80,7 +80,7 @@ SKIPPED = "xz skipped: too long"
     ("found", "fields"),
     [
         (
-            Yardsticks(3 * NATS, NGram(7, NATS), 2 * NATS),
+            Baselines(3 * NATS, NGram(7, NATS), 2 * NATS),
             {
                 "order0": {"loss": 3 * NATS, "bits_per_char": pytest.approx(3)},
                 "ngram": {"order": 7, "loss": NATS, "bits_per_char": 1},
@@ -89,7 +89,7 @@ SKIPPED = "xz skipped: too long"
             },
         ),
         (
-            Yardsticks(0.0, None, None, (SKIPPED,)),
+            Baselines(0.0, None, None, (SKIPPED,)),
             {
                 "order0": {"loss": 0, "bits_per_char": 0},
                 "ngram": None,
@@ -99,7 +99,7 @@ SKIPPED = "xz skipped: too long"
         ),
     ],
 )
-def test_yardsticks(found: Yardsticks, fields: dict[str, Any]) -> None:
+def test_yardsticks(found: Baselines, fields: dict[str, Any]) -> None:
     """In the last record, in nats and bits; null where something was left out."""
     (line,) = logged(replace(END, yardsticks=found))
 

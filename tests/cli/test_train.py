@@ -13,7 +13,7 @@ import pytest
 from charrnn.kernels.cells import CellKernels
 from charrnn.kernels.generator import Inference, generator_of
 from charrnn.training import run as run_module
-from charrnn.training.yardsticks import measure as real_measure
+from charrnn.training.baselines import measure as real_measure
 from tests.cli.training import (
     SHORT,
     SMALL,
@@ -72,7 +72,7 @@ def test_yardsticks_are_those_of_the_held_out_text(train: Train) -> None:
 def test_what_is_left_out_is_said(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("charrnn.training.yardsticks.MAX_NGRAM", 100)
+    monkeypatch.setattr("charrnn.training.baselines.MAX_NGRAM", 100)
     err = train("t.txt", *SHORT)[2]
 
     assert "-gram (" not in err

@@ -262,7 +262,7 @@ def test_nobody_who_interrupts_waits_for_yardsticks(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module.Run, "_step", step)
-        patch.setattr("charrnn.training.yardsticks.losses", counted)
+        patch.setattr("charrnn.training.baselines.losses", counted)
         with pytest.raises(Killed):
             run(["train", "t.txt", *SHORT, "--json"])
     out, err = capsys.readouterr()

@@ -13,6 +13,7 @@ from charrnn.kernels.optimizers import (
     CHUNK,
     RMSPROP,
     SGD,
+    Rule,
     Update,
     apply,
     squared_norm,
@@ -34,22 +35,12 @@ LONG = 37 if numba_config.DISABLE_JIT else 2 * CHUNK + 1237
 rules = pytest.mark.parametrize("rule", RULES)
 
 
-def update(rule: str, step: int = 1, **changes: Any) -> Update:
-    """Build the numbers of one step, counted from 1."""
-    corrections = (1 / (1 - BETA1**step), 1 / (1 - BETA2**step))
-    plain = Update(
-        RULES[rule],
-        LR,
-        BETA1,
-        BETA2,
-        EPS,
-        *(corrections if rule == "adam" else (1.0, 1.0)),
-        decay=0.0,
-        decayed=0,
-        scale=1.0,
-        limit=np.inf,
-    )
-    return plain._replace(**changes)
+def update(rule: str, step: int = 1, **changes: Any) -> tuple[Rule, Update]:
+    """Build the rule, and the numbers of one step, counted from 1."""
+    plain = Update(LR)
+    if rule == "adam":
+        plain = Update(LR, 1 / (1 - BETA1**step), 1 / (1 - BETA2**step))
+    return Rule(RULES[rule], BETA1, BETA2, EPS), plain._replace(**changes)
 
 
 def moments(rule: str, size: int, dtype: Any = np.float64) -> tuple[Array, Array]:
@@ -68,7 +59,7 @@ def test_five_steps_follow_the_formula(rng: np.random.Generator, rule: str) -> N
     m, v = moments(rule, 17)
     for step in range(1, 6):
         g = rng.normal(size=17)
-        apply(theta, g, m, v, update(rule, step))
+        apply(theta, g, m, v, *update(rule, step))
         expected, m_exact, v_exact = reference.optimize(
             rule, expected, g, m_exact, v_exact,
             lr=LR, beta1=BETA1, beta2=BETA2, eps=EPS, step=step,
@@ -85,7 +76,7 @@ def test_every_number_of_many_chunks(rng: np.random.Generator, rule: str) -> Non
     """All parameters of a size that no chunk divides move, each by its formula."""
     theta, g = rng.normal(size=(2, LONG))
     zeros, before = np.zeros(LONG), theta.copy()
-    apply(theta, g, *moments(rule, LONG), update(rule))
+    apply(theta, g, *moments(rule, LONG), *update(rule))
     expected, _, _ = reference.optimize(
         rule, before, g, zeros, zeros, lr=LR, beta1=BETA1, beta2=BETA2, eps=EPS, step=1
     )
@@ -98,7 +89,7 @@ def test_gradient_is_left_alone(rng: np.random.Generator, rule: str) -> None:
     """Clipping happens on the way; the gradient itself is only read."""
     theta, g = rng.normal(size=(2, 17))
     before = g.copy()
-    apply(theta, g, *moments(rule, 17), update(rule, scale=0.1, limit=0.05))
+    apply(theta, g, *moments(rule, 17), *update(rule, scale=0.1, limit=0.05))
 
     assert (g == before).all()
 
@@ -111,7 +102,7 @@ def test_decay_shrinks_the_leading_part_only(
     decayed = LONG - 6
     theta, g = rng.normal(size=LONG), np.zeros(LONG)
     before = theta.copy()
-    apply(theta, g, *moments(rule, LONG), update(rule, decay=0.25, decayed=decayed))
+    apply(theta, g, *moments(rule, LONG), *update(rule, decay=0.25, decayed=decayed))
 
     np.testing.assert_allclose(theta[:decayed], 0.75 * before[:decayed], rtol=1e-15)
     assert (theta[decayed:] == before[decayed:]).all()
@@ -123,8 +114,8 @@ def test_decay_is_not_part_of_the_gradient(rng: np.random.Generator, rule: str) 
     theta, g = rng.normal(size=(2, 17))
     other = theta * 0.9
     first, second = moments(rule, 17), moments(rule, 17)
-    apply(theta, g, *first, update(rule, decay=0.1, decayed=17))
-    apply(other, g, *second, update(rule))
+    apply(theta, g, *first, *update(rule, decay=0.1, decayed=17))
+    apply(other, g, *second, *update(rule))
 
     np.testing.assert_allclose(theta, other, rtol=1e-13)
     for found, expected in zip(first, second, strict=True):
@@ -139,8 +130,8 @@ def test_clipping_by_norm_scales_the_gradient(
     theta, g = rng.normal(size=(2, 17))
     other = theta.copy()
     scale = 1 / np.linalg.norm(g)
-    apply(theta, g, *moments(rule, 17), update(rule, scale=scale))
-    apply(other, g * scale, *moments(rule, 17), update(rule))
+    apply(theta, g, *moments(rule, 17), *update(rule, scale=scale))
+    apply(other, g * scale, *moments(rule, 17), *update(rule))
 
     np.testing.assert_allclose(theta, other, rtol=1e-14)
 
@@ -152,8 +143,8 @@ def test_clipping_by_value_bounds_the_gradient(
     """A limit in the update is a gradient clipped beforehand, on both sides."""
     theta, g = rng.normal(size=(2, 17))
     other = theta.copy()
-    apply(theta, g, *moments(rule, 17), update(rule, limit=0.3))
-    apply(other, np.clip(g, -0.3, 0.3), *moments(rule, 17), update(rule))
+    apply(theta, g, *moments(rule, 17), *update(rule, limit=0.3))
+    apply(other, np.clip(g, -0.3, 0.3), *moments(rule, 17), *update(rule))
 
     assert (np.abs(g) > 0.3).any()
     np.testing.assert_allclose(theta, other, rtol=1e-14)
@@ -168,10 +159,10 @@ def test_a_parameter_that_is_not_finite_is_told(
 ) -> None:
     """Wherever it stands; and where all are finite, that is told as well."""
     theta, g = np.ones((2, LONG), np.float32)
-    assert apply(theta, g, *moments(rule, LONG, np.float32), update(rule))
+    assert apply(theta, g, *moments(rule, LONG, np.float32), *update(rule))
     theta[place] = bad
 
-    assert not apply(theta, g, *moments(rule, LONG, np.float32), update(rule))
+    assert not apply(theta, g, *moments(rule, LONG, np.float32), *update(rule))
 
 
 @pytest.mark.skipif(numba_config.DISABLE_JIT, reason="NumPy warns of inf * 0")
@@ -183,7 +174,7 @@ def test_a_second_moment_that_is_not_finite_is_told(rule: str, place: int) -> No
     m, v = moments(rule, LONG, np.float32)
     v[place] = np.inf
 
-    assert not apply(theta, g, m, v, update(rule))
+    assert not apply(theta, g, m, v, *update(rule))
     assert np.isfinite(theta).all()
 
 
@@ -226,7 +217,8 @@ def test_threads_do_not_matter(rng: np.random.Generator, rule: str) -> None:
         theta, (m, v) = theta0.copy(), moments(rule, LONG, np.float32)
         with limited(usable(threads)):
             for step in (1, 2):
-                apply(theta, g, m, v, update(rule, step, decay=1e-3, decayed=LONG // 2))
+                numbers = update(rule, step, decay=1e-3, decayed=LONG // 2)
+                apply(theta, g, m, v, *numbers)
             norm = partial_sums(g)
         results.append([array.tobytes() for array in (theta, m, v, norm)])
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from charrnn.checkpoint import Checkpoint, write_to
 from charrnn.corpus import ReadOptions
+from charrnn.training.job import Job
 from charrnn.training.prepare import prepare
 from charrnn.training.records import Ended, Record, Saved, Step, StopReason
-from charrnn.training.request import Prepared, Request
+from charrnn.training.request import TrainingRequest
 from charrnn.training.run import Policy, Run
 
 #: About 500 characters, in lines of different lengths.
@@ -79,7 +80,7 @@ def prepared(
     threads: int = 1,
     read: dict[str, Any] | None = None,
     **options: Any,
-) -> Prepared:
+) -> Job:
     """Prepare a run on a text, which is written to `path`; see `Request`.
 
     An option that is None is as if it was not given.
@@ -98,7 +99,7 @@ def prepared(
     given = {name: v for name, v in (train | options).items() if v is not None}
     own_shape = {} if loaded else {"cell": "lstm", "hidden": 8, "norm": "none"}
     shape = own_shape | (model or {})
-    request = Request(
+    request = TrainingRequest(
         sources=(str(path),),
         read=ReadOptions(lines=options.get("lines", False), **(read or {})),
         model={name: v for name, v in shape.items() if v is not None},
@@ -113,7 +114,7 @@ OWN = ("val_file", "resume", "new_corpus", "init_from")
 
 
 def run_of(
-    ready: Prepared,
+    ready: Job,
     writer: Any = None,
     stop: Stop | None = None,
     clock: Callable[[], float] | None = None,
@@ -121,12 +122,9 @@ def run_of(
 ) -> Run:
     """Put a run together."""
     return Run(
-        ready.trainer,
-        ready.subject,
+        ready,
         Policy(**policy),
-        ready.held_out,
         writer or Recorder(),
-        ready.history,
         stop or Stop(),
         clock or Ticking(),
     )
@@ -134,7 +132,7 @@ def run_of(
 
 def finish(run: Run) -> tuple[list[Record], Ended]:
     """Let a run come to its end: all records, and the last one."""
-    records = list(run.records())
+    records = list(run)
     assert isinstance(records[-1], Ended)
     return records, records[-1]
 
@@ -147,7 +145,7 @@ def steps_of(records: Sequence[Record]) -> list[Step]:
 def stop_after(run: Run, stop: Stop, step: int) -> list[Record]:
     """Let a run be interrupted once it has taken so many steps."""
     records = []
-    for record in run.records():
+    for record in run:
         records.append(record)
         if isinstance(record, Step) and record.step == step:
             stop.reason = "interrupted"

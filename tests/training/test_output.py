@@ -9,15 +9,15 @@ import pytest
 
 from charrnn.checkpoint import Checkpoint, load
 from charrnn.errors import OutputError
-from charrnn.training.output import FileWriter, StreamWriter
-from charrnn.training.places import best_path
+from charrnn.training.filenames import best_path
+from charrnn.training.output import FileOutput, StreamOutput
 from tests.training.support import checkpoint_bytes, prepared
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Checkpoint:
     made = prepared(tmp_path / "t.txt")
-    return made.trainer.checkpoint(made.subject.vocab, made.subject.corpus, [])
+    return made.checkpoint()
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_best_stands_beside_the_last(name: str, best: str) -> None:
 
 def test_last_and_best_are_two_files(path: Path, checkpoint: Checkpoint) -> None:
     """Whose locks are gone in the end."""
-    with FileWriter(path, replace=False) as writer:
+    with FileOutput(path, replace=False) as writer:
         first = writer.save(checkpoint, best=False, last=False)
         assert checkpoint.training is not None
         checkpoint.training.step = 7
@@ -62,7 +62,7 @@ def test_a_link_that_changes_leads_nowhere_else(
     one, two = path.with_name("one.npz"), path.with_name("two.npz")
     one.touch()
     path.symlink_to(one)
-    with FileWriter(path, replace=True) as writer:
+    with FileOutput(path, replace=True) as writer:
         path.unlink()
         path.symlink_to(two)
         writer.save(checkpoint, best=False, last=False)
@@ -78,14 +78,14 @@ def test_last_and_best_must_not_be_one_file(path: Path) -> None:
     best_path(path).symlink_to(path)
 
     with pytest.raises(OutputError, match="are one file"):
-        FileWriter(path, replace=True).__enter__()
+        FileOutput(path, replace=True).__enter__()
 
 
 @pytest.mark.parametrize("name", ["m.npz", "m.best.npz"])
 def test_existing_file_is_not_replaced_unasked(path: Path, name: str) -> None:
     """Both ways out are named."""
     path.with_name(name).write_text("mine")
-    with pytest.raises(OutputError) as caught, FileWriter(path, replace=False):
+    with pytest.raises(OutputError) as caught, FileOutput(path, replace=False):
         pass
 
     assert name in str(caught.value)
@@ -97,7 +97,7 @@ def test_existing_file_is_not_replaced_unasked(path: Path, name: str) -> None:
 
 def test_existing_file_is_replaced_if_asked(path: Path, checkpoint: Checkpoint) -> None:
     path.write_text("old")
-    with FileWriter(path, replace=True) as writer:
+    with FileOutput(path, replace=True) as writer:
         assert path.read_text() == "old"
         writer.save(checkpoint, best=False, last=True)
 
@@ -105,27 +105,27 @@ def test_existing_file_is_replaced_if_asked(path: Path, checkpoint: Checkpoint) 
 
 
 def test_two_runs_do_not_share_an_output(path: Path) -> None:
-    with FileWriter(path, replace=True):
+    with FileOutput(path, replace=True):
         with (
             pytest.raises(OutputError, match="another run"),
-            FileWriter(path, replace=True),
+            FileOutput(path, replace=True),
         ):
             pass
-        with FileWriter(path.with_name("other.npz"), replace=True):
+        with FileOutput(path.with_name("other.npz"), replace=True):
             pass
-    with FileWriter(path, replace=True):
+    with FileOutput(path, replace=True):
         pass
 
 
 def test_what_is_no_file_is_refused(path: Path) -> None:
     path.mkdir()
-    with pytest.raises(OutputError, match="directory"), FileWriter(path, replace=True):
+    with pytest.raises(OutputError, match="directory"), FileOutput(path, replace=True):
         pass
     fifo = path.with_name("fifo")
     os.mkfifo(fifo)
     with (
         pytest.raises(OutputError, match="not a regular file"),
-        FileWriter(fifo, replace=True),
+        FileOutput(fifo, replace=True),
     ):
         pass
 
@@ -133,14 +133,14 @@ def test_what_is_no_file_is_refused(path: Path) -> None:
 def test_missing_directory_is_noticed_at_once(path: Path) -> None:
     with (
         pytest.raises(OutputError, match="no such file or directory"),
-        FileWriter(path / "x" / "m.npz", replace=True),
+        FileOutput(path / "x" / "m.npz", replace=True),
     ):
         pass
 
 
 def test_stream_gets_the_last_checkpoint_only(checkpoint: Checkpoint) -> None:
     out = io.BytesIO()
-    with StreamWriter(out) as writer:
+    with StreamOutput(out) as writer:
         assert writer.save(checkpoint, best=False, last=False) is None
         assert writer.save(checkpoint, best=True, last=True) is None
         assert out.getvalue() == b""
@@ -160,6 +160,6 @@ def test_stream_that_takes_nothing_is_an_error(checkpoint: Checkpoint) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(OutputError, match="No space left"):
-        StreamWriter(io.BufferedWriter(Full(), 10)).save(
+        StreamOutput(io.BufferedWriter(Full(), 10)).save(
             checkpoint, best=False, last=True
         )

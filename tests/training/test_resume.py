@@ -9,8 +9,9 @@ from charrnn.checkpoint import load, save
 from charrnn.config import Every
 from charrnn.corpus import ReadOptions
 from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError
+from charrnn.training.job import Job
 from charrnn.training.records import Evaluation
-from charrnn.training.request import Prepared, Request
+from charrnn.training.request import TrainingRequest
 from charrnn.training.resume import resume
 from tests.training.support import (
     TEXT,
@@ -51,7 +52,7 @@ def text(tmp_path: Path) -> Path:
     return tmp_path / "t.txt"
 
 
-def interrupted(path: Path, text: Path, step: int = 10, **plan: Any) -> Prepared:
+def interrupted(path: Path, text: Path, step: int = 10, **plan: Any) -> Job:
     """Leave a checkpoint of a run that was stopped after so many steps."""
     made, writer, stop = prepared(text, **plan), Recorder(), Stop()
     stop_after(run_of(made, writer, stop), stop, step)
@@ -200,11 +201,10 @@ def test_same_options_again_are_no_conflict(tmp_path: Path, text: Path) -> None:
 def test_rate_that_was_halved_stays_so_unless_it_is_changed(
     tmp_path: Path, text: Path
 ) -> None:
-    def halve(made: Prepared) -> Path:
+    def halve(made: Job) -> Path:
         made.trainer.position.lr_scale = 0.5
-        subject = made.subject
         made.trainer.position.step = 1
-        save(path, made.trainer.checkpoint(subject.vocab, subject.corpus, []))
+        save(path, made.checkpoint())
         return path
 
     path = tmp_path / "m.npz"
@@ -253,7 +253,7 @@ def test_new_text_is_read_from_its_beginning(tmp_path: Path, text: Path) -> None
     assert (position.step, position.epoch, position.window) == (60, 0, 0)
     assert position.best_val_loss is None
     assert not made.trainer.state.any()
-    assert made.trainer.model.theta.tobytes() == first.trainer.model.theta.tobytes()
+    assert made.trainer.network.theta.tobytes() == first.trainer.network.theta.tobytes()
     _, ended = finish(run_of(made))
     assert (ended.reason, ended.epochs) == ("epochs", 10)
     assert ended.steps == 60 + 10 * windows
@@ -277,7 +277,7 @@ def test_new_text_with_unknown_characters(tmp_path: Path, text: Path) -> None:
 
 def test_weights_alone_cannot_be_resumed(tmp_path: Path, text: Path) -> None:
     made = prepared(text)
-    checkpoint = made.trainer.checkpoint(made.subject.vocab, made.subject.corpus, [])
+    checkpoint = made.checkpoint()
     checkpoint.training, checkpoint.state, checkpoint.moments = None, None, {}
     save(tmp_path / "m.npz", checkpoint)
     with pytest.raises(CheckpointError, match="weights only") as caught:
@@ -289,10 +289,9 @@ def test_weights_alone_cannot_be_resumed(tmp_path: Path, text: Path) -> None:
 def test_position_behind_the_end_is_refused(tmp_path: Path, text: Path) -> None:
     made = prepared(text)
     made.trainer.position.step = made.trainer.position.window = 1000
-    subject = made.subject
     save(
         tmp_path / "m.npz",
-        made.trainer.checkpoint(subject.vocab, subject.corpus, []),
+        made.checkpoint(),
     )
     with pytest.raises(CheckpointError, match="behind its end"):
         prepared(text, resume=tmp_path / "m.npz")
@@ -303,7 +302,7 @@ def test_checkpoint_is_not_changed_by_what_follows(tmp_path: Path, text: Path) -
     interrupted(tmp_path / "m.npz", text, steps=20)
     checkpoint = load(tmp_path / "m.npz")
     before = checkpoint_bytes(checkpoint)
-    request = Request(sources=(str(text),), read=ReadOptions())
+    request = TrainingRequest(sources=(str(text),), read=ReadOptions())
     finish(run_of(resume(request, checkpoint, 1, None), eval_every=Every(steps=3)))
 
     assert checkpoint_bytes(checkpoint) == before

@@ -222,7 +222,7 @@ def test_evaluation_that_was_broken_off_is_made_up_for(
 
     made, writer = prepared(path, **plan), Recorder()
     run = run_of(made, writer, Later(), **POLICY)
-    records = list(run.records())
+    records = list(run)
     file = tmp_path / "m.npz"
     file.write_bytes(writer.latest)
     rows = [row["step"] for row in load(file).history if "val_loss" in row]

@@ -3,16 +3,21 @@
 import dataclasses
 import itertools
 import math
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from charrnn.checkpoint import load
 from charrnn.config import Every
 from charrnn.errors import DivergedError, OutputError
+from charrnn.textmodel import TextModel
+from charrnn.training import agenda
 from charrnn.training import run as run_module
+from charrnn.training.job import Job
 from charrnn.training.records import (
     Ended,
     Evaluation,
@@ -22,7 +27,7 @@ from charrnn.training.records import (
     StopReason,
     Warned,
 )
-from charrnn.training.request import Prepared
+from charrnn.training.run import Policy, Run
 from charrnn.training.trainer import Result
 from tests.training.support import (
     Recorder,
@@ -35,14 +40,14 @@ from tests.training.support import (
     stop_after,
 )
 
-Ready = Callable[..., Prepared]
+Ready = Callable[..., Job]
 
 
 @pytest.fixture
 def ready(tmp_path: Path) -> Ready:
     """Prepare a run on a little text: 13 windows an epoch."""
 
-    def prepare(**options: Any) -> Prepared:
+    def prepare(**options: Any) -> Job:
         return prepared(tmp_path / "t.txt", **options)
 
     return prepare
@@ -58,7 +63,7 @@ def _small_evaluations(monkeypatch: pytest.MonkeyPatch) -> None:
 def scripted(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
     """Make evaluations find these losses, and then the last one for ever."""
     values = itertools.chain(losses, itertools.repeat(losses[-1]))
-    monkeypatch.setattr(run_module, "mean_loss", lambda *_: next(values))
+    monkeypatch.setattr(TextModel, "mean_loss", lambda *_: next(values))
 
 
 def of(kind: type[Record], records: list[Record]) -> list[Any]:
@@ -198,7 +203,7 @@ def test_looking_changes_nothing(ready: Ready, lines: bool) -> None:
     def run(threads: int, **policy: Any) -> tuple[list[float], bytes]:
         made = ready(steps=30, dropout=0.2, lines=lines, threads=threads)
         records, _ = finish(run_of(made, **policy))
-        return [s.loss for s in steps_of(records)], made.trainer.model.theta.tobytes()
+        return [s.loss for s in steps_of(records)], made.trainer.network.theta.tobytes()
 
     plain = run(1, eval_every=Every(), save_every=Every())
     busy = run(2, eval_every=Every(steps=1), save_every=Every(steps=1))
@@ -222,7 +227,7 @@ def test_same_request_same_bytes(ready: Ready) -> None:
 def test_save_on_request(ready: Ready) -> None:
     stop, writer = Stop(), Recorder()
     run = run_of(ready(steps=9), writer, stop, save_every=Every(), keep_best=False)
-    for record in run.records():
+    for record in run:
         if isinstance(record, Step) and record.step == 4:
             stop.save_now = True
 
@@ -236,7 +241,7 @@ def test_stop_on_request(ready: Ready, reason: StopReason) -> None:
     stop, writer = Stop(), Recorder()
     run = run_of(ready(steps=100), writer, stop, eval_every=Every(steps=50))
     records = []
-    for record in run.records():
+    for record in run:
         records.append(record)
         if isinstance(record, Step) and record.step == 7:
             stop.reason = reason
@@ -283,7 +288,7 @@ def test_failed_first_or_last_save_is_an_error(ready: Ready, step: int) -> None:
 
 
 def poison(
-    made: Prepared, bad: Callable[[int, int], bool], result: Result | None = None
+    made: Job, bad: Callable[[int, int], bool], result: Result | None = None
 ) -> None:
     """Make steps fail: `bad` is asked with the step's number and the attempt's."""
     attempts, real = itertools.count(1), made.trainer.step
@@ -302,7 +307,7 @@ def poison(
 def test_divergence_rolls_back_with_half_the_rate(
     ready: Ready, monkeypatch: pytest.MonkeyPatch, result: Result
 ) -> None:
-    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
     made = ready(steps=20, schedule="constant", warmup=0.0, lr=0.01)
     poison(made, lambda step, attempt: attempt == 13, result)
     writer = Recorder()
@@ -324,12 +329,12 @@ def test_rolled_back_run_forgets_what_it_left(
     ready: Ready, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the rate as it was, it would be the very run that never failed."""
-    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
 
     def run(bad: Callable[[int, int], bool]) -> bytes:
         made, writer = ready(steps=20, dropout=0.2), Recorder()
         poison(made, bad)
-        for record in run_of(made, writer, keep_best=False).records():
+        for record in run_of(made, writer, keep_best=False):
             if isinstance(record, Warned):
                 made.trainer.position.lr_scale = 1.0
         return writer.latest
@@ -343,14 +348,14 @@ def test_a_weight_that_overflows_is_noticed_in_its_step(
     ready: Ready, monkeypatch: pytest.MonkeyPatch, which: int, last: int
 ) -> None:
     """The loss of that step is still fine, and if it is the last, none follows."""
-    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
     made = ready(steps=last, schedule="constant", warmup=0.0, lr=0.5)
     real, ruined = made.trainer.step, list[int]()
 
     def step(progress: float) -> Result:
         if made.trainer.position.step == last - 1 and not ruined:
-            made.trainer.moments["adam.m"][which] = -3e38  # a step too far
-            made.trainer.moments["adam.v"][which] = 0.0
+            made.trainer.optimizer.moments["adam.m"][which] = -3e38  # a step too far
+            made.trainer.optimizer.moments["adam.v"][which] = 0.0
             ruined.append(last)
         return real(progress)
 
@@ -372,10 +377,10 @@ def test_an_average_that_overflows_at_the_end_is_no_end(
     average, run = made.trainer.average, run_of(made, writer, eval_every=Every())
     assert average is not None
     records = []
-    for record in run.records():
+    for record in run:
         records.append(record)
         if isinstance(record, Step) and record.step == 3 and not ruined:
-            average[0] = math.inf  # of a character that the held-out text lacks
+            average.theta[0] = math.inf  # of a character that the held-out text lacks
             ruined.append(3)
 
     assert "after step 3: back to step 0" in of(Warned, records)[0].message
@@ -404,7 +409,7 @@ def test_a_state_that_is_saved_is_not_saved_again(ready: Ready) -> None:
     """A signal during a long save does not have to wait for another one."""
     stop, writer = Stop(), Recorder()
     run = run_of(ready(steps=9), writer, stop, save_every=Every(steps=4))
-    for record in run.records():
+    for record in run:
         if isinstance(record, Saved) and record.step == 4:
             stop.reason = "terminated"
 
@@ -424,16 +429,24 @@ def test_divergence_for_good_ends_in_an_error(ready: Ready, policy: str) -> None
     assert writer.saved[-1] == (0, False, True)
 
 
-def test_error_comes_after_the_end_record(ready: Ready) -> None:
-    made, records = ready(steps=20), []
-    poison(made, lambda step, attempt: step >= 3)
+def diverging(run: Run) -> list[Record]:
+    """Let a run diverge for good, and keep the records that it yields before."""
+    records = []
 
     def collect() -> None:
-        for record in run_of(made).records():
+        for record in run:
             records.append(record)  # noqa: PERF402 - kept when it raises
 
     with pytest.raises(DivergedError):
         collect()
+    return records
+
+
+def test_error_comes_after_the_end_record(ready: Ready) -> None:
+    made = ready(steps=20)
+    poison(made, lambda step, attempt: step >= 3)
+    records = diverging(run_of(made))
+
     assert isinstance(records[-1], Ended)
     assert records[-1].reason == "diverged"
     assert len(of(Warned, records)) == run_module.MAX_ROLLBACKS
@@ -488,7 +501,7 @@ def test_best_survives_a_rollback(
     ready: Ready, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its file stays, so only a better evaluation may replace it."""
-    monkeypatch.setattr(run_module, "SNAPSHOT_EVERY", 5)
+    monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
     scripted(monkeypatch, [2.0, 1.0, 1.5])
     made, writer = ready(steps=20), Recorder()
     poison(made, lambda step, attempt: attempt == 9)
@@ -512,3 +525,156 @@ def test_interrupted_is_the_same_as_undisturbed(ready: Ready, tmp_path: Path) ->
     finish(run_of(ready(resume=path), second, **policy))
 
     assert second.latest == whole.latest
+
+
+# A run in Python: no files, no signals.
+
+
+def test_a_run_needs_no_files(ready: Ready, tmp_path: Path) -> None:
+    """Nothing is written; what is saved on request is what a run would have written."""
+    plan = {"steps": 20, "ema": 0.9}
+    writer = Recorder()
+    finish(run_of(ready(**plan), writer))
+    before = set(tmp_path.iterdir())
+    run = Run(ready(**plan))
+    records = list(run)
+
+    assert not of(Saved, records)
+    assert isinstance(records[-1], Ended)
+    assert set(tmp_path.iterdir()) == before
+    run.save(tmp_path / "m.npz")
+    assert (tmp_path / "m.npz").read_bytes() == writer.latest
+
+
+def test_the_model_is_there_before_meanwhile_and_afterwards(ready: Ready) -> None:
+    """It is the averaged one, and looking at it disturbs nothing."""
+    plan: dict[str, Any] = {"steps": 12, "ema": 0.9, "model": {"norm": "batch"}}
+    plain, looked = Run(ready(**plan)), Run(ready(**plan))
+    list(plain)
+    seen = [looked.model.network.theta.copy()]
+    seen += [looked.model.network.theta.copy() for _ in looked]
+
+    assert len({array.tobytes() for array in seen}) == 13
+    assert looked.model.network.theta.tobytes() == plain.model.network.theta.tobytes()
+
+
+def test_a_model_that_was_handed_out_stays_as_it_is(ready: Ready) -> None:
+    """Weights, packed copies and statistics: what it says of a text does not change."""
+    run = Run(ready(steps=12, ema=0.9, model={"norm": "batch"}))
+    window, records = run.job.trainer.streams.window(0, 0), iter(run)
+    next(records)
+    model = run.model.network
+    before = model.losses(window, model.new_state(4))
+    list(records)
+
+    np.testing.assert_array_equal(model.losses(window, model.new_state(4)), before)
+    assert (run.model.network.losses(window, model.new_state(4)) != before).any()
+
+
+def test_leaving_off_and_going_on(ready: Ready) -> None:
+    """Whoever breaks out of the loop can begin it again where the run stands."""
+    whole, parts = Run(ready(steps=20)), Run(ready(steps=20))
+    expected = [s.loss for s in steps_of(list(whole))]
+    losses: list[float] = []
+    while len(losses) < 20:
+        for record in parts:
+            if isinstance(record, Step):
+                losses.append(record.loss)
+                if len(losses) % 6 == 0:
+                    break
+
+    assert losses == expected
+    assert isinstance(list(parts)[-1], Ended)
+    assert parts.model.network.theta.tobytes() == whole.model.network.theta.tobytes()
+
+
+#: Where Ctrl-C may come in a run, and the call of it that is interrupted: within the
+#: gradient, before and after weights have moved, and in between two kernels.
+PLACES = {
+    "gradient": ("charrnn.network.Network.loss_and_gradient", 15),
+    "weights": ("charrnn.kernels.optimizers.apply", 15),
+    "average": ("charrnn.kernels.optimizers.update_ema", 15),
+    "packing": ("charrnn.network.Network.pack", 20),
+    "history": ("charrnn.training.history.History.add_step", 15),
+    "evaluation": ("charrnn.network.Network.losses", 7),
+    "statistics": ("charrnn.training.average.batch_statistics", 4),
+}
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("place", PLACES)
+def test_ctrl_c_leaves_a_usable_model(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch, place: str, late: bool
+) -> None:
+    """Wherever it comes, the run stands at a step, and comes to the same end."""
+    monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
+    plan: dict[str, Any] = {
+        "steps": 25, "ema": 0.9, "weight_dropout": 0.3, "model": {"norm": "batch"},
+    }  # fmt: skip
+    policy = Policy(eval_every=Every(steps=4))
+    whole, run = Run(ready(**plan), policy), Run(ready(**plan), policy)
+    list(whole)
+    name, call = PLACES[place]
+    target, attribute = name.rsplit(".", 1)
+    owner: Any = pkgutil.resolve_name(target)
+    real, calls = getattr(owner, attribute), itertools.count(1)
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        hit = next(calls) == call
+        if hit and not late:
+            raise KeyboardInterrupt
+        result = real(*arguments, **named)
+        if hit:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(owner, attribute, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(run)
+    rows = [row for row in run.job.history.rows if (row["step"] or 0) > 0]
+    network = run.model.network
+    loss = network.losses(run.job.trainer.streams.window(0, 0), network.new_state(4))
+
+    assert 5 <= run.job.trainer.position.step < 25
+    assert np.isfinite(loss).all()
+    assert all((row["step"] or 0) <= run.job.trainer.position.step for row in rows)
+    list(run)
+    assert run.model.network.theta.tobytes() == whole.model.network.theta.tobytes()
+    assert run.job.trainer.position == whole.job.trainer.position
+    assert run.job.history.rows == whole.job.history.rows
+
+
+# How often a run may be rolled back.
+
+
+def test_rollbacks_are_counted_over_resumes(ready: Ready, tmp_path: Path) -> None:
+    """Each one halves the rate, which is kept: what was used up stays so."""
+    path, stop = tmp_path / "m.npz", Stop()
+    made, writer = ready(steps=40), Recorder()
+    poison(made, lambda step, attempt: attempt in (3, 7, 11))
+    stop_after(run_of(made, writer, stop), stop, 12)
+    path.write_bytes(writer.latest)
+    assert made.trainer.position.lr_scale == 0.5**3
+    again = ready(resume=path)
+    poison(again, lambda step, attempt: step >= 20)
+    diverging(run_of(again, writer))
+    path.write_bytes(writer.latest)
+
+    assert again.trainer.position.lr_scale == 0.5**4
+    assert ready(resume=path).trainer.position.lr_scale == 0.5**4
+    assert ready(resume=path, lr=0.001).trainer.position.lr_scale == 1.0
+
+
+def test_a_run_that_gave_up_does_not_begin_anew(ready: Ready, tmp_path: Path) -> None:
+    """Resumed as it is, it says at once that it diverges; with another rate it runs."""
+    path, writer = tmp_path / "m.npz", Recorder()
+    made = ready(steps=20)
+    poison(made, lambda step, attempt: step >= 3)
+    diverging(run_of(made, writer))
+    path.write_bytes(writer.latest)
+    again = ready(resume=path)
+    poison(again, lambda step, attempt: step >= 3)
+    other = ready(resume=path, lr=0.001)
+
+    assert not of(Warned, diverging(run_of(again, writer)))
+    assert finish(run_of(other))[1].reason == "steps"

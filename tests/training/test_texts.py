@@ -8,7 +8,7 @@ import pytest
 
 from charrnn.errors import VocabError
 from charrnn.streams import LineStreams, Streams
-from charrnn.training.request import Prepared
+from charrnn.training.job import Job
 from tests.training.support import TEXT, prepared
 
 
@@ -17,10 +17,10 @@ def text(tmp_path: Path) -> Path:
     return tmp_path / "t.txt"
 
 
-def parts(made: Prepared) -> tuple[str, str]:
+def parts(made: Job) -> tuple[str, str]:
     """Read back what is trained on, and what is held out."""
-    held = "" if made.held_out is None else made.subject.vocab.decode(made.held_out.ids)
-    return made.subject.vocab.decode(made.trainer.streams.ids), held
+    held = "" if made.held_out is None else made.vocab.decode(made.held_out)
+    return made.vocab.decode(made.trainer.streams.ids), held
 
 
 def test_tail_is_held_out(text: Path) -> None:
@@ -58,7 +58,7 @@ def test_lines_are_held_out_whole(text: Path) -> None:
     assert train.endswith("\n")
     assert held
     assert made.held_out is not None
-    assert made.held_out.newline == made.subject.vocab.newline_id
+    assert made.documents.start == made.vocab.newline_id
     assert isinstance(made.trainer.streams, LineStreams)
 
 

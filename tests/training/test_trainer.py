@@ -6,17 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn import parameters
 from charrnn.checkpoint import CorpusFingerprint, TrainingState
 from charrnn.config import CellName, ModelConfig, NormName, OptimizerName, TrainConfig
-from charrnn.network import Network
 from charrnn.streams import Streams
-from charrnn.training.trainer import (
-    INIT_STREAM,
-    Trainer,
-    new_moments,
-    random_stream,
-)
+from charrnn.training.trainer import Trainer, new_network
 from charrnn.vocab import Vocab
 from charrnn.windows import Window
 
@@ -37,26 +30,16 @@ def trainer_of(
     """Build a trainer on 81 characters: 6 windows of 4 x 4 an epoch."""
     config = TrainConfig(**{"batch_size": 4, "seq_length": 4, "steps": 50, **options})
     shape = ModelConfig(vocab_size=6, cell=cell, hidden=hidden, norm=norm)
-    model = Network(shape, threads=threads)
-    rng = random_stream(config.seed, INIT_STREAM)
-    parameters.initialize(
-        model.theta, model.config, config.init, config.forget_bias, rng
-    )
-    model.pack()
-    return Trainer(
-        model,
-        Streams(IDS, config.batch_size, config.seq_length, before=0),
-        TrainingState(config=config),
-        new_moments(config.optimizer, model.theta.size),
-        model.new_state(config.batch_size),
-    )
+    network = new_network(shape, config, threads)
+    streams = Streams(IDS, config.batch_size, config.seq_length, before=0)
+    return Trainer(network, streams, TrainingState(config=config))
 
 
 def contents(trainer: Trainer) -> list[bytes]:
     """Everything that a step may change, bit for bit."""
-    arrays = [*trainer.model.tensors.values(), trainer.state]
-    arrays += trainer.moments.values()
-    arrays += [trainer.average] if trainer.average is not None else []
+    arrays = [*trainer.network.tensors.values(), trainer.state]
+    arrays += trainer.optimizer.moments.values()
+    arrays += [trainer.average.theta] if trainer.average is not None else []
     return [a.tobytes() for a in arrays] + [repr(trainer.position).encode()]
 
 
@@ -159,7 +142,7 @@ def test_a_step_that_is_not_finite_is_not_taken(
         dtheta[3] = broken[1]
         return broken[0]
 
-    monkeypatch.setattr(trainer.model, "loss_and_gradient", fail)
+    monkeypatch.setattr(trainer.network, "loss_and_gradient", fail)
     before = contents(trainer)
     result = trainer.step(0.0)
 
@@ -174,14 +157,14 @@ def test_a_step_that_ruins_a_weight_is_not_finite(
 ) -> None:
     """An input weight of a gate, too, which no loss would ever tell of."""
     trainer = trainer_of(optimizer=optimizer, schedule="constant", warmup=0.0, lr=1e37)
-    monkeypatch.setattr(trainer.model, "loss_and_gradient", gradient_of(1.0))
+    monkeypatch.setattr(trainer.network, "loss_and_gradient", gradient_of(1.0))
     before, place_before = contents(trainer), trainer.snapshot()
-    trainer.model.theta[place] = -FARTHEST
+    trainer.network.theta[place] = -FARTHEST
     result = trainer.step(0.0)
 
     assert (result.loss, math.isfinite(result.grad_norm)) == (1.0, True)
     assert not result.finite
-    assert np.isinf(trainer.model.theta[place])
+    assert np.isinf(trainer.network.theta[place])
     trainer.restore(place_before)
     assert contents(trainer) == before
     assert trainer.step(0.0).finite
@@ -194,14 +177,14 @@ def test_what_goes_with_the_weights_is_looked_at_too(
 ) -> None:
     trainer = trainer_of(norm="batch")
     take(trainer, 1)
-    averages = next(iter(trainer.model.norm.running.values()))
+    averages = next(iter(trainer.network.norm.running.values()))
     plain = gradient_of(1.0)
 
     def loss_and_gradient(*arguments: Any) -> float:
         (arguments[1] if what == "state" else averages)[0] = -math.inf
         return plain(*arguments)
 
-    monkeypatch.setattr(trainer.model, "loss_and_gradient", loss_and_gradient)
+    monkeypatch.setattr(trainer.network, "loss_and_gradient", loss_and_gradient)
 
     assert not trainer.step(0.0).finite
 
@@ -214,66 +197,6 @@ def gradient_of(value: float) -> Any:
         return 1.0
 
     return loss_and_gradient
-
-
-PLAIN: dict[str, Any] = {
-    "optimizer": "sgd",
-    "lr": 0.5,
-    "schedule": "constant",
-    "warmup": 0.0,
-}
-
-
-def moved_by(monkeypatch: pytest.MonkeyPatch, gradient: float, **options: Any) -> Any:
-    """How far a step of plain descent moves each parameter."""
-    trainer = trainer_of(**PLAIN, **options)
-    monkeypatch.setattr(trainer.model, "loss_and_gradient", gradient_of(gradient))
-    before = trainer.model.theta.copy()
-    result = trainer.step(0.0)
-    size = before.size
-    assert result.grad_norm == pytest.approx(abs(gradient) * math.sqrt(size), rel=1e-5)
-    return trainer.model.theta - before, size, before
-
-
-def test_gradient_is_clipped_by_its_norm(monkeypatch: pytest.MonkeyPatch) -> None:
-    moved, size, _ = moved_by(monkeypatch, 2.0, grad_clip=3.0)
-
-    assert np.linalg.norm(moved) == pytest.approx(0.5 * 3.0, rel=1e-4)
-    np.testing.assert_allclose(moved, -0.5 * 3.0 / math.sqrt(size), rtol=1e-3)
-
-
-def test_gradient_is_clipped_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    moved, _, _ = moved_by(monkeypatch, -2.0, grad_clip=0.25, clip_mode="value")
-
-    np.testing.assert_allclose(moved, 0.5 * 0.25, rtol=1e-4)
-
-
-@pytest.mark.parametrize("mode", ["norm", "value"])
-def test_clipping_is_off_at_zero(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
-    moved, _, _ = moved_by(monkeypatch, 2.0, grad_clip=0.0, clip_mode=mode)
-
-    np.testing.assert_allclose(moved, -1.0, rtol=1e-4)
-
-
-def test_weight_decay_is_of_matrices_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It shrinks them by lr times the decay; biases stay."""
-    moved, _, before = moved_by(monkeypatch, 0.0, weight_decay=0.1)
-    matrices = parameters.matrix_size(ModelConfig(vocab_size=6, hidden=8))
-
-    np.testing.assert_allclose(moved[:matrices], -0.05 * before[:matrices], atol=1e-6)
-    assert not moved[matrices:].any()
-
-
-def test_first_step_of_adam_is_as_long_as_the_rate(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Bias correction makes of any gradient its sign."""
-    trainer = trainer_of(lr=0.25, schedule="constant", warmup=0.0)
-    monkeypatch.setattr(trainer.model, "loss_and_gradient", gradient_of(-7e-4))
-    before = trainer.model.theta.copy()
-    trainer.step(0.0)
-
-    np.testing.assert_allclose(trainer.model.theta - before, 0.25, rtol=1e-3)
 
 
 def test_rate_after_a_rollback_is_scaled() -> None:
@@ -322,23 +245,23 @@ def test_noise_of_weights_is_like_that_of_outputs_but_another() -> None:
 def test_average_is_the_mean_that_its_definition_gives() -> None:
     """Short of memory at first, of the decay's later; the model has it on loan."""
     trainer = trainer_of(ema=0.6, lr=0.05)
-    expected = trainer.model.theta.astype(np.float64)
+    expected = trainer.network.theta.astype(np.float64)
     for n in range(1, 31):
         take(trainer, 1)
         decay = min(0.6, n / (n + 9))
-        expected = decay * expected + (1 - decay) * trainer.model.theta
-    latest, before = trainer.model.theta.copy(), contents(trainer)
-    state = trainer.model.new_state(2)
+        expected = decay * expected + (1 - decay) * trainer.network.theta
+    latest, before = trainer.network.theta.copy(), contents(trainer)
     window = Window.of_inputs(np.array([[1, 2]], np.int32))
+    state = trainer.network.new_state(2)
 
     assert trainer.average is not None
-    np.testing.assert_allclose(trainer.average, expected, rtol=1e-4, atol=1e-6)
-    now = trainer.model.logits(window, state.copy())
-    with trainer.averaged() as model:
-        assert model.theta.tobytes() == trainer.average.tobytes()
-        assert (model.logits(window, state.copy()) != now).any()
-    assert trainer.model.theta.tobytes() == latest.tobytes()
-    np.testing.assert_array_equal(trainer.model.logits(window, state.copy()), now)
+    np.testing.assert_allclose(trainer.average.theta, expected, rtol=1e-4, atol=1e-6)
+    now = trainer.network.logits(window, state.copy())
+    averaged = trainer.averaged
+    assert averaged.theta.tobytes() == trainer.average.theta.tobytes()
+    assert (averaged.logits(window, state.copy()) != now).any()
+    assert trainer.network.theta.tobytes() == latest.tobytes()
+    np.testing.assert_array_equal(trainer.network.logits(window, state.copy()), now)
     assert contents(trainer) == before
 
 
@@ -351,19 +274,17 @@ def test_checkpoint_has_the_average_and_what_goes_on_from_it() -> None:
     first = tensors["layer0.Wh"]
 
     assert trainer.average is not None
-    assert tensors["latest"].tobytes() == trainer.model.theta.tobytes()
-    assert np.shares_memory(first, trainer.average)
-    assert (first != trainer.model.weights["layer0.Wh"]).any()
-    with trainer.averaged() as model:
-        np.testing.assert_array_equal(first, model.weights["layer0.Wh"])
+    assert tensors["latest"].tobytes() == trainer.network.theta.tobytes()
+    assert np.shares_memory(first, trainer.average.theta)
+    assert (first != trainer.network.weights["layer0.Wh"]).any()
+    np.testing.assert_array_equal(first, trainer.averaged.weights["layer0.Wh"])
 
 
 def test_nothing_is_averaged_unless_asked_for() -> None:
     trainer = trainer_of()
     take(trainer, 2)
-    with trainer.averaged() as model:
-        assert model is trainer.model
 
+    assert trainer.averaged is trainer.network
     assert trainer.average is None
 
 

@@ -1,4 +1,4 @@
-"""Where the files of a run are. Nothing here imports numpy: options need it."""
+"""Names of a run's files. Nothing here imports numpy: options need it."""
 
 from pathlib import Path
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from charrnn.arrays import PackedIds
-from charrnn.training import yardsticks
+from charrnn.training import baselines
+from charrnn.training.baselines import Baselines, measure
 from charrnn.training.kneser_ney import NGram, Texts, losses
-from charrnn.training.yardsticks import Yardsticks, measure
 
 pytestmark = pytest.mark.small
 
@@ -21,7 +21,7 @@ def texts(train: PackedIds, held_out: PackedIds, vocab_size: int) -> Texts:
     return Texts(train=train, held_out=held_out, vocab_size=vocab_size, before=0)
 
 
-def found(train: PackedIds, held_out: PackedIds, vocab_size: int) -> Yardsticks:
+def found(train: PackedIds, held_out: PackedIds, vocab_size: int) -> Baselines:
     """Measure, to the end."""
     result = measure(texts(train, held_out, vocab_size))
     assert result is not None
@@ -53,7 +53,7 @@ def test_compression_is_what_xz_does(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slice at a time makes no difference."""
-    monkeypatch.setattr(yardsticks, "SLICE", 1000)
+    monkeypatch.setattr(baselines, "SLICE", 1000)
     text = np.minimum(rng.geometric(0.2, 9000), 255).astype(np.uint8)
     alone, both = (len(lzma.compress(part.tobytes())) for part in (text[:7500], text))
     bits = 8 * (both - alone) / 1500
@@ -87,10 +87,10 @@ def test_long_texts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         f"{what} skipped: the text is longer than 99 characters"
         for what in ("n-gram", "xz")
     ]
-    monkeypatch.setattr(yardsticks, "MAX_XZ", 99)
-    assert found(ids, ids, 1) == Yardsticks(0, NGram(1, 0), None, (notes[1],))
-    monkeypatch.setattr(yardsticks, "MAX_NGRAM", 99)
-    assert found(ids, ids, 1) == Yardsticks(0, None, None, tuple(notes))
+    monkeypatch.setattr(baselines, "MAX_XZ", 99)
+    assert found(ids, ids, 1) == Baselines(0, NGram(1, 0), None, (notes[1],))
+    monkeypatch.setattr(baselines, "MAX_NGRAM", 99)
+    assert found(ids, ids, 1) == Baselines(0, None, None, tuple(notes))
     whole = found(ids, ids[1:], 1)
     assert (whole.ngram, whole.notes) == (NGram(1, 0), ())
     assert whole.xz is not None
@@ -103,7 +103,7 @@ def test_little_memory_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
         yield NGram(1, 2.0)
         raise MemoryError
 
-    monkeypatch.setattr(yardsticks, "losses", exhausted)
+    monkeypatch.setattr(baselines, "losses", exhausted)
     ids = np.zeros(50, np.uint8)
     result = found(ids, ids, 1)
 
@@ -115,7 +115,7 @@ def test_little_memory_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("after", [1, 3, 9, 12])
 def test_nobody_has_to_wait(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked after every order, and before every slice that is compressed."""
-    monkeypatch.setattr(yardsticks, "SLICE", 100)
+    monkeypatch.setattr(baselines, "SLICE", 100)
     asked = 0
 
     def stopped() -> bool:
@@ -131,9 +131,9 @@ def test_nobody_has_to_wait(after: int, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_memory_does_not_grow_with_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """A count in one go would take eight bytes a character."""
-    monkeypatch.setattr(yardsticks, "MAX_XZ", 0)
-    monkeypatch.setattr(yardsticks, "MAX_NGRAM", 0)
-    monkeypatch.setattr(yardsticks, "SLICE", 1 << 12)
+    monkeypatch.setattr(baselines, "MAX_XZ", 0)
+    monkeypatch.setattr(baselines, "MAX_NGRAM", 0)
+    monkeypatch.setattr(baselines, "SLICE", 1 << 12)
     ids = np.zeros(1 << 20, np.uint16)
 
     assert peak(ids, ids[: 1 << 18], 300) < ids.nbytes / 4
@@ -144,7 +144,7 @@ def test_memory_of_the_ngrams(
     vocab_size: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At most what is said at `MAX_NGRAM`, for a text that never repeats itself."""
-    monkeypatch.setattr(yardsticks, "MAX_XZ", 0)
+    monkeypatch.setattr(baselines, "MAX_XZ", 0)
     ids = rng.integers(0, vocab_size, 200_000, np.uint16)
 
     assert peak(ids[:180_000], ids[180_000:], vocab_size) < 135 * len(ids)

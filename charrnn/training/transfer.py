@@ -1,4 +1,4 @@
-"""Take another model's weights over for a new text (``--init-from``).
+"""Transfer another model's weights to a new text (``--init-from``).
 
 Characters are matched by what they are, not by their ids: a text with the same
 number of characters in another order would otherwise come out as a
@@ -50,16 +50,16 @@ def union(old: Vocab, corpus: Corpus) -> tuple[Vocab, PackedIds]:
     return vocab, table[corpus.ids]
 
 
-def adopt(model: Network, vocab: Vocab, source: Checkpoint) -> list[str]:
-    """Copy a checkpoint's weights into a freshly initialized model.
+def transfer(network: Network, vocab: Vocab, source: Checkpoint) -> list[str]:
+    """Copy a checkpoint's weights into a freshly initialized network.
 
     Parameters
     ----------
-    model : Network
-        Of the same shape but for its vocabulary; its weights are changed, and
+    network : Network
+        It has the same shape but for its vocabulary; its weights are changed, and
         are still to be packed.
     vocab : Vocab
-        Its vocabulary, which has all characters of the source.
+        Vocabulary of the network, which has all characters of the source.
 
     Returns
     -------
@@ -68,8 +68,8 @@ def adopt(model: Network, vocab: Vocab, source: Checkpoint) -> list[str]:
     """
     place = {symbol: i for i, symbol in enumerate(vocab.symbols)}
     rows = np.array([place[symbol] for symbol in source.vocab.symbols])
-    tensors = model.tensors
-    by_character = {p.name for p in table(model.config) if p.by_character}
+    tensors = network.tensors
+    by_character = {p.name for p in table(network.config) if p.by_character}
     for name, values in (source.parameters | source.statistics).items():
         target = tensors[name]
         if name in by_character:

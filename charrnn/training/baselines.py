@@ -29,7 +29,7 @@ MAX_NGRAM = 5_000_000
 
 
 @dataclass(frozen=True)
-class Yardsticks:
+class Baselines:
     """Losses of the held-out text, in nats per character."""
 
     order0: float  # by the frequencies of single characters
@@ -40,11 +40,11 @@ class Yardsticks:
 
 def measure(
     texts: Texts, stopped: Callable[[], bool] = lambda: False
-) -> Yardsticks | None:
+) -> Baselines | None:
     """Score a held-out text without a network.
 
     The order of the n-gram is the one that suits the held-out text best: a
-    yardstick should be as hard to beat as counting can make it.
+    baseline should be as hard to beat as counting can make it.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def measure(
 
     Returns
     -------
-    Yardsticks or None
+    Baselines or None
         None if `stopped` said yes.
     """
     ngram, xz, notes = None, None, []
@@ -71,7 +71,7 @@ def measure(
         notes.append(_too_long("xz", MAX_XZ))
     else:
         xz = _xz(texts, stopped)
-    found = Yardsticks(_order0(texts), ngram, xz, tuple(notes))
+    found = Baselines(_order0(texts), ngram, xz, tuple(notes))
     return None if stopped() else found
 
 

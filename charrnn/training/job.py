@@ -1,0 +1,39 @@
+"""A job of training: everything that a run works on, ready to begin."""
+
+from dataclasses import dataclass
+
+from charrnn.arrays import PackedIds
+from charrnn.checkpoint import Checkpoint, CorpusFingerprint
+from charrnn.corpus import Corpus
+from charrnn.network import Network
+from charrnn.textmodel import TextModel
+from charrnn.training.history import History
+from charrnn.training.trainer import Trainer
+from charrnn.vocab import Vocab
+from charrnn.windows import Documents
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The texts, the network on its way through them, and how it went so far."""
+
+    trainer: Trainer
+    vocab: Vocab  # of the network, which may know more characters than the text has
+    corpus: Corpus  # the text as it was read, before some of it was held out
+    fingerprint: CorpusFingerprint
+    held_out: PackedIds | None  # the validation text, (N,)
+    history: History
+    notes: list[str]  # what the user should know about the texts and the options
+
+    @property
+    def documents(self) -> Documents:
+        """How texts and documents begin."""
+        return Documents.of(self.vocab, lines=self.trainer.config.lines)
+
+    def model(self, network: Network) -> TextModel:
+        """Put a network of the run together with what the run knows of its text."""
+        return TextModel(network, self.vocab, self.documents)
+
+    def checkpoint(self) -> Checkpoint:
+        """Gather all that a file keeps; arrays are shared, not copied."""
+        return self.trainer.checkpoint(self.vocab, self.fingerprint, self.history.rows)
