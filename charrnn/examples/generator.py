@@ -36,7 +36,7 @@ TALE = Path(__file__).with_name("tale.txt")
 #: The network, and how it is trained: all of it yours to change.
 NETWORK = {"cell": "gru", "layers": 1, "hidden": 96}
 TRAINING = {"batch_size": 16, "seq_length": 64, "val_fraction": 0.0, "seed": 1}
-STEPS = 500
+STEPS = 1500
 
 PROMPT = "Cthulhu is"
 TEMPERATURES = (0.2, 0.6, 1.0)

@@ -13,7 +13,7 @@ they become layers.
 
 import numpy as np
 
-from charrnn.arrays import Ids
+from charrnn.arrays import Floats, Ids
 from charrnn.examples.figures import Figures
 from charrnn.examples.layers import Adam, RecurrentLayer, SoftmaxLayer, softmax
 
@@ -49,7 +49,7 @@ class Speller:
         self.read = RecurrentLayer(Wx.T, Wh.T, b)
         self.predict = SoftmaxLayer(Wy.T, np.zeros(4))
 
-    def forward(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+    def forward(self, text: str) -> tuple[Floats, Floats]:
         """Read a text of T letters: states (T, 3) and logits (T, 4)."""
         h = self.read.forward(spell(text))
         return h[:, 0], self.predict.forward(h)[:, 0]
@@ -96,7 +96,7 @@ def main() -> int:
     for step in sorted({0, 9, 49, len(losses) - 1} & set(range(len(losses)))):
         print(f"step {step + 1:>4}   loss {losses[step]:.4f} nats a letter")
     p = softmax(network.forward("hell")[1])
-    for k, (letter, right) in enumerate(zip("hell", "ello", strict=True)):
+    for k, right in enumerate("ello"):
         said, sure = LETTERS[int(p[k].argmax())], float(p[k].max())
         ours = f"{said} (p = {sure:.2f})"
         figures.check(f'after "{"hell"[: k + 1]}"', right, ours, said == right)

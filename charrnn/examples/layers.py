@@ -38,7 +38,8 @@ from charrnn.kernels.threads import row_cuts
 
 def packed(W: Floats) -> Packed:
     """Copy a matrix (n, K), a row for every output, as the products read it."""
-    panels = new_packed(*W.shape, W.dtype)
+    n, K = W.shape
+    panels = new_packed(n, K, W.dtype)
     pack(np.ascontiguousarray(W), panels)
     return panels
 

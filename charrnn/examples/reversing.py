@@ -11,6 +11,7 @@ Read the article from its first figure; the letters below are its own:
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from charrnn.arrays import Floats
 from charrnn.examples.figures import Figures
@@ -41,7 +42,7 @@ STATES = [
 OUTPUTS = [
     [0.5548, 0.7470, 0.4525], [0.5580, 0.7357, 0.4485], [0.5660, 0.7287, 0.4470],
 ]  # fmt: skip
-GRADIENTS = {
+GRADIENTS: dict[str, ArrayLike] = {
     "Wo": [[-0.331, -0.186, -1.157], [-0.264, -0.114, -0.768]],
     "Bo": [-0.445, -0.264, -1.652],
     "Ws": [[0.046, 0.008], [0.001, 0.017], [0.045, 0.031]],
@@ -67,8 +68,7 @@ class Reverser:
     @property
     def weights(self) -> dict[str, Floats]:
         """The weights under the article's names."""
-        hear, say = self.hear.weights, self.say.weights
-        return _by_letter(hear, say)
+        return _by_letter(self.hear.weights, self.say.weights)
 
     def forward(self) -> tuple[Floats, Floats]:
         """Run all six steps: states (6, 2) and outputs (6, 3)."""
