@@ -304,6 +304,7 @@ def test_layers_follow_the_equations(
     if one_hot:
         assert dx is None
     else:
+        assert dx is not None
         assert_same_gradient(dx, numeric_gradient(loss, x), "x")
 
 

@@ -34,9 +34,16 @@ from charrnn.training.request import Request
 TALE = Path(__file__).with_name("tale.txt")
 
 #: The network, and how it is trained: all of it yours to change.
-NETWORK = {"cell": "gru", "layers": 1, "hidden": 96}
-TRAINING = {"batch_size": 16, "seq_length": 64, "val_fraction": 0.0, "seed": 1}
-STEPS = 1500
+NETWORK = {"cell": "gru", "layers": 1, "hidden": 128}
+TRAINING = {
+    "batch_size": 16,
+    "seq_length": 48,
+    "dropout": 0.1,
+    "weight_dropout": 0.0,
+    "val_fraction": 0.0,
+    "seed": 1,
+}
+STEPS = 1000
 
 PROMPT = "Cthulhu is"
 TEMPERATURES = (0.2, 0.6, 1.0)
