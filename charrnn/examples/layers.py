@@ -90,13 +90,13 @@ class RecurrentLayer(Layer):
             The state after every input.
         """
         Wx, Wh, b = self.weights.values()
-        self.x = np.ascontiguousarray(x)
+        one_hot = np.ndim(x) == 2
+        self.x = np.ascontiguousarray(x, np.int32 if one_hot else float)
         T, B = self.x.shape[:2]
-        if self.x.ndim == 2:
-            self.x = self.x.astype(np.int32)
+        if one_hot:
             read = inputs.characters(self.x, Wx, b)
         else:
-            read = inputs.outputs_below(self.x.astype(float), packed(Wx.T), b)
+            read = inputs.outputs_below(self.x, packed(Wx.T), b)
         #: What the kernel leaves behind for the way back.
         self.tape = self._kernels.new_tape(T, B, len(Wh), np.float64)
         weights = Recurrent(packed(Wh.T).forward, self._own)
@@ -137,7 +137,7 @@ class RecurrentLayer(Layer):
             dWx, dx = np.zeros_like(Wx), None
             inputs.scatter(self.x.reshape(-1), dz, dWx, db, 1)
         else:
-            x = self.x.astype(float).reshape(T * B, -1)
+            x = self.x.reshape(T * B, -1)
             turned, dx = np.zeros_like(Wx.T, order="C"), np.zeros_like(x)
             add_affine_gradient(dz, x, turned, db, 1)
             multiply(dz, packed(Wx.T).backward, dx, False)
