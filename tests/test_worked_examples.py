@@ -1,99 +1,40 @@
 """The five tutorials behind this project, recomputed by its kernels.
 
-Input, cell and product kernels are those that train the text model; only the
-loss on top is a test's own. The tutorials multiply row vectors by their
-matrices; ours are stored a row per output unit, layer 0's by character.
+The networks are those of `charrnn.examples`. Figures are stated here once more, so
+that no program can change its own, and gradients are held against central
+differences of the loss.
 """
 
-from typing import Any
+import re
+import subprocess
+import sys
+from importlib import import_module
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from charrnn.cells import cell_of
 from charrnn.config import ModelConfig
-from charrnn.kernels import inputs
-from charrnn.kernels.cells import kernels_of
-from charrnn.kernels.matmul import add_affine_gradient, multiply
-from charrnn.kernels.optimizers import ADAM, Rule, Update, apply
-from charrnn.kernels.recurrence import loops
-from charrnn.kernels.recurrent import Recurrent
-from charrnn.kernels.threads import row_cuts
+from charrnn.examples import EXAMPLES, colors, generator, hello, reversing, sentiment
+from charrnn.examples.layers import (
+    DenseLayer,
+    Descent,
+    Layer,
+    RecurrentLayer,
+    SoftmaxLayer,
+    central_differences,
+    sigmoid,
+    softmax,
+)
 from charrnn.network import Network
 from charrnn.windows import Window
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
-from tests.networks import (
-    ManyToOne,
-    descend,
-    elman,
-    elman_backward,
-    packed,
-    softmax,
-)
-
-Array = NDArray[Any]
-
-
-class Reversing:
-    """A: a network that hears 1, 3, 5 and then says 5, 3, 1 (Sakryukin)."""
-
-    def __init__(self) -> None:
-        self.Ws = np.array([[-0.75, 0.50], [-0.25, 0.00], [0.25, 0.25]])
-        self.Bs = np.array([0.50, 0.35])
-        self.U = np.array([[0.10, -0.25], [0.50, 0.50]])
-        self.Wo = np.array([[-0.90, 0.45, 0.00], [0.15, 0.25, 0.10]])
-        self.Bo = np.array([0.80, 0.60, -0.25])
-        heard = [[0, 0, 1], [0, 1, 1], [1, 0, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
-        silent = [[0, 0, 0]] * 3
-        self.inputs = np.array(heard, float)
-        self.targets = np.array([*silent, [1, 0, 1], [0, 1, 1], [0, 0, 1]], float)
-        #: Outputs count at steps 4, 5 and 6.
-        self.counts = np.array([0, 0, 0, 1, 1, 1.0])[:, None]
-
-    def forward(self) -> tuple[Any, Array]:
-        """Run all six steps; the tape and the outputs (6, 3)."""
-        z = np.empty((6, 2))
-        heard = inputs.outputs_below(self.inputs[None], packed(self.Ws.T), self.Bs)
-        inputs.read(heard, 0, 0, 6, z)
-        tape = elman(self.U.T, z[:, None])
-        o = np.tile(self.Bo, (6, 1))
-        multiply(tape.y[:, 0], packed(self.Wo.T).forward, o, True)
-        return tape, reference.sigmoid(o)
-
-    def loss(self, only_ones: bool) -> float:
-        """Sum -y log o, as the article does, or the whole binary cross-entropy."""
-        _, p = self.forward()
-        y = self.targets
-        zeros = 0 if only_ones else (1 - y) * np.log(1 - p)
-        return float(-(self.counts * (y * np.log(p) + zeros)).sum())
-
-    def gradients(self, only_ones: bool) -> dict[str, Array]:
-        """Gradients under the article's names, in its orientation."""
-        tape, p = self.forward()
-        y = self.targets
-        do = self.counts * (y * (p - 1) if only_ones else p - y)
-        dWo, dBo = np.zeros((3, 2)), np.zeros(3)
-        dWs, dBs = np.zeros((2, 3)), np.zeros(2)
-        add_affine_gradient(do, tape.y[:, 0], dWo, dBo, 1)
-        dh = np.empty((6, 2))
-        multiply(do, packed(self.Wo.T).backward, dh, False)
-        dU = elman_backward(self.U.T, tape, dh[:, None])
-        add_affine_gradient(tape.z[:, 0], self.inputs, dWs, dBs, 1)
-        return {"Wo": dWo.T, "Bo": dBo, "Ws": dWs.T, "Bs": dBs, "U": dU.T}
-
-    def learn(self, only_ones: bool) -> None:
-        """One step of gradient descent with learning rate 0.5."""
-        for name, gradient in self.gradients(only_ones).items():
-            weight = getattr(self, name)
-            descend(weight, np.ascontiguousarray(gradient), 0.5)
 
 
 @pytest.mark.small
 def test_a_states_and_outputs() -> None:
     """Six states and three outputs, to the article's four decimals."""
-    tape, outputs = Reversing().forward()
+    found, outputs = reversing.Reverser().forward()
     states = [
         [0.6351, 0.5370], [0.6816, 0.6105], [0.3570, 0.8440],
         [0.7432, 0.5933], [0.7019, 0.4308], [0.6559, 0.3713],
@@ -102,7 +43,7 @@ def test_a_states_and_outputs() -> None:
         [0.5548, 0.7470, 0.4525], [0.5580, 0.7357, 0.4485], [0.5660, 0.7287, 0.4470],
     ]  # fmt: skip
 
-    np.testing.assert_array_equal(tape.y[:, 0].round(4), states)
+    np.testing.assert_array_equal(found.round(4), states)
     np.testing.assert_array_equal(outputs[3:].round(4), expected)
 
 
@@ -117,7 +58,9 @@ def test_a_gradients() -> None:
         "U": [[0.060, -0.153], [0.157, -0.190]],
     }
 
-    for name, gradient in Reversing().gradients(only_ones=True).items():
+    found = reversing.Reverser().backward()
+    assert found.keys() == expected.keys()
+    for name, gradient in found.items():
         np.testing.assert_array_equal(gradient.round(3), expected[name], name)
 
 
@@ -125,11 +68,9 @@ def test_a_gradients() -> None:
 @pytest.mark.parametrize("only_ones", [True, False])
 def test_a_gradients_are_central_differences(only_ones: bool) -> None:
     """Both losses' gradients, for every weight."""
-    network = Reversing()
-    for name, gradient in network.gradients(only_ones).items():
-        numeric = numeric_gradient(
-            lambda: network.loss(only_ones), getattr(network, name)
-        )
+    network = reversing.Reverser(only_ones=only_ones)
+    for name, gradient in network.backward().items():
+        numeric = numeric_gradient(network.loss, network.weights[name])
         assert_same_gradient(gradient, numeric, name)
 
 
@@ -139,235 +80,139 @@ def test_a_gradients_are_central_differences(only_ones: bool) -> None:
 )
 def test_a_one_step_of_descent(only_ones: bool, before: float, after: float) -> None:
     """The loss before and after a step, as the article has it and in full."""
-    network = Reversing()
-    assert round(network.loss(only_ones), 4) == before
+    network = reversing.Reverser(only_ones=only_ones)
+    assert round(network.loss(), 4) == before
 
-    network.learn(only_ones)
-    assert round(network.loss(only_ones), 4) == after
-
-
-@pytest.fixture
-def hello() -> Network:
-    """B: the letters h, e, l, o with the weights of the pictures (Didwania)."""
-    config = ModelConfig(vocab_size=4, cell="rnn", hidden=3)
-    network = Network(config, dtype=np.float64)
-    Wx = [
-        [0.287027, 0.846060, 0.572392, 0.486813],
-        [0.902874, 0.871522, 0.691079, 0.189980],
-        [0.537524, 0.092240, 0.558159, 0.491528],
-    ]
-    Wy = [
-        [0.371680, 0.974829459, 0.830034886],
-        [0.391410, 0.282585823, 0.659835709],
-        [0.649850, 0.098215570, 0.334287084],
-        [0.912660, 0.325816420, 0.144630018],
-    ]
-    named = {
-        "layer0.Wx": np.array(Wx).T,
-        "layer0.Wh": 0.427043 * np.eye(3),
-        "head.Wy": np.array(Wy),
-        "layer0.b": np.full(3, 0.567001),
-        "head.by": np.zeros(4),
-    }
-    network.load(named)
-    return network
-
-
-LETTERS = "helo"
-
-
-def spell(text: str) -> NDArray[np.int32]:
-    """Ids (T, 1) of a text."""
-    return np.array([[LETTERS.index(letter)] for letter in text], np.int32)
+    network.learn()
+    assert round(network.loss(), 4) == after
 
 
 @pytest.mark.small
-def test_b_the_untrained_network_says_h(hello: Network) -> None:
+def test_b_the_untrained_network_says_h() -> None:
     """States, logits and probabilities after "he", to the article's digits."""
-    state = hello.new_state(1)
-    logits = hello.logits(Window.of_inputs(spell("he")), state)[1, 0]
-    states = hello.workspace(2, 1).tapes[0].y[:, 0]
+    states, logits = hello.Speller().forward("he")
 
     expected = [[0.693168, 0.899554, 0.802119], [0.936534, 0.949104, 0.762341]]
     np.testing.assert_array_equal(states.round(6), expected)
     np.testing.assert_array_equal(
-        logits.round(6), [1.906075, 1.137792, 0.956664, 1.274228]
+        logits[1].round(6), [1.906075, 1.137792, 0.956664, 1.274228]
     )
     np.testing.assert_array_equal(
-        softmax(logits).round(4), [0.4197, 0.1947, 0.1624, 0.2231]
+        softmax(logits[1]).round(4), [0.4197, 0.1947, 0.1624, 0.2231]
     )
 
 
-def test_b_training_repairs_it(hello: Network) -> None:
-    """After training on "hello" it says l after "he", then l, then o."""
-    m, v = np.zeros((2, hello.theta.size))
-    window = Window.of_inputs(spell("hell"))._replace(targets=spell("ello"))
-    for step in range(1, 201):
-        dtheta = np.zeros_like(hello.theta)
-        hello.loss_and_gradient(window, hello.new_state(1), dtheta)
-        corrections = 1 / (1 - 0.9**step), 1 / (1 - 0.999**step)
-        rule, update = Rule(ADAM, 0.9, 0.999, 1e-8), Update(0.05, *corrections)
-        apply(hello.theta, dtheta, m, v, rule, update)
-        hello.pack()
+@pytest.mark.small
+def test_b_is_what_the_text_model_computes() -> None:
+    """The network that texts are trained with, given these weights: same numbers."""
+    network = Network(ModelConfig(vocab_size=4, cell="rnn", hidden=3), dtype=np.float64)
+    network.load(
+        {
+            "layer0.Wx": np.ascontiguousarray(hello.Wx.T),
+            "layer0.Wh": hello.Wh,
+            "head.Wy": hello.Wy,
+            "layer0.b": hello.b,
+            "head.by": np.zeros(4),
+        }
+    )
+    window = Window.of_inputs(hello.spell("he"))
+    logits = network.logits(window, network.new_state(1))[:, 0]
+    states = network.workspace(2, 1).tapes[0].y[:, 0]
 
-    said = hello.logits(window, hello.new_state(1))[:, 0]
-    assert "".join(LETTERS[i] for i in said.argmax(axis=1)) == "ello"
+    expected = hello.Speller().forward("he")
+    np.testing.assert_allclose(states, expected[0], rtol=1e-14)
+    np.testing.assert_allclose(logits, expected[1], rtol=1e-14)
+
+
+@pytest.mark.small
+def test_b_gradients_are_central_differences() -> None:
+    """Those of the loss on "hello", for every weight of both layers."""
+    network, letters = hello.Speller(), hello.spell("hell")
+
+    def loss() -> float:
+        h = network.read.forward(letters)
+        return network.predict.loss_and_gradient(h, hello.spell("ello"))[0]
+
+    h = network.read.forward(letters)
+    _, dh = network.predict.loss_and_gradient(h, hello.spell("ello"))
+    network.read.backward(dh)
+    found = [dict(layer.gradients) for layer in (network.read, network.predict)]
+    for layer, gradients in zip((network.read, network.predict), found, strict=True):
+        assert_gradients(layer, gradients, loss)
+
+
+def test_b_training_repairs_it() -> None:
+    """After training on "hello" it says l after "he", then l, then o."""
+    network = hello.Speller()
+    network.train()
+
+    said = network.forward("hell")[1]
+    assert "".join(hello.LETTERS[i] for i in said.argmax(axis=1)) == "ello"
     assert (softmax(said).max(axis=1) > 0.9).all()
 
 
-#: C: the forest, the sea and the fire, and their colors (Oreshko).
-PHRASES = np.array([[0, 0, 0], [1, 2, 3]], np.int32)
-COLORS = np.array([[0, 128, 0], [0, 0, 255], [255, 165, 0]], float)
-
-
-def color_loss(network: ManyToOne) -> float:
-    """Mean squared error of the three colors."""
-    return float(((network.forward(PHRASES)[1] - COLORS) ** 2).mean())
-
-
-def color_gradients(network: ManyToOne) -> ManyToOne:
-    """Its gradients."""
-    tape, out = network.forward(PHRASES)
-    return network.gradients(PHRASES, 2 * (out - COLORS) / COLORS.size, tape)
+def assert_gradients(layer: Layer, gradients, loss) -> None:
+    """Hold all gradients of a layer against central differences."""
+    assert gradients.keys() == layer.weights.keys()
+    for name, weight in layer.weights.items():
+        assert_same_gradient(gradients[name], numeric_gradient(loss, weight), name)
 
 
 @pytest.mark.small
 def test_c_first_gradients_are_central_differences() -> None:
     """Those of W, U and V, and of the biases, before the first step."""
-    network = ManyToOne.new(words=4, hidden=6, outputs=3, seed=0)
-    d = color_gradients(network)
+    network = colors.new_network(seed=0)
+    colors.backward(network)
 
-    for name, weight in vars(network).items():
-        numeric = numeric_gradient(lambda: color_loss(network), weight)
-        assert_same_gradient(getattr(d, name), numeric, name)
+    for layer in network.layers:
+        assert_gradients(layer, dict(layer.gradients), lambda: colors.loss(network))
 
 
 def test_c_colors_come_out_exactly() -> None:
     """Plain gradient descent, until rounding gives the very colors."""
-    network = ManyToOne.new(words=4, hidden=6, outputs=3, seed=1)
-    for _ in range(100):
-        for _ in range(100):
-            network.descend(color_gradients(network), lr=0.001)
-        if (network.forward(PHRASES)[1].round() == COLORS).all():
-            break
+    network = colors.new_network()
+    colors.train(network)
 
-    np.testing.assert_array_equal(network.forward(PHRASES)[1].round(), COLORS)
-
-
-#: D: reviews of three words, liked or not (after Sachinsoni). Some turn on one
-#: word, some on a negation two words before it, some repeat a word.
-REVIEWS = {
-    "truly lovely film": 1,
-    "simply great fun": 1,
-    "warm clever story": 1,
-    "not bad really": 1,
-    "never dull once": 1,
-    "fun fun fun": 1,
-    "truly awful film": 0,
-    "simply no fun": 0,
-    "cold clumsy story": 0,
-    "not great really": 0,
-    "never funny once": 0,
-    "so so dull": 0,
-}
-WORDS = sorted({word for review in REVIEWS for word in review.split()})
-LIKED = np.array(list(REVIEWS.values()), float)[:, None]
-
-
-def read(*reviews: str) -> NDArray[np.int32]:
-    """Ids (3, B) of the words of reviews."""
-    return np.array([[WORDS.index(w) for w in r.split()] for r in reviews], np.int32).T
-
-
-def log_loss(network: ManyToOne, ids: NDArray[np.int32], liked: Array) -> float:
-    """-y log p - (1 - y) log(1 - p), summed over the reviews."""
-    p = reference.sigmoid(network.forward(ids)[1])
-    return float(-(liked * np.log(p) + (1 - liked) * np.log(1 - p)).sum())
-
-
-def review_gradients(
-    network: ManyToOne, ids: NDArray[np.int32], liked: Array
-) -> ManyToOne:
-    """Gradients of the log loss; behind a sigmoid it is p - y."""
-    tape, out = network.forward(ids)
-    return network.gradients(ids, reference.sigmoid(out) - liked, tape)
+    expected = np.array([[0, 128, 0], [0, 0, 255], [255, 165, 0]], float)
+    np.testing.assert_array_equal(network.forward(colors.PHRASES).round(), expected)
 
 
 @pytest.mark.small
 def test_d_gradients_are_central_differences() -> None:
     """All weights of the untrained network, over all twelve reviews."""
-    network, ids = ManyToOne.new(len(WORDS), 4, 1, seed=2), read(*REVIEWS)
-    d = review_gradients(network, ids, LIKED)
+    network, ids = sentiment.new_network(), sentiment.read(*sentiment.REVIEWS)
+    sentiment.backward(network, ids, sentiment.LIKED)
 
-    for name, weight in vars(network).items():
-        numeric = numeric_gradient(lambda: log_loss(network, ids, LIKED), weight)
-        assert_same_gradient(getattr(d, name), numeric, name)
+    def loss() -> float:
+        return sentiment.loss(network, ids, sentiment.LIKED)
+
+    for layer in network.layers:
+        assert_gradients(layer, dict(layer.gradients), loss)
 
 
 def test_d_every_review_is_judged_right() -> None:
     """After training, liked is above one half and not liked below."""
-    network, ids = ManyToOne.new(len(WORDS), 4, 1, seed=2), read(*REVIEWS)
-    for _ in range(500):
-        network.descend(review_gradients(network, ids, LIKED), lr=0.1)
+    network, liked = sentiment.new_network(), sentiment.LIKED
+    sentiment.train(network)
 
-    p = reference.sigmoid(network.forward(ids)[1])
-    assert ((p > 0.5) == (LIKED == 1)).all()
-    assert np.abs(p - LIKED).max() < 0.1
+    p = sigmoid(network.forward(sentiment.read(*sentiment.REVIEWS)))
+    assert ((p > 0.5) == (liked == 1)).all()
+    assert np.abs(p - liked).max() < 0.1
 
 
 @pytest.mark.small
 @pytest.mark.parametrize("review", ["fun fun fun", "so so dull", "never dull once"])
 def test_d_input_gradient_is_the_sum_over_the_steps(review: str) -> None:
-    """Three paths from the loss to the input weights, each a product of its own.
+    """Three paths from the loss to the input weights, each a product of its own."""
+    network = sentiment.new_network()
+    liked = np.array([[sentiment.REVIEWS[review]]], float)
+    terms = sentiment.terms(network, review)
 
-    dL/dp dp/do3 do3/dw  +  dL/dp dp/do3 do3/do2 do2/dw  +  ... do2/do1 do1/dw
-    """
-    network, ids = ManyToOne.new(len(WORDS), 4, 1, seed=2), read(review)
-    liked = np.array([[REVIEWS[review]]], float)
-    tape, out = network.forward(ids)
-    o1, o2, o3 = tape.y[:, 0]
-    x1, x2, x3 = np.eye(len(WORDS))[ids[:, 0]]
-    dL_do3 = (reference.sigmoid(out) - liked)[0] @ network.V
-    # o = tanh(w x + U o_prev): the slopes, and what one state does to the next.
-    f1, f2, f3 = (1 - o**2 for o in (o1, o2, o3))
-    do3_do2, do2_do1 = f3[:, None] * network.U, f2[:, None] * network.U
-    terms = [
-        np.outer(x3, dL_do3 * f3),
-        np.outer(x2, dL_do3 @ do3_do2 * f2),
-        np.outer(x1, dL_do3 @ do3_do2 @ do2_do1 * f1),
-    ]
-
-    found = review_gradients(network, ids, liked).W
+    sentiment.backward(network, sentiment.read(review), liked)
+    found = network.recurrent.gradients["Wx"]
     np.testing.assert_allclose(found, sum(terms), rtol=1e-12, atol=1e-15)
+    assert len(terms) == 3
     assert all(np.abs(term).max() > 1e-3 for term in terms)
-
-
-def reach(name: str, radius: float, steps: int) -> float:
-    """Norm of dL_t / dh_{t-k} for k steps, beside that of dL_t / dh_t.
-
-    Inputs are so small that tanh is the identity. Every gate's recurrent matrix
-    is `radius` times an orthogonal one, all of whose eigenvalues have that size.
-    The LSTM has forget bias 1.
-    """
-    H, rng, cell = 16, np.random.default_rng(3), cell_of(name)
-    kernels = kernels_of(cell)
-    Wh = np.concatenate(
-        [radius * np.linalg.qr(rng.normal(size=(H, H)))[0] for _ in cell.gates]
-    )
-    tape = kernels.new_tape(steps, 1, H, np.float64)
-    tape.z[:] = 1e-12 * rng.normal(size=tape.z.shape)
-    if name == "lstm":
-        tape.z[:, :, H : 2 * H] += 1
-    dy = np.zeros((steps, 1, H))
-    dy[-1] = rng.normal(size=H)
-    panels, own = packed(Wh), np.zeros(0)
-    ahead, back = Recurrent(panels.forward, own), Recurrent(panels.backward, own)
-    resets, cuts = np.zeros((steps, 1), np.uint8), row_cuts(1, 1)
-    forward, backward = loops(kernels)
-    nothing = inputs.projected(np.float64)
-    forward(ahead, nothing, tape, resets, cuts)
-    backward(back, nothing, tape, dy, resets, cuts, 0, steps)
-    return float(np.linalg.norm(tape.dstates[0]) / np.linalg.norm(dy))
 
 
 @pytest.mark.small
@@ -375,7 +220,7 @@ def reach(name: str, radius: float, steps: int) -> float:
 def test_d_vanilla_gradient_is_a_power_of_the_radius(radius: float) -> None:
     """After k steps back it has fallen, stayed or grown: it is radius^k."""
     for k in (1, 5, 10, 20, 40):
-        assert reach("rnn", radius, k) == pytest.approx(radius**k, rel=1e-3)
+        assert sentiment.reach("rnn", radius, k) == pytest.approx(radius**k, rel=1e-3)
 
 
 @pytest.mark.small
@@ -386,9 +231,181 @@ def test_d_lstm_gradient_falls_far_more_slowly() -> None:
     magnitude; the LSTM, whose cell state keeps sigmoid(1) = 0.73 a step and
     more, less than three.
     """
+    reach = sentiment.reach
     vanilla = reach("rnn", 0.5, 10) / reach("rnn", 0.5, 40)
     gated = reach("lstm", 0.5, 10) / reach("lstm", 0.5, 40)
 
     assert vanilla > 1e9
     assert gated < 1e3
     assert reach("lstm", 0.5, 40) > 1e7 * reach("rnn", 0.5, 40)
+
+
+def test_e_the_same_text_is_written_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training and sampling are repeatable, and a new temperature says otherwise."""
+    monkeypatch.setattr(generator, "STEPS", 20)
+    written = []
+    for _ in range(2):
+        model, losses = generator.train(str(generator.TALE))
+        assert len(list(losses)) == 20
+        written.append(generator.sample(model, 1.0))
+
+    assert written[0] == written[1]
+    assert len(written[0]) == generator.LENGTH
+    assert generator.sample(model, 0.2) != written[0]
+
+
+def test_e_the_tale_is_one_of_the_corpus() -> None:
+    """What the wheel carries is the first tale of the text beside it."""
+    corpus = generator.TALE.parents[2] / "corpora" / "saltmarsh.txt"
+    tale = generator.TALE.read_text(encoding="utf-8")
+
+    assert corpus.read_text(encoding="utf-8").startswith(tale)
+
+
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+@pytest.mark.small
+@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_layers_follow_the_equations(
+    cell: str, one_hot: bool, rng: np.random.Generator
+) -> None:
+    """Outputs are the oracle's; gradients are central differences, inputs' too."""
+    T, B, D, H = 4, 3, 5, 2
+    GH = GATES[cell] * H
+    layer = RecurrentLayer(
+        rng.normal(size=(D, GH)), rng.normal(size=(H, GH)), rng.normal(size=GH), cell
+    )
+    head = SoftmaxLayer(rng.normal(size=(H, 3)), rng.normal(size=3))
+    targets = rng.integers(0, 3, (T, B)).astype(np.int32)
+    targets[0, 0] = -1
+    x = rng.integers(0, D, (T, B)) if one_hot else rng.normal(size=(T, B, D))
+
+    def loss() -> float:
+        return head.loss_and_gradient(layer.forward(x), targets)[0]
+
+    Wx, Wh, b = layer.weights.values()
+    zx = (np.eye(D)[x] if one_hot else x) @ Wx + b
+    state = np.zeros((2 if cell == "lstm" else 1, B, H))
+    y, _ = reference.run(cell, zx, state, np.zeros((T, B)), Wh.T, np.zeros(H))
+    np.testing.assert_allclose(layer.forward(x), y, rtol=1e-12)
+    expected = reference.cross_entropy(
+        (y @ head.weights["W"] + head.weights["b"]).reshape(T * B, -1), targets.ravel()
+    )
+    found, dh = head.loss_and_gradient(layer.forward(x), targets)
+    assert found == pytest.approx(expected.sum() / (T * B - 1), rel=1e-12)
+
+    dx = layer.backward(dh)
+    # Each loss that is computed below leaves gradients of its own.
+    found_in = [(part, dict(part.gradients)) for part in (layer, head)]
+    for part, gradients in found_in:
+        assert_gradients(part, gradients, loss)
+    if one_hot:
+        assert dx is None
+    else:
+        assert dx is not None
+        assert_same_gradient(dx, numeric_gradient(loss, x), "x")
+
+
+@pytest.mark.small
+def test_central_differences_put_the_weights_back() -> None:
+    """The examples' own check finds a known gradient and leaves no trace."""
+    W = np.array([[1.0, -2.0], [0.5, 3.0]])
+    before = W.copy()
+
+    found = central_differences(lambda: float((W**3).sum()), W)
+    np.testing.assert_allclose(found, 3 * before**2, rtol=1e-8)
+    np.testing.assert_array_equal(W, before)
+
+
+@pytest.mark.small
+def test_descent_is_w_minus_lr_dw(rng: np.random.Generator) -> None:
+    """Also where a gradient is a turned view."""
+    layer = DenseLayer(rng.normal(size=(3, 2)), rng.normal(size=2))
+    layer.forward(rng.normal(size=(4, 3)))
+    layer.backward(rng.normal(size=(4, 2)))
+    expected = {k: W - 0.1 * layer.gradients[k] for k, W in layer.weights.items()}
+
+    Descent(0.1).step(layer)
+    for name, W in layer.weights.items():
+        np.testing.assert_allclose(W, expected[name], rtol=1e-14)
+
+
+#: Something of each program that its figures come from, made wrong.
+WRONG: dict[str, tuple[str, object]] = {
+    "reversing": ("Bs", reversing.Bs + 0.01),
+    "hello": ("Wh", hello.Wh * 1.001),
+    "colors": ("MOST_STEPS", 100),
+    "sentiment": ("STEPS", 1),
+    "generator": ("STEPS", 2),
+}
+
+
+def test_every_example_has_a_wrong_twin() -> None:
+    """Whoever adds a program says how it could go wrong."""
+    assert WRONG.keys() == EXAMPLES.keys()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_program_prints_its_figures_and_agrees(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 0, every line within 80 columns, a page or so in all."""
+    assert import_module(f"charrnn.examples.{name}").main() == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    text = " ".join(lines)
+    assert EXAMPLES[name].title in text
+    assert "agrees" in text
+    assert "differs" not in text
+    assert re.fullmatch(r"All \d+ lines agree\.", lines[-1])
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 60
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_wrong_program_says_so(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weight or a training that is not the article's: another exit code."""
+    module = import_module(f"charrnn.examples.{name}")
+    attribute, wrong = WRONG[name]
+    monkeypatch.setattr(module, attribute, wrong)
+
+    assert module.main() == 1
+    out = capsys.readouterr().out
+    assert "differs" in out
+    assert re.search(r"\n[1-9]\d* of \d+ lines differ\.\n$", out)
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a module of the examples as a program."""
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_the_list_names_every_program() -> None:
+    """Name, article and what it does; no kernel is imported for it."""
+    code = (
+        "import sys; from charrnn.examples.__main__ import main; "
+        "main(); print('numba' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300
+    )
+
+    assert done.stdout.splitlines()[-1] == "False"
+    for example in EXAMPLES.values():
+        assert all(part in done.stdout for part in example)
+
+
+def test_programs_run_as_modules() -> None:
+    """As the list says, with an exit code; a text that is not there is told."""
+    listed, done = run("charrnn.examples"), run("charrnn.examples.reversing")
+    missing = run("charrnn.examples.generator", "no/such/text.txt")
+
+    assert (listed.returncode, done.returncode) == (0, 0)
+    assert done.stdout.endswith("lines agree.\n")
+    assert missing.returncode == 3
+    assert missing.stderr == "generator: no/such/text.txt does not exist\n"

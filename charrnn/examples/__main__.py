@@ -1,0 +1,15 @@
+"""List the examples: ``python -m charrnn.examples``."""
+
+from charrnn.examples import EXAMPLES
+
+
+def main() -> None:
+    """Print the name of every example, its article and what it does."""
+    print("Run one with: python -m charrnn.examples.NAME\n")
+    for example in EXAMPLES.values():
+        print(f"{example.name:<11}{example.line}")
+        print(f"{'':<11}{example.author}, {example.title}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Train a generator of text for some seconds, and let it write.
+
+Oreshko, "Mild Introduction to Modern Sequence Processing. Part 1". The article's
+generator reads Lovecraft's complete works a character at a time and is asked to go
+on from "Cthulhu is"; the kind of cell, the number of layers and of units can be
+chosen. This program does it in small, with the library that the `charrnn` command
+runs on, on a short tale that comes with it or on a text of your own:
+
+    python -m charrnn.examples.generator [FILE]
+
+The article prints no figures to hold ours against. What can be held against it is
+that the loss falls: first below what guessing costs, ln V nats a character, then
+below what knowing how frequent each character is would cost.
+"""
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from textwrap import wrap
+
+import numpy as np
+
+from charrnn.config import SampleConfig
+from charrnn.corpus import ReadOptions
+from charrnn.errors import CharRNNError
+from charrnn.examples.figures import WIDTH, Figures
+from charrnn.generation import Generation
+from charrnn.textmodel import TextModel
+from charrnn.training.prepare import prepare
+from charrnn.training.request import TrainingRequest
+
+#: The first of the ten tales that this project trains on.
+TALE = Path(__file__).with_name("tale.txt")
+
+#: The network, and how it is trained: all of it yours to change.
+NETWORK = {"cell": "gru", "layers": 1, "hidden": 128}
+TRAINING = {
+    "batch_size": 16,
+    "seq_length": 48,
+    "dropout": 0.1,
+    "weight_dropout": 0.0,
+    "val_fraction": 0.0,
+    "seed": 1,
+}
+STEPS = 1000
+
+PROMPT = "Cthulhu is"
+TEMPERATURES = (0.2, 0.6, 1.0)
+LENGTH = 200
+
+
+def train(path: str) -> tuple[TextModel, Iterator[float]]:
+    """Make a model of a text; iterating over the losses trains it.
+
+    Returns
+    -------
+    model : TextModel
+    losses : iterator of float
+        Nats per character of every step's window, before the step.
+    """
+    request = TrainingRequest(
+        sources=(path,),
+        read=ReadOptions(),
+        model=NETWORK,
+        train={**TRAINING, "steps": STEPS},
+    )
+    job = prepare(request, threads=2)
+    model = job.model(job.trainer.network)
+    return model, (job.trainer.step(step / STEPS).loss for step in range(STEPS))
+
+
+def sample(model: TextModel, temperature: float) -> str:
+    """Continue the prompt; letters of it that the text does not have are left out."""
+    config = SampleConfig(temperature=temperature, length=LENGTH, seed=1)
+    prompt = model.vocab.encode(PROMPT, "skip")
+    return "".join(p.text for p in Generation(model, [prompt], config).pieces())
+
+
+def costs_by_counts(model: TextModel) -> float:
+    """Compute what a character costs on average if only its frequency is known."""
+    counts = np.array(model.vocab.counts, float)
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Train, print how the loss falls, and let the model write."""
+    path = arguments[0] if arguments else str(TALE)
+    figures = Figures("generator")
+    model, losses = train(path)
+    config = model.network.config
+    figures.step("1. The network")
+    print(
+        f"{config.layers} x {config.hidden} {config.cell}, "
+        f"{model.network.theta.size:,} parameters, {model.vocab.size} characters"
+    )
+
+    figures.step(f"2. Training: {STEPS} steps")
+    done: list[float] = []
+    for loss in losses:
+        done.append(loss)
+        if len(done) == 1 or len(done) % max(1, STEPS // 5) == 0:
+            recent = done[-20:]
+            mean = sum(recent) / len(recent)
+            print(f"step {len(done):>5}   loss {mean:.3f} nats a character")
+    last = sum(done[-20:]) / len(done[-20:])
+    for what, cost in (
+        ("guessing", math.log(model.vocab.size)),
+        ("frequencies", costs_by_counts(model)),
+    ):
+        figures.check(what, f"below {cost:.3f}", f"{last:.3f}", last < cost)
+
+    figures.step(f"3. What follows {PROMPT!r}")
+    for temperature in TEMPERATURES:
+        text = f"{PROMPT}{sample(model, temperature)}"
+        print(f"temperature {temperature}:")
+        for line in wrap(text, WIDTH - 4):
+            print(f"    {line}")
+    return figures.end()
+
+
+if __name__ == "__main__":
+    try:
+        code = main(sys.argv[1:])
+    except CharRNNError as error:
+        code = error.exit_code
+        print(f"generator: {error}", file=sys.stderr)
+    raise SystemExit(code)
