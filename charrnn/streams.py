@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import IGNORED, Flags, Floats, Ids, PackedIds
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, field
 from charrnn.vocab import Vocab
 
 #: Characters moved at a time when lines are put in order; bounds the memory.
@@ -43,7 +43,7 @@ def document_starts(inputs: Ids, newline: int | None) -> Flags:
     """Flag the inputs before which the state of a model of lines is cleared.
 
     A newline is read before every line, and begins it: whoever runs a model
-    that was trained with ``--lines`` clears the state there as training did.
+    that was trained with ``lines`` clears the state there as training did.
 
     Parameters
     ----------
@@ -102,7 +102,9 @@ class _Cut:
             raise ValueError(msg)
         if batch_size > pieces:
             msg = f"more streams ({batch_size:,}) than the text has {noun} ({pieces:,})"
-            hint = f"--batch-size {pieces} or less" if pieces else "give a longer text"
+            hint = "give a longer text"
+            if pieces:
+                hint = f"{field('batch_size', pieces)} or less"
             raise CorpusError(msg, hint=hint)
         self.ids = ids
         self.batch_size = batch_size

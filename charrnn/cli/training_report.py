@@ -5,9 +5,11 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 
 from charrnn.cli.metrics import bits
+from charrnn.cli.spelling import as_option
 from charrnn.cli.training_settings import Settings, default_output
 from charrnn.config import Every, TrainConfig, UnitName
 from charrnn.display.training import duration_text
+from charrnn.errors import spell
 from charrnn.training.kneser_ney import Texts
 from charrnn.training.records import Ended
 from charrnn.training.request import Prepared
@@ -34,7 +36,7 @@ def description(prepared: Prepared) -> Iterator[str]:
         f"{prepared.corpus.characters:,} {UNITS[vocab.unit]}, "
         f"{len(vocab):,} distinct{held}"
     )
-    yield from prepared.notes
+    yield from (spell(note, as_option) for note in prepared.notes)
     if done := prepared.trainer.position.step:
         yield f"resuming after step {done:,}"
 

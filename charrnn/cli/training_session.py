@@ -18,6 +18,7 @@ from charrnn.cli.metrics import Lines, MetricsLog
 from charrnn.cli.options import Common
 from charrnn.cli.output import ReaderGone, open_stdout
 from charrnn.cli.signals import Caught, Killed, caught_signals, ending_at_once
+from charrnn.cli.spelling import as_option
 from charrnn.cli.training_report import (
     TEMPERATURE,
     better_before,
@@ -39,10 +40,18 @@ from charrnn.display.training import (
     TrainingDisplay,
     training_display,
 )
-from charrnn.errors import OptionError, OutputError, VocabError, writing_hint
+from charrnn.errors import (
+    InputError,
+    OptionError,
+    OutputError,
+    VocabError,
+    spell,
+    writing_hint,
+)
 from charrnn.evaluation import mean_loss
 from charrnn.generation import Generation, Piece
 from charrnn.kernels.jit import is_cached
+from charrnn.reading import printable
 from charrnn.training.output import FileWriter, StreamWriter
 from charrnn.training.places import best_path
 from charrnn.training.prepare import memory_estimate, prepare
@@ -184,22 +193,24 @@ class Session:
             min_count=text.min_count,
             lines=text.lines,
         )
-        resume = s.output if s.resume else None
-        prepared = prepare(
-            Request(
-                sources=s.sources,
-                read=options,
-                model=s.model,
-                train=s.train,
-                val_file=s.val_file,
-                resume=resume,
-                new_corpus=s.new_corpus,
-                init_from=s.init_from,
-            ),
-            self.threads,
-            sys.stdin.buffer if sys.stdin is not None else None,
-            self._speed,
+        request = Request(
+            sources=s.sources,
+            read=options,
+            model=s.model,
+            train=s.train,
+            val_file=s.val_file,
+            resume=s.output if s.resume else None,
+            new_corpus=s.new_corpus,
+            init_from=s.init_from,
         )
+        stdin = sys.stdin.buffer if sys.stdin is not None else None
+        try:
+            prepared = prepare(request, self.threads, stdin, self._speed)
+        except InputError as error:
+            if isinstance(error.__cause__, IsADirectoryError):
+                directory = printable(str(error.__cause__.filename)).rstrip("/")
+                error.hint = f"charrnn train {directory}/*.txt"
+            raise
         if self._clamped:
             self.display.say(self._clamped, "warning")
         for line in description(prepared):
@@ -271,7 +282,7 @@ class Session:
             self.caught,
         )
         with self.display:
-            for record in run.records():
+            for record in map(_spelled, run.records()):
                 self.display.show(record)
                 if isinstance(record, Ended):
                     ended = record
@@ -370,6 +381,13 @@ class Session:
         if (found := yardsticks(prepared)) is not None:
             for line in comparison(found):
                 self.display.say(line)
+
+
+def _spelled(record: Record) -> Record:
+    """Write the fields that a warning names as options."""
+    if isinstance(record, Warned):
+        return Warned(spell(record.message, as_option))
+    return record
 
 
 def _check_log(path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import GATES, CellName, ModelConfig, check_number
-from charrnn.errors import OptionError
+from charrnn.errors import OptionError, field
 from charrnn.inspection import SignalName
 from charrnn.streams import document_starts
 from charrnn.vocab import Vocab
@@ -45,12 +45,12 @@ def check_place(
     """Raise `OptionError` unless a model has this signal, layer and these units."""
     known = SIGNALS[config.cell]
     if signal not in known:
-        msg = f"--signal {signal}: a cell of type {config.cell} has none"
+        msg = f"{field('signal', signal)}: a cell of type {config.cell} has none"
         raise OptionError(msg, hint=f"it has {', '.join(known)}")
     if layer is not None:
-        check_number("--layer", layer, low=0, high=config.layers - 1)
+        check_number(field("layer"), layer, low=0, high=config.layers - 1)
     for unit in units:
-        check_number("--unit", unit, low=0, high=config.hidden - 1)
+        check_number(field("unit"), unit, low=0, high=config.hidden - 1)
 
 
 def activations(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from charrnn import errors
 from charrnn.config import ModelConfig
 from charrnn.corpus import Corpus, ReadOptions
 from charrnn.training.history import History
@@ -35,18 +36,17 @@ class Prepared:
     corpus: Corpus
     held_out: HeldOut | None
     history: History
-    notes: list[str]
+    notes: list[str]  # for the user; see `errors.Message`
 
-
-def option_name(field_name: str) -> str:
-    """Write a configuration's field as the option that sets it."""
-    return "--" + field_name.replace("_", "-")
+    def __post_init__(self) -> None:
+        """Let notes name fields as Python does."""
+        self.notes = [errors.Message(note) for note in self.notes]
 
 
 def shape_conflicts(given: Mapping[str, Any], model: ModelConfig) -> list[str]:
     """List the options that contradict the shape of a model that is loaded."""
     return [
-        f"{option_name(name)} {value} (it has {getattr(model, name)})"
+        f"{errors.field(name)} {value} (it has {getattr(model, name)})"
         for name, value in given.items()
         if getattr(model, name) != value
     ]

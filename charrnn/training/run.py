@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, CorpusFingerprint
 from charrnn.config import Every
-from charrnn.errors import DivergedError, OutputError
+from charrnn.errors import DivergedError, OutputError, field
 from charrnn.evaluation import Stopped, mean_loss
 from charrnn.training.history import History
 from charrnn.training.records import (
@@ -297,7 +297,8 @@ class Run:
             yield from self._save(last=True)
             yield self._end("diverged")
             what += f"; what is saved is step {self._at}"
-            raise DivergedError(what, hint="try a lower --lr or --grad-clip")
+            hint = f"try a lower {field('lr')} or {field('grad_clip')}"
+            raise DivergedError(what, hint=hint)
         trainer.position.lr_scale = failed.lr_scale / 2
         back = trainer.position.step
         yield Warned(f"{what}: back to step {back}, learning rate halved")

@@ -30,12 +30,12 @@ from charrnn.schedules import learning_rate
 from charrnn.streams import AnyStreams
 from charrnn.vocab import Vocab
 
-#: Children of the run's SeedSequence, by purpose. The order of --lines has its
+#: Children of the run's SeedSequence, by purpose. The order of `lines` has its
 #: own, in `streams`.
 INIT_STREAM, DROPOUT_STREAM, WEIGHT_DROPOUT_STREAM = 0, 1, 2
 
 
-#: Averaged weights remember an n-th of the steps so far until --ema takes over.
+#: Averaged weights remember an n-th of the steps so far until `ema` takes over.
 AVERAGING_START = 9
 
 
@@ -144,7 +144,7 @@ class Trainer:
 
     @property
     def total_steps(self) -> int | None:
-        """Steps of the whole run, as far as --steps and --epochs fix them."""
+        """Steps of the whole run, as far as `steps` and `epochs` fix them."""
         limits = []
         if self.config.steps is not None:
             limits.append(self.config.steps)
