@@ -16,8 +16,9 @@ from typing import NoReturn
 
 from charrnn.cli.output import silence
 from charrnn.cli.signals import Killed, die_by
-from charrnn.display.color import color_option, wants_color
-from charrnn.errors import TOO_MANY, CharRNNError, OutputError, writing_hint
+from charrnn.cli.spelling import as_option, color_option, help_hint
+from charrnn.display.color import wants_color
+from charrnn.errors import TOO_MANY, CharRNNError, OutputError, spell, writing_hint
 
 #: What only a write fails with.
 WRITING = {
@@ -61,7 +62,7 @@ def _usage(error: Exception, message: str) -> tuple[str, str]:
     """Put typer's word for a mistake into our form, with a way to the options."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "charrnn"
-    return message.rstrip(".").replace("\n", " "), f"{path} --help lists the options"
+    return message.rstrip(".").replace("\n", " "), help_hint(path)
 
 
 def _system_hint(error: OSError) -> str:
@@ -94,7 +95,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except CharRNNError as error:
         if debug:
             traceback.print_exc()
-        report(str(error), error.hint)
+        hint = None if error.hint is None else spell(error.hint, as_option)
+        report(error.spelled(as_option), hint)
         return error.exit_code
     except typer.TyperException as error:
         message = error.format_message()

@@ -7,7 +7,7 @@ resumed), :class:`SampleConfig` to one call. They check themselves: this is
 the only place where limits stand. Defaults are written here once and read by
 the command line.
 
-Nothing here imports numpy, so that ``charrnn --help`` answers at once.
+Nothing here imports numpy, so that the command line answers at once.
 """
 
 import math
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from charrnn import cells
-from charrnn.errors import OptionError
+from charrnn.errors import OptionError, field
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
@@ -53,7 +53,13 @@ SHOWN = 60
 
 
 def check_choice(name: str, value: object, choices: object) -> None:
-    """Raise `OptionError` unless `value` is one of a tuple's or a Literal's words."""
+    """Raise `OptionError` unless `value` is one of a tuple's or a Literal's words.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls the value: a field marked by `errors.field`, or words.
+    """
     allowed = choices if isinstance(choices, tuple) else get_args(choices)
     if value not in allowed:
         msg = f"{name} is {value!r}, not one of {', '.join(map(str, allowed))}"
@@ -69,7 +75,7 @@ def _nearest(name: str, word: str, allowed: tuple[str, ...]) -> str:
 
 
 def _leave_away(name: str) -> str:
-    """Say that nobody has to give an option."""
+    """Say that nobody has to set a field."""
     return f"leave {name} away for its default"
 
 
@@ -86,6 +92,8 @@ def check_number(
 
     Parameters
     ----------
+    name : str
+        What the message calls the value: a field marked by `errors.field`, or words.
     low, high : float
         The limits, themselves allowed unless `open_low` or `open_high`.
     """
@@ -122,18 +130,24 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Check the limits."""
-        check_choice("--cell", self.cell, cells.names())
-        check_choice("--activation", self.activation, ActivationName)
-        check_choice("--norm", self.norm, NormName)
-        check_number("--hidden", self.hidden, low=1, high=MAX_HIDDEN)
-        check_number("--layers", self.layers, low=1, high=MAX_LAYERS)
+        check_choice(field("cell"), self.cell, cells.names())
+        check_choice(field("activation"), self.activation, ActivationName)
+        check_choice(field("norm"), self.norm, NormName)
+        check_number(field("hidden"), self.hidden, low=1, high=MAX_HIDDEN)
+        check_number(field("layers"), self.layers, low=1, high=MAX_LAYERS)
         check_number("the vocabulary's size", self.vocab_size, low=1, high=0x110000)
         settings = cells.cell_of(self.cell).settings
         if self.activation != "tanh" and "activation" not in settings:
-            msg = f"--activation {self.activation} needs --cell rnn, not {self.cell}"
+            msg = (
+                f"{field('activation', self.activation)} needs "
+                f"{field('cell', 'rnn')}, not {self.cell}"
+            )
             raise OptionError(msg, hint="gated cells always use sigmoid and tanh")
         if self.norm == "layer" and self.hidden == 1:
-            msg = "--norm layer compares the units of a layer and needs --hidden 2"
+            msg = (
+                f"{field('norm', 'layer')} compares the units of a layer and needs "
+                f"{field('hidden', 2)}"
+            )
             raise OptionError(msg, hint="with one unit it would say nothing at all")
 
 
@@ -193,31 +207,37 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the limits."""
-        check_number("--batch-size", self.batch_size, low=1, high=65_536)
-        check_number("--seq-length", self.seq_length, low=1, high=65_536)
+        check_number(field("batch_size"), self.batch_size, low=1, high=65_536)
+        check_number(field("seq_length"), self.seq_length, low=1, high=65_536)
         if self.epochs is not None:
-            check_number("--epochs", self.epochs, low=0, high=MAX_EPOCHS, open_low=True)
+            check_number(
+                field("epochs"), self.epochs, low=0, high=MAX_EPOCHS, open_low=True
+            )
         if self.steps is not None:
-            check_number("--steps", self.steps, low=0, high=MAX_COUNT)
+            check_number(field("steps"), self.steps, low=0, high=MAX_COUNT)
         if self.time is not None:
-            check_number("--time", self.time, low=MIN_TRAINING, high=MAX_SECONDS)
-        check_number("--patience", self.patience, low=0, high=MAX_COUNT)
-        check_choice("--optimizer", self.optimizer, OptimizerName)
-        check_number("--lr", self.lr, low=0, high=MAX_REAL, open_low=True)
-        check_choice("--schedule", self.schedule, ScheduleName)
-        check_number("--warmup", self.warmup, low=0, high=MAX_COUNT)
-        check_number("--weight-decay", self.weight_decay, low=0, high=MAX_REAL)
-        check_number("--grad-clip", self.grad_clip, low=0, high=MAX_REAL)
-        check_choice("--clip-mode", self.clip_mode, ClipMode)
-        check_number("--dropout", self.dropout, low=0, high=1, open_high=True)
+            check_number(field("time"), self.time, low=MIN_TRAINING, high=MAX_SECONDS)
+        check_number(field("patience"), self.patience, low=0, high=MAX_COUNT)
+        check_choice(field("optimizer"), self.optimizer, OptimizerName)
+        check_number(field("lr"), self.lr, low=0, high=MAX_REAL, open_low=True)
+        check_choice(field("schedule"), self.schedule, ScheduleName)
+        check_number(field("warmup"), self.warmup, low=0, high=MAX_COUNT)
+        check_number(field("weight_decay"), self.weight_decay, low=0, high=MAX_REAL)
+        check_number(field("grad_clip"), self.grad_clip, low=0, high=MAX_REAL)
+        check_choice(field("clip_mode"), self.clip_mode, ClipMode)
+        check_number(field("dropout"), self.dropout, low=0, high=1, open_high=True)
         check_number(
-            "--weight-dropout", self.weight_dropout, low=0, high=1, open_high=True
+            field("weight_dropout"), self.weight_dropout, low=0, high=1, open_high=True
         )
-        check_number("--ema", self.ema, low=0, high=1, open_high=True)
-        check_choice("--init", self.init, InitName)
-        check_number("--forget-bias", self.forget_bias, low=-MAX_REAL, high=MAX_REAL)
-        check_number("--val-fraction", self.val_fraction, low=0, high=1, open_high=True)
-        check_number("--seed", self.seed, low=0, high=MAX_COUNT)
+        check_number(field("ema"), self.ema, low=0, high=1, open_high=True)
+        check_choice(field("init"), self.init, InitName)
+        check_number(
+            field("forget_bias"), self.forget_bias, low=-MAX_REAL, high=MAX_REAL
+        )
+        check_number(
+            field("val_fraction"), self.val_fraction, low=0, high=1, open_high=True
+        )
+        check_number(field("seed"), self.seed, low=0, high=MAX_COUNT)
 
 
 #: Characters that `SampleConfig.no_repeat` and `no_copy` look back.
@@ -253,50 +273,57 @@ class SampleConfig:
 
     def __post_init__(self) -> None:
         """Check the limits and what cannot go together."""
-        check_number("--temperature", self.temperature, low=0)
+        check_number(field("temperature"), self.temperature, low=0)
         for option, value in (
-            ("--top-p", self.top_p),
-            ("--typical", self.typical),
+            (field("top_p"), self.top_p),
+            (field("typical"), self.typical),
         ):
             if value is not None:
                 check_number(option, value, low=0, high=1, open_low=True)
         if self.min_p is not None:
-            check_number("--min-p", self.min_p, low=0, high=1)
+            check_number(field("min_p"), self.min_p, low=0, high=1)
         for option, number, low, high in (
-            ("--top-k", self.top_k, 1, math.inf),
-            ("--no-repeat", self.no_repeat, 1, RECENT),
-            ("--no-copy", self.no_copy, 2, RECENT),
-            ("--lines", self.lines, 1, MAX_COUNT),
+            (field("top_k"), self.top_k, 1, math.inf),
+            (field("no_repeat"), self.no_repeat, 1, RECENT),
+            (field("no_copy"), self.no_copy, 2, RECENT),
+            (field("lines"), self.lines, 1, MAX_COUNT),
         ):
             if number is not None:
                 check_number(option, number, low=low, high=high)
-        check_number("--length", self.length, low=-1, high=MAX_COUNT)
-        check_number("--num-samples", self.num_samples, low=1, high=MOST_SAMPLES)
-        check_number("--best-of", self.best_of, low=1, high=MOST_SAMPLES)
+        check_number(field("length"), self.length, low=-1, high=MAX_COUNT)
+        check_number(field("num_samples"), self.num_samples, low=1, high=MOST_SAMPLES)
+        check_number(field("best_of"), self.best_of, low=1, high=MOST_SAMPLES)
         if self.num_samples * self.best_of > MOST_SAMPLES:
-            msg = f"--num-samples times --best-of must be at most {MOST_SAMPLES:,}"
+            msg = (
+                f"{field('num_samples')} times {field('best_of')} must be at most "
+                f"{MOST_SAMPLES:,}"
+            )
             raise OptionError(msg, hint="make the samples in several calls")
-        check_number("--logprobs", self.logprobs, low=0, high=MAX_COUNT)
-        check_number("--seed", self.seed, low=0, high=MAX_COUNT)
+        check_number(field("logprobs"), self.logprobs, low=0, high=MAX_COUNT)
+        check_number(field("seed"), self.seed, low=0, high=MAX_COUNT)
         for symbol, bias in self.logit_bias:
             if bias != -math.inf:
-                check_number(f"--logit-bias {symbol!r}", bias)
+                check_number(f"{field('logit_bias')} {symbol!r}", bias)
         if "" in self.stop:
-            msg = "--stop must not be empty"
-            raise OptionError(msg, hint="leave it away to stop at --length only")
+            msg = f"{field('stop')} must not be empty"
+            hint = f"leave it away to stop at {field('length')} only"
+            raise OptionError(msg, hint=hint)
         if self.temperature == 0 and self.filters:
-            msg = f"--temperature 0 cannot be combined with {self.filters[0]}"
+            msg = (
+                f"{field('temperature', 0)} cannot be combined with "
+                f"{field(self.filters[0])}"
+            )
             hint = "temperature 0 always takes the likeliest character"
             raise OptionError(msg, hint=hint)
 
     @property
     def filters(self) -> list[str]:
-        """The truncating options in use, as they are written."""
+        """The truncating fields in use."""
         named = {
-            "--top-k": self.top_k,
-            "--typical": self.typical,
-            "--top-p": self.top_p,
-            "--min-p": self.min_p,
+            "top_k": self.top_k,
+            "typical": self.typical,
+            "top_p": self.top_p,
+            "min_p": self.min_p,
         }
         return [name for name, value in named.items() if value is not None]
 
@@ -305,7 +332,7 @@ class SampleConfig:
 DURATION_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
-def parse_duration(text: str, option: str) -> float:
+def parse_duration(text: str, name: str) -> float:
     """Read the seconds of a duration such as ``90s``, ``30m``, ``1.5h``.
 
     Raises
@@ -317,9 +344,9 @@ def parse_duration(text: str, option: str) -> float:
     try:
         seconds = float(number) * DURATION_UNITS[unit]
     except (ValueError, KeyError):
-        msg = f"{option} is {_shortened(text)}, which is not a duration"
+        msg = f"{name} is {_shortened(text)}, which is not a duration"
         raise OptionError(msg, hint="write 90s, 30m or 2h") from None
-    check_number(option, seconds, low=0, high=MAX_SECONDS, open_low=True)
+    check_number(name, seconds, low=0, high=MAX_SECONDS, open_low=True)
     return seconds
 
 
@@ -328,7 +355,7 @@ def _shortened(text: str) -> str:
     return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
-def parse_every(text: str, option: str) -> Every:
+def parse_every(text: str, name: str) -> Every:
     """Read an interval in steps (``500``) or in time (``10m``); ``0`` is never.
 
     Raises
@@ -339,12 +366,12 @@ def parse_every(text: str, option: str) -> Every:
     digits = text.strip()
     if digits.isdecimal():
         if len(digits) > MAX_DIGITS:
-            msg = f"{option} is a number of {len(digits):,} digits"
+            msg = f"{name} is a number of {len(digits):,} digits"
             raise OptionError(msg, hint="0 is never")
-        check_number(option, int(digits), low=0, high=MAX_COUNT)
+        check_number(name, int(digits), low=0, high=MAX_COUNT)
         return Every(steps=int(digits))
     try:
-        return Every(seconds=parse_duration(text, option))
+        return Every(seconds=parse_duration(text, name))
     except OptionError as error:
         error.hint = "write a number of steps, or a time such as 30s or 10m"
         raise

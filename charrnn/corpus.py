@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import PackedIds
-from charrnn.errors import CorpusError, OptionError
+from charrnn.errors import CorpusError, OptionError, field
 from charrnn.reading import (
     SLICE,
     Reader,
@@ -246,7 +246,10 @@ def _settle(
     kept, final_ids = np.unique(folded, return_inverse=True)
     if len(kept) > MAX_SYMBOLS:
         msg = f"{len(kept):,} distinct characters, more than {MAX_SYMBOLS:,}"
-        hint = "is --encoding right? --min-count N folds rare ones; or use --unit byte"
+        hint = (
+            f"is {field('encoding')} right? {field('min_count')} N folds rare ones; "
+            f"or use {field('unit', 'byte')}"
+        )
         raise CorpusError(msg, where=names, hint=hint)
     totals = np.zeros(len(kept), np.int64)
     np.add.at(totals, final_ids, counts)
@@ -270,8 +273,8 @@ def _within(
             [chr(point) for point in packer.points[vocab.size :][order]],
             [f"{count:,} times" if count > 1 else "once" for count in counts[order]],
             where=names,
-            hint="take them out of the text, or train with --min-count 2, after "
-            "which U+FFFD can stand for them",
+            hint="take them out of the text, or train with "
+            f"{field('min_count', 2)}, after which U+FFFD can stand for them",
         )
     final_ids[vocab.size :] = replacement
     notes.append(
@@ -286,7 +289,7 @@ def _notes(readers: Sequence[Reader]) -> list[str]:
     notes = [f"{r.name} is empty" for r in readers if not r.characters]
     if returns := sum(reader.carriage_returns for reader in readers):
         found = _plural(returns, "carriage return")
-        advice = "--newlines lf turns CR LF and CR into LF"
+        advice = f"{field('newlines', 'lf')} turns CR LF and CR into LF"
         notes.append(f"{found} (CR) found and kept; {advice}")
     return notes
 

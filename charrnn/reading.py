@@ -30,6 +30,7 @@ from charrnn.errors import (
     CorpusError,
     InputError,
     OptionError,
+    field,
     reading_hint,
 )
 from charrnn.vocab import CodePoints, Vocab, code_points
@@ -39,9 +40,6 @@ SLICE = 1 << 18
 
 #: Names of a directory that are compared with one that does not exist.
 MOST_NAMES = 10_000
-
-#: How hints begin that only training can follow.
-TRAIN = "charrnn train"
 
 #: Python calls them text encodings, but no text file is written in them.
 NOT_FOR_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
@@ -68,15 +66,20 @@ class ReadOptions:
 
     def __post_init__(self) -> None:
         """Check each option and what cannot go together."""
-        check_choice("--newlines", self.newlines, NewlineMode)
-        check_choice("--unit", self.unit, UnitName)
-        check_number("--min-count", self.min_count, low=1, high=MAX_COUNT)
+        check_choice(field("newlines"), self.newlines, NewlineMode)
+        check_choice(field("unit"), self.unit, UnitName)
+        check_number(field("min_count"), self.min_count, low=1, high=MAX_COUNT)
         name = _codec_name(self.encoding)
         if self.unit == "byte" and name != "utf-8":
-            msg = f"--unit byte cannot be combined with --encoding {self.encoding}"
+            msg = (
+                f"{field('unit', 'byte')} cannot be combined with "
+                f"{field('encoding', self.encoding)}"
+            )
             raise OptionError(msg, hint="bytes are taken as they are")
         if self.unit == "byte" and self.min_count > 1:
-            msg = "--unit byte cannot be combined with --min-count"
+            msg = (
+                f"{field('unit', 'byte')} cannot be combined with {field('min_count')}"
+            )
             raise OptionError(msg, hint="there are never more than 256 bytes")
         if self.vocab is not None and self.vocab.unit != self.unit:
             msg = f"a vocabulary of {self.vocab.unit}s cannot read {self.unit}s"
@@ -89,14 +92,14 @@ def _codec_name(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
     except (LookupError, ValueError):
-        msg = f"--encoding {encoding!r} is unknown"
+        msg = f"{field('encoding')} {encoding!r} is unknown"
         raise OptionError(msg, hint=hint) from None
     try:
         "".encode(encoding)  # refuses what maps bytes to bytes, such as base64
     except (LookupError, ValueError):
         name = NOT_FOR_FILES[0]
     if name in NOT_FOR_FILES:
-        msg = f"--encoding {encoding} is not an encoding of text files"
+        msg = f"{field('encoding', encoding)} is not an encoding of text files"
         raise OptionError(msg, hint=hint)
     return name
 
@@ -178,8 +181,7 @@ def _unreadable(source: str, error: Exception) -> InputError:
         hint = _near(source)
         return InputError(f"{name or repr(name)} does not exist", hint=hint)
     if isinstance(error, IsADirectoryError):
-        hint = f"{TRAIN} {name.rstrip('/')}/*.txt"
-        return InputError(f"{name} is a directory", hint=hint)
+        return InputError(f"{name} is a directory", hint="name a file in it")
     if isinstance(error, OSError):
         reason, hint = error.strerror, reading_hint(error)
     else:
@@ -188,11 +190,9 @@ def _unreadable(source: str, error: Exception) -> InputError:
 
 
 def without_training(error: CharRNNError) -> None:
-    """Let an error in reading advise nothing that only ``train`` can do."""
+    """Let an error in reading advise nothing that only training can do."""
     if isinstance(error, CorpusError):
         error.hint = "texts to compare with are read as UTF-8"
-    elif error.hint and error.hint.startswith(TRAIN):
-        error.hint = "name a file in it"
 
 
 def _near(source: str) -> str:
@@ -307,7 +307,13 @@ class Reader:
         marks = BYTE_ORDER_MARKS.items()
         marked = next((e for mark, e in marks if self.head.startswith(mark)), None)
         if marked not in (None, name):
-            return f"it starts like {marked.upper()}: --encoding {marked}"
+            return f"it starts like {marked.upper()}: {field('encoding', marked)}"
         if marked is None and name in BYTE_ORDER_MARKS.values():
-            return f"without a byte-order mark: --encoding {name}-le or {name}-be"
-        return "name its encoding, such as --encoding latin-1, or use --unit byte"
+            return (
+                f"without a byte-order mark: {field('encoding', f'{name}-le')} "
+                f"or {name}-be"
+            )
+        return (
+            f"name its encoding, such as {field('encoding', 'latin-1')}, "
+            f"or use {field('unit', 'byte')}"
+        )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, Longs
 from charrnn.config import SampleConfig
-from charrnn.errors import OptionError, VocabError
+from charrnn.errors import OptionError, VocabError, field
 from charrnn.kernels.copies import UNKNOWN, fingerprint_all
 from charrnn.kernels.filters import GREEDY_BELOW, Filters, weigh_rows
 from charrnn.vocab import Vocab
@@ -106,7 +106,7 @@ def logit_bias(config: SampleConfig, vocab: Vocab) -> NDArray[np.float64]:
             with np.errstate(over="ignore"):
                 bias[at] += value
     if np.isposinf(bias).any():
-        msg = "--logit-bias adds up to more than a number can hold"
+        msg = f"{field('logit_bias')} adds up to more than a number can hold"
         raise OptionError(msg, hint="100 is enough to force a character")
     for at, symbol in enumerate(vocab.symbols):
         if symbol in config.ban or (
@@ -115,7 +115,8 @@ def logit_bias(config: SampleConfig, vocab: Vocab) -> NDArray[np.float64]:
             bias[at] = -np.inf
     if np.isneginf(bias).all():
         msg = "no character is left to choose from"
-        hint = "--allow, --ban and --logit-bias forbid every one that the model knows"
+        options = f"{field('allow')}, {field('ban')} and {field('logit_bias')}"
+        hint = f"{options} forbid every one that the model knows"
         raise VocabError(msg, hint=hint)
     return bias
 

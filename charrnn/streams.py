@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import IGNORED, Floats, Ids, PackedIds
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, field
 from charrnn.windows import Window
 
 #: Characters moved at a time when lines are put in order; bounds the memory.
@@ -71,7 +71,9 @@ class _Cut:
             raise ValueError(msg)
         if batch_size > pieces:
             msg = f"more streams ({batch_size:,}) than the text has {noun} ({pieces:,})"
-            hint = f"--batch-size {pieces} or less" if pieces else "give a longer text"
+            hint = "give a longer text"
+            if pieces:
+                hint = f"{field('batch_size', pieces)} or less"
             raise CorpusError(msg, hint=hint)
         self.ids = ids
         self.batch_size = batch_size

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from charrnn.arrays import Ids
 from charrnn.config import UnitName, UnknownPolicy, check_choice
-from charrnn.errors import VocabError
+from charrnn.errors import VocabError, field
 
 CodePoints: TypeAlias = NDArray[np.uint32]
 
@@ -190,7 +190,7 @@ class Vocab:
 
     def _encode(self, points: CodePoints, unknown: UnknownPolicy) -> Ids:
         """Look up every code point at once."""
-        check_choice("--unknown", unknown, UnknownPolicy)
+        check_choice(field("unknown"), unknown, UnknownPolicy)
         ids = self.look_up(points)
         known = ids >= 0
         if known.all():
@@ -235,7 +235,8 @@ class Vocab:
         return self.unknown_symbols(
             list(places),
             [f"at {place + 1:,}" for place in places.values()],
-            hint="--unknown skip leaves them out, --unknown replace puts "
+            hint=f"{field('unknown', 'skip')} leaves them out, "
+            f"{field('unknown', 'replace')} puts "
             f"{self.symbols[self.replacement_id]!r} in their place",
         )
 

@@ -613,7 +613,7 @@ def set_field(*keys: str | int, value: object) -> Callable[[dict[str, Any]], Non
         (set_field("model", "hidden", value=4), "layer0.Wx is (5, 12), not (5, 16)"),
         (set_field("model", "hidden", value=True), "hidden is True"),
         (set_field("model", "hidden", value=3.0), "hidden is 3.0"),
-        (set_field("model", "hidden", value=10**9), "--hidden must be"),
+        (set_field("model", "hidden", value=10**9), "hidden must be"),
         (set_field("model", "hidden", value=10**30), "hidden is"),
         (set_field("model", "cell", value="gru"), "missing"),
         (set_field("model", "cell", value=["lstm"]), "cell is list"),

@@ -13,17 +13,17 @@ from charrnn.config import (
     parse_duration,
     parse_every,
 )
-from charrnn.errors import OptionError
+from charrnn.errors import OptionError, field
 
 
 @pytest.mark.parametrize(
     ("value", "limits", "message"),
     [
-        (-1, {"low": 0}, "--n must be at least 0, not -1"),
+        (-1, {"low": 0}, "n must be at least 0, not -1"),
         (0, {"low": 0, "high": 1, "open_low": True}, "above 0 and at most 1, not 0"),
         (1, {"low": 0, "high": 1, "open_high": True}, "at least 0 and below 1, not 1"),
-        (math.nan, {}, "--n must be a finite number, not nan"),
-        (-math.inf, {}, "--n must be a finite number, not -inf"),
+        (math.nan, {}, "n must be a finite number, not nan"),
+        (-math.inf, {}, "n must be a finite number, not -inf"),
         # Rounded to six digits, these would be said to be what is allowed.
         (1.00000001, {"high": 1}, "at most 1, not 1.00000001"),
         (10_000_001, {"high": 10_000_000}, "at most 10000000, not 10000001"),
@@ -35,7 +35,7 @@ def test_a_number_outside_its_limits_is_named_in_full(
     value: float, limits: dict[str, float], message: str
 ) -> None:
     with pytest.raises(OptionError) as caught:
-        check_number("--n", value, **limits)  # type: ignore[arg-type]
+        check_number(field("n"), value, **limits)  # type: ignore[arg-type]
     assert message in str(caught.value)
 
 
@@ -62,7 +62,7 @@ def test_a_number_outside_its_limits_is_named_in_full(
 def test_numbers_that_nothing_could_hold_are_refused(given: dict[str, float]) -> None:
     """A checkpoint has 64 bits for an integer, an array 32 for a real number."""
     (name,) = given
-    with pytest.raises(OptionError, match="--" + name.replace("_", "-")) as caught:
+    with pytest.raises(OptionError, match=name) as caught:
         TrainConfig(**given)  # type: ignore[arg-type]
     assert caught.value.hint
 
@@ -73,12 +73,12 @@ def test_a_choice_that_is_nearly_right_is_guessed() -> None:
     assert caught.value.hint == "is lstm meant?"
     with pytest.raises(OptionError) as caught:
         ModelConfig(vocab_size=1, cell="?")
-    assert caught.value.hint == "leave --cell away for its default"
+    assert caught.value.hint == "leave cell away for its default"
 
 
 def test_limits_themselves_are_allowed_unless_open() -> None:
-    check_number("--n", 0, low=0, high=1)
-    check_number("--n", 1, low=0, high=1)
+    check_number(field("n"), 0, low=0, high=1)
+    check_number(field("n"), 1, low=0, high=1)
     SampleConfig(top_p=1, min_p=0, seed=2**63 - 1, length=-1)
     TrainConfig(dropout=0, grad_clip=0, steps=0)
 
@@ -88,29 +88,29 @@ def test_limits_themselves_are_allowed_unless_open() -> None:
     [("90s", 90), ("1.5h", 5400), (" 30m ", 1800), ("2d", 172_800), ("1e-3s", 0.001)],
 )
 def test_durations(text: str, seconds: float) -> None:
-    assert parse_duration(text, "--time") == pytest.approx(seconds)
+    assert parse_duration(text, field("time")) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
     "text", ["", "90", "s", "1w", "-1s", "0s", "nans", "infs", "1e308d", "9" * 5000]
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(OptionError, match="--time"):
-        parse_duration(text, "--time")
+    with pytest.raises(OptionError, match="time"):
+        parse_duration(text, field("time"))
 
 
 def test_intervals_are_steps_or_seconds_or_never() -> None:
-    assert parse_every("500", "--eval-every") == Every(steps=500)
-    assert parse_every("10m", "--eval-every") == Every(seconds=600)
-    assert not parse_every("0", "--eval-every")
+    assert parse_every("500", field("eval_every")) == Every(steps=500)
+    assert parse_every("10m", field("eval_every")) == Every(seconds=600)
+    assert not parse_every("0", field("eval_every"))
     with pytest.raises(OptionError) as caught:
-        parse_every("often", "--eval-every")
+        parse_every("often", field("eval_every"))
     assert "a number of steps" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("text", ["9" * 5000, str(2**63), "1e300d"])
 def test_intervals_that_never_come_are_refused(text: str) -> None:
-    with pytest.raises(OptionError, match=r"^--eval-every") as caught:
-        parse_every(text, "--eval-every")
+    with pytest.raises(OptionError, match=r"^eval_every") as caught:
+        parse_every(text, field("eval_every"))
     assert len(str(caught.value)) < 200
     assert caught.value.hint

@@ -251,7 +251,7 @@ def test_more_streams_than_text_is_an_error_that_names_both() -> None:
     with pytest.raises(CorpusError) as caught:
         Streams(marked(40), 64, 8, BEFORE)
     assert str(caught.value) == "more streams (64) than the text has characters (40)"
-    assert caught.value.hint == "--batch-size 40 or less"
+    assert caught.value.hint == "batch_size=40 or less"
 
     ids = np.array([5, 0, 6, 0], np.uint8)
     with pytest.raises(CorpusError, match=r"streams \(3\) than the text has lines \(2"):

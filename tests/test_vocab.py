@@ -132,8 +132,8 @@ def test_error_names_unknown_characters_once_with_place_and_nearest() -> None:
         "not in the vocabulary: 'é' U+00E9 at 2 (nearest 'e' 'E'), "
         r"'\t' U+0009 at 3 (nearest ' '), '!' U+0021 at 5"
     )
-    assert "--unknown skip" in str(caught.value.hint)
-    assert "--unknown replace puts ' '" in str(caught.value.hint)
+    assert "unknown='skip'" in str(caught.value.hint)
+    assert "unknown='replace' puts ' '" in str(caught.value.hint)
 
 
 def test_error_names_ten_and_counts_the_rest() -> None:
@@ -237,7 +237,7 @@ def test_decoding_takes_packed_ids_and_nothing() -> None:
 def test_misuse_is_refused() -> None:
     with pytest.raises(ValueError, match="byte vocabulary"):
         vocab_of("a").encode_bytes(b"a")
-    with pytest.raises(OptionError, match="--unknown"):
+    with pytest.raises(OptionError, match="unknown"):
         vocab_of("a").encode("a", "ignore")  # type: ignore[arg-type]
 
 

@@ -59,7 +59,7 @@ class CorpusFingerprint:
 
 @dataclass
 class TrainingState:
-    """Where a run stands: with the arrays, all that ``--resume`` needs."""
+    """Where a run stands: with the arrays, all that ``resume`` needs."""
 
     config: TrainConfig
     step: int = 0  # steps done

@@ -28,7 +28,7 @@ from charrnn.checkpoint.contents import (
     to_rows,
 )
 from charrnn.config import ModelConfig
-from charrnn.errors import CharRNNError, CheckpointError, OutputError
+from charrnn.errors import CharRNNError, CheckpointError, OutputError, field
 from charrnn.parameters import Shape
 from charrnn.vocab import Vocab
 
@@ -142,7 +142,8 @@ def encode(checkpoint: Checkpoint, digests: dict[str, str]) -> bytes:
     text = json.dumps(written, allow_nan=False, separators=(",", ":"))
     if len(text) > MAX_BYTES or _memory_needed(text) > MAX_MEMORY:
         msg = "the vocabulary or the list of files is too large for a checkpoint"
-        raise OutputError(msg, hint="use --min-count, or --unit byte, or fewer files")
+        hint = f"use {field('min_count')}, or {field('unit', 'byte')}, or fewer files"
+        raise OutputError(msg, hint=hint)
     return text.encode("ascii")
 
 
@@ -286,12 +287,12 @@ def _build(kind: Any, value: Any, where: str) -> Any:
 def _build_dataclass(kind: Any, value: dict[str, Any]) -> Any:
     """Turn a JSON object into a dataclass, which then checks itself."""
     fields = {}
-    for field in _fields(kind):
-        if field.name in value:
-            hint = _hints(kind)[field.name]
-            fields[field.name] = _build(hint, value[field.name], field.name)
-        elif field.default is field.default_factory is dataclasses.MISSING:
-            msg = f"invalid manifest: {field.name} is missing"
+    for each in _fields(kind):
+        if each.name in value:
+            hint = _hints(kind)[each.name]
+            fields[each.name] = _build(hint, value[each.name], each.name)
+        elif each.default is each.default_factory is dataclasses.MISSING:
+            msg = f"invalid manifest: {each.name} is missing"
             raise CheckpointError(msg)
     try:
         return kind(**fields)

@@ -30,6 +30,7 @@ from charrnn.errors import (
     CharRNNError,
     DivergedError,
     OutputError,
+    field,
     writing_hint,
 )
 
@@ -103,7 +104,8 @@ def write_to(stream: BinaryIO, checkpoint: Checkpoint) -> None:
     members += [Member(name, "<f4", values.shape) for name, values in tensors.items()]
     if archive.file_size(members) > archive.MAX_FILE:
         msg = "the checkpoint would be larger than 4 GiB"
-        raise OutputError(msg, hint="use fewer --hidden units or --layers")
+        hint = f"use fewer {field('hidden')} units or {field('layers')}"
+        raise OutputError(msg, hint=hint)
 
     crcs = []
     contents = [memoryview(text), *(values.data for values in tensors.values())]
@@ -120,7 +122,8 @@ def _check_finite(name: str, values: Tensor) -> None:
     for start in range(0, flat.size, CHUNK):
         if not np.isfinite(flat[start : start + CHUNK]).all():
             msg = f"{name} has values that are not finite; nothing was written"
-            raise DivergedError(msg, hint="try a lower --lr or --grad-clip")
+            hint = f"try a lower {field('lr')} or {field('grad_clip')}"
+            raise DivergedError(msg, hint=hint)
 
 
 def resolve_output(path: Path) -> Path:
@@ -231,7 +234,7 @@ class OutputLock:
             self._remove_leftovers()
         except BlockingIOError:
             msg = "locked by another run"
-            hint = "wait until it ends, or choose another --output"
+            hint = f"wait until it ends, or choose another {field('output')}"
             raise OutputError(msg, where=str(self.path), hint=hint) from None
         except OSError as error:
             raise OutputError(reason(error), where=str(self.path)) from None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from charrnn.cli.inspect_forms import Writer
 from charrnn.cli.output import TextSink
+from charrnn.cli.spelling import as_option
 from charrnn.errors import (
     ELSEWHERE,
     CharRNNError,
@@ -219,4 +220,4 @@ class PageWriter:
         """Write the page."""
         from charrnn.display.html_page import page
 
-        return page(self.chapters)
+        return page(self.chapters, as_option)

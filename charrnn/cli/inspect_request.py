@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from charrnn.cells import signals
 from charrnn.cli.inspect_files import Output, check_outputs
 from charrnn.config import UnknownPolicy, check_choice, check_number
-from charrnn.errors import OptionError
+from charrnn.errors import OptionError, field
 from charrnn.inspection import (
     MAX_LAG,
     OPTIONAL_TEXT_VIEWS,
@@ -48,13 +48,13 @@ class Request:
             if name not in VIEWS:
                 msg = f"--view {name} is unknown"
                 raise OptionError(msg, hint=f"one of {', '.join(VIEWS)}")
-        check_choice("--unknown", self.unknown, UnknownPolicy)
-        check_choice("--signal", self.signal, signals())
-        check_number("--top", self.top, low=1)
-        check_number("--max-chars", self.max_chars or 0, low=0)
-        check_number("--max-lag", self.max_lag, low=1)
+        check_choice(field("unknown"), self.unknown, UnknownPolicy)
+        check_choice(field("signal"), self.signal, signals())
+        check_number(field("top"), self.top, low=1)
+        check_number(field("max_chars"), self.max_chars or 0, low=0)
+        check_number(field("max_lag"), self.max_lag, low=1)
         if self.width is not None:
-            check_number("--width", self.width, low=MIN_WIDTH, high=10_000)
+            check_number(field("width"), self.width, low=MIN_WIDTH, high=10_000)
         if self.json and self.plain:
             msg = "--json cannot be combined with --plain"
             raise OptionError(msg, hint="choose one of the two forms")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from charrnn.config import check_choice
-from charrnn.errors import OptionError
+from charrnn.errors import OptionError, field
 
 ColorMode = Literal["auto", "always", "never"]
 ProgressMode = Literal["auto", "bar", "plain", "none"]
@@ -92,11 +92,11 @@ class Common:
 
     def __post_init__(self) -> None:
         """Check the choices."""
-        for option, value, choices in (
-            ("--color", self.color, ColorMode),
-            ("--progress", self.progress, ProgressMode),
+        for name, value, choices in (
+            ("color", self.color, ColorMode),
+            ("progress", self.progress, ProgressMode),
         ):
-            check_choice(option, value, choices)
+            check_choice(field(name), value, choices)
         if self.threads is not None and self.threads < 1:
             msg = f"--threads must be at least 1, not {self.threads}"
             raise OptionError(msg, hint="leave it away to use all processors")

@@ -27,7 +27,7 @@ from charrnn.cli.writers import (
     readable,
 )
 from charrnn.config import SampleConfig, UnknownPolicy, parse_duration
-from charrnn.errors import CorpusError, InputError, OptionError
+from charrnn.errors import CorpusError, InputError, OptionError, field
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
@@ -125,7 +125,7 @@ def sample(
     if "-" in (corpus or ()) and source.reads_stdin:
         msg = "--corpus - and the prompt both want standard input"
         raise OptionError(msg, hint="give one of them in a file, or --prompt ''")
-    limit = None if time is None else parse_duration(time, "--time")
+    limit = None if time is None else parse_duration(time, field("time"))
     config = SampleConfig(
         temperature=temperature,
         top_k=top_k,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from charrnn.cli.notes import Notes
 from charrnn.cli.prompts import expand, to_symbols
 from charrnn.config import SampleConfig, check_number
-from charrnn.errors import OptionError
+from charrnn.errors import OptionError, field
 
 if TYPE_CHECKING:
     from charrnn.vocab import Vocab
@@ -100,7 +100,7 @@ def read_biases(given: Sequence[str]) -> tuple[tuple[str, float], ...]:
             hint = "a character and a number, such as 'e=-1.5' or 'z=-inf'"
             raise OptionError(msg, hint=hint)
         if number.strip().lower() not in ("-inf", "-infinity"):
-            check_number(f"--logit-bias {text!r}", bias)
+            check_number(f"{field('logit_bias')} {text!r}", bias)
         biases.append((symbol, bias))
     return tuple(biases)
 

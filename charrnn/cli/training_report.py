@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from charrnn.cells import cell_of
 from charrnn.cli.metrics import bits
+from charrnn.cli.spelling import as_option
 from charrnn.cli.training_settings import Settings, default_output
 from charrnn.config import Every, TrainConfig, UnitName
 from charrnn.display.training import duration_text
+from charrnn.errors import spell
 from charrnn.training.baselines import Baselines, measure
 from charrnn.training.job import Job
 from charrnn.training.kneser_ney import Texts
@@ -34,7 +36,7 @@ def description(job: Job) -> Iterator[str]:
     yield (
         f"{job.corpus.characters:,} {UNITS[vocab.unit]}, {len(vocab):,} distinct{held}"
     )
-    yield from job.notes
+    yield from (spell(note, as_option) for note in job.notes)
     if done := job.trainer.position.step:
         yield f"resuming after step {done:,}"
 

@@ -19,6 +19,7 @@ from charrnn.cli.metrics import Lines, MetricsLog
 from charrnn.cli.options import Common
 from charrnn.cli.output import ReaderGone, open_stdout
 from charrnn.cli.signals import Caught, Killed, caught_signals, ending_at_once
+from charrnn.cli.spelling import as_option
 from charrnn.cli.training_report import (
     TEMPERATURE,
     baselines,
@@ -40,11 +41,19 @@ from charrnn.display.training import (
     TrainingDisplay,
     training_display,
 )
-from charrnn.errors import OptionError, OutputError, VocabError, writing_hint
+from charrnn.errors import (
+    InputError,
+    OptionError,
+    OutputError,
+    VocabError,
+    spell,
+    writing_hint,
+)
 from charrnn.generation import Generation, Piece
 from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.jit import is_cached
 from charrnn.kernels.recurrence import way_back
+from charrnn.reading import printable
 from charrnn.training.filenames import best_path
 from charrnn.training.job import Job
 from charrnn.training.output import FileOutput, StreamOutput
@@ -187,22 +196,24 @@ class Session:
             min_count=text.min_count,
             lines=text.lines,
         )
-        resume = s.output if s.resume else None
-        job = prepare(
-            TrainingRequest(
-                sources=s.sources,
-                read=options,
-                model=s.model,
-                train=s.train,
-                val_file=s.val_file,
-                resume=resume,
-                new_corpus=s.new_corpus,
-                init_from=s.init_from,
-            ),
-            self.threads,
-            sys.stdin.buffer if sys.stdin is not None else None,
-            self._speed,
+        request = TrainingRequest(
+            sources=s.sources,
+            read=options,
+            model=s.model,
+            train=s.train,
+            val_file=s.val_file,
+            resume=s.output if s.resume else None,
+            new_corpus=s.new_corpus,
+            init_from=s.init_from,
         )
+        stdin = sys.stdin.buffer if sys.stdin is not None else None
+        try:
+            job = prepare(request, self.threads, stdin, self._speed)
+        except InputError as error:
+            if isinstance(error.__cause__, IsADirectoryError):
+                directory = printable(str(error.__cause__.filename)).rstrip("/")
+                error.hint = f"charrnn train {directory}/*.txt"
+            raise
         if self._clamped:
             self.display.say(self._clamped, "warning")
         for line in description(job):
@@ -265,7 +276,7 @@ class Session:
         )
         run = Run(job, policy, writer, self.caught)
         with self.display:
-            for record in run:
+            for record in map(_spelled, run):
                 self.display.show(record)
                 if isinstance(record, Ended):
                     ended = record
@@ -359,6 +370,13 @@ class Session:
         if (found := baselines(job)) is not None:
             for line in comparison(found):
                 self.display.say(line)
+
+
+def _spelled(record: Record) -> Record:
+    """Write the fields that a warning names as options."""
+    if isinstance(record, Warned):
+        return Warned(spell(record.message, as_option))
+    return record
 
 
 def _check_log(path: Path) -> None:

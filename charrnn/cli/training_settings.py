@@ -21,7 +21,7 @@ from charrnn.config import (
     parse_duration,
     parse_every,
 )
-from charrnn.errors import OptionError, OutputError
+from charrnn.errors import OptionError, OutputError, field
 from charrnn.training.filenames import best_path
 
 DivergencePolicy = Literal["stop", "rollback"]
@@ -236,10 +236,10 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     # Both check themselves; a vocabulary of 1 stands in for the text's.
     ModelConfig(vocab_size=1, **model)
     TrainConfig(**train)
-    check_choice("--newlines", options["newlines"], NewlineMode)
-    check_choice("--unit", options["unit"], UnitName)
-    check_choice("--on-divergence", options["on_divergence"], DivergencePolicy)
-    check_number("--min-count", options["min_count"], low=1, high=MAX_COUNT)
+    check_choice(field("newlines"), options["newlines"], NewlineMode)
+    check_choice(field("unit"), options["unit"], UnitName)
+    check_choice(field("on_divergence"), options["on_divergence"], DivergencePolicy)
+    check_number(field("min_count"), options["min_count"], low=1, high=MAX_COUNT)
     settings = Settings(
         sources=tuple(options["paths"]),
         output=_output(options),
@@ -272,8 +272,7 @@ def _reports(options: Mapping[str, Any]) -> ReportOptions:
     """Check and sort the options about reports."""
     for name in ("log_every", "preview_every", "preview_chars"):
         if options[name] is not None:
-            option = f"--{name.replace('_', '-')}"
-            check_number(option, options[name], low=0, high=MAX_COUNT)
+            check_number(field(name), options[name], low=0, high=MAX_COUNT)
     return ReportOptions(
         log_every=options["log_every"],
         preview_every=options["preview_every"],

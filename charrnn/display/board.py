@@ -18,7 +18,7 @@ class Board:
     Parameters
     ----------
     color : str
-        ``auto``, ``always`` or ``never``, as ``--color`` says.
+        ``auto``, ``always`` or ``never``, as ``color`` says.
     """
 
     def __init__(self, color: str = "auto") -> None:

@@ -5,7 +5,6 @@ makes rich take a log file for a terminal.
 """
 
 import os
-from collections.abc import Sequence
 from typing import IO
 
 
@@ -23,7 +22,7 @@ def wants_color(stream: IO[str] | None, mode: str = "auto") -> bool:
     Parameters
     ----------
     mode : str
-        ``always``, ``never`` or ``auto``, as ``--color`` says.
+        ``always``, ``never`` or ``auto``, as ``color`` says.
     """
     if mode != "auto":
         return mode == "always"
@@ -32,14 +31,3 @@ def wants_color(stream: IO[str] | None, mode: str = "auto") -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return is_terminal(stream) and os.environ.get("TERM") != "dumb"
-
-
-def color_option(arguments: Sequence[str]) -> str:
-    """Find the value of ``--color`` in arguments that may not be parsed yet."""
-    mode = "auto"
-    for n, word in enumerate(arguments):
-        if word.startswith("--color="):
-            mode = word.partition("=")[2]
-        elif word == "--color" and n + 1 < len(arguments):
-            mode = arguments[n + 1]
-    return mode if mode in ("always", "never") else "auto"

@@ -14,6 +14,7 @@ from charrnn.display.html_style import asset, page_style
 from charrnn.display.html_tags import tag, text
 from charrnn.display.html_views import sections
 from charrnn.display.symbols import Look, shown_text
+from charrnn.errors import Speller, in_python, spell
 from charrnn.inspection.exploration import Exploration
 from charrnn.inspection.records import View
 
@@ -27,8 +28,14 @@ class Chapter:
     exploration: Exploration | None = None
 
 
-def page(chapters: Sequence[Chapter]) -> str:
-    """Write the whole page."""
+def page(chapters: Sequence[Chapter], speller: Speller = in_python) -> str:
+    """Write the whole page.
+
+    Parameters
+    ----------
+    speller : callable
+        Writes the fields that the page names; see `charrnn.errors`.
+    """
     script, style = asset("html_page.js"), page_style()
     policy = (
         f"default-src 'none'; script-src {_source(script)}; "
@@ -48,7 +55,7 @@ def page(chapters: Sequence[Chapter]) -> str:
     body = [_chapter(chapter, n) for n, chapter in enumerate(chapters)]
     main = tag("main", *body)
     content = tag("head", *head) + tag("body", main, tag("script", script))
-    return f"<!doctype html>\n{tag('html', content, lang='en')}\n"
+    return spell(f"<!doctype html>\n{tag('html', content, lang='en')}\n", speller)
 
 
 def _source(content: str) -> str:

@@ -30,6 +30,7 @@ from charrnn.display.symbols import Look
 from charrnn.display.tables import Column, plural
 from charrnn.display.units import best_columns, gate_columns
 from charrnn.display.views import summary_pairs, system_pairs
+from charrnn.errors import field
 from charrnn.inspection.compare import Comparison
 from charrnn.inspection.diversity import Diversity
 from charrnn.inspection.gates import Gates
@@ -49,7 +50,7 @@ WIDE, NARROW = 608, 320
 #: Nothing on a page is cut to a width.
 LOOK = Look(width=1 << 20)
 
-#: Rows of a table at most: what is longer is for --plain and --json.
+#: Rows of a table at most: what is longer is for the forms `plain` and `json`.
 ROWS = 4000
 
 
@@ -60,7 +61,7 @@ def sections(view: View) -> Iterator[str]:
 
 
 def rows_table(view: View, without: Sequence[str] = ()) -> str:
-    """Write the rows that --plain writes, less some of their columns."""
+    """Write the rows of the form `plain`, less some of their columns."""
     rows = list(view.rows())
     parts = [
         Column(name, [_cell(row[n]) for row in rows[:ROWS]], _align(rows, n))
@@ -68,7 +69,7 @@ def rows_table(view: View, without: Sequence[str] = ()) -> str:
         if name not in without
     ]
     cut = len(rows) - ROWS
-    note = f"and {plural(cut, 'row')} more: see --plain" if cut > 0 else ""
+    note = f"and {plural(cut, 'row')} more: see {field('plain')}" if cut > 0 else ""
     return table(parts, "table") + (tag("p", note, style="faint") if note else "")
 
 

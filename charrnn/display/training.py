@@ -226,7 +226,7 @@ class PlainDisplay:
 
 
 class MessageDisplay(PlainDisplay):
-    """Messages and warnings, but no figures, for --progress none."""
+    """Messages and warnings, but no figures, for ``progress="none"``."""
 
     def show(self, record: Record) -> None:
         """Print warnings."""
@@ -235,7 +235,7 @@ class MessageDisplay(PlainDisplay):
 
 
 class QuietDisplay(PlainDisplay):
-    """Only what goes wrong with a run, for --quiet: nobody else would tell."""
+    """Only what goes wrong with a run, for ``quiet``: nobody else would tell."""
 
     def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
         """Say nothing."""
@@ -340,7 +340,7 @@ def training_display(
     quiet: bool,
     stopped: Callable[[], bool] = lambda: False,
 ) -> PlainDisplay:
-    """Choose the display: --quiet, --progress, and what stderr is."""
+    """Choose the display: `quiet`, `progress`, and what stderr is."""
     animated = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
     kind: type[PlainDisplay] = LiveDisplay
     if quiet:

@@ -2,7 +2,7 @@
 
 from charrnn.cells import cell_of
 from charrnn.config import ModelConfig, check_number
-from charrnn.errors import OptionError
+from charrnn.errors import OptionError, field
 
 #: Characters that statistics of units are made of: a few seconds.
 MEASURED = 1 << 17
@@ -14,9 +14,9 @@ def check_place(
     """Raise `OptionError` unless a model has this signal, layer and these units."""
     known = cell_of(config.cell).signals
     if signal not in known:
-        msg = f"--signal {signal}: a cell of type {config.cell} has none"
+        msg = f"{field('signal', signal)}: a cell of type {config.cell} has none"
         raise OptionError(msg, hint=f"it has {', '.join(known)}")
     if layer is not None:
-        check_number("--layer", layer, low=0, high=config.layers - 1)
+        check_number(field("layer"), layer, low=0, high=config.layers - 1)
     for unit in units:
-        check_number("--unit", unit, low=0, high=config.hidden - 1)
+        check_number(field("unit"), unit, low=0, high=config.hidden - 1)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from charrnn.arrays import Ids
 from charrnn.checkpoint import CheckpointFile
 from charrnn.config import UnknownPolicy, check_number
+from charrnn.errors import field
 from charrnn.inspection import MAX_LAG, SignalName, activations, diversity
 from charrnn.inspection.activations import check_place
 from charrnn.inspection.compare import Compared, compared, text_cost
@@ -123,7 +124,7 @@ class Subject:
         """
         settings, config = self.settings, self.file.model
         if settings.layer is not None:
-            check_number("--layer", settings.layer, low=0, high=config.layers - 1)
+            check_number(field("layer"), settings.layer, low=0, high=config.layers - 1)
         if "neurons" in names:
             check_place(config, settings.signal, settings.layer, settings.units)
         if settings.text is not None:

@@ -16,14 +16,13 @@ import numpy as np
 
 from charrnn.arrays import Ids
 from charrnn.config import UnknownPolicy
-from charrnn.errors import CorpusError, InputError, VocabError
+from charrnn.errors import CorpusError, InputError, VocabError, field
 from charrnn.reading import (
     SLICE,
     Reader,
     ReadOptions,
     read_slices,
     shown_name,
-    without_training,
 )
 from charrnn.vocab import CodePoints, Vocab, code_points
 
@@ -41,7 +40,7 @@ class Text:
         For errors.
     """
 
-    def __init__(self, content: str, name: str = "--text") -> None:
+    def __init__(self, content: str, name: str = field("text")) -> None:
         self.name = name
         self._content = content
         self._path: str | None = None
@@ -64,9 +63,6 @@ class Text:
                 return text
         except (OSError, ValueError):  # the reader knows how to say it
             pass
-        except InputError as error:
-            without_training(error)
-            raise
         text._spool = _put_aside(source)
         return text
 
@@ -182,8 +178,7 @@ def _put_aside(source: str) -> IO[bytes]:
     try:
         for data in read_slices(source, None):
             spool.write(data)
-    except InputError as error:
+    except InputError:
         spool.close()
-        without_training(error)
         raise
     return spool

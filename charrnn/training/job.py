@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, CorpusFingerprint
 from charrnn.corpus import Corpus
+from charrnn.errors import Message
 from charrnn.network import Network
 from charrnn.textmodel import TextModel
 from charrnn.training.history import History
@@ -24,6 +25,10 @@ class Job:
     held_out: PackedIds | None  # the validation text, (N,)
     history: History
     notes: list[str]  # what the user should know about the texts and the options
+
+    def __post_init__(self) -> None:
+        """Let notes name fields as Python does."""
+        self.notes[:] = [Message(note) for note in self.notes]
 
     @property
     def documents(self) -> Documents:

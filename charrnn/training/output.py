@@ -12,12 +12,14 @@ from charrnn.checkpoint import (
     save,
     write_to,
 )
-from charrnn.errors import DivergedError, OutputError, writing_hint
+from charrnn.errors import DivergedError, OutputError, field, writing_hint
 from charrnn.training.filenames import best_path
 from charrnn.training.records import Saved
 
 #: What to do about a directory in which no lock can be made.
-WRITABLE = "--output: its directory must be there, and you may have to write in it"
+WRITABLE = (
+    f"{field('output')}: its directory must be there, and you may have to write in it"
+)
 
 
 class FileOutput:
@@ -28,7 +30,7 @@ class FileOutput:
     path : Path
         The file of the last state; `best_path` names that of the best one.
     replace : bool
-        Whether files that exist may be replaced: --force or --resume.
+        Whether files that exist may be replaced: ``force`` or ``resume``.
 
     Raises
     ------
@@ -60,12 +62,16 @@ class FileOutput:
         for path in (self.path, best):
             self._targets[path] = resolve_output(path)
             if path.exists() and not self._replace:
-                hint = "--force replaces it, --resume continues it, or name another -o"
+                hint = (
+                    f"{field('force', True)} replaces it, {field('resume', True)} "
+                    f"continues it, or name another {field('output', brief=True)}"
+                )
                 msg = f"{path} exists already"
                 raise OutputError(msg, hint=hint)
         if self._targets[self.path] == self._targets[best]:
             msg = f"{self.path} and {best} are one file"
-            raise OutputError(msg, hint="remove the link, or name another -o")
+            hint = f"remove the link, or name another {field('output', brief=True)}"
+            raise OutputError(msg, hint=hint)
         with ExitStack() as locks:
             for path in self._targets:
                 locks.enter_context(OutputLock(path))

@@ -1,8 +1,8 @@
 """What a run uses where the user says nothing: planned from text and budget.
 
 Two numbers decide: N, the characters of the training text, and D, the
-characters that the run will read. The limits give D: ``--epochs`` and
-``--steps`` directly, ``--time`` through the speed of this machine, and without
+characters that the run will read. The limits give D: ``epochs`` and
+``steps`` directly, ``time`` through the speed of this machine, and without
 any limit a fixed amount of work. A wider network learns more from each
 character and reads fewer of them in the same time, so the plan takes the widest
 one that still reads `CHARACTERS_PER_WEIGHT` for each of its recurrent weights.

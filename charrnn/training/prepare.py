@@ -17,7 +17,7 @@ from charrnn.checkpoint import Checkpoint, TrainingState, expected_tensors, load
 from charrnn.checkpoint.archive import MAX_FILE
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import read_corpus
-from charrnn.errors import CorpusError, InputError, OptionError
+from charrnn.errors import CorpusError, InputError, OptionError, field
 from charrnn.network import Network
 from charrnn.parameters import Shape
 from charrnn.streams import fit
@@ -94,12 +94,15 @@ def _stored(path: Path) -> Checkpoint:
         return load(path)
     except InputError as error:
         if not path.exists():
-            error.hint = "leave --resume away to begin, or name the file with --output"
+            error.hint = (
+                f"leave {field('resume', True)} away to begin, or name the file "
+                f"with {field('output')}"
+            )
         raise
 
 
 def _refuse_other_shape(request: TrainingRequest, source: Checkpoint) -> None:
-    """Raise `OptionError` if options contradict the model of --init-from."""
+    """Raise `OptionError` if options contradict the model of `init_from`."""
     if wrong := shape_conflicts(request.model, source.model):
         msg = f"conflicts with {request.init_from}: {', '.join(wrong)}"
         raise OptionError(msg, hint="leave these options away; the file decides")
@@ -117,7 +120,8 @@ def _check_size(model: ModelConfig, config: TrainConfig) -> None:
     if sum(4 * math.prod(shape) for shape in expected.values()) > MAX_FILE:
         size = parameters.size(model)
         msg = f"a network of {size:,} parameters does not fit into a checkpoint"
-        raise OptionError(msg, hint="use fewer --hidden units or --layers")
+        hint = f"use fewer {field('hidden')} units or {field('layers')}"
+        raise OptionError(msg, hint=hint)
 
 
 def _fitted(
@@ -133,20 +137,20 @@ def _fitted(
     lines, count = material.lines, material.characters
     if "seq_length" in request.train and config.seq_length > count:
         msg = f"the text ({count:,} characters) is shorter than one window"
-        raise CorpusError(msg, hint=f"--seq-length {count} or less")
+        raise CorpusError(msg, hint=f"{field('seq_length', count)} or less")
     streams, noun = (count, "characters") if lines is None else (lines, "lines")
     if "batch_size" in request.train and config.batch_size > streams:
         msg = (
             f"more streams ({config.batch_size:,}) than the text has {noun} "
             f"({streams:,})"
         )
-        raise CorpusError(msg, hint=f"--batch-size {streams} or less")
+        raise CorpusError(msg, hint=f"{field('batch_size', streams)} or less")
     batch_size, seq_length = fit(count, config.batch_size, config.seq_length, lines)
     reduced = []
     if batch_size < config.batch_size:
-        reduced.append(f"--batch-size {batch_size}")
+        reduced.append(field("batch_size", batch_size))
     if seq_length < config.seq_length:
-        reduced.append(f"--seq-length {seq_length}")
+        reduced.append(field("seq_length", seq_length))
     config = replace(config, batch_size=batch_size, seq_length=seq_length)
     if reduced:
         notes.append(f"the text is short: using {' and '.join(reduced)}")

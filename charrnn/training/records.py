@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from charrnn.errors import Message
+
 if TYPE_CHECKING:  # a command that only names a reason to stop needs no numpy
     from charrnn.training.baselines import Baselines
 
@@ -66,7 +68,11 @@ class Saved:
 class Warned:
     """Something that the user should know, and that does not end the run."""
 
-    message: str
+    message: str  # names fields as Python does; `errors.spell` writes others
+
+    def __post_init__(self) -> None:
+        """Keep what the message says of fields, for whoever spells them."""
+        object.__setattr__(self, "message", Message(self.message))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from charrnn import errors
 from charrnn.config import ModelConfig
 from charrnn.corpus import ReadOptions
 
@@ -23,15 +24,10 @@ class TrainingRequest:
     init_from: Path | None = None
 
 
-def option_name(field_name: str) -> str:
-    """Write a configuration's field as the option that sets it."""
-    return "--" + field_name.replace("_", "-")
-
-
 def shape_conflicts(given: Mapping[str, Any], model: ModelConfig) -> list[str]:
     """List the options that contradict the shape of a model that is loaded."""
     return [
-        f"{option_name(name)} {value} (it has {getattr(model, name)})"
+        f"{errors.field(name)} {value} (it has {getattr(model, name)})"
         for name, value in given.items()
         if getattr(model, name) != value
     ]

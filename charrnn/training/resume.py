@@ -12,21 +12,20 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, TrainingState
 from charrnn.config import Every, TrainConfig
 from charrnn.corpus import Corpus, read_corpus
-from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError
+from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError, field
 from charrnn.network import Network
 from charrnn.streams import fit
 from charrnn.training.history import History
 from charrnn.training.job import Job
 from charrnn.training.request import (
     TrainingRequest,
-    option_name,
     shape_conflicts,
 )
 from charrnn.training.texts import count_lines, divide, fingerprint, streams_of
 from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 
-#: What `--resume` may change: the limits and how the optimizer goes on.
+#: What `resume` may change: the limits and how the optimizer goes on.
 CHANGEABLE = (
     "epochs",
     "steps",
@@ -61,7 +60,7 @@ def resume(
     OptionError
         Options conflict with the checkpoint.
     CorpusError
-        The text is another one, and --new-corpus was not given; or it is too
+        The text is another one, and `new_corpus` was not given; or it is too
         short for the batch.
     CheckpointError
         The checkpoint has no run to continue.
@@ -69,19 +68,22 @@ def resume(
     position, vocab = checkpoint.training, checkpoint.vocab
     if position is None:
         msg = f"{request.resume} holds weights only and cannot be resumed"
-        raise CheckpointError(msg, hint="--init-from starts a new run from it")
+        hint = f"{field('init_from')} starts a new run from it"
+        raise CheckpointError(msg, hint=hint)
     _refuse(request, _conflicts(request, checkpoint, position.config))
     config, notes = _changed(position.config, request)
     if all(getattr(config, name) is None for name in LIMITS):
         msg = f"the run in {request.resume} has no limit"
-        raise OptionError(msg, hint="name one: --epochs, --steps or --time")
+        hint = f"name one: {field('epochs')}, {field('steps')} or {field('time')}"
+        raise OptionError(msg, hint=hint)
     options = replace(request.read, vocab=vocab, unit=vocab.unit, lines=config.lines)
     request = replace(request, read=options)
     corpus, same = _read_again(request, checkpoint, stdin)
     notes += corpus.notes
     train, held_out = divide(request, config, corpus.ids, vocab, notes, stdin)
     if held_out is None and any("val_loss" in row for row in checkpoint.history):
-        notes.append("this run was validated before: name its --val-file again")
+        text = field("val_file")
+        notes.append(f"this run was validated before: name its {text} again")
     _refuse(request, _other_windows(request, config, train, vocab))
     if not same:
         notes.append("a new text: training goes on from its beginning")
@@ -89,15 +91,12 @@ def resume(
         streams = streams_of(train, vocab, config)
     except CorpusError as error:
         # The batch stays as it is, whatever is asked for.
-        error.hint = (
-            "give a longer text, or begin a new run: "
-            f"--init-from {request.resume} -o OTHER.npz"
-        )
+        error.hint = f"give a longer text, or {_begin_anew(request)}"
         raise
     position = _position(position, config, same=same)
     if position.window >= streams.windows:
         msg = "the position in the text lies behind its end"
-        hint = f"begin a new run: --init-from {request.resume} -o OTHER.npz"
+        hint = _begin_anew(request)
         raise CheckpointError(msg, where=str(request.resume), hint=hint)
     trainer = Trainer(Network(checkpoint.model, threads=threads), streams, position)
     trainer.load(checkpoint, same_text=same)
@@ -110,6 +109,13 @@ def resume(
         history=History(list(checkpoint.history)),
         notes=notes,
     )
+
+
+def _begin_anew(request: TrainingRequest) -> str:
+    """Advise to begin another run with the weights of this one."""
+    weights = field("init_from", request.resume)
+    output = field("output", "OTHER.npz", brief=True)
+    return f"begin a new run: {weights} {output}"
 
 
 def _position(
@@ -141,9 +147,12 @@ def _read_again(
     Raises
     ------
     CorpusError
-        It is another one, and --new-corpus was not given.
+        It is another one, and `new_corpus` was not given.
     """
-    hint = "--new-corpus continues with it; the same --newlines and --encoding?"
+    hint = (
+        f"{field('new_corpus', True)} continues with it; "
+        f"the same {field('newlines')} and {field('encoding')}?"
+    )
     msg = f"not the text that {request.resume} was trained on"
     try:
         corpus = read_corpus(request.sources, request.read, stdin)
@@ -162,7 +171,7 @@ def _refuse(request: TrainingRequest, conflicts: list[str]) -> None:
     """Raise `OptionError` if options conflict with the checkpoint, naming all."""
     if conflicts:
         msg = f"conflicts with {request.resume}: {', '.join(conflicts)}"
-        hint = "leave these options away, or start a new run with --init-from"
+        hint = f"leave these options away, or start a new run with {field('init_from')}"
         raise OptionError(msg, hint=hint)
 
 
@@ -172,14 +181,15 @@ def _conflicts(
     """List the options that a resumed run cannot change."""
     found = shape_conflicts(request.model, checkpoint.model)
     found += [
-        f"{option_name(name)} {value} (it has {getattr(stored, name)})"
+        f"{field(name)} {value} (it has {getattr(stored, name)})"
         for name, value in request.train.items()
         if name not in CHANGEABLE + WINDOW and getattr(stored, name) != value
     ]
     if request.val_file is not None and stored.val_fraction:
-        found.append(f"--val-file (it has --val-fraction {stored.val_fraction:g})")
+        share = f"{field('val_fraction')} {stored.val_fraction:g}"
+        found.append(f"{field('val_file')} (it has {share})")
     if request.read.unit == "byte" and checkpoint.vocab.unit == "char":
-        found.append("--unit byte (it has char)")
+        found.append(f"{field('unit', 'byte')} (it has char)")
     return found
 
 
@@ -196,7 +206,7 @@ def _other_windows(
     batch_size, seq_length = asked.values()
     fitted = fit(len(train), batch_size, seq_length, lines)
     return [
-        f"{option_name(name)} {asked[name]} (it has {getattr(config, name)})"
+        f"{field(name)} {asked[name]} (it has {getattr(config, name)})"
         for name, value in zip(WINDOW, fitted, strict=True)
         if getattr(config, name) not in (asked[name], value)
     ]
@@ -216,8 +226,7 @@ def _changed(
         given = dict.fromkeys(LIMITS) | given
     config = replace(stored, **given)
     notes = [
-        f"{option_name(name)}: {_shown(getattr(stored, name))} before, "
-        f"{_shown(value)} now"
+        f"{field(name)}: {_shown(getattr(stored, name))} before, {_shown(value)} now"
         for name, value in given.items()
         if getattr(stored, name) != value
     ]

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from charrnn.checkpoint import Checkpoint, save
 from charrnn.config import Every
-from charrnn.errors import DivergedError, OutputError
+from charrnn.errors import DivergedError, OutputError, field
 from charrnn.network import Network
 from charrnn.textmodel import Stopped, TextModel
 from charrnn.training import agenda
@@ -344,7 +344,8 @@ class Run:
             yield from self._save(last=True)
             yield self._ended("diverged")
             what += f"; what is saved is step {self._at}"
-            raise DivergedError(what, hint="try a lower --lr or --grad-clip")
+            hint = f"try a lower {field('lr')} or {field('grad_clip')}"
+            raise DivergedError(what, hint=hint)
         position.lr_scale = halved
         yield Warned(f"{what}: back to step {self._at}, learning rate halved")
 

@@ -26,7 +26,7 @@ from charrnn.training.optimizer import Optimizer
 from charrnn.vocab import Vocab
 from charrnn.windows import Window
 
-#: Children of the run's SeedSequence, by purpose. The order of --lines has its
+#: Children of the run's SeedSequence, by purpose. The order of `lines` has its
 #: own, in `streams`.
 INIT_STREAM, DROPOUT_STREAM, WEIGHT_DROPOUT_STREAM = 0, 1, 2
 
@@ -139,7 +139,7 @@ class Trainer:
 
     @property
     def total_steps(self) -> int | None:
-        """Steps of the whole run, as far as --steps and --epochs fix them."""
+        """Steps of the whole run, as far as `steps` and `epochs` fix them."""
         limits = []
         if self.config.steps is not None:
             limits.append(self.config.steps)

@@ -1,4 +1,4 @@
-"""Transfer another model's weights to a new text (``--init-from``).
+"""Transfer another model's weights to a new text (``init_from``).
 
 Characters are matched by what they are, not by their ids: a text with the same
 number of characters in another order would otherwise come out as a
@@ -11,7 +11,7 @@ import numpy as np
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint
 from charrnn.corpus import Corpus
-from charrnn.errors import OptionError
+from charrnn.errors import OptionError, field
 from charrnn.network import Network
 from charrnn.parameters import table
 from charrnn.vocab import Vocab, name_symbol
@@ -37,7 +37,7 @@ def union(old: Vocab, corpus: Corpus) -> tuple[Vocab, PackedIds]:
     new = corpus.vocab
     if old.unit != new.unit:
         msg = f"the model is of {old.unit}s, the text is read as {new.unit}s"
-        raise OptionError(msg, hint=f"--unit {old.unit}")
+        raise OptionError(msg, hint=field("unit", old.unit))
     symbols = "".join(sorted(set(old.symbols) | set(new.symbols)))
     counted = dict(zip(new.symbols, new.counts, strict=True))
     counts = tuple(counted.get(symbol, 0) for symbol in symbols)

@@ -47,7 +47,7 @@ def test_one_layer_can_be_asked_for():
     view = measure_gates(model, model.vocab.encode("t"), layer=1)
 
     assert [g.layer for g in view.gates] == [1, 1]
-    with pytest.raises(OptionError, match="--layer"):
+    with pytest.raises(OptionError, match="layer"):
         measure_gates(model, model.vocab.encode("t"), layer=2)
 
 

@@ -241,9 +241,9 @@ def test_a_long_text_is_measured_at_its_beginning(model, monkeypatch):
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (Wanted(signal="c"), "--signal c"),
-        (Wanted(layer=2), "--layer must be at least 0 and at most 1"),
-        (Wanted(units=(7,)), "--unit must be at least 0 and at most 6"),
+        (Wanted(signal="c"), "signal='c'"),
+        (Wanted(layer=2), "layer must be at least 0 and at most 1"),
+        (Wanted(units=(7,)), "unit must be at least 0 and at most 6"),
     ],
 )
 def test_what_the_model_does_not_have_is_an_error(model, wanted, message):

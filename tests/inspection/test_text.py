@@ -62,7 +62,7 @@ def test_undecodable_bytes_are_located(tmp_path: Path):
     with pytest.raises(CorpusError, match="byte 0xFF") as caught:
         Text.from_file(str(path)).count(VOCAB, "skip")
     assert "byte offset 4, line 2" in str(caught.value)
-    assert "--encoding" not in str(caught.value.hint)
+    assert "encoding" not in str(caught.value.hint)
 
 
 def test_large_files_come_in_slices(tmp_path: Path):

@@ -89,8 +89,8 @@ def test_existing_file_is_not_replaced_unasked(path: Path, name: str) -> None:
         pass
 
     assert name in str(caught.value)
-    assert "--force" in str(caught.value.hint)
-    assert "--resume" in str(caught.value.hint)
+    assert "force" in str(caught.value.hint)
+    assert "resume" in str(caught.value.hint)
     assert path.with_name(name).read_text() == "mine"
     assert names(path.parent) == {name}
 

@@ -62,13 +62,13 @@ def test_short_text_reduces_what_was_not_asked_for(tmp_path: Path) -> None:
     config = made.trainer.config
 
     assert (config.batch_size, config.seq_length) == (3, 9)
-    assert any("--batch-size 3" in note for note in made.notes)
+    assert any("batch_size=3" in note for note in made.notes)
 
 
 def test_window_longer_than_the_text_is_refused_if_asked_for(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="shorter than one window") as caught:
         prepared(tmp_path / "t.txt", "abcde" * 4, seq_length=21, val_fraction=0.0)
-    assert caught.value.hint == "--seq-length 20 or less"
+    assert caught.value.hint == "seq_length=20 or less"
 
 
 @pytest.mark.parametrize(("lines", "noun"), [(False, "characters"), (True, "lines")])

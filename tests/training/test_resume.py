@@ -122,8 +122,8 @@ def test_time_goes_on_counting(tmp_path: Path, text: Path) -> None:
         assert writer.latest == path.read_bytes()
     longer = prepared(text, resume=path, time=25.0)
     assert longer.notes == [
-        "--epochs: 80 before, none now",
-        "--time: 10 before, 25 now",
+        "epochs: 80 before, none now",
+        "time: 10 before, 25 now",
     ]
     assert finish(run_of(longer, clock=Ticking(1.0)))[1].steps == 25
 
@@ -138,10 +138,10 @@ def test_limits_and_rate_may_change_and_that_is_told(
     config = made.trainer.config
 
     assert set(made.notes) == {
-        "--steps: 20 before, none now",
-        "--epochs: none before, 9 now",
-        "--lr: 0.01 before, 0.002 now",
-        "--schedule: cosine before, constant now",
+        "steps: 20 before, none now",
+        "epochs: none before, 9 now",
+        "lr: 0.01 before, 0.002 now",
+        "schedule: cosine before, constant now",
     }
     assert (config.steps, config.epochs, config.time) == (None, 9.0, None)
 
@@ -159,22 +159,22 @@ def test_conflicting_options_are_all_listed(tmp_path: Path, text: Path) -> None:
         )
     message = str(caught.value)
 
-    assert "--hidden 9 (it has 8)" in message
-    assert "--cell gru (it has lstm)" in message
-    assert "--optimizer sgd (it has adam)" in message
-    assert "--seed 3 (it has 0)" in message
-    assert "--layers" not in message
-    assert "--val-fraction" not in message
+    assert "hidden 9 (it has 8)" in message
+    assert "cell gru (it has lstm)" in message
+    assert "optimizer sgd (it has adam)" in message
+    assert "seed 3 (it has 0)" in message
+    assert "layers" not in message
+    assert "val_fraction" not in message
 
 
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({"batch_size": 5}, "--batch-size 5 (it has 4)"),
-        ({"seq_length": 9}, "--seq-length 9 (it has 8)"),
-        ({"read": {"unit": "byte"}}, "--unit byte"),
-        ({"lines": True}, "--lines"),
-        ({"val_file": "t.txt"}, "--val-file"),
+        ({"batch_size": 5}, "batch_size 5 (it has 4)"),
+        ({"seq_length": 9}, "seq_length 9 (it has 8)"),
+        ({"read": {"unit": "byte"}}, "unit='byte'"),
+        ({"lines": True}, "lines"),
+        ({"val_file": "t.txt"}, "val_file"),
     ],
 )
 def test_what_decides_the_windows_cannot_change(
@@ -239,7 +239,7 @@ def test_another_text_is_refused(tmp_path: Path, text: Path, other: str) -> None
     with pytest.raises(CorpusError, match="not the text") as caught:
         prepared(text, other, resume=tmp_path / "m.npz")
 
-    assert "--new-corpus" in str(caught.value.hint)
+    assert "new_corpus" in str(caught.value.hint)
 
 
 def test_new_text_is_read_from_its_beginning(tmp_path: Path, text: Path) -> None:
@@ -265,8 +265,8 @@ def test_new_text_shorter_than_the_batch(tmp_path: Path, text: Path) -> None:
     with pytest.raises(CorpusError, match="more streams") as caught:
         prepared(text, TEXT[:3], resume=tmp_path / "m.npz", new_corpus=True)
 
-    assert "--batch-size" not in str(caught.value.hint)
-    assert f"--init-from {tmp_path / 'm.npz'}" in str(caught.value.hint)
+    assert "batch_size" not in str(caught.value.hint)
+    assert f"init_from='{tmp_path / 'm.npz'}'" in str(caught.value.hint)
 
 
 def test_new_text_with_unknown_characters(tmp_path: Path, text: Path) -> None:
@@ -283,7 +283,7 @@ def test_weights_alone_cannot_be_resumed(tmp_path: Path, text: Path) -> None:
     with pytest.raises(CheckpointError, match="weights only") as caught:
         prepared(text, resume=tmp_path / "m.npz")
 
-    assert "--init-from" in str(caught.value.hint)
+    assert "init_from" in str(caught.value.hint)
 
 
 def test_position_behind_the_end_is_refused(tmp_path: Path, text: Path) -> None:

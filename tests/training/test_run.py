@@ -425,7 +425,7 @@ def test_divergence_for_good_ends_in_an_error(ready: Ready, policy: str) -> None
         finish(run_of(made, writer, on_divergence=policy))
 
     assert caught.value.exit_code == 7
-    assert "--lr" in str(caught.value.hint)
+    assert "lr" in str(caught.value.hint)
     assert writer.saved[-1] == (0, False, True)
 
 

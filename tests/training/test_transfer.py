@@ -132,9 +132,9 @@ def test_adopted_model_can_be_trained(source: Job, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"model": {"hidden": 9}}, "--hidden 9 (it has 8)"),
-        ({"model": {"layers": 1}}, "--layers 1 (it has 2)"),
-        ({"model": {"norm": "layer"}}, "--norm layer (it has none)"),
+        ({"model": {"hidden": 9}}, "hidden 9 (it has 8)"),
+        ({"model": {"layers": 1}}, "layers 1 (it has 2)"),
+        ({"model": {"norm": "layer"}}, "norm layer (it has none)"),
         ({"read": {"unit": "byte"}}, "bytes"),
     ],
 )

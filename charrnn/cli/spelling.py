@@ -1,0 +1,42 @@
+"""How the command line spells what the library says of fields.
+
+The library's messages mark the fields that they name (`charrnn.errors.field`);
+here fields become options: ``batch_size=4`` is ``--batch-size 4``.
+"""
+
+from collections.abc import Sequence
+
+from charrnn.errors import NamedField
+
+#: Options with a short spelling that messages use.
+SHORT = {"output": "-o"}
+
+
+def option_name(field: str) -> str:
+    """Write a field's name as the option that sets it."""
+    return "--" + field.replace("_", "-")
+
+
+def as_option(named: NamedField) -> str:
+    """Write a field as a user of the command line would give it."""
+    name = SHORT.get(named.name) if named.brief else None
+    name = name or option_name(named.name)
+    if named.value is None or named.value is True:
+        return name
+    return f"{name} {named.value}"
+
+
+def help_hint(command: str) -> str:
+    """Say where all options of a command are found."""
+    return f"{command} --help lists the options"
+
+
+def color_option(arguments: Sequence[str]) -> str:
+    """Find the value of ``--color`` in arguments that may not be parsed yet."""
+    mode = "auto"
+    for n, word in enumerate(arguments):
+        if word.startswith("--color="):
+            mode = word.partition("=")[2]
+        elif word == "--color" and n + 1 < len(arguments):
+            mode = arguments[n + 1]
+    return mode if mode in ("always", "never") else "auto"
