@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from charrnn.cli.output import TextSink
 from charrnn.errors import CharRNNError
+from charrnn.escapes import one_line, table_cell
 
 if TYPE_CHECKING:
     from charrnn.display.board import Board
@@ -51,9 +52,7 @@ class LineWriter:
 
     def verdict(self, path: Path, error: CharRNNError | None) -> None:
         """Write one line, as ``sha256sum -c`` does."""
-        from charrnn.reading import printable  # imports NumPy
-
-        self.sink.write(f"{printable(str(path))}: {error.what if error else 'ok'}\n")
+        self.sink.write(f"{one_line(str(path))}: {error.what if error else 'ok'}\n")
         self.begun = True
 
     def start(self, path: Path) -> None:
@@ -129,11 +128,11 @@ class PlainWriter(LineWriter):
 
     def view(self, name: str, view: "View") -> None:
         """Write a view."""
-        from charrnn.inspection.records import escaped, tsv
+        from charrnn.inspection.records import tsv
 
         if self.titled:
             self.part()
-            self.sink.write(f"# {name}\t{escaped(self.title)}\n")
+            self.sink.write(f"# {name}\t{table_cell(self.title)}\n")
         for row in tsv(view):
             self.sink.write(row + "\n")
 

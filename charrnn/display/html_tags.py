@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from charrnn.display.svg import ARROWS, FORBIDDEN, Figure, inline
 from charrnn.display.tables import Column
+from charrnn.escapes import code_escape
 
 #: Elements without content, which HTML does not close.
 VOID = frozenset({"input", "link", "meta"})
@@ -37,7 +38,7 @@ def tag(
 def text(content: str) -> str:
     """Write a text into HTML, what it cannot hold as an escape."""
     content = content.translate(ARROWS)
-    content = FORBIDDEN.sub(lambda found: f"\\x{ord(found[0]):02x}", content)
+    content = FORBIDDEN.sub(lambda found: code_escape(found[0]), content)
     return html.escape(content)
 
 

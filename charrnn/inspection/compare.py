@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from charrnn.config import ActivationName, CellName, NormName, UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
-from charrnn.inspection.records import Cell, View, escaped
+from charrnn.escapes import table_cell
+from charrnn.inspection.records import Cell, View
 from charrnn.inspection.summary import Loss, Summary
 from charrnn.inspection.surprise import LN2, Costs
 
@@ -81,7 +82,7 @@ class Comparison(View):
             losses = (item.train_loss, item.val_loss, item.best_val_loss)
             cost = item.text
             yield (
-                escaped(item.checkpoint),
+                table_cell(item.checkpoint),
                 item.cell,
                 item.layers,
                 item.hidden,

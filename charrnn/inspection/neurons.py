@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Ids
 from charrnn.config import UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
+from charrnn.escapes import table_cell
 from charrnn.inspection import SignalName
 from charrnn.inspection.activations import (
     MEASURED,
@@ -23,7 +24,7 @@ from charrnn.inspection.activations import (
     check_place,
 )
 from charrnn.inspection.features import FEATURES, features
-from charrnn.inspection.records import Cell, View, escaped
+from charrnn.inspection.records import Cell, View
 from charrnn.inspection.surprise import symbols
 from charrnn.vocab import Vocab
 
@@ -89,7 +90,7 @@ class Neurons(View):
 
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a unit and character."""
-        chars = [escaped(char, self.unit) for char in self.text]
+        chars = [table_cell(char, self.unit) for char in self.text]
         for n in self.neurons:
             what = n.layer, n.unit, n.follows, n.correlation
             values = zip(chars, n.values, strict=True)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
-from charrnn.inspection.records import Cell, View, escaped
+from charrnn.escapes import table_cell
+from charrnn.inspection.records import Cell, View
 from charrnn.inspection.surprise import SLICE, symbols
 from charrnn.streams import document_starts
 from charrnn.vocab import Vocab
@@ -71,7 +72,7 @@ class Predictions(View):
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a choice; `actual` is empty behind the end of the text."""
         for at in self.positions:
-            yield from self._rows(at.position, at.top, escaped(at.char, self.unit))
+            yield from self._rows(at.position, at.top, table_cell(at.char, self.unit))
         yield from self._rows(self.characters + 1, self.after, None)
 
     def _rows(
@@ -79,7 +80,7 @@ class Predictions(View):
     ) -> Iterator[tuple[Cell, ...]]:
         """Give the choices at one position."""
         for rank, choice in enumerate(top, 1):
-            char = escaped(choice.char, self.unit)
+            char = table_cell(choice.char, self.unit)
             yield position, rank, char, choice.probability, choice.bits, actual
 
 

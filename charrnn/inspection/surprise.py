@@ -18,7 +18,8 @@ import numpy as np
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
-from charrnn.inspection.records import Cell, View, escaped
+from charrnn.escapes import table_cell
+from charrnn.inspection.records import Cell, View
 from charrnn.streams import initial_id
 from charrnn.vocab import Vocab, from_code_points
 
@@ -87,7 +88,7 @@ class Surprise(View):
         """Give a row a character of `text`."""
         line, column = 1, 1
         for char, bits in zip(self.text, self.char_bits, strict=True):
-            yield line, column, bits, escaped(char, self.unit)
+            yield line, column, bits, table_cell(char, self.unit)
             column += 1
             if char == "\n":
                 line, column = line + 1, 1
@@ -117,7 +118,7 @@ class SurpriseRows(View):
             part = slice(None) if left is None else slice(left)
             shown = symbols(self.vocab, ids[part])
             for char, bits in zip(shown, (nats[part] / LN2).tolist(), strict=True):
-                yield line, column, bits, escaped(char, self.vocab.unit)
+                yield line, column, bits, table_cell(char, self.vocab.unit)
                 column += 1
                 if char == "\n":
                     line, column = line + 1, 1

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from charrnn.config import UnitName
-from charrnn.inspection.records import Cell, View, escaped
+from charrnn.escapes import table_cell
+from charrnn.inspection.records import Cell, View
 from charrnn.vocab import Vocab
 
 #: Control characters have no name in Unicode's table; these are the common ones.
@@ -55,7 +56,7 @@ class Vocabulary(View):
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a symbol."""
         for s in self.symbols:
-            char = escaped(s.char, self.unit)
+            char = table_cell(s.char, self.unit)
             yield s.index, char, s.code_point, s.name, s.count
 
 
