@@ -12,7 +12,7 @@ from typing import ClassVar
 from charrnn.config import ActivationName, CellName, NormName, UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.escapes import table_cell
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.summary import Loss, Summary
 from charrnn.inspection.surprise import LN2, Costs
 
@@ -52,7 +52,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Comparison(View):
+class Comparison(ViewData):
     """Checkpoints, in the order in which they were named."""
 
     columns: ClassVar[tuple[str, ...]] = (

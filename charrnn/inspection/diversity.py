@@ -15,7 +15,7 @@ import numpy as np
 from charrnn.config import SampleConfig, UnitName
 from charrnn.errors import SOME_TEXT, CharRNNError, CorpusError
 from charrnn.inspection.grams import Grams, Search, longest_repeat
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.records import Cell, ViewData
 from charrnn.reading import (
     Reader,
     ReadOptions,
@@ -85,7 +85,7 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class Diversity(View):
+class Diversity(ViewData):
     """Measures of some texts, and how they compare with a corpus."""
 
     columns: ClassVar[tuple[str, ...]] = ("measure", "n", "value", "corpus")

@@ -20,7 +20,7 @@ from charrnn.inspection.activations import (
     activations,
     check_place,
 )
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.records import Cell, ViewData
 from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Gates(View):
+class Gates(ViewData):
     """All gates of all layers; none for a vanilla cell, which has none."""
 
     columns: ClassVar[tuple[str, ...]] = (

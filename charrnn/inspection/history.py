@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 from typing import ClassVar
 
 from charrnn.checkpoint import Row
-from charrnn.inspection.records import Cell, View, finite
+from charrnn.inspection.records import Cell, ViewData, finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class History(View):
+class History(ViewData):
     """All rows that the checkpoint kept, in the order of their steps."""
 
     columns: ClassVar[tuple[str, ...]] = (

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.errors import SOME_TEXT, CheckpointError, CorpusError
 from charrnn.inspection import MAX_LAG
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.records import Cell, ViewData
 from charrnn.streams import document_starts
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class ContextBits:
 
 
 @dataclass(frozen=True)
-class Memory(View):
+class Memory(ViewData):
     """Gradients by lag of each layer, and losses by length of context."""
 
     columns: ClassVar[tuple[str, ...]] = ("measure", "layer", "lag", "value")

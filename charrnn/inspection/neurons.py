@@ -24,7 +24,7 @@ from charrnn.inspection.activations import (
     check_place,
 )
 from charrnn.inspection.features import FEATURES, features
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import symbols
 from charrnn.vocab import Vocab
 
@@ -63,7 +63,7 @@ class Neuron:
 
 
 @dataclass(frozen=True)
-class Neurons(View):
+class Neurons(ViewData):
     """The units that tell most about a text.
 
     Correlations are about the first `measured` characters, `text` and the

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
 from charrnn.escapes import table_cell
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import SLICE, symbols
 from charrnn.streams import document_starts
 from charrnn.vocab import Vocab
@@ -51,7 +51,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Predictions(View):
+class Predictions(ViewData):
     """The likeliest characters after a text, and at its last positions."""
 
     columns: ClassVar[tuple[str, ...]] = (

@@ -19,7 +19,7 @@ from charrnn.escapes import table_cell
 Cell: TypeAlias = str | int | float | None
 
 
-class View:
+class ViewData:
     """The data of a view: a base for frozen dataclasses.
 
     Attributes
@@ -75,7 +75,7 @@ def decimal(value: float) -> str:
     return np.format_float_positional(value, trim="0")
 
 
-def tsv(view: View) -> Iterator[str]:
+def tsv(view: ViewData) -> Iterator[str]:
     """Write a view as lines of tab-separated cells, the column names first."""
     yield "\t".join(view.columns)
     for row in view.rows():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from charrnn.checkpoint import CheckpointFile, CorpusFingerprint
 from charrnn.config import ModelConfig, TrainConfig, UnitName
-from charrnn.inspection.records import View, finite
+from charrnn.inspection.records import ViewData, finite
 from charrnn.parameters import Shape, shapes, size
 
 
@@ -42,7 +42,7 @@ class FileFacts:
 
 
 @dataclass(frozen=True)
-class Summary(View):
+class Summary(ViewData):
     """One checkpoint, less its tensors' values."""
 
     model: ModelConfig

@@ -19,7 +19,7 @@ from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.escapes import table_cell
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.records import Cell, ViewData
 from charrnn.streams import initial_id
 from charrnn.vocab import Vocab, from_code_points
 
@@ -61,7 +61,7 @@ COLUMNS = ("line", "column", "bits", "char")
 
 
 @dataclass(frozen=True)
-class Surprise(View):
+class Surprise(ViewData):
     """What a text costs under a model.
 
     Totals and the worst are about the whole text; `text`, `char_bits` and
@@ -102,7 +102,7 @@ class Costs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SurpriseRows(View):
+class SurpriseRows(ViewData):
     """The rows of `Surprise`, made while the text is read: none of it is kept."""
 
     columns: ClassVar[tuple[str, ...]] = COLUMNS

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import charrnn
 from charrnn.caching import cache_root
-from charrnn.inspection.records import View
+from charrnn.inspection.records import ViewData
 
 #: What charrnn needs to run.
 PACKAGES = ("numpy", "numba", "llvmlite", "typer", "rich")
@@ -34,7 +34,7 @@ class Cache:
 
 
 @dataclass(frozen=True)
-class System(View):
+class System(ViewData):
     """Versions, machine, threads, cache."""
 
     versions: dict[str, str | None]  # None: not installed

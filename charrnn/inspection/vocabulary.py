@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from charrnn.config import UnitName
 from charrnn.escapes import table_cell
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.records import Cell, ViewData
 from charrnn.vocab import Vocab
 
 #: Control characters have no name in Unicode's table; these are the common ones.
@@ -38,7 +38,7 @@ class Symbol:
 
 
 @dataclass(frozen=True)
-class Vocabulary(View):
+class Vocabulary(ViewData):
     """All symbols, and how many characters the corpus had."""
 
     columns: ClassVar[tuple[str, ...]] = (

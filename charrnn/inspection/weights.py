@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats
 from charrnn.checkpoint import CheckpointFile
 from charrnn.config import GATES
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.records import Cell, ViewData
 from charrnn.parameters import shapes, statistics
 
 #: Bars of a histogram, from the least to the greatest value.
@@ -53,7 +53,7 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class Weights(View):
+class Weights(ViewData):
     """All tensors of the model in the order of the file, gates after their Wh.
 
     After the parameters stand running averages of normalisation, if any.
