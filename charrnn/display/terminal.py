@@ -81,7 +81,7 @@ def _drawn(block: OneBlock, look: Look) -> Iterator[Text]:
             yield from table(block, look)
         case Chart():
             for series in block.series:
-                yield from _curve(series, block.log_y, look)
+                yield from _curve(series, block, look)
         case Histogram():
             yield from _histogram(block, look)
         case Scatter():
@@ -102,8 +102,11 @@ def _heading(block: Heading, look: Look) -> Text:
     return title.append(f"  {shown_text(block.detail, look)}", "not bold dim")
 
 
-def _curve(series: Series, log: bool, look: Look) -> Iterator[Text]:
-    """Draw a curve as a sparkline below its first and its last value."""
+def _curve(series: Series, block: Chart, look: Look) -> Iterator[Text]:
+    """Draw a curve as a sparkline below its first and its last value.
+
+    All curves of a chart have a place for every x of any of them.
+    """
     known = [y for y in series.ys if y is not None and isfinite(y)]
     if not known:
         return
@@ -114,7 +117,11 @@ def _curve(series: Series, log: bool, look: Look) -> Iterator[Text]:
     text = line(f"  {name:<{NAME - 2}}{ends:<{ENDS}}{note * (len(note) <= room)}")
     text.stylize("bold", 2, 2 + len(name))
     yield text
-    values = [_logarithm(y) for y in series.ys] if log else series.ys
+    places = sorted({x for one in block.series for x in one.xs})
+    found = dict(zip(series.xs, series.ys, strict=True))
+    values = [found.get(x) for x in places]
+    if block.log_y:
+        values = [_logarithm(y) for y in values]
     curve = sparkline(values, look.width - NAME, ascii_only=look.ascii)
     yield line(" " * NAME).append(curve, "cyan")
 

@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 
 from charrnn.checkpoint import CheckpointFile
-from charrnn.display.html_page import Chapter, page
+from charrnn.display.html_page import page
 from charrnn.display.svg import document
+from charrnn.display.svg_figures import figures
 from charrnn.display.svg_style import DARK, LIGHT, backgrounds
-from charrnn.display.svg_views import figures
 from charrnn.display.symbols import Look
 from charrnn.inspection.activations import SIGNALS
-from charrnn.inspection.exploration import explore_views
+from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.neurons import Neurons, Wanted, measure_neurons, unit_values
 from charrnn.inspection.records import as_json
-from charrnn.inspection.subject import Settings, Subject
+from charrnn.inspection.registry import view_named
 from charrnn.inspection.text import Text
+from charrnn.inspection.view import ViewOptions
 from tests.browser import Tab, browser
+from tests.display.support import blocks, chapter_of
 from tests.inspection.support import write_checkpoint
 
 #: Long lines and short ones, wide, combining and control characters, markup.
@@ -38,32 +40,31 @@ def tab(tmp_path_factory) -> Iterator[Tab]:
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory) -> Iterator[Subject]:
+def checkpoint(tmp_path_factory) -> Iterator[InspectedCheckpoint]:
     path = write_checkpoint(tmp_path_factory.mktemp("model") / "m.npz", READ)
     with CheckpointFile(path) as file:
-        subject = Subject(file, Settings(text=Text(READ)))
-        subject.check(("surprise",))
-        yield subject
+        checkpoint = InspectedCheckpoint(file, ViewOptions(text=Text(READ)))
+        checkpoint.check([])
+        yield checkpoint
 
 
-def read_neurons(subject: Subject, **wanted: Any) -> Neurons:
-    vocab = subject.file.vocab
-    ids = subject.head(None)
-    return measure_neurons(subject.model, vocab, ids, Wanted(**wanted))
+def read_neurons(checkpoint: InspectedCheckpoint, **wanted: Any) -> Neurons:
+    vocab = checkpoint.file.vocab
+    ids = checkpoint.head(None)
+    return measure_neurons(checkpoint.model, vocab, ids, Wanted(**wanted))
 
 
 @pytest.fixture(scope="module")
-def chapter(subject) -> Chapter:
+def views(checkpoint) -> dict[str, Any]:
     names = ("summary", "history", "weights", "vocab", "surprise", "next")
-    views = {name: subject.view(name) for name in names}
-    views["neurons"] = read_neurons(subject)
-    return Chapter("m.npz", views, explore_views(subject, views))
+    found = {name: view_named(name).compute(checkpoint) for name in names}
+    return found | {"neurons": read_neurons(checkpoint)}
 
 
 @pytest.fixture(scope="module")
-def file(chapter, tmp_path_factory) -> Path:
+def file(checkpoint, views, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("page") / "m.html"
-    path.write_text(page([chapter]))
+    path.write_text(page([chapter_of(checkpoint, views)]))
     return path
 
 
@@ -120,10 +121,10 @@ class Page:
         return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def test_every_character_is_there_and_has_its_bits(opened, chapter):
+def test_every_character_is_there_and_has_its_bits(opened, views):
     from selenium.webdriver.common.keys import Keys
 
-    bits = json.loads(json.dumps(as_json(chapter.views["surprise"])))["char_bits"]
+    bits = json.loads(json.dumps(as_json(views["surprise"])))["char_bits"]
     assert opened.levels() == [f"h{min(7, int(b))}" for b in bits]
     assert len(bits) == len(READ)
     opened.find("text").click()
@@ -134,7 +135,7 @@ def test_every_character_is_there_and_has_its_bits(opened, chapter):
         opened.keys("text", Keys.ARROW_RIGHT)
 
 
-def test_the_slider_shows_what_the_json_says(opened, subject):
+def test_the_slider_shows_what_the_json_says(opened, checkpoint):
     """Move it by keys, one unit at a time, and read every character's value."""
     from selenium.webdriver.common.keys import Keys
 
@@ -144,7 +145,7 @@ def test_the_slider_shows_what_the_json_says(opened, subject):
         opened.keys("slider", Keys.ARROW_RIGHT)
         assert opened.find("unit").get_attribute("value") == str(unit)
         assert opened.find("by").get_attribute("value") == "unit"
-        data = as_json(read_neurons(subject, units=(unit,), layer=0))
+        data = as_json(read_neurons(checkpoint, units=(unit,), layer=0))
         values = json.loads(json.dumps(data))["neurons"][0]["values"]
         opened.find("text").click()
         opened.keys("text", Keys.CONTROL, Keys.HOME, Keys.NULL)
@@ -163,15 +164,15 @@ def test_the_slider_shows_what_the_json_says(opened, subject):
 
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("signal", SIGNALS["lstm"])
-def test_layers_and_signals_can_be_chosen(opened, subject, layer, signal):
+def test_layers_and_signals_can_be_chosen(opened, checkpoint, layer, signal):
     opened.choose("layer", str(layer))
     opened.choose("signal", signal)
     opened.find("unit").clear()
     opened.keys("unit", "4")
 
-    vocab = subject.file.vocab
+    vocab = checkpoint.file.vocab
     ((value, *_),) = unit_values(
-        subject.model, vocab, subject.head(None), signal, [(layer, 4)]
+        checkpoint.model, vocab, checkpoint.head(None), signal, [(layer, 4)]
     )
     assert opened.read("value-name") == f"{signal} of unit 4"
     assert float(opened.read("value")) == round(float(value), 2)
@@ -185,9 +186,9 @@ def test_numbers_that_name_no_unit_change_nothing(opened):
         assert opened.read("value-name") == "h of unit 3"
 
 
-def test_buttons_show_the_units_that_stand_out(opened, chapter):
+def test_buttons_show_the_units_that_stand_out(opened, views):
     buttons = opened.tab.driver.find_elements("css selector", "[data-best]")
-    best = chapter.views["neurons"].best
+    best = views["neurons"].best
 
     assert [b.text.split()[0].rstrip(":") for b in buttons] == [b.feature for b in best]
     for button, one in zip(buttons, best, strict=True):
@@ -196,10 +197,10 @@ def test_buttons_show_the_units_that_stand_out(opened, chapter):
         assert opened.find("layer").get_attribute("value") == str(one.layer)
 
 
-def test_guesses_are_those_of_the_json(opened, chapter):
+def test_guesses_are_those_of_the_json(opened, views):
     from selenium.webdriver import ActionChains
 
-    data = json.loads(json.dumps(as_json(chapter.views["next"])))
+    data = json.loads(json.dumps(as_json(views["next"])))
     cells = opened.tab.driver.find_elements("css selector", ".text .c")
     for n in (0, 5, 20):
         ActionChains(opened.tab.driver).move_to_element(cells[n]).perform()
@@ -297,9 +298,10 @@ def test_it_is_readable_in_both_schemes_and_at_any_width(opened, scheme, width):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_drawing_has_both_schemes(tab, subject, tmp_path, scheme):
+def test_a_drawing_has_both_schemes(tab, checkpoint, tmp_path, scheme):
     path = tmp_path / "s.svg"
-    drawn = list(figures(subject.view("surprise"), Look(96)))
+    surprise = view_named("surprise").compute(checkpoint)
+    drawn = list(figures(blocks("surprise", surprise), Look(96)))
     path.write_text(document(drawn, "surprise"))
     tab.scheme(scheme)
     tab.open(path)

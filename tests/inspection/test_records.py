@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.inspection.records import View, as_json, decimal, tsv
+from charrnn.inspection.records import ViewData, as_json, decimal, tsv
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Whole(View):
+class Whole(ViewData):
     """A view without rows of its own."""
 
     part: Part
