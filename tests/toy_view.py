@@ -64,7 +64,7 @@ class VowelView(View[Vowels]):
         shares, places = [float(v) for v in data.vowels], range(len(data.text))
         yield Heading("every <kind>", "of block")
         yield Facts([("vowels", f"{sum(data.vowels)}"), ("file", "\x1b[31m\u202e<b>")])
-        columns = [
+        columns: list[Column | Bars | Sparks] = [
             Column("char", list(data.text), symbols=True),
             Bars(shares, 4),
             Sparks("both", [[v, 1 - v] for v in data.vowels]),

@@ -43,10 +43,10 @@ from charrnn.cli.output import ReaderGone, TextSink, open_stdout
 from charrnn.errors import CharRNNError, CheckpointError, InputError
 from charrnn.inspection import MAX_LAG
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
-from charrnn.inspection.view import AnyView, JointView, ViewOptions
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.view import AnyView, ViewOptions
 
 
 EXAMPLES = "\n".join(
@@ -127,6 +127,8 @@ class Inspector:
     """One run of the command, its options known to be good."""
 
     def __init__(self, common: Common, request: Request) -> None:
+        from charrnn.inspection.view import JointView
+
         self.common = common
         self.request = request
         self.tell = Notes(common)
@@ -172,7 +174,7 @@ class Inspector:
     def _each(
         self,
         paths: Sequence[Path],
-        options: ViewOptions,
+        options: "ViewOptions",
         writer: Writer,
         sink: TextSink,
     ) -> list[CharRNNError]:
@@ -219,9 +221,10 @@ class Inspector:
         if file.output.name != "-" and not (self.request.json or self.request.plain):
             sink.write(f"{file.output.name}\n")
 
-    def _options(self) -> ViewOptions:
+    def _options(self) -> "ViewOptions":
         """Read the text, and put together what the views depend on."""
         from charrnn.inspection.text import Text  # imports NumPy
+        from charrnn.inspection.view import ViewOptions
 
         request = self.request
         text = None
@@ -245,7 +248,7 @@ class Inspector:
             threads=self.threads,
         )
 
-    def _inspect(self, path: Path, options: ViewOptions, writer: Writer) -> None:
+    def _inspect(self, path: Path, options: "ViewOptions", writer: Writer) -> None:
         """Do with one checkpoint what was asked for."""
         from charrnn.checkpoint import CheckpointFile
         from charrnn.inspection.inspected import InspectedCheckpoint
@@ -268,7 +271,7 @@ class Inspector:
                 self.limits.note_out_of_vocabulary(checkpoint)
 
     def _show(
-        self, view: AnyView, checkpoint: "InspectedCheckpoint", writer: Writer
+        self, view: "AnyView", checkpoint: "InspectedCheckpoint", writer: Writer
     ) -> None:
         """Make a view and write it."""
         with self._patience():
@@ -279,7 +282,7 @@ class Inspector:
         self.limits.note_view(view.name, extent, total, listed=listed)
 
     def _join(
-        self, paths: Sequence[Path], options: ViewOptions, writer: Writer
+        self, paths: Sequence[Path], options: "ViewOptions", writer: Writer
     ) -> None:
         """Make and write the views that are about all checkpoints."""
         parts = [self._described(path, options) for path in paths]
@@ -288,7 +291,7 @@ class Inspector:
             writer.view(view, view.join(found))
         writer.end()
 
-    def _described(self, path: Path, options: ViewOptions) -> list[Any]:
+    def _described(self, path: Path, options: "ViewOptions") -> list[Any]:
         """Compute what each joint view needs of one of several checkpoints."""
         from charrnn.checkpoint import CheckpointFile
         from charrnn.inspection.inspected import InspectedCheckpoint

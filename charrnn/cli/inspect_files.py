@@ -18,13 +18,13 @@ from charrnn.errors import (
     OutputError,
     writing_hint,
 )
-from charrnn.inspection.view import AnyView
 
 if TYPE_CHECKING:
     from charrnn.display.html_page import Chapter
     from charrnn.display.svg import Figure
     from charrnn.inspection.inspected import InspectedCheckpoint
     from charrnn.inspection.records import ViewData
+    from charrnn.inspection.view import AnyView
 
 STDOUT = "-"
 
@@ -151,7 +151,7 @@ class SvgWriter(FileWriter):
         self._figures: list[Figure] = []
         self._names: dict[str, None] = {}
 
-    def view(self, view: AnyView, data: "ViewData") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Draw a view below its title."""
         from charrnn.display.svg_figures import COLUMNS, figures, heading
         from charrnn.display.symbols import Look
@@ -193,7 +193,7 @@ class PageWriter(FileWriter):
         self.chapters.append(Chapter(self.title))
         self._explored = {}
 
-    def view(self, view: AnyView, data: "ViewData") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Take a view, and keep what the explorer of a text needs of it."""
         from charrnn.display.html_page import Section
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from charrnn.cli.output import TextSink
 from charrnn.errors import CharRNNError
 from charrnn.escapes import one_line, table_cell
-from charrnn.inspection.view import AnyView
 
 if TYPE_CHECKING:
     from charrnn.display.board import Board
     from charrnn.display.symbols import Look
     from charrnn.inspection.records import ViewData
+    from charrnn.inspection.view import AnyView
 
 #: Of the JSON objects.
 SCHEMA = 1
@@ -46,7 +46,7 @@ class Writer:
         """Turn to views of all checkpoints together."""
         self.title = ", ".join(map(str, paths))
 
-    def view(self, view: AnyView, data: "ViewData") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Take the data of a view, if the form has a place for it."""
 
     def end(self) -> None:
@@ -93,7 +93,7 @@ class SeveralWriters(Writer):
         for writer in self._writers:
             writer.start_joint(paths)
 
-    def view(self, view: AnyView, data: "ViewData") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Give all a view."""
         for writer in self._writers:
             writer.view(view, data)
@@ -118,7 +118,7 @@ class PlainWriter(LineWriter):
         super().__init__(sink)
         self.titled = titled
 
-    def view(self, view: AnyView, data: "ViewData") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Write a view."""
         from charrnn.inspection.records import tsv
 
@@ -160,7 +160,7 @@ class DrawingWriter(LineWriter):
 
         return Board(self._color)
 
-    def view(self, view: AnyView, data: "ViewData") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Draw a view below its title."""
         from charrnn.display.symbols import shown_text
         from charrnn.display.tables import line
@@ -200,7 +200,7 @@ class JsonWriter(Writer):
         """Begin an object about several."""
         self._object = {"schema": SCHEMA, "checkpoints": [str(path) for path in paths]}
 
-    def view(self, view: AnyView, data: "ViewData") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Put a view into the object."""
         from charrnn.inspection.records import as_json
 

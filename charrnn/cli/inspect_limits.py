@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from charrnn.cli.notes import Notes
-from charrnn.inspection.view import Extent
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.view import Extent
 
 
 class Limits:
@@ -17,7 +17,7 @@ class Limits:
         self._lines: list[str] = []
 
     def note_view(
-        self, name: str, extent: Extent, total: int, *, listed: bool = True
+        self, name: str, extent: "Extent", total: int, *, listed: bool = True
     ) -> None:
         """Note what of a text of so many characters is not shown, or not read.
 

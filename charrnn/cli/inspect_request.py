@@ -1,13 +1,16 @@
 """What `inspect` is asked for: its options, checked together."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from charrnn.cli.inspect_files import Output, check_outputs
 from charrnn.config import UnknownPolicy, check_choice, check_number
 from charrnn.errors import OptionError
 from charrnn.inspection import MAX_LAG, SignalName
-from charrnn.inspection.registry import names, readers, users, view_named
-from charrnn.inspection.view import OptionName
+from charrnn.inspection.registry import names, readers, text_need, users
+
+if TYPE_CHECKING:
+    from charrnn.inspection.view import OptionName
 
 #: Narrower than this, nothing can be drawn.
 MIN_WIDTH = 20
@@ -67,7 +70,7 @@ class Request:
             msg = "--text cannot be combined with --text-file"
             raise OptionError(msg, hint="give one text")
         given = self.text is not None or self.text_file is not None
-        needs = {name: view_named(name).text for name in self.views}
+        needs = {name: text_need(name) for name in self.views}
         needy = [name for name, need in needs.items() if need == "required"]
         if needy and not given:
             msg = f"--view {needy[0]} needs a text"

@@ -1,26 +1,24 @@
 """What a checkpoint, its vocabulary and its predictions look like in numbers.
 
 A view (`view`) is one object that says what it needs, how its data are computed
-and what of them is shown, as `blocks`. Those that come with charrnn are in
-`views`, one module each, and are found through the `registry`. Their data are
-frozen dataclasses (`records`); terminal, JSON, TSV, SVG and HTML show that one
-object. Nothing here draws: that is `charrnn.display`, which knows blocks and no
-view.
+and what of them is shown, as `blocks`. Each has one module, which the
+`registry` finds by the view's name. Its data are a frozen dataclass
+(`records`); terminal, JSON, TSV, SVG and HTML show that one object. Nothing
+here draws: that is `charrnn.display`, which knows blocks and no view.
 
 =========== ==============================================================
 view        what a view is; the options that views are made with
 registry    every view by its name
-views       the views that come with charrnn
 blocks      what views show: facts, tables, charts, heat text
 wording     numbers as people read them
 inspected   one checkpoint with everything that its views share
 records     what the data of all views have in common: JSON and rows
 
 summary     configuration, parameters, training, losses, corpus, file
-vocabulary  for the view ``vocab``: every symbol with its count
+vocabulary  the view ``vocab``: every symbol with its count
 history     loss, validation, learning rate, gradient norm by step
 weights     the distribution of every tensor, spectral radii
-predictions for the view ``next``: the likeliest characters at every position
+predictions the view ``next``: the likeliest characters at every position
 surprise    -log2 p of every character of a text
 neurons     units that follow something in a text, and what they did
 gates       how often every gate stood open or closed
@@ -46,7 +44,10 @@ from typing import Literal
 #: What can be seen of a unit: its output, an LSTM's cell, a gate.
 SignalName = Literal["h", "c", "i", "f", "o", "r", "u"]
 
-#: What each of them is called.
+#: Whether a view reads a text.
+TextNeed = Literal["no", "optional", "required"]
+
+#: What each signal is called.
 SIGNAL_NAMES: dict[SignalName, str] = {
     "h": "output h",
     "c": "tanh of the cell c",

@@ -1,8 +1,7 @@
 """What a view is: one object that says what it needs, computes, and shows.
 
-A view is a class of its own. Its attributes are known without importing NumPy,
-so that help and checks of options can ask for them; what it computes with is
-imported when it computes.
+Its module has the data, how they are computed, and the class of the view. Numba
+is imported only when the network runs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from charrnn.config import UnknownPolicy
-from charrnn.inspection import MAX_LAG, SignalName
+from charrnn.inspection import MAX_LAG, SignalName, TextNeed
 from charrnn.inspection.blocks import EVERYWHERE, Align, Block, Column, Media, Table
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class View(Generic[D]):
 
     name: ClassVar[str]
     about: ClassVar[str]
-    text: ClassVar[Literal["no", "optional", "required"]] = "no"
+    text: ClassVar[TextNeed] = "no"
     runs: ClassVar[Literal["", "forward", "backward"]] = ""
     generates: ClassVar[bool] = False
     options: ClassVar[tuple[OptionName, ...]] = ()

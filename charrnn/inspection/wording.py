@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 
-def size(number: int) -> str:
+def byte_size(number: int) -> str:
     """Write a number of bytes, short and in full."""
     short, units = float(number), ["bytes", "kB", "MB", "GB"]
     while short >= 1000 and len(units) > 1:

@@ -41,7 +41,7 @@ def chapter_of(checkpoint: InspectedCheckpoint, views: dict[str, Any]) -> Chapte
         Section(name, view_named(name).about, blocks(name, data))
         for name, data in views.items()
     ]
-    explored = {
+    explored: dict[str, Any] = {
         view_named(name).explores: data
         for name, data in views.items()
         if view_named(name).explores

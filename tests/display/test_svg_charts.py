@@ -15,9 +15,15 @@ from charrnn.inspection.blocks import Chart, Histogram, Scatter, Series
 
 
 def line_chart(
-    series: Sequence[Series], x: str, y: str, width: int = 760, **logs: bool
+    series: Sequence[Series],
+    x: str,
+    y: str,
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    width: int = 760,
 ) -> Figure:
-    return draw_chart(Chart(series, x, y, **logs), width)
+    return draw_chart(Chart(series, x, y, log_x, log_y), width)
 
 
 def elements(figure: Figure, name: str) -> list[Xml.Element]:

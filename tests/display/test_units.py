@@ -10,10 +10,8 @@ from charrnn.display.terminal import draw
 from charrnn.inspection.blocks import Scale
 from charrnn.inspection.compare import Compared, Comparison, TextCost
 from charrnn.inspection.gates import Gate, Gates
-from charrnn.inspection.memory import ContextBits, LayerMemory, Memory
-from charrnn.inspection.neurons import Best, Neuron, Neurons
-from charrnn.inspection.views.memory import shown_lags
-from charrnn.inspection.views.neurons import _scale
+from charrnn.inspection.memory import ContextBits, LayerMemory, Memory, shown_lags
+from charrnn.inspection.neurons import Best, Neuron, Neurons, unit_scale
 from tests.display.support import blocks
 
 TEXT = "ab\ncd"
@@ -53,7 +51,7 @@ def test_colors_say_the_sign_and_nothing_near_zero():
 
 def test_gates_are_drawn_from_zero_to_one_and_silent_units_without_harm():
     view = neurons("f", (0.0,) * 5)
-    assert _scale(view, view.neurons[0])[:2] == (0.0, 1.0)
+    assert unit_scale(view, view.neurons[0])[:2] == (0.0, 1.0)
     silent = neurons(values=(0.0,) * 5)
     assert "  ▅▅▅" in [line.plain for line in draw(blocks("neurons", silent), Look(60))]
 
