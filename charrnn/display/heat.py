@@ -9,7 +9,7 @@ level: exact numbers are in tables.
 
 import colorsys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -30,28 +30,13 @@ COLD, WARM = 215 / 360, 4 / 360
 RAGGED = 1 / 3
 
 
-class Breakable(Protocol):
-    """A symbol that stands in a row, as `wrapped` sees it."""
-
-    @property
-    def width(self) -> int:
-        """Cells that it takes."""
-
-    @property
-    def space(self) -> bool:
-        """Whether a row may end with it."""
-
-
-S = TypeVar("S", bound=Breakable)
-
-
-class _Cell(NamedTuple):
-    """A symbol as it is drawn."""
+class Cell(NamedTuple):
+    """A symbol of a text as it is drawn, and its number."""
 
     glyph: str
     width: int
-    level: int
-    space: bool
+    space: bool  # a row may end with it
+    value: float
 
 
 def style_of(level: int) -> str:
@@ -110,26 +95,20 @@ def heat_text(
         Rows of the text and rows of bars in turn, all within ``look.width``.
     """
     for part in lines:
-        indent = cell_len(part.label)
-        width = max(1, look.width - indent)
-        cells = [
-            _cell(symbol, level_of(value, scale), look)
-            for symbol, value in zip(part.symbols, part.values, strict=True)
-        ]
-        label = part.label
-        for row in wrapped(cells, width):
+        label, indent = part.label, cell_len(part.label)
+        for row in rows(part, look):
             yield from _drawn(fit(label, indent), row, look, scale)
             label = ""
 
 
-def _cell(symbol: str, level: int, look: Look) -> _Cell:
-    """Measure a symbol."""
-    glyph = visible(symbol, look)
-    return _Cell(glyph, cell_len(glyph), level, symbol == " ")
-
-
-def wrapped(cells: Sequence[S], width: int) -> Iterator[Sequence[S]]:
-    """Cut a line into rows, after a space where one is not too far back."""
+def rows(part: HeatLine, look: Look) -> Iterator[Sequence[Cell]]:
+    """Cut a line into rows that fit, after a space where one is not too far back."""
+    width = max(1, look.width - cell_len(part.label))
+    glyphs = [visible(symbol, look) for symbol in part.symbols]
+    cells = [
+        Cell(glyph, cell_len(glyph), symbol == " ", value)
+        for glyph, symbol, value in zip(glyphs, part.symbols, part.values, strict=True)
+    ]
     start = 0
     while start < len(cells):
         end, used, space = start, 0, start
@@ -146,17 +125,16 @@ def wrapped(cells: Sequence[S], width: int) -> Iterator[Sequence[S]]:
         start = end
 
 
-def _drawn(
-    label: str, row: Sequence[_Cell], look: Look, scale: Scale
-) -> Iterator[Text]:
+def _drawn(label: str, row: Sequence[Cell], look: Look, scale: Scale) -> Iterator[Text]:
     """Draw one row of symbols, and the bars under it."""
     bars = levels(ascii_only=look.ascii)
     text = line(label)
     text.stylize("dim")
     below = line(" " * cell_len(label))
     for cell in row:
-        text.append(cell.glyph, style_on(scale, cell.level))
-        below.append(bars[cell.level] * cell.width, "dim")
+        level = level_of(cell.value, scale)
+        text.append(cell.glyph, style_on(scale, level))
+        below.append(bars[level] * cell.width, "dim")
     yield text
     yield below
 

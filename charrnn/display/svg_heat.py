@@ -6,12 +6,11 @@ from a middle line or hang from it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from charrnn.display.heat import level_name, level_of, wrapped
+from charrnn.display.heat import Cell, level_name, level_of, rows
 from charrnn.display.sparkline import LEVELS
 from charrnn.display.svg import (
     CELL,
@@ -27,7 +26,7 @@ from charrnn.display.svg import (
     title,
 )
 from charrnn.display.svg_style import SIDE
-from charrnn.display.symbols import Look, visible
+from charrnn.display.symbols import Look
 from charrnn.inspection.blocks import Heat, Scale
 
 #: Pixels of the tallest bar, and from a row's top to the next one's.
@@ -40,22 +39,6 @@ class Shade(NamedTuple):
     style: str  # the class of its color
     bar: float  # its height, from -1 to 1
     note: str  # the number itself
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """A symbol in its row."""
-
-    glyph: str
-    shade: Shade
-
-    @property
-    def width(self) -> int:
-        return cell_len(self.glyph)
-
-    @property
-    def space(self) -> bool:
-        return self.glyph == " "
 
 
 def shade(value: float, scale: Scale) -> Shade:
@@ -78,32 +61,28 @@ def heat_figure(block: Heat, look: Look) -> Figure:
     parts: list[str] = []
     y = 0
     for line in block.lines:
-        indent = cell_len(line.label)
-        cells = [
-            _Cell(visible(symbol, look), shade(value, block.scale))
-            for symbol, value in zip(line.symbols, line.values, strict=True)
-        ]
-        left: Sequence[Glyph] = glyphs_of(line.label, 0, "d")
-        for row in wrapped(cells, max(1, look.width - indent)):
-            body = [*text_row(left, 0), *_row(row, indent, block.scale.signed)]
+        indent, left = cell_len(line.label), glyphs_of(line.label, 0, "d")
+        for row in rows(line, look):
+            body = [*text_row(left, 0), *_row(row, indent, block.scale)]
             parts.append(moved("".join(body), 0, y))
-            left, y = (), y + PITCH
+            left, y = [], y + PITCH
     return Figure(look.width * CELL, y, "".join(parts))
 
 
-def _row(row: Sequence[_Cell], indent: int, signed: bool) -> Iterator[str]:
+def _row(row: Sequence[Cell], indent: int, scale: Scale) -> Iterator[str]:
     """Draw one row: colors, bars, letters."""
-    cell, bars, glyphs = indent, [], []
-    for entry in row:
-        x, width = cell * CELL, entry.width * CELL
-        place = {"x": x, "width": width, "height": ROW + BAR + 2}
-        note = title(f"{entry.glyph} {entry.shade.note}")
-        yield element("rect", note, entry.shade.style, **place)
-        bars.append(_bar(x, width, entry.shade.bar, signed))
-        glyphs.append(Glyph(entry.glyph, cell, entry.shade.style))
-        cell += entry.width
+    place, bars, glyphs = indent, [], []
+    for cell in row:
+        x, width = place * CELL, cell.width * CELL
+        found = shade(cell.value, scale)
+        note = title(f"{cell.glyph} {found.note}")
+        size = {"width": width, "height": ROW + BAR + 2}
+        yield element("rect", note, found.style, x=x, **size)
+        bars.append(_bar(x, width, found.bar, scale.signed))
+        glyphs.append(Glyph(cell.glyph, place, found.style))
+        place += cell.width
     # Bars keep to a strip of their own, so that they look the same everywhere.
-    strip = {"x": indent * CELL, "y": ROW, "width": (cell - indent) * CELL}
+    strip = {"x": indent * CELL, "y": ROW, "width": (place - indent) * CELL}
     yield element("rect", style="bg u", **strip, height=BAR + 2)
     yield element("path", style="k u", d="".join(bars))
     yield from text_row(glyphs, 0)

@@ -7,7 +7,7 @@ is given, what that costs under each.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from charrnn.config import ActivationName, CellName, NormName, UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
@@ -21,6 +21,9 @@ from charrnn.inspection.wording import number
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
+
+#: Characters of a checkpoint's name that are left whole.
+NAME = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Compared:
 class Comparison(ViewData):
     """Checkpoints, in the order in which they were named."""
 
-    columns: ClassVar[tuple[str, ...]] = (
+    columns = (
         "checkpoint",
         "cell",
         "layers",
@@ -152,10 +155,6 @@ def text_cost(costs: Iterable[Costs], unknown: int) -> TextCost:
         msg = "the text is empty: nothing to predict"
         raise CorpusError(msg, hint=SOME_TEXT)
     return TextCost(characters, unknown, nats, nats / LN2, nats / LN2 / characters)
-
-
-#: Characters of a checkpoint's name that are left whole.
-NAME = 32
 
 
 class CompareView(JointView[Comparison, Compared]):

@@ -8,7 +8,7 @@ as much of its beginning as there is text.
 import lzma
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -54,6 +54,9 @@ WORDS = (1, 2, 3)
 
 #: n-grams of this length count as repeated or copied.
 COPIED = 20
+
+#: Characters of a repeated or copied span that are shown.
+SPAN = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class Overlap:
 class Diversity(ViewData):
     """Measures of some texts, and how they compare with a corpus."""
 
-    columns: ClassVar[tuple[str, ...]] = ("measure", "n", "value", "corpus")
+    columns = ("measure", "n", "value", "corpus")
 
     unit: UnitName
     source: Literal["text", "samples"]
@@ -283,10 +286,6 @@ def draw_samples(
     for piece in generation.pieces():
         texts[piece.sample] += piece.text
     return texts
-
-
-#: Characters of a repeated or copied span that are shown.
-SPAN = 160
 
 
 class DiversityView(View[Diversity]):

@@ -7,7 +7,7 @@ its mind. A forget gate above 0.9 keeps its cell over many characters, one below
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 #: A gate counts as closed below, and as open above.
 CLOSED, OPEN = 0.1, 0.9
 
+#: Bars of a histogram of the units' means.
+BINS = 12
+
+#: Units named as the most open and the most closed of a gate.
+NAMED = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -63,14 +69,7 @@ class Gate:
 class Gates(ViewData):
     """All gates of all layers; none for a vanilla cell, which has none."""
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "layer",
-        "gate",
-        "unit",
-        "mean",
-        "below",
-        "above",
-    )
+    columns = ("layer", "gate", "unit", "mean", "below", "above")
 
     characters: int
     measured: int  # how many of them, from the beginning, these are means of
@@ -139,13 +138,6 @@ def _gates(
             mean, below, above = shares[:, k, g].mean(axis=1).tolist()
             of_units = map(tuple, shares[:, k, g].tolist())
             yield Gate(k, name, mean, below, above, *of_units)
-
-
-#: Bars of a histogram of the units' means.
-BINS = 12
-
-#: Units named as the most open and the most closed of a gate.
-NAMED = 3
 
 
 class GatesView(View[Gates]):

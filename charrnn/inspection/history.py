@@ -7,7 +7,7 @@ same run gives the same bytes.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from charrnn.checkpoint import Row
 from charrnn.inspection.blocks import (
@@ -28,6 +28,11 @@ from charrnn.inspection.wording import number
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
 
+#: Rows of a long history that are shown where nothing scrolls.
+ROWS = 16
+
+LN2 = math.log(2)
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -45,14 +50,7 @@ class Point:
 class History(ViewData):
     """All rows that the checkpoint kept, in the order of their steps."""
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "step",
-        "epoch",
-        "loss",
-        "val_loss",
-        "lr",
-        "grad_norm",
-    )
+    columns = ("step", "epoch", "loss", "val_loss", "lr", "grad_norm")
 
     points: tuple[Point, ...]
 
@@ -75,12 +73,6 @@ def _point(row: Row) -> Point:
     values = {name: finite(row.get(name)) for name in History.columns}
     step = values.pop("step")
     return Point(step=None if step is None else int(step), **values)
-
-
-#: Rows of a long history that are shown where nothing scrolls.
-ROWS = 16
-
-LN2 = math.log(2)
 
 
 class HistoryView(View[History]):

@@ -16,7 +16,7 @@ recurrence and through the layers above.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,12 @@ NORM = ("gain", "shift")
 
 LN2 = math.log(2)
 
+#: Characters of a long text that places are taken from.
+REMEMBERED = 1 << 20
+
+#: Cells of the longest bar.
+BAR = 24
+
 
 @dataclass(frozen=True, slots=True)
 class LayerMemory:
@@ -91,7 +97,7 @@ class ContextBits:
 class Memory(ViewData):
     """Gradients by lag of each layer, and losses by length of context."""
 
-    columns: ClassVar[tuple[str, ...]] = ("measure", "layer", "lag", "value")
+    columns = ("measure", "layer", "lag", "value")
 
     characters: int
     max_lag: int
@@ -422,13 +428,6 @@ def bits_after(
         state = model.new_state(len(rows))
         nats += float(model.losses(inputs, targets, resets, state).sum())
     return nats / len(scored) / LN2
-
-
-#: Characters of a long text that places are taken from.
-REMEMBERED = 1 << 20
-
-#: Cells of the longest bar.
-BAR = 24
 
 
 class MemoryView(View[Memory]):

@@ -8,7 +8,7 @@ feature the one with the strongest correlation, and the one that varies most.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,9 @@ Array: TypeAlias = NDArray[np.float64]
 #: A layer and a unit in it, both from 0.
 Place: TypeAlias = tuple[int, int]
 
+#: Characters that are drawn for each unit, and listed where nothing is drawn.
+SHOWN, LISTED = 400, 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Best:
@@ -85,15 +88,7 @@ class Neurons(ViewData):
     units' values about as many as were asked for.
     """
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "layer",
-        "unit",
-        "feature",
-        "correlation",
-        "position",
-        "char",
-        "value",
-    )
+    columns = ("layer", "unit", "feature", "correlation", "position", "char", "value")
 
     unit: UnitName
     signal: SignalName
@@ -294,10 +289,6 @@ def _neurons(
             correlations=known,
             values=tuple(row.tolist()),
         )
-
-
-#: Characters that are drawn for each unit, and listed where nothing is drawn.
-SHOWN, LISTED = 400, 20_000
 
 
 class NeuronsView(View[Neurons]):

@@ -8,7 +8,7 @@ the same for the text up to there.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 #: (V,): a probability for every symbol.
 Distribution: TypeAlias = NDArray[np.float64]
 
+#: Cells of the longest bar of a probability.
+BAR = 30
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -67,14 +70,7 @@ class Position:
 class Predictions(ViewData):
     """The likeliest characters after a text, and at its last positions."""
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "position",
-        "rank",
-        "char",
-        "probability",
-        "bits",
-        "actual",
-    )
+    columns = ("position", "rank", "char", "probability", "bits", "actual")
 
     unit: UnitName
     characters: int
@@ -206,10 +202,6 @@ def _entropy(p: Distribution) -> float:
 def _bits(p: float) -> float:
     """Turn a probability into the bits that it costs; of 1 into 0, not -0."""
     return abs(math.log2(p)) if p > 0 else math.inf
-
-
-#: Cells of the longest bar of a probability.
-BAR = 30
 
 
 class NextView(View[Predictions]):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import heappush, heappushpop
-from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -47,6 +47,12 @@ CONTEXT = 24
 
 LN2 = math.log(2)
 
+#: Characters that are listed one by one where nothing is drawn.
+LISTED = 1_000_000
+
+#: Cells of context shown before a surprising symbol.
+CONTEXT = 20
+
 
 @dataclass(frozen=True, slots=True)
 class LineSurprise:
@@ -81,7 +87,7 @@ class Surprise(ViewData):
     `lines` about as much of its beginning as was asked for.
     """
 
-    columns: ClassVar[tuple[str, ...]] = COLUMNS
+    columns = COLUMNS
 
     unit: UnitName
     characters: int
@@ -118,7 +124,7 @@ class Costs(NamedTuple):
 class SurpriseRows(ViewData):
     """The rows of `Surprise`, made while the text is read: none of it is kept."""
 
-    columns: ClassVar[tuple[str, ...]] = COLUMNS
+    columns = COLUMNS
 
     vocab: Vocab
     costs: Iterator[Costs]
@@ -321,13 +327,6 @@ class _Totals:
 def symbols(vocab: Vocab, ids: Ids) -> str:
     """Write ids as symbols, one character each: of bytes their Latin-1 ones."""
     return from_code_points(vocab.points[ids])
-
-
-#: Characters that are listed one by one where nothing is drawn.
-LISTED = 1_000_000
-
-#: Cells of context shown before a surprising symbol.
-CONTEXT = 20
 
 
 class SurpriseView(View[Surprise | SurpriseRows]):

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from charrnn.config import UnitName
 from charrnn.escapes import table_cell
@@ -46,13 +46,7 @@ class Symbol:
 class Vocabulary(ViewData):
     """All symbols, and how many characters the corpus had."""
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "index",
-        "char",
-        "code_point",
-        "name",
-        "count",
-    )
+    columns = ("index", "char", "code_point", "name", "count")
 
     unit: UnitName
     characters: int

@@ -8,7 +8,7 @@ state that only this block acted on would fade (below 1) or grow (above 1).
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ class Weights(ViewData):
     After the parameters stand running averages of normalisation, if any.
     """
 
-    columns: ClassVar[tuple[str, ...]] = (
+    columns = (
         "tensor",
         "gate",
         "shape",
