@@ -12,6 +12,7 @@ from charrnn.inspection.blocks import (
     Block,
     Chart,
     Column,
+    Drawable,
     Facts,
     Guesses,
     Heading,
@@ -118,7 +119,7 @@ def _cell(content: str, style: str) -> str:
     return tag("td", text(content), style=style)
 
 
-def _drawn(block: Block, name: str) -> str:
+def _drawn(block: Drawable, name: str) -> str:
     """Draw a block for wide windows and for narrow ones.
 
     Parameters

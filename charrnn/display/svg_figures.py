@@ -13,6 +13,7 @@ from charrnn.display.terminal import stacked
 from charrnn.inspection.blocks import (
     Block,
     Chart,
+    Drawable,
     Heat,
     Histogram,
     Scatter,
@@ -41,12 +42,12 @@ def figures(blocks: Iterable[Block], look: Look) -> Iterator[Figure]:
             yield lines_figure(stacked(run, look), look.width)
 
 
-def _is_picture(block: Block) -> bool:
+def _is_picture(block: Drawable) -> bool:
     """Tell what is drawn anew from what looks as in a terminal."""
     return isinstance(block, Chart | Histogram | Scatter | Tiles | Heat)
 
 
-def pictures(block: Block, look: Look) -> Iterator[Figure]:
+def pictures(block: Drawable, look: Look) -> Iterator[Figure]:
     """Draw one block as wide as there is room."""
     width = look.width * CELL
     match block:

@@ -17,6 +17,7 @@ from charrnn.display.tables import facts, line, table
 from charrnn.inspection.blocks import (
     Block,
     Chart,
+    Drawable,
     Facts,
     Guesses,
     Heading,
@@ -44,7 +45,7 @@ def draw(blocks: Iterable[Block], look: Look) -> Iterator[Text]:
     return stacked(shown_on("terminal", blocks), look)
 
 
-def stacked(blocks: Iterable[Block], look: Look) -> Iterator[Text]:
+def stacked(blocks: Iterable[Drawable], look: Look) -> Iterator[Text]:
     """Draw blocks with a blank line between those that do not belong together."""
     above: OneBlock | None = None
     titled = False  # nothing but notes since a heading
@@ -58,7 +59,7 @@ def stacked(blocks: Iterable[Block], look: Look) -> Iterator[Text]:
         above = block
 
 
-def _one_by_one(blocks: Iterable[Block]) -> Iterator[OneBlock]:
+def _one_by_one(blocks: Iterable[Drawable]) -> Iterator[OneBlock]:
     """Take charts beside each other apart: lines have no room for that."""
     for block in blocks:
         if isinstance(block, Tiles):

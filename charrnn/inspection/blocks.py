@@ -11,6 +11,7 @@ Scatter     dots in the unit square
 Tiles       charts of one size beside each other
 Heat        a text with a number a character
 Guesses     a text with what was expected at each place of it
+Rows        a table that is made only where it is drawn
 =========== ==============================================================
 
 Texts are raw: whoever draws them escapes what cannot be shown. A block may be
@@ -18,7 +19,7 @@ meant for some media only, where a terminal says in a table what a page says
 in a chart.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -232,13 +233,46 @@ class Guesses(_Shown):
     unit: UnitName = "char"
 
 
+@dataclass(frozen=True)
+class Rows(_Shown):
+    """A table of rows that are made when somebody draws it."""
+
+    names: Sequence[str]  # of the columns
+    rows: Callable[[], Iterable[tuple[str | int | float | None, ...]]]
+    without: Sequence[str] = ()  # columns that are left out
+
+    def table(self) -> Table:
+        """Make the rows, numbers in as many digits as are looked at."""
+        rows = list(self.rows())
+        columns = []
+        for n, name in enumerate(self.names):
+            values = [row[n] for row in rows]
+            known = next((value for value in values if value is not None), "")
+            align: Align = "left" if isinstance(known, str) else "right"
+            if name not in self.without:
+                columns.append(Column(name, list(map(_cell, values)), align))
+        return Table(columns, "rows")
+
+
+def _cell(value: str | int | float | None) -> str:
+    """Write one cell."""
+    if value is None:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 OneBlock: TypeAlias = (
     Heading | Note | Facts | Table | Chart | Histogram | Scatter | Heat | Guesses
 )
 
-Block: TypeAlias = OneBlock | Tiles
+#: What can be drawn.
+Drawable: TypeAlias = OneBlock | Tiles
+
+Block: TypeAlias = Drawable | Rows
 
 
-def shown_on(medium: Medium, blocks: Iterable[Block]) -> Iterator[Block]:
-    """Leave out what is meant for other media."""
-    return (block for block in blocks if medium in block.media)
+def shown_on(medium: Medium, blocks: Iterable[Block]) -> Iterator[Drawable]:
+    """Leave out what is meant for other media, and make the rows of the rest."""
+    for block in blocks:
+        if medium in block.media:
+            yield block.table() if isinstance(block, Rows) else block

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, T
 
 from charrnn.config import UnknownPolicy
 from charrnn.inspection import MAX_LAG, SignalName, TextNeed
-from charrnn.inspection.blocks import EVERYWHERE, Align, Block, Column, Media, Table
+from charrnn.inspection.blocks import EVERYWHERE, Block, Media, Rows
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
-    from charrnn.inspection.records import Cell, ViewData
+    from charrnn.inspection.records import ViewData
     from charrnn.inspection.text import Text
 
 #: Characters that are shown one by one unless more are asked for.
@@ -136,25 +136,6 @@ AnyView = View[Any]
 
 def listed(
     data: "ViewData", without: Sequence[str] = (), media: Media = EVERYWHERE
-) -> Table:
-    """Make a table of the rows that --plain writes, less some of their columns."""
-    rows = list(data.rows())
-    columns = [
-        Column(name, [_cell(row[n]) for row in rows], _align(rows, n))
-        for n, name in enumerate(data.columns)
-        if name not in without
-    ]
-    return Table(columns, "rows", media=media)
-
-
-def _align(rows: "Sequence[tuple[Cell, ...]]", n: int) -> Align:
-    """Put numbers to the right."""
-    known = [row[n] for row in rows if row[n] is not None]
-    return "right" if known and not isinstance(known[0], str) else "left"
-
-
-def _cell(value: "Cell") -> str:
-    """Write one cell in as many digits as are looked at."""
-    if value is None:
-        return "-"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+) -> Rows:
+    """List the rows that --plain writes, less some of their columns."""
+    return Rows(data.columns, data.rows, without, media=media)
