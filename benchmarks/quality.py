@@ -234,15 +234,15 @@ def wanted(options: argparse.Namespace, text: str) -> Iterator[str]:
 def draw(rows: list[Row], path: Path) -> None:
     """Draw validation loss against time, a curve for the first seed of each run."""
     from charrnn.display.svg import document
-    from charrnn.display.svg_charts import Series, line_chart
+    from charrnn.display.svg_charts import chart
+    from charrnn.inspection.blocks import Chart, Series
 
     series = [
         Series(f"{row.text}, {row.time}", *zip(*row.curves[0], strict=True))
         for row in rows
     ]
-    figure = line_chart(
-        series, "seconds of training", "validation loss, nats", log_x=True
-    )
+    axes = "seconds of training", "validation loss, nats"
+    figure = chart(Chart(series, *axes, log_x=True))
     path.write_text(document([figure], "validation loss against time"), "utf-8")
 
 

@@ -19,6 +19,7 @@ from charrnn.cli.signals import Killed, die_by
 from charrnn.cli.spelling import as_option, color_option, help_hint
 from charrnn.display.color import wants_color
 from charrnn.errors import TOO_MANY, CharRNNError, OutputError, spell, writing_hint
+from charrnn.escapes import one_line
 
 #: What only a write fails with.
 WRITING = {
@@ -43,19 +44,12 @@ def report(what: str, hint: str | None) -> None:
         return
     colored = wants_color(sys.stderr, color_option(sys.argv[1:]))
     red, off = ("\x1b[1;31m", "\x1b[0m") if colored else ("", "")
-    lines = [f"charrnn: {red}error:{off} {_one_line(what)}"]
+    lines = [f"charrnn: {red}error:{off} {one_line(what)}"]
     if hint:
-        lines.append(f"hint: {_one_line(hint)}")
+        lines.append(f"hint: {one_line(hint)}")
     # If nobody listens, the exit code still tells.
     with contextlib.suppress(OSError, ValueError):
         print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
-
-
-def _one_line(text: str) -> str:
-    """Escape what would break a line or steer a terminal: names may hold it."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def _usage(error: Exception, message: str) -> tuple[str, str]:

@@ -21,17 +21,17 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import PackedIds
 from charrnn.errors import CorpusError, OptionError, field
+from charrnn.escapes import one_line
 from charrnn.reading import (
     SLICE,
     Reader,
     ReadOptions,
-    printable,
     read_slices,
     shown_name,
 )
 from charrnn.vocab import REPLACEMENT, CodePoints, Vocab, from_code_points
 
-__all__ = ["Corpus", "ReadOptions", "printable", "read_corpus", "split"]
+__all__ = ["Corpus", "ReadOptions", "read_corpus", "split"]
 
 #: More distinct characters than this are a mistake more likely than a text.
 MAX_SYMBOLS = 20_000
@@ -105,7 +105,7 @@ def read_corpus(
     return Corpus(
         ids=packer.finish(final_ids, vocab.size),
         vocab=vocab,
-        files=tuple(printable(source) for source in sources),
+        files=tuple(one_line(source) for source in sources),
         bytes=sum(reader.bytes for reader in readers),
         sha256=digest.hexdigest(),
         notes=tuple(notes),

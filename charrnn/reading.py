@@ -33,6 +33,7 @@ from charrnn.errors import (
     field,
     reading_hint,
 )
+from charrnn.escapes import one_line
 from charrnn.vocab import CodePoints, Vocab, code_points
 
 #: Bytes read at a time: small enough for its arrays to stay in the cache.
@@ -104,16 +105,9 @@ def _codec_name(encoding: str) -> str:
     return name
 
 
-def printable(name: str) -> str:
-    """Escape what a terminal could not show, undecodable bytes included."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in name
-    )
-
-
 def shown_name(source: str) -> str:
     """Name a source in a message."""
-    return "standard input" if source == "-" else printable(source)
+    return "standard input" if source == "-" else one_line(source)
 
 
 def read_slices(source: str, stdin: BinaryIO | None) -> Iterator[bytes]:
@@ -203,7 +197,7 @@ def _near(source: str) -> str:
     with contextlib.suppress(OSError, ValueError), os.scandir(directory or ".") as all_:
         names = [entry.name for entry in itertools.islice(all_, MOST_NAMES)]
         if near := get_close_matches(wanted, names, n=1):
-            return f"is {printable(str(Path(directory, near[0])))} meant?"
+            return f"is {one_line(str(Path(directory, near[0])))} meant?"
     return "check the path"
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from charrnn.cli import inspect_options as options
 from charrnn.cli.inspect_files import (
@@ -22,9 +22,9 @@ from charrnn.cli.inspect_files import (
 from charrnn.cli.inspect_forms import (
     DrawingWriter,
     JsonWriter,
+    LineWriter,
     PlainWriter,
     SeveralWriters,
-    VerdictWriter,
     Writer,
 )
 from charrnn.cli.inspect_limits import Limits
@@ -41,15 +41,12 @@ from charrnn.cli.options import (
 )
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
 from charrnn.errors import CharRNNError, CheckpointError, InputError
-from charrnn.inspection import (
-    JOINT_VIEWS,
-    MAX_LAG,
-    TEXT_VIEWS,
-)
+from charrnn.inspection import MAX_LAG
+from charrnn.inspection.registry import DEFAULT, page_views, view_named
 
 if TYPE_CHECKING:
-    from charrnn.inspection.compare import Compared
-    from charrnn.inspection.subject import Settings, Subject
+    from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.view import AnyView, ViewOptions
 
 
 EXAMPLES = "\n".join(
@@ -66,10 +63,6 @@ EXAMPLES = "\n".join(
         "charrnn inspect --verify *.npz",
     ]
 )
-
-#: What a page shows unless it is told, and what of a text.
-PAGE_VIEWS = ("summary", "history", "weights", "vocab")
-PAGE_TEXT_VIEWS = ("surprise", "next", "neurons", "gates", "memory")
 
 
 def inspect(
@@ -104,10 +97,9 @@ def inspect(
     asked = tuple(dict.fromkeys(view or ()))
     if not asked and html is not None:
         reads = text is not None or text_file is not None
-        asked = PAGE_VIEWS + (PAGE_TEXT_VIEWS if reads else ())
-        asked += ("compare",) if len(checkpoint) > 1 else ()
+        asked = page_views(text=reads, several=len(checkpoint) > 1)
     request = Request(
-        views=asked or (() if verify or warmup else ("summary",)),
+        views=asked or (() if verify or warmup else (DEFAULT,)),
         text=text,
         text_file=text_file,
         unknown=unknown,
@@ -135,11 +127,15 @@ class Inspector:
     """One run of the command, its options known to be good."""
 
     def __init__(self, common: Common, request: Request) -> None:
+        from charrnn.inspection.view import JointView
+
         self.common = common
         self.request = request
         self.tell = Notes(common)
-        self.limits = Limits(self.tell, request.unknown)
-        self.views = tuple(n for n in request.views if n not in JOINT_VIEWS)
+        self.limits = Limits(self.tell)
+        views = [view_named(name) for name in request.views]
+        self.joint_views = [v for v in views if isinstance(v, JointView)]
+        self.views = [v for v in views if not isinstance(v, JointView)]
         self.files = [self._file_writer(output) for output in request.outputs]
         self.threads, warning = common.resolve_threads()
         if warning:
@@ -157,28 +153,28 @@ class Inspector:
         for output in self.request.outputs:
             read = [self.request.text_file] if self.request.text_file else []
             output.check([*paths, *read, *self.request.corpus])
-        settings = self._settings()
+        options = self._options()
         try:
             with open_stdout(raw=True) as sink:
                 first = self._writer(sink, several=len(paths) > 1)
                 writer = SeveralWriters([first, *self.files])
-                faults = self._each(paths, settings, writer, sink)
-                if JOINT_VIEWS & set(self.request.views) and not faults:
-                    self._compare(paths, settings, writer)
+                faults = self._each(paths, options, writer, sink)
+                if self.joint_views and not faults:
+                    self._join(paths, options, writer)
                     sink.flush()
                     self.limits.tell()
                 for file in self.files:
                     self._save(file, sink)
         finally:
-            if settings.text is not None:
-                settings.text.close()
+            if options.text is not None:
+                options.text.close()
         if faults:
             raise _summed_up(faults, len(paths))
 
     def _each(
         self,
         paths: Sequence[Path],
-        settings: "Settings",
+        options: "ViewOptions",
         writer: Writer,
         sink: TextSink,
     ) -> list[CharRNNError]:
@@ -189,7 +185,7 @@ class Inspector:
             return []
         for path in paths:
             try:
-                self._inspect(path, settings, writer)
+                self._inspect(path, options, writer)
             except (CheckpointError, InputError) as error:
                 if not request.verify or len(paths) == 1:
                     raise
@@ -208,7 +204,7 @@ class Inspector:
             several = several and bool(self.views)
             return PlainWriter(sink, titled=several or len(request.views) > 1)
         if request.outputs:
-            return VerdictWriter(sink)
+            return LineWriter(sink)
         width = request.width or shutil.get_terminal_size().columns
         look = max(MIN_WIDTH, width), request.ascii
         return DrawingWriter(sink, *look, self.common.color)
@@ -225,10 +221,10 @@ class Inspector:
         if file.output.name != "-" and not (self.request.json or self.request.plain):
             sink.write(f"{file.output.name}\n")
 
-    def _settings(self) -> "Settings":
+    def _options(self) -> "ViewOptions":
         """Read the text, and put together what the views depend on."""
-        from charrnn.inspection.subject import Settings  # imports NumPy
-        from charrnn.inspection.text import Text
+        from charrnn.inspection.text import Text  # imports NumPy
+        from charrnn.inspection.view import ViewOptions
 
         request = self.request
         text = None
@@ -236,7 +232,7 @@ class Inspector:
             text = Text(request.text)
         elif request.text_file is not None:
             text = Text.from_file(request.text_file)
-        return Settings(
+        return ViewOptions(
             text=text,
             unknown=request.unknown,
             max_chars=request.max_chars,
@@ -252,70 +248,73 @@ class Inspector:
             threads=self.threads,
         )
 
-    def _inspect(self, path: Path, settings: "Settings", writer: Writer) -> None:
+    def _inspect(self, path: Path, options: "ViewOptions", writer: Writer) -> None:
         """Do with one checkpoint what was asked for."""
         from charrnn.checkpoint import CheckpointFile
-        from charrnn.inspection.subject import Subject
+        from charrnn.inspection.inspected import InspectedCheckpoint
 
         with CheckpointFile(path) as file:
             if self.request.verify:
                 file.verify()
                 writer.verdict(path, None)
-            subject = Subject(file, settings)
+            checkpoint = InspectedCheckpoint(file, options)
             if self.request.warm_up:
-                self._warm_up(subject)
-            subject.check(self.views)
+                self._warm_up(checkpoint)
+            checkpoint.check(self.views)
             writer.start(path)
-            for name in self.views:
-                self._show(name, subject, writer)
+            for view in self.views:
+                self._show(view, checkpoint, writer)
             writer.end()
             for file_writer in self.files:
-                self.limits.note_page(file_writer.explore(subject), subject)
+                self.limits.note_page(file_writer.explore(checkpoint), checkpoint)
             if self.views:
-                self.limits.note_strangers(subject)
+                self.limits.note_out_of_vocabulary(checkpoint)
 
-    def _show(self, name: str, subject: "Subject", writer: Writer) -> None:
-        """Make a view and write it."""
-        if name in TEXT_VIEWS or name == "diversity":
-            with self._patience():
-                subject.compile(name)
-        view = subject.view(name)
-        writer.view(name, view)
-        self.limits.note_view(name, subject, view, listed=self.request.listed)
-
-    def _compare(
-        self, paths: Sequence[Path], settings: "Settings", writer: Writer
+    def _show(
+        self, view: "AnyView", checkpoint: "InspectedCheckpoint", writer: Writer
     ) -> None:
-        """Make and write the view that is about all checkpoints."""
-        from charrnn.inspection.compare import Comparison
+        """Make a view and write it."""
+        with self._patience():
+            checkpoint.compile(view)
+        data, total = view.compute(checkpoint), checkpoint.characters
+        writer.view(view, data)
+        extent, listed = view.extent(data, total), self.request.listed
+        self.limits.note_view(view.name, extent, total, listed=listed)
 
-        found = tuple(self._compared(path, settings) for path in paths)
+    def _join(
+        self, paths: Sequence[Path], options: "ViewOptions", writer: Writer
+    ) -> None:
+        """Make and write the views that are about all checkpoints."""
+        parts = [self._described(path, options) for path in paths]
         writer.start_joint(paths)
-        writer.view("compare", Comparison(found))
+        for view, found in zip(self.joint_views, zip(*parts, strict=True), strict=True):
+            writer.view(view, view.join(found))
         writer.end()
 
-    def _compared(self, path: Path, settings: "Settings") -> "Compared":
-        """Describe one of several checkpoints."""
+    def _described(self, path: Path, options: "ViewOptions") -> list[Any]:
+        """Compute what each joint view needs of one of several checkpoints."""
         from charrnn.checkpoint import CheckpointFile
-        from charrnn.inspection.subject import Subject
+        from charrnn.inspection.inspected import InspectedCheckpoint
 
         with CheckpointFile(path) as file:
-            subject = Subject(file, settings)
-            subject.check(("compare",))
+            checkpoint = InspectedCheckpoint(file, options)
+            checkpoint.check(self.joint_views)
             with self._patience():
-                subject.compile("compare")
-            self.limits.note_strangers(subject)
-            return subject.compared()
+                for view in self.joint_views:
+                    checkpoint.compile(view)
+            self.limits.note_out_of_vocabulary(checkpoint)
+            return [view.describe(checkpoint) for view in self.joint_views]
 
-    def _warm_up(self, subject: "Subject") -> None:
+    def _warm_up(self, checkpoint: "InspectedCheckpoint") -> None:
         """Compile what training and sampling such a model need."""
         from charrnn.inspection.network import kernels_are_kept
         from charrnn.training.probe import compile_kernels
 
-        cell, start = subject.file.model.cell, time.monotonic()
+        config, start = checkpoint.file.model, time.monotonic()
         with self._patience():
-            compile_kernels(subject.file.model, self.threads)
-        self.tell.say(f"kernels of {cell} ready in {time.monotonic() - start:.1f} s")
+            compile_kernels(config, self.threads)
+        seconds = time.monotonic() - start
+        self.tell.say(f"kernels of {config.cell} ready in {seconds:.1f} s")
         if not kernels_are_kept():
             self.tell.warn(
                 "they cannot be kept, so every command compiles anew: "

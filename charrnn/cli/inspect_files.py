@@ -8,14 +8,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from charrnn.cli.inspect_forms import Writer
 from charrnn.cli.output import TextSink
 from charrnn.cli.spelling import as_option
 from charrnn.errors import (
     ELSEWHERE,
-    CharRNNError,
     OptionError,
     OutputError,
     writing_hint,
@@ -24,8 +23,9 @@ from charrnn.errors import (
 if TYPE_CHECKING:
     from charrnn.display.html_page import Chapter
     from charrnn.display.svg import Figure
-    from charrnn.inspection.records import View
-    from charrnn.inspection.subject import Subject
+    from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.records import ViewData
+    from charrnn.inspection.view import AnyView
 
 STDOUT = "-"
 
@@ -110,12 +110,19 @@ def check_outputs(outputs: Sequence[Output], others: Sequence[str]) -> None:
         raise OptionError(msg, hint="only one of them can have standard output")
 
 
-class FileWriter(Writer, Protocol):
-    """A writer whose views end in one file."""
+class FileWriter(Writer):
+    """A writer whose views end in one file.
 
-    output: Output
+    Parameters
+    ----------
+    output : Output
+        The file.
+    """
 
-    def explore(self, subject: "Subject") -> int | None:
+    def __init__(self, output: Output) -> None:
+        self.output = output
+
+    def explore(self, checkpoint: "InspectedCheckpoint") -> int | None:
         """Read the text that was asked about, if the form has a place for it.
 
         Returns
@@ -123,12 +130,14 @@ class FileWriter(Writer, Protocol):
         int or None
             How many of its characters there is room for.
         """
+        return None
 
     def content(self) -> str:
         """Put the file together."""
+        raise NotImplementedError
 
 
-class SvgWriter:
+class SvgWriter(FileWriter):
     """Draw views below each other.
 
     Parameters
@@ -138,38 +147,20 @@ class SvgWriter:
     """
 
     def __init__(self, output: Output, width: int | None) -> None:
-        self.output = output
+        super().__init__(output)
         self._width = width
         self._figures: list[Figure] = []
         self._names: dict[str, None] = {}
-        self._title = ""
 
-    def verdict(self, path: Path, error: CharRNNError | None) -> None:
-        """Leave verdicts to others."""
-
-    def start(self, path: Path) -> None:
-        """Turn to a checkpoint."""
-        self._title = str(path)
-
-    def start_joint(self, paths: Sequence[Path]) -> None:
-        """Turn to all checkpoints."""
-        self._title = ", ".join(map(str, paths))
-
-    def view(self, name: str, view: "View") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Draw a view below its title."""
-        from charrnn.display.svg_views import COLUMNS, figures, heading
+        from charrnn.display.svg_figures import COLUMNS, figures, heading
         from charrnn.display.symbols import Look
 
         look = Look(self._width or COLUMNS)
-        self._figures.append(heading(name, self._title, look))
-        self._figures.extend(figures(view, look))
-        self._names[name] = None
-
-    def end(self) -> None:
-        """Do nothing: more checkpoints may follow."""
-
-    def explore(self, subject: "Subject") -> None:
-        """Do nothing: views have all that is drawn."""
+        self._figures.append(heading(view.name, self.title, look))
+        self._figures.extend(figures(view.blocks(data), look))
+        self._names[view.name] = None
 
     def content(self) -> str:
         """Write the drawing."""
@@ -178,43 +169,47 @@ class SvgWriter:
         return document(self._figures, f"charrnn inspect: {', '.join(self._names)}")
 
 
-class PageWriter:
+class PageWriter(FileWriter):
     """Gather views, and the text if one is read, for a page."""
 
     def __init__(self, output: Output) -> None:
-        self.output = output
+        super().__init__(output)
         self.chapters: list[Chapter] = []
-
-    def verdict(self, path: Path, error: CharRNNError | None) -> None:
-        """Leave verdicts to others."""
+        self._explored: dict[str, ViewData] = {}
 
     def start(self, path: Path) -> None:
-        """Turn to a checkpoint."""
-        from charrnn.display.html_page import Chapter
-
-        self.chapters.append(Chapter(str(path)))
+        """Begin a chapter about a checkpoint."""
+        super().start(path)
+        self._begin()
 
     def start_joint(self, paths: Sequence[Path]) -> None:
-        """Turn to all checkpoints."""
+        """Begin a chapter about all checkpoints."""
+        super().start_joint(paths)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin a chapter."""
         from charrnn.display.html_page import Chapter
 
-        self.chapters.append(Chapter(", ".join(map(str, paths))))
+        self.chapters.append(Chapter(self.title))
+        self._explored = {}
 
-    def view(self, name: str, view: "View") -> None:
-        """Take one of its views."""
-        self.chapters[-1].views[name] = view
+    def view(self, view: "AnyView", data: "ViewData") -> None:
+        """Take a view, and keep what the explorer of a text needs of it."""
+        from charrnn.display.html_page import Section
 
-    def explore(self, subject: "Subject") -> int | None:
+        section = Section(view.name, view.about, list(view.blocks(data)))
+        self.chapters[-1].sections.append(section)
+        if view.explores:
+            self._explored[view.explores] = data
+
+    def explore(self, checkpoint: "InspectedCheckpoint") -> int | None:
         """Find out what the page tells of every character."""
         from charrnn.inspection.exploration import explore_views
 
-        chapter = self.chapters[-1]
-        found = explore_views(subject, chapter.views)
-        chapter.exploration = found
+        found = explore_views(checkpoint, self._explored)
+        self.chapters[-1].exploration = found
         return None if found is None else len(found.text)
-
-    def end(self) -> None:
-        """Do nothing: more checkpoints may follow."""
 
     def content(self) -> str:
         """Write the page."""

@@ -8,64 +8,62 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.output import TextSink
 from charrnn.errors import CharRNNError
+from charrnn.escapes import one_line, table_cell
 
 if TYPE_CHECKING:
     from charrnn.display.board import Board
     from charrnn.display.symbols import Look
-    from charrnn.inspection.records import View
+    from charrnn.inspection.records import ViewData
+    from charrnn.inspection.view import AnyView
 
 #: Of the JSON objects.
 SCHEMA = 1
 
 
-class Writer(Protocol):
-    """What takes verdicts and views, checkpoint by checkpoint."""
+class Writer:
+    """What takes verdicts and views, checkpoint by checkpoint.
+
+    Attributes
+    ----------
+    title : str
+        The name of the checkpoint, or of all, that views are about.
+    """
+
+    title = ""
 
     def verdict(self, path: Path, error: CharRNNError | None) -> None:
-        """Write what a full check came to."""
+        """Write what a full check came to, if the form has a place for it."""
 
     def start(self, path: Path) -> None:
         """Turn to a checkpoint."""
+        self.title = str(path)
 
     def start_joint(self, paths: Sequence[Path]) -> None:
-        """Turn to a view of several checkpoints."""
+        """Turn to views of all checkpoints together."""
+        self.title = ", ".join(map(str, paths))
 
-    def view(self, name: str, view: "View") -> None:
-        """Take one of its views."""
+    def view(self, view: "AnyView", data: "ViewData") -> None:
+        """Take the data of a view, if the form has a place for it."""
 
     def end(self) -> None:
         """Finish the checkpoint."""
 
 
-class LineWriter:
-    """What drawings and plain lines have in common."""
+class LineWriter(Writer):
+    """Write verdicts, each on a line: views go into files."""
 
     def __init__(self, sink: TextSink) -> None:
         self.sink = sink
-        self.title = ""  # the checkpoints' names
         self.begun = False  # something stands above
 
     def verdict(self, path: Path, error: CharRNNError | None) -> None:
         """Write one line, as ``sha256sum -c`` does."""
-        from charrnn.reading import printable  # imports NumPy
-
-        self.sink.write(f"{printable(str(path))}: {error.what if error else 'ok'}\n")
+        self.sink.write(f"{one_line(str(path))}: {error.what if error else 'ok'}\n")
         self.begun = True
-
-    def start(self, path: Path) -> None:
-        """Remember the name that views are written under."""
-        self.title = str(path)
-
-    def start_joint(self, paths: Sequence[Path]) -> None:
-        """Remember the names of all."""
-        self.title = ", ".join(map(str, paths))
-
-    def end(self) -> None:
-        """Do nothing: views were written when they came."""
 
     def part(self) -> None:
         """Leave a line between what stands above and what follows."""
@@ -74,14 +72,7 @@ class LineWriter:
         self.begun = True
 
 
-class VerdictWriter(LineWriter):
-    """Write verdicts only: views go into files."""
-
-    def view(self, name: str, view: "View") -> None:
-        """Leave views to others."""
-
-
-class SeveralWriters:
+class SeveralWriters(Writer):
     """Hand everything to several writers."""
 
     def __init__(self, writers: Sequence[Writer]) -> None:
@@ -102,10 +93,10 @@ class SeveralWriters:
         for writer in self._writers:
             writer.start_joint(paths)
 
-    def view(self, name: str, view: "View") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Give all a view."""
         for writer in self._writers:
-            writer.view(name, view)
+            writer.view(view, data)
 
     def end(self) -> None:
         """Have all finish the checkpoint."""
@@ -127,14 +118,14 @@ class PlainWriter(LineWriter):
         super().__init__(sink)
         self.titled = titled
 
-    def view(self, name: str, view: "View") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Write a view."""
-        from charrnn.inspection.records import escaped, tsv
+        from charrnn.inspection.records import tsv
 
         if self.titled:
             self.part()
-            self.sink.write(f"# {name}\t{escaped(self.title)}\n")
-        for row in tsv(view):
+            self.sink.write(f"# {view.name}\t{table_cell(self.title)}\n")
+        for row in tsv(data):
             self.sink.write(row + "\n")
 
 
@@ -169,23 +160,23 @@ class DrawingWriter(LineWriter):
 
         return Board(self._color)
 
-    def view(self, name: str, view: "View") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Draw a view below its title."""
         from charrnn.display.symbols import shown_text
         from charrnn.display.tables import line
-        from charrnn.display.views import draw
+        from charrnn.display.terminal import draw
 
         self.part()
         path = shown_text(self.title, self._look)
-        title = line(name, "bold").append(f"  {path}", "not bold dim")
+        title = line(view.name, "bold").append(f"  {path}", "not bold dim")
         self.sink.write(self._board.render(title))
-        for row in draw(view, self._look):
+        for row in draw(view.blocks(data), self._look):
             # Where even the least has no room. Lines ignore overflow of their own.
             row.truncate(self._width, overflow="crop")
             self.sink.write(self._board.render(row))
 
 
-class JsonWriter:
+class JsonWriter(Writer):
     """Write one JSON object a checkpoint, on a line of its own."""
 
     def __init__(self, sink: TextSink) -> None:
@@ -209,11 +200,11 @@ class JsonWriter:
         """Begin an object about several."""
         self._object = {"schema": SCHEMA, "checkpoints": [str(path) for path in paths]}
 
-    def view(self, name: str, view: "View") -> None:
+    def view(self, view: "AnyView", data: "ViewData") -> None:
         """Put a view into the object."""
         from charrnn.inspection.records import as_json
 
-        self._object.setdefault("views", {})[name] = as_json(view)
+        self._object.setdefault("views", {})[view.name] = as_json(data)
 
     def end(self) -> None:
         """Write the object, in ASCII: no terminal takes it for a command."""

@@ -7,20 +7,13 @@ import typer
 
 from charrnn.cli.options import option
 from charrnn.config import UnknownPolicy
-from charrnn.inspection import (
-    OPTIONAL_TEXT_VIEWS,
-    TEXT_VIEWS,
-    VIEWS,
-    SignalName,
-)
+from charrnn.inspection import SignalName
+from charrnn.inspection.registry import names, readers
 
 VIEW = "What to show"
 TEXT = "Text"
 FORM = "Form"
 FILE = "Files and kernels"
-
-readers = [name for name in VIEWS if name in TEXT_VIEWS | OPTIONAL_TEXT_VIEWS]
-
 
 Checkpoints = Annotated[
     list[Path],
@@ -36,7 +29,7 @@ View = Annotated[
         "--view",
         panel=VIEW,
         metavar="NAME",
-        help=f"{', '.join(VIEWS)}. May be given several times. Default: summary.",
+        help=f"{', '.join(names())}. May be given several times. Default: summary.",
     ),
 ]
 Top = Annotated[
@@ -104,7 +97,7 @@ TextOption = Annotated[
         "--text",
         panel=TEXT,
         metavar="TEXT",
-        help=f"The text for {', '.join(readers)}.",
+        help=f"The text for {', '.join(readers())}.",
     ),
 ]
 TextFile = Annotated[

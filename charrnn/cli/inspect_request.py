@@ -1,18 +1,17 @@
 """What `inspect` is asked for: its options, checked together."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from charrnn.cells import signals
 from charrnn.cli.inspect_files import Output, check_outputs
 from charrnn.config import UnknownPolicy, check_choice, check_number
 from charrnn.errors import OptionError, field
-from charrnn.inspection import (
-    MAX_LAG,
-    OPTIONAL_TEXT_VIEWS,
-    TEXT_VIEWS,
-    VIEWS,
-    SignalName,
-)
+from charrnn.inspection import MAX_LAG, SignalName
+from charrnn.inspection.registry import names, readers, text_need, users
+
+if TYPE_CHECKING:
+    from charrnn.inspection.view import OptionName
 
 #: Narrower than this, nothing can be drawn.
 MIN_WIDTH = 20
@@ -45,9 +44,9 @@ class Request:
     def __post_init__(self) -> None:
         """Check each option and what cannot go together."""
         for name in self.views:
-            if name not in VIEWS:
+            if name not in names():
                 msg = f"--view {name} is unknown"
-                raise OptionError(msg, hint=f"one of {', '.join(VIEWS)}")
+                raise OptionError(msg, hint=f"one of {', '.join(names())}")
         check_choice(field("unknown"), self.unknown, UnknownPolicy)
         check_choice(field("signal"), self.signal, signals())
         check_number(field("top"), self.top, low=1)
@@ -73,30 +72,33 @@ class Request:
             msg = "--text cannot be combined with --text-file"
             raise OptionError(msg, hint="give one text")
         given = self.text is not None or self.text_file is not None
-        readers = [name for name in self.views if name in TEXT_VIEWS]
-        if readers and not given:
-            msg = f"--view {readers[0]} needs a text"
+        needs = {name: text_need(name) for name in self.views}
+        needy = [name for name, need in needs.items() if need == "required"]
+        if needy and not given:
+            msg = f"--view {needy[0]} needs a text"
             hint = "give one with --text TEXT or --text-file PATH; - is standard input"
             raise OptionError(msg, hint=hint)
-        if given and not (readers or OPTIONAL_TEXT_VIEWS & set(self.views)):
+        if given and set(needs.values()) <= {"no"}:
             option = "--text" if self.text is not None else "--text-file"
             msg = f"{option} is given, but no view that reads a text"
-            able = sorted(TEXT_VIEWS | OPTIONAL_TEXT_VIEWS)
-            raise OptionError(msg, hint=f"add --view {' or --view '.join(able)}")
+            able = " or --view ".join(sorted(readers()))
+            raise OptionError(msg, hint=f"add --view {able}")
 
     def _check_uses(self) -> None:
         """Refuse options of a view that is not asked for: they would do nothing."""
-        uses = {
-            "--layer": (self.layer is not None, ("neurons", "gates", "memory")),
-            "--unit": (bool(self.units), ("neurons",)),
-            "--signal": (self.signal != "h", ("neurons",)),
-            "--max-lag": (self.max_lag != MAX_LAG, ("memory",)),
-            "--corpus": (bool(self.corpus), ("diversity",)),
+        given: dict[OptionName, bool] = {
+            "layer": self.layer is not None,
+            "unit": bool(self.units),
+            "signal": self.signal != "h",
+            "max_lag": self.max_lag != MAX_LAG,
+            "corpus": bool(self.corpus),
         }
-        for option, (given, views) in uses.items():
-            if given and not set(views) & set(self.views):
-                msg = f"{option} is given, but no view that it is about"
-                raise OptionError(msg, hint=f"add --view {' or --view '.join(views)}")
+        for option, used in given.items():
+            if used and not set(users(option)) & set(self.views):
+                name = f"--{option.replace('_', '-')}"
+                msg = f"{name} is given, but no view that it is about"
+                hint = f"add --view {' or --view '.join(users(option))}"
+                raise OptionError(msg, hint=hint)
 
     @property
     def drawn(self) -> bool:

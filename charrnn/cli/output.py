@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from charrnn.errors import OutputError
+from charrnn.escapes import FOR_TERMINALS
 
 #: Longest time in seconds that text waits while more is being written. It is
 #: looked at when text comes, which takes up to 10 ms (`generation.batch`):
@@ -28,19 +29,6 @@ PIPE_DELAY = 0.09
 
 #: Bytes that wait for a pipe at most.
 PIPE_BYTES = 8192
-
-#: Control characters and what a terminal is sent in their place: all of C0
-#: and C1 and delete, except newline and tab.
-CONTROLS = {
-    code: f"\\x{code:02x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0))
-    if chr(code) not in "\n\t"
-}
-
-#: The surrogates that Python puts for bytes of an argument that are not UTF-8.
-ESCAPED_BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
-
-SHOWN = CONTROLS | ESCAPED_BYTES
 
 
 class ReaderGone(Exception):  # noqa: N818 - an event, not an error
@@ -156,7 +144,7 @@ class TextSink:
             decoded = self._decoder.decode(text)
         else:
             decoded = self._decoder.decode(b"", final=True) + text
-        return _utf8(decoded.translate(SHOWN))
+        return _utf8(decoded.translate(FOR_TERMINALS))
 
     def _is_due(self, piece: bytes) -> bool:
         """Decide whether what waits is passed on, now that `piece` was added."""

@@ -49,11 +49,11 @@ from charrnn.errors import (
     spell,
     writing_hint,
 )
+from charrnn.escapes import one_line
 from charrnn.generation import Generation, Piece
 from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.jit import is_cached
 from charrnn.kernels.recurrence import way_back
-from charrnn.reading import printable
 from charrnn.training.filenames import best_path
 from charrnn.training.job import Job
 from charrnn.training.output import FileOutput, StreamOutput
@@ -211,7 +211,7 @@ class Session:
             job = prepare(request, self.threads, stdin, self._speed)
         except InputError as error:
             if isinstance(error.__cause__, IsADirectoryError):
-                directory = printable(str(error.__cause__.filename)).rstrip("/")
+                directory = one_line(str(error.__cause__.filename)).rstrip("/")
                 error.hint = f"charrnn train {directory}/*.txt"
             raise
         if self._clamped:

@@ -8,14 +8,16 @@ level: exact numbers are in tables.
 """
 
 import colorsys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.text import Text
 
 from charrnn.display.sparkline import LEVELS, levels
-from charrnn.display.symbols import Look, fit, visible
+from charrnn.display.symbols import Look, fit, shown_text, visible
+from charrnn.display.tables import line
+from charrnn.inspection.blocks import BITS, Heat, HeatLine, Scale
 
 #: Orange: apart from all that terminals use for meaning, and safe for the
 #: color-blind, who see the saturation and the brightness grow.
@@ -28,36 +30,13 @@ COLD, WARM = 215 / 360, 4 / 360
 RAGGED = 1 / 3
 
 
-class HeatLine(NamedTuple):
-    """One line of a text, with what stands to its left."""
-
-    label: str
-    symbols: str  # a newline at the end is shown, too
-    values: Sequence[float]  # one a symbol
-
-
-class Breakable(Protocol):
-    """A symbol that stands in a row, as `wrapped` sees it."""
-
-    @property
-    def width(self) -> int:
-        """Cells that it takes."""
-
-    @property
-    def space(self) -> bool:
-        """Whether a row may end with it."""
-
-
-S = TypeVar("S", bound=Breakable)
-
-
-class _Cell(NamedTuple):
-    """A symbol as it is drawn."""
+class Cell(NamedTuple):
+    """A symbol of a text as it is drawn, and its number."""
 
     glyph: str
     width: int
-    level: int
-    space: bool
+    space: bool  # a row may end with it
+    value: float
 
 
 def style_of(level: int) -> str:
@@ -82,35 +61,27 @@ def signed_style_of(level: int) -> str:
     return f"#000000 on #{red:02x}{green:02x}{blue:02x}"
 
 
-class Scale(NamedTuple):
-    """How a number becomes one of eight equal levels, and how each looks."""
-
-    low: float
-    high: float
-    style: Callable[[int], str]
-
-    def level(self, value: float) -> int:
-        """Place a number; what lies beyond the ends, or is none, goes to an end."""
-        if not value < self.high:
-            return LEVELS - 1
-        share = (value - self.low) / (self.high - self.low)
-        return max(0, min(LEVELS - 1, int(share * LEVELS // 1)))
-
-
-#: A level a bit.
-BITS = Scale(0.0, float(LEVELS), style_of)
-
-
-def signed_scale(most: float) -> Scale:
-    """Make a scale from -most to most."""
-    return Scale(-most, most, signed_style_of)
-
-
-def level_of(value: float, step: float = 1.0) -> int:
-    """Count the whole steps in a value, 7 at most; what is no number has 7."""
-    if not value < (LEVELS - 1) * step:
+def level_of(value: float, scale: Scale) -> int:
+    """Place a number; what lies beyond the ends, or is none, goes to an end."""
+    if not value < scale.high:
         return LEVELS - 1
-    return max(0, int(value / step))
+    share = (value - scale.low) / (scale.high - scale.low)
+    return max(0, min(LEVELS - 1, int(share * LEVELS // 1)))
+
+
+def style_on(scale: Scale, level: int) -> str:
+    """Give the style of a level of a scale."""
+    return signed_style_of(level) if scale.signed else style_of(level)
+
+
+def heat(block: Heat, look: Look) -> Iterator[Text]:
+    """Draw a legend, a caption if there is one, and the text."""
+    look = look._replace(unit=block.unit)
+    yield line("  ").append_text(legend(block.scale, look))
+    if block.caption:
+        yield line(f"  {shown_text(block.caption, look)}", "dim")
+        yield line()
+    yield from heat_text(block.lines, look, block.scale)
 
 
 def heat_text(
@@ -123,27 +94,21 @@ def heat_text(
     Text
         Rows of the text and rows of bars in turn, all within ``look.width``.
     """
-    for line in lines:
-        indent = cell_len(line.label)
-        width = max(1, look.width - indent)
-        cells = [
-            _cell(symbol, scale.level(value), look)
-            for symbol, value in zip(line.symbols, line.values, strict=True)
-        ]
-        label = line.label
-        for row in wrapped(cells, width):
+    for part in lines:
+        label, indent = part.label, cell_len(part.label)
+        for row in rows(part, look):
             yield from _drawn(fit(label, indent), row, look, scale)
             label = ""
 
 
-def _cell(symbol: str, level: int, look: Look) -> _Cell:
-    """Measure a symbol."""
-    glyph = visible(symbol, look)
-    return _Cell(glyph, cell_len(glyph), level, symbol == " ")
-
-
-def wrapped(cells: Sequence[S], width: int) -> Iterator[Sequence[S]]:
-    """Cut a line into rows, after a space where one is not too far back."""
+def rows(part: HeatLine, look: Look) -> Iterator[Sequence[Cell]]:
+    """Cut a line into rows that fit, after a space where one is not too far back."""
+    width = max(1, look.width - cell_len(part.label))
+    glyphs = [visible(symbol, look) for symbol in part.symbols]
+    cells = [
+        Cell(glyph, cell_len(glyph), symbol == " ", value)
+        for glyph, symbol, value in zip(glyphs, part.symbols, part.values, strict=True)
+    ]
     start = 0
     while start < len(cells):
         end, used, space = start, 0, start
@@ -160,33 +125,36 @@ def wrapped(cells: Sequence[S], width: int) -> Iterator[Sequence[S]]:
         start = end
 
 
-def _drawn(
-    label: str, row: Sequence[_Cell], look: Look, scale: Scale
-) -> Iterator[Text]:
+def _drawn(label: str, row: Sequence[Cell], look: Look, scale: Scale) -> Iterator[Text]:
     """Draw one row of symbols, and the bars under it."""
     bars = levels(ascii_only=look.ascii)
-    text = Text(label, style="", no_wrap=True, overflow="ignore", end="")
+    text = line(label)
     text.stylize("dim")
-    below = Text(" " * cell_len(label), no_wrap=True, overflow="ignore", end="")
+    below = line(" " * cell_len(label))
     for cell in row:
-        text.append(cell.glyph, scale.style(cell.level))
-        below.append(bars[cell.level] * cell.width, "dim")
+        level = level_of(cell.value, scale)
+        text.append(cell.glyph, style_on(scale, level))
+        below.append(bars[level] * cell.width, "dim")
     yield text
     yield below
 
 
-def legend(look: Look) -> Text:
-    """Explain the levels, one bit each."""
-    text = Text("bits  ", no_wrap=True, overflow="ignore", end="")
-    for level, bar in enumerate(levels(ascii_only=look.ascii)):
-        name = f"{level}+" if level == LEVELS - 1 else f"{level}"
-        text.append(f" {bar} {name} ", style_of(level))
-    return text
-
-
-def scale_ends(scale: Scale, look: Look) -> Text:
-    """Show the levels of a scale between its ends."""
-    text = Text(f"{scale.low:+.2f} ", no_wrap=True, overflow="ignore", end="")
-    for level, bar in enumerate(levels(ascii_only=look.ascii)):
-        text.append(f" {bar} ", scale.style(level))
+def legend(scale: Scale, look: Look) -> Text:
+    """Explain the levels: by their numbers, or between the ends of their scale."""
+    bars = levels(ascii_only=look.ascii)
+    if scale.name:
+        text = line(f"{shown_text(scale.name, look)}  ")
+        for level, bar in enumerate(bars):
+            name = level_name(scale, level)
+            text.append(f" {bar} {name} ", style_on(scale, level))
+        return text
+    text = line(f"{scale.low:+.2f} ")
+    for level, bar in enumerate(bars):
+        text.append(f" {bar} ", style_on(scale, level))
     return text.append(f" {scale.high:+.2f}")
+
+
+def level_name(scale: Scale, level: int) -> str:
+    """Name a level by where it begins; the last one of a count has no end."""
+    start = scale.low + level * (scale.high - scale.low) / LEVELS
+    return f"{start:.3g}" + ("+" if scale.name and level == LEVELS - 1 else "")

@@ -13,10 +13,10 @@ from charrnn.display.sparkline import LEVELS
 from charrnn.display.svg import ARROWS
 from charrnn.display.svg_style import SIDE
 from charrnn.display.symbols import Look, named, visible
-from charrnn.display.tables import plural
-from charrnn.display.units import SIGNAL_NAMES
+from charrnn.inspection import SIGNAL_NAMES
 from charrnn.inspection.exploration import Exploration
 from charrnn.inspection.predictions import Position
+from charrnn.inspection.wording import plural
 
 
 def explorer(found: Exploration, name: str) -> str:

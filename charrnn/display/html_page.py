@@ -8,15 +8,24 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from charrnn.display.html_blocks import sections
 from charrnn.display.html_explorer import explorer
 from charrnn.display.html_style import asset, page_style
 from charrnn.display.html_tags import tag, text
-from charrnn.display.html_views import sections
 from charrnn.display.symbols import Look, shown_text
 from charrnn.errors import Speller, in_python, spell
+from charrnn.inspection.blocks import Block
 from charrnn.inspection.exploration import Exploration
-from charrnn.inspection.records import View
+
+
+class Section(NamedTuple):
+    """What a page shows of one view."""
+
+    name: str
+    about: str
+    blocks: Sequence[Block]
 
 
 @dataclass
@@ -24,7 +33,7 @@ class Chapter:
     """What a page shows of one checkpoint."""
 
     path: str
-    views: dict[str, View] = field(default_factory=dict)
+    sections: list[Section] = field(default_factory=list)
     exploration: Exploration | None = None
 
 
@@ -66,7 +75,11 @@ def _source(content: str) -> str:
 
 def _chapter(chapter: Chapter, number: int) -> str:
     """Write what there is of one checkpoint."""
-    parts = {name: "".join(sections(view)) for name, view in chapter.views.items()}
+    parts = {
+        section.name: tag("p", text(section.about), style="faint")
+        + "".join(sections(section.blocks))
+        for section in chapter.sections
+    }
     if (found := chapter.exploration) is not None:
         parts = {"text": explorer(found, f"explorer-{number}"), **parts}
     links = [tag("a", text(name), href=f"#{name}-{number}") for name in parts]

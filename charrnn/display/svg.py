@@ -14,6 +14,7 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 from charrnn.display.svg_style import style_sheet
+from charrnn.escapes import code_escape
 
 #: Pixels of a cell and of a row of text, and from a row's top to its letters' feet.
 CELL, ROW, FOOT = 8, 20, 15
@@ -45,8 +46,8 @@ class Glyph(NamedTuple):
 
 
 def escape(text: str) -> str:
-    r"""Write a text into XML; what that cannot hold becomes ``\xHH``."""
-    text = FORBIDDEN.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    r"""Write a text into XML; what that cannot hold becomes ``\xHH`` or ``\uHHHH``."""
+    text = FORBIDDEN.sub(lambda found: code_escape(found[0]), text)
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace('"', "&quot;")
 

@@ -8,6 +8,7 @@ from charrnn.display.svg import (
     CELL,
     ROW,
     Figure,
+    Glyph,
     element,
     glyphs_of,
     label,
@@ -17,21 +18,14 @@ from charrnn.display.svg import (
 )
 from charrnn.display.svg_axes import Axis, tick_text
 from charrnn.display.svg_style import DASHES
+from charrnn.display.symbols import Look, shown_text
+from charrnn.inspection.blocks import Chart, Histogram, Scatter, Series
 
 #: Up to so many points of a curve are marked one by one.
 MARKED = 64
 
 #: Pixels of a sample of a line in the legend.
 SAMPLE = 28
-
-
-@dataclass(frozen=True)
-class Series:
-    """A named curve; None and what is not finite are gaps."""
-
-    name: str
-    xs: Sequence[float]
-    ys: Sequence[float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,48 +53,24 @@ class _Plot:
             yield (x, y) if fits and y is not None else None
 
 
-def line_chart(
-    series: Sequence[Series],
-    x_label: str,
-    y_label: str,
-    *,
-    log_x: bool = False,
-    log_y: bool = False,
-    name: str = "",
-    width: int = 760,
-    height: int = 260,
-) -> Figure:
-    """Draw curves over a common axis.
+def chart(block: Chart, width: int = 760, height: int = 260) -> Figure:
+    """Draw curves over a common axis, told apart by color and by dashes.
 
-    Parameters
-    ----------
-    series : sequence of Series
-        Those without a point that can be shown are left out. Told apart by
-        color and by dashes.
-    log_x, log_y : bool
-        Logarithmic axes; what is not above zero is a gap on them.
-    name : str
-        Stands above the chart.
+    Those without a point that can be shown are left out; on a logarithmic axis
+    what is not above zero is a gap.
     """
-    labels = Labels(title=name, x=x_label, y=y_label)
-    head = _heading(labels, [s.name for s in series], width)
-    plot = _frame(series, labels, (width, head.height, height), (log_x, log_y))
-    for n, one in enumerate(series):
+    labels = Labels(x=block.x, y=block.y)
+    head = _heading(labels, [s.name for s in block.series], width)
+    size, logs = (width, head.height, height), (block.log_x, block.log_y)
+    plot = _frame(block.series, labels, size, logs)
+    for n, one in enumerate(block.series):
         plot.parts.extend(_curve(plot, one, n % len(DASHES)))
     return Figure(width, height, head.body + "".join(plot.parts))
 
 
-def scatter(
-    dots: Sequence[tuple[float, float, str]],
-    x_label: str,
-    y_label: str,
-    *,
-    name: str = "",
-    width: int = 240,
-    height: int = 240,
-) -> Figure:
+def scatter(block: Scatter, width: int = 240, height: int = 240) -> Figure:
     """Draw dots in the unit square, each with a note that says what it is."""
-    labels = Labels(title=name, x=x_label, y=y_label)
+    labels = Labels(title=block.name, x=block.x, y=block.y)
     head = _heading(labels, [], width)
     upward = Axis(0, 1, height - 2.3 * ROW, head.height + ROW / 2)
     plot = _grid(
@@ -110,7 +80,7 @@ def scatter(
         height,
         lambda left: Axis(0, 1, left + CELL, width - CELL),
     )
-    for x, y, note in dots:
+    for x, y, note in block.dots:
         place = {"cx": plot.x.place(x), "cy": plot.y.place(y), "r": 3}
         plot.parts.append(element("circle", title(note), "dot", **place))
     return Figure(width, height, head.body + "".join(plot.parts))
@@ -122,7 +92,7 @@ def _heading(labels: Labels, names: Sequence[str], width: float) -> Figure:
     y = 0
     for text, style in ((labels.title, "b"), (labels.y, "d")):
         if text:
-            parts += text_row(glyphs_of(text, 0, style), y)
+            parts += text_row(_glyphs(text, style), y)
             y += ROW
     if len(names) > 1:
         x = 0.0
@@ -133,7 +103,7 @@ def _heading(labels: Labels, names: Sequence[str], width: float) -> Figure:
             style = f"line s{n % len(DASHES)}"
             line = f"M{num(x)} {y + ROW / 2:.0f}h{SAMPLE}"
             parts.append(element("path", style=style, d=line))
-            parts += text_row(glyphs_of(name), y, x + SAMPLE + CELL)
+            parts += text_row(_glyphs(name), y, x + SAMPLE + CELL)
             x += room
         y += ROW
     return Figure(width, y, "".join(parts))
@@ -258,15 +228,14 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     return kept
 
 
-def histogram(
-    name: str, counts: Sequence[int], low: float, high: float, width: int = 240
-) -> Figure:
-    """Draw how often values fall into equal steps from `low` to `high`."""
-    foot, most = 3.2 * ROW, max(1, *counts)
-    step = width / len(counts)
-    span = (high - low) / len(counts)
-    parts = [*text_row(glyphs_of(name, 0, "b"), 0)]
-    for n, count in enumerate(counts):
+def histogram(block: Histogram, width: int = 240) -> Figure:
+    """Draw how often values fall into equal steps."""
+    foot, most = 3.2 * ROW, max(1, *block.counts)
+    step = width / len(block.counts)
+    low, high = block.low, block.high
+    span = (high - low) / len(block.counts)
+    parts = [*text_row(_glyphs(block.name, "b"), 0)]
+    for n, count in enumerate(block.counts):
         bar = (foot - 1.3 * ROW) * count / most
         note = f"{low + n * span:.4g} to {low + (n + 1) * span:.4g}: {count:,}"
         place = {"x": n * step, "y": foot - bar, "width": step - 1, "height": bar}
@@ -275,3 +244,8 @@ def histogram(
     parts.append(label(0, foot + 15, f"{low:.3g}", "d"))
     parts.append(label(width, foot + 15, f"{high:.3g}", "d e"))
     return Figure(width, foot + ROW, "".join(parts))
+
+
+def _glyphs(text: str, style: str = "") -> list[Glyph]:
+    """Lay out a name; what is not printable is shown as elsewhere."""
+    return glyphs_of(shown_text(text, Look()), 0, style)

@@ -5,13 +5,12 @@ shows while the pointer rests on it. Numbers with a sign have bars that rise
 from a middle line or hang from it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from charrnn.display.heat import Scale, level_of, wrapped
+from charrnn.display.heat import Cell, level_name, level_of, rows
 from charrnn.display.sparkline import LEVELS
 from charrnn.display.svg import (
     CELL,
@@ -27,6 +26,8 @@ from charrnn.display.svg import (
     title,
 )
 from charrnn.display.svg_style import SIDE
+from charrnn.display.symbols import Look
+from charrnn.inspection.blocks import Heat, Scale
 
 #: Pixels of the tallest bar, and from a row's top to the next one's.
 BAR, PITCH = 10, 34
@@ -40,90 +41,48 @@ class Shade(NamedTuple):
     note: str  # the number itself
 
 
-class ShadedLine(NamedTuple):
-    """One line of a text, with what stands to its left."""
-
-    label: str
-    glyphs: Sequence[str]  # printable: see `symbols.visible`
-    shades: Sequence[Shade]
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """A symbol in its row."""
-
-    glyph: str
-    shade: Shade
-
-    @property
-    def width(self) -> int:
-        return cell_len(self.glyph)
-
-    @property
-    def space(self) -> bool:
-        return self.glyph == " "
+def shade(value: float, scale: Scale) -> Shade:
+    """Shade a number: by its share of a signed scale, else by its level."""
+    note = f"{value:.4f} {scale.name}".strip()
+    if scale.signed:
+        share = max(-1.0, min(1.0, value / scale.high))
+        step = round(share * SIDE)
+        return Shade(f"{'n' if step < 0 else 'p'}{abs(step)}", share, note)
+    level = level_of(value, scale)
+    return Shade(f"h{level}", (level + 1) / LEVELS, note)
 
 
-def heat_shade(bits: float) -> Shade:
-    """Shade a number of bits, a level each."""
-    level = level_of(bits)
-    return Shade(f"h{level}", (level + 1) / LEVELS, f"{bits:.4f} bits")
+def heat_figure(block: Heat, look: Look) -> Figure:
+    """Draw lines of heat text, wrapped to the width.
 
-
-def signed_shade(value: float, most: float = 1.0) -> Shade:
-    """Shade a number between -`most` and `most`."""
-    share = max(-1.0, min(1.0, value / most))
-    level = round(share * SIDE)
-    return Shade(f"{'n' if level < 0 else 'p'}{abs(level)}", share, f"{value:.4f}")
-
-
-def scale_shade(value: float, scale: Scale) -> Shade:
-    """Shade a number on a scale of a terminal's: with a sign, or by levels."""
-    if scale.low < 0:
-        return signed_shade(value, scale.high)
-    level = scale.level(value)
-    return Shade(f"h{level}", (level + 1) / LEVELS, f"{value:.4f}")
-
-
-def heat_figure(
-    lines: Iterable[ShadedLine], columns: int, *, signed: bool = False
-) -> Figure:
-    """Draw lines of heat text, wrapped to so many cells.
-
-    Parameters
-    ----------
-    signed : bool
-        Bars start from a middle line.
+    Bars of a scale with a sign start from a middle line.
     """
+    look = look._replace(unit=block.unit)
     parts: list[str] = []
     y = 0
-    for line in lines:
-        indent = cell_len(line.label)
-        cells = [
-            _Cell(glyph, shade)
-            for glyph, shade in zip(line.glyphs, line.shades, strict=True)
-        ]
-        left: Sequence[Glyph] = glyphs_of(line.label, 0, "d")
-        for row in wrapped(cells, max(1, columns - indent)):
-            body = [*text_row(left, 0), *_row(row, indent, signed)]
+    for line in block.lines:
+        indent, left = cell_len(line.label), glyphs_of(line.label, 0, "d")
+        for row in rows(line, look):
+            body = [*text_row(left, 0), *_row(row, indent, block.scale)]
             parts.append(moved("".join(body), 0, y))
-            left, y = (), y + PITCH
-    return Figure(columns * CELL, y, "".join(parts))
+            left, y = [], y + PITCH
+    return Figure(look.width * CELL, y, "".join(parts))
 
 
-def _row(row: Sequence[_Cell], indent: int, signed: bool) -> Iterator[str]:
+def _row(row: Sequence[Cell], indent: int, scale: Scale) -> Iterator[str]:
     """Draw one row: colors, bars, letters."""
-    cell, bars, glyphs = indent, [], []
-    for entry in row:
-        x, width = cell * CELL, entry.width * CELL
-        place = {"x": x, "width": width, "height": ROW + BAR + 2}
-        note = title(f"{entry.glyph} {entry.shade.note}")
-        yield element("rect", note, entry.shade.style, **place)
-        bars.append(_bar(x, width, entry.shade.bar, signed))
-        glyphs.append(Glyph(entry.glyph, cell, entry.shade.style))
-        cell += entry.width
+    place, bars, glyphs = indent, [], []
+    for cell in row:
+        x, width = place * CELL, cell.width * CELL
+        found = shade(cell.value, scale)
+        note = title(f"{cell.glyph} {found.note}")
+        size = {"width": width, "height": ROW + BAR + 2}
+        yield element("rect", note, found.style, x=x, **size)
+        bars.append(_bar(x, width, found.bar, scale.signed))
+        glyphs.append(Glyph(cell.glyph, place, found.style))
+        place += cell.width
     # Bars keep to a strip of their own, so that they look the same everywhere.
-    strip = {"x": indent * CELL, "y": ROW, "width": (cell - indent) * CELL}
+    strip = {"x": indent * CELL, "y": ROW, "width": (place - indent) * CELL}
     yield element("rect", style="bg u", **strip, height=BAR + 2)
     yield element("path", style="k u", d="".join(bars))
     yield from text_row(glyphs, 0)
@@ -136,41 +95,26 @@ def _bar(x: int, width: int, bar: float, signed: bool) -> str:
     return f"M{x} {num(foot)}h{width - 1}v{num(-size * bar or 0.5)}h{1 - width}z"
 
 
-def heat_legend() -> Figure:
-    """Explain the levels of surprise, one bit each."""
-    names = [f"{n}+" if n == LEVELS - 1 else f"{n}" for n in range(LEVELS)]
-    entries = [(name, f"h{n}", (n + 1) / LEVELS) for n, name in enumerate(names)]
-    return _legend("bits", entries, signed=False)
-
-
-def signed_legend(most: float = 1.0) -> Figure:
-    """Explain the colors of numbers with a sign."""
-    entries = []
-    for n in (-2, -1, 0, 1, 2):
-        shade = signed_shade(n / 2 * most, most)
-        entries.append((f"{n / 2 * most:+.2g}" if n else "0", shade.style, shade.bar))
-    return _legend("", entries, signed=True)
-
-
-def unit_legend() -> Figure:
-    """Explain the levels of what lies between 0 and 1."""
-    entries = [(f"{n / LEVELS:.3g}", f"h{n}", (n + 1) / LEVELS) for n in range(LEVELS)]
-    return _legend("", entries, signed=False)
-
-
-def _legend(
-    name: str, entries: Sequence[tuple[str, str, float]], *, signed: bool
-) -> Figure:
-    """Draw samples of a scale beside each other."""
-    room = CELL * (max(len(text) for text, _, _ in entries) + 2)
-    x = CELL * (len(name) + 2 if name else 0)
-    parts = [label(0, 15, name, "d")] if name else []
+def legend(scale: Scale) -> Figure:
+    """Draw samples of a scale beside each other, each with the number it is for."""
+    if scale.signed:
+        values = [n / 2 * scale.high for n in (-2, -1, 0, 1, 2)]
+        entries = [(f"{v:+.2g}" if v else "0", shade(v, scale)) for v in values]
+    else:
+        step = (scale.high - scale.low) / LEVELS
+        entries = [
+            (level_name(scale, n), shade(scale.low + n * step, scale))
+            for n in range(LEVELS)
+        ]
+    room = CELL * (max(len(text) for text, _ in entries) + 2)
+    x = CELL * (len(scale.name) + 2 if scale.name else 0)
+    parts = [label(0, 15, scale.name, "d")] if scale.name else []
     bars = []
-    for text, style, bar in entries:
+    for text, sample in entries:
         place = {"x": x, "width": room, "height": ROW}
-        parts.append(element("rect", style=style, **place))
-        parts.append(label(x + room / 2, 15, text, f"{style} m"))
-        bars.append(_bar(x, room, bar, signed))
+        parts.append(element("rect", style=sample.style, **place))
+        parts.append(label(x + room / 2, 15, text, f"{sample.style} m"))
+        bars.append(_bar(x, room, sample.bar, scale.signed))
         x += room
     parts.append(element("path", style="k", d="".join(bars)))
     return Figure(x, PITCH, "".join(parts))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 from charrnn.config import UnitName
-from charrnn.inspection.records import code_escape
+from charrnn.escapes import code_escape
 
 #: The pictures of control characters: U+2400 and up, in the order of C0.
 PICTURES = 0x2400

@@ -6,35 +6,35 @@ important first, where a terminal is too narrow for all of them.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from charrnn.display.symbols import Look, fit
+from charrnn.display.sparkline import sparkline
+from charrnn.display.symbols import Look, fit, named, shown_text
+from charrnn.inspection.blocks import Align, AnyColumn, Bars, Column, Facts, Table
 
 GAP = 2
 
 #: Cells that stand before a table or a fact.
 INDENT = 2
 
+#: Cells that are left of a column that shrinks, and of bars.
+LEAST = 8
 
-@dataclass(frozen=True)
-class Column:
-    """One column of a table."""
+
+class _Strip(NamedTuple):
+    """A column whose cells can be shown, and what becomes of it without room."""
 
     title: str
     cells: Sequence[str]
-    align: Literal["left", "right"] = "left"
-    rank: int = 0  # 0 is always shown; the highest gives way first
-    shrinks: bool = False  # may be cut to what is left, rather than give way
+    width: int
+    align: Align = "left"
+    rank: int = 0
+    shrinks: bool = False
     style: str = ""
-
-    @property
-    def width(self) -> int:
-        """Cells of the widest entry, the title included."""
-        return max(map(cell_len, (self.title, *self.cells)))
+    shares: Sequence[float] | None = None  # of bars, which are drawn to fit
 
 
 def line(text: str = "", style: str = "") -> Text:
@@ -42,7 +42,7 @@ def line(text: str = "", style: str = "") -> Text:
     return Text(text, style=style, no_wrap=True, overflow="ignore", end="")
 
 
-def table(columns: Sequence[Column], look: Look) -> Iterator[Text]:
+def table(block: Table, look: Look) -> Iterator[Text]:
     """Draw a table, line by line, within the width.
 
     Yields
@@ -51,55 +51,98 @@ def table(columns: Sequence[Column], look: Look) -> Iterator[Text]:
         The titles, the rows, and last, if some columns had no room, their
         names.
     """
-    room = look.width - INDENT
-    kept, widths = _fitted(columns, room)
-    yield _row([column.title for column in kept], kept, widths, heading=True)
-    for cells in zip(*(column.cells for column in kept), strict=True):
-        yield _row(cells, kept, widths)
-    if missing := [c.title for c in columns if c not in kept and c.title]:
+    look = look._replace(unit=block.unit)
+    strips = [_strip(column, look) for column in block.columns]
+    kept = _fitted(strips, look.width - INDENT)
+    yield _row([strip.title for strip in kept], kept, heading=True)
+    drawn = [_bars(strip, look) if strip.shares else strip.cells for strip in kept]
+    for cells in zip(*drawn, strict=True):
+        yield _row(cells, kept)
+    left = {strip.title for strip in kept}
+    if missing := [s.title for s in strips if s.title and s.title not in left]:
         yield line(" " * INDENT + f"(wider: also {', '.join(missing)})", "dim")
 
 
-def _fitted(columns: Sequence[Column], room: int) -> tuple[list[Column], list[int]]:
-    """Choose columns that fit, and their widths."""
-    kept = list(columns)
+def column_cells(column: Column, look: Look) -> list[str]:
+    """Show the cells of a column of text."""
+    if column.symbols:
+        return ["".join(named(s, look) for s in cell) for cell in column.cells]
+    if column.tail:
+        return [_tail(cell, column.tail, look) for cell in column.cells]
+    return [shown_text(cell, look) for cell in column.cells]
+
+
+def _tail(text: str, most: int, look: Look) -> str:
+    """Show as much of the end of a text as has room."""
+    while cell_len(shown := shown_text(text, look)) > most:
+        text = text[1:]
+    return shown
+
+
+def _strip(column: AnyColumn, look: Look) -> _Strip:
+    """Turn a column into cells that can be shown."""
+    title = shown_text(column.title, look)
+    if isinstance(column, Column):
+        cells = column_cells(column, look)
+        style = "dim" if column.faint else ""
+        shrinks = column.shrinks
+        width = max(map(cell_len, (title, *cells)))
+        return _Strip(title, cells, width, column.align, column.rank, shrinks, style)
+    if isinstance(column, Bars):
+        longest = round(column.longest * max(column.shares, default=0))
+        width, shares = max(1, cell_len(title), longest), column.shares
+        return _Strip(title, (), width, "left", column.rank, True, "cyan", shares)
+    sparks = [
+        sparkline(counts, len(counts), ascii_only=look.ascii)
+        for counts in column.counts
+    ]
+    width = max(map(cell_len, (title, *sparks)))
+    return _Strip(title, sparks, width, rank=column.rank, style="cyan")
+
+
+def _bars(strip: _Strip, look: Look) -> list[str]:
+    """Draw bars as wide as there is room."""
+    most = max(strip.shares or (), default=0) or 1
+    bar = "#" if look.ascii else "█"
+    return [bar * round(strip.width * share / most) for share in strip.shares or ()]
+
+
+def _fitted(strips: Sequence[_Strip], room: int) -> list[_Strip]:
+    """Choose columns that fit, as wide as they can be."""
+    kept = list(strips)
     while True:
-        widths = [column.width for column in kept]
-        excess = sum(widths) + GAP * (len(kept) - 1) - room
-        for n, column in enumerate(kept):
-            if excess > 0 and column.shrinks:
-                smallest = min(widths[n], max(8, cell_len(column.title)))
-                widths[n], excess = (
-                    max(smallest, widths[n] - excess),
-                    excess - (widths[n] - smallest),
-                )
-        last = max(kept, key=lambda column: column.rank)
+        excess = sum(strip.width for strip in kept) + GAP * (len(kept) - 1) - room
+        narrowed = []
+        for strip in kept:
+            least = min(strip.width, max(LEAST, cell_len(strip.title)))
+            spare = min(max(0, excess), strip.width - least) if strip.shrinks else 0
+            narrowed.append(strip._replace(width=strip.width - spare))
+            excess -= spare
+        last = max(kept, key=lambda strip: strip.rank)
         if excess <= 0 or last.rank == 0:
-            return kept, widths
+            return narrowed
         kept.remove(last)
 
 
 def _row(
-    cells: Sequence[str],
-    columns: Sequence[Column],
-    widths: Sequence[int],
-    *,
-    heading: bool = False,
+    cells: Sequence[str], strips: Sequence[_Strip], *, heading: bool = False
 ) -> Text:
     """Put the cells of a row beside each other."""
     text = line(" " * INDENT)
-    for n, (cell, column, width) in enumerate(zip(cells, columns, widths, strict=True)):
+    for n, (cell, strip) in enumerate(zip(cells, strips, strict=True)):
         if n:
             text.append(" " * GAP)
-        room = width - cell_len(cell)
-        padded = " " * room + cell if column.align == "right" else fit(cell, width)
-        text.append(padded, "bold" if heading else column.style)
+        room = strip.width - cell_len(cell)
+        padded = " " * room + cell if strip.align == "right" else fit(cell, strip.width)
+        text.append(padded, "bold" if heading else strip.style)
     return text
 
 
-def facts(pairs: Sequence[tuple[str, str]], look: Look) -> Iterator[Text]:
+def facts(block: Facts, look: Look) -> Iterator[Text]:
     """Draw labels and what they say, the latter folded into a column of its own."""
-    indent = INDENT + max(cell_len(label) for label, _ in pairs) + GAP
+    look = look._replace(unit=block.unit)
+    pairs = [tuple(shown_text(part, look) for part in pair) for pair in block.pairs]
+    indent = INDENT + max((cell_len(label) for label, _ in pairs), default=0) + GAP
     room = max(8, look.width - indent)
     for label, value in pairs:
         for n, part in enumerate(folded(value, room)):
@@ -117,23 +160,3 @@ def folded(value: str, width: int) -> list[str]:
         else:
             lines += chop_cells(word, width) or [""]
     return lines
-
-
-def size(number: int) -> str:
-    """Write a number of bytes, short and in full."""
-    short, units = float(number), ["bytes", "kB", "MB", "GB"]
-    while short >= 1000 and len(units) > 1:
-        short /= 1000
-        units.pop(0)
-    full = f"{number:,} bytes"
-    return full if units[0] == "bytes" else f"{short:.1f} {units[0]} ({full})"
-
-
-def number(value: float | None, form: str = ".4g") -> str:
-    """Write a number, or a dash where there is none."""
-    return "-" if value is None else format(value, form)
-
-
-def plural(count: int, noun: str) -> str:
-    """Count something."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -21,9 +21,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from charrnn import reading
 from charrnn.display.color import is_terminal
 from charrnn.display.console import wait_for_reader
+from charrnn.escapes import one_line, several_lines
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
 
 #: Seconds between plain lines, and between redrawings of the live ones.
@@ -49,13 +49,6 @@ def duration_text(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02}m"
-
-
-def printable(text: str) -> str:
-    """Escape the control characters of a generated text, but for newlines."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text
-    )
 
 
 class TrainingDisplay(Protocol):
@@ -173,7 +166,7 @@ class PlainDisplay:
         """Print one line."""
         prefix = "warning: " if kind == "warning" else ""
         # One line, whatever a file is called.
-        self._print(f"charrnn: {prefix}{reading.printable(message)}")
+        self._print(f"charrnn: {prefix}{one_line(message)}")
 
     def show(self, record: Record) -> None:
         """Print the figures if it is time, warnings at once."""
@@ -189,7 +182,7 @@ class PlainDisplay:
 
     def preview(self, text: str) -> None:
         """Print a preview, indented."""
-        for line in printable(text).split("\n"):
+        for line in several_lines(text).split("\n"):
             self._print(f"  | {line}")
 
     def _due(self) -> bool:
@@ -305,7 +298,7 @@ class LiveDisplay(PlainDisplay):
     def preview(self, text: str) -> None:
         """Show a preview, dimmed, behind a bar, in lines that fit."""
         width = max(1, self._console.width - len(MARGIN) - 1)
-        for line in printable(text).split("\n"):
+        for line in several_lines(text).split("\n"):
             for part in Text(line).wrap(self._console, width) or [Text()]:
                 self._print(f"{MARGIN}{part}", style="dim")
 

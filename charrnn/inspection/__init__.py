@@ -1,10 +1,19 @@
 """What a checkpoint, its vocabulary and its predictions look like in numbers.
 
-One module a view. Each has a frozen dataclass, the view's data, and a function
-that makes it from a checkpoint and nothing else; terminal, JSON and TSV show
-that one object. Nothing here draws: that is `charrnn.display`.
+A view (`view`) is one object that says what it needs, how its data are computed
+and what of them is shown, as `blocks`. Each has one module, which the
+`registry` finds by the view's name. Its data are a frozen dataclass
+(`records`); terminal, JSON, TSV, SVG and HTML show that one object. Nothing
+here draws: that is `charrnn.display`, which knows blocks and no view.
 
 =========== ==============================================================
+view        what a view is; the options that views are made with
+registry    every view by its name
+blocks      what views show: facts, tables, charts, heat text
+wording     numbers as people read them
+inspected   one checkpoint with everything that its views share
+records     what the data of all views have in common: JSON and rows
+
 summary     configuration, parameters, training, losses, corpus, file
 vocabulary  the view ``vocab``: every symbol with its count
 history     loss, validation, learning rate, gradient norm by step
@@ -18,50 +27,37 @@ diversity   distinct n-grams, repetition, what was copied from a corpus
 compare     several checkpoints side by side
 system      versions, processor, threads, cache
 
-records     what the data of all views have in common: JSON and rows
 text        the text that some views read
 features    what a reader keeps track of in a text: quotes, brackets, ...
 activations what the units of a network did while it read a text
 exploration what a page tells of every character of a text
 grams       the n-grams of a text, and where another text has them
 network     the model behind a checkpoint, for those that run it
-subject     one checkpoint with everything that its views share
 =========== ==============================================================
 
 Numba is imported by the views that run the network, when they do, and by no
 other; and no tensor is read that is not shown.
 """
 
-from typing import TypeAlias
-
-#: Every view, in the order in which help lists them.
-VIEWS = (
-    "summary",
-    "vocab",
-    "history",
-    "weights",
-    "next",
-    "surprise",
-    "neurons",
-    "gates",
-    "memory",
-    "diversity",
-    "compare",
-    "system",
-)
-
-#: Those that need a text.
-TEXT_VIEWS = frozenset({"next", "surprise", "neurons", "gates", "memory"})
-
-#: Those that can do with one and without.
-OPTIONAL_TEXT_VIEWS = frozenset({"diversity", "compare"})
-
-#: Those that are about all checkpoints together.
-JOINT_VIEWS = frozenset({"compare"})
+from typing import Literal, TypeAlias
 
 #: What can be seen of a unit: its output h, a gate, or what else its cell has; see
 #: `charrnn.cells.signals`.
 SignalName: TypeAlias = str
+
+#: Whether a view reads a text.
+TextNeed = Literal["no", "optional", "required"]
+
+#: What each signal is called.
+SIGNAL_NAMES: dict[SignalName, str] = {
+    "h": "output h",
+    "c": "tanh of the cell c",
+    "i": "input gate i",
+    "f": "forget gate f",
+    "o": "output gate o",
+    "r": "reset gate r",
+    "u": "update gate u",
+}
 
 #: Characters that ``memory`` goes back unless it is told.
 MAX_LAG = 100

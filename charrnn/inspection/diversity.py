@@ -8,14 +8,27 @@ as much of its beginning as there is text.
 import lzma
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from charrnn.config import SampleConfig, UnitName
 from charrnn.errors import SOME_TEXT, CharRNNError, CorpusError
+from charrnn.inspection.blocks import (
+    PICTURED,
+    Block,
+    Chart,
+    Column,
+    Facts,
+    Note,
+    Series,
+    Table,
+)
 from charrnn.inspection.grams import Grams, Search, longest_repeat
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.records import Cell, ViewData
+from charrnn.inspection.surprise import symbols
+from charrnn.inspection.view import Extent, View
+from charrnn.inspection.wording import number, plural
 from charrnn.reading import (
     Reader,
     ReadOptions,
@@ -26,6 +39,7 @@ from charrnn.reading import (
 from charrnn.vocab import CodePoints, Vocab, code_points, from_code_points
 
 if TYPE_CHECKING:
+    from charrnn.inspection.inspected import InspectedCheckpoint
     from charrnn.textmodel import TextModel
 
 #: Samples that are drawn where no text is given, and characters of each.
@@ -40,6 +54,9 @@ WORDS = (1, 2, 3)
 
 #: n-grams of this length count as repeated or copied.
 COPIED = 20
+
+#: Characters of a repeated or copied span that are shown.
+SPAN = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +102,10 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class Diversity(View):
+class Diversity(ViewData):
     """Measures of some texts, and how they compare with a corpus."""
 
-    columns: ClassVar[tuple[str, ...]] = ("measure", "n", "value", "corpus")
+    columns = ("measure", "n", "value", "corpus")
 
     unit: UnitName
     source: Literal["text", "samples"]
@@ -265,3 +282,107 @@ def draw_samples(
     for piece in generation.pieces():
         texts[piece.sample] += piece.text
     return texts
+
+
+class DiversityView(View[Diversity]):
+    """Counts of n-grams, repetition, and what was copied from a corpus."""
+
+    name = "diversity"
+    about = "how much samples, or a text, repeat themselves and copy a corpus"
+    text = "optional"
+    generates = True
+    options = ("corpus",)
+
+    def compute(self, checkpoint: "InspectedCheckpoint") -> Diversity:
+        """Measure the text, or samples where none is given."""
+        vocab, options = checkpoint.file.vocab, checkpoint.options
+        drawn = options.text is None
+        if drawn:
+            texts = draw_samples(checkpoint.model)
+        else:
+            texts = [symbols(vocab, checkpoint.head(MEASURED))]
+        return measure_diversity(texts, vocab, drawn=drawn, corpus=options.corpus)
+
+    def blocks(self, data: Diversity) -> Iterator[Block]:
+        """Show what repeats and what is copied, n-grams as a curve and in numbers."""
+        yield Facts(list(_facts(data)), data.unit)
+        name = "samples" if data.source == "samples" else "text"
+        curves = [_curve(name, data.measures.character_grams)]
+        if data.overlap is not None:
+            same = data.overlap.same_size.character_grams
+            curves.append(_curve("corpus, as much of it", same))
+        axes = "characters", "share of n-grams that are different"
+        yield Chart(curves, *axes, media=PICTURED)
+        yield Table(_gram_columns(data), "n-grams")
+        if data.overlap is not None:
+            yield Note("corpus: as much of its beginning as there is text")
+
+    def extent(self, data: Diversity, characters: int) -> Extent:
+        """Count the characters that were measured."""
+        return Extent(measured=data.measures.characters)
+
+
+def _facts(data: Diversity) -> Iterator[tuple[str, str]]:
+    """Label what was measured beside n-grams."""
+    own, overlap = data.measures, data.overlap
+    size = f"{plural(own.characters, 'character')}, {plural(own.words, 'word')}"
+    drawn = f"{plural(data.samples, 'sample')} drawn at temperature 1, "
+    yield "text", (drawn if data.source == "samples" else "") + size
+    yield "compression", _beside(data, "compression")
+    yield "repetition", f"{_beside(data, 'repetition')} of {COPIED}-grams"
+    yield "longest repeat", _span(own.longest_repeat)
+    if overlap is None:
+        return
+    files = ", ".join(overlap.files)
+    yield "corpus", f"{plural(overlap.characters, 'character')}, {files}"
+    yield "seen there", f"{number(overlap.seen, '.2%')} of {COPIED}-grams"
+    yield "longest copy", _span(overlap.longest_copy)
+
+
+def _beside(data: Diversity, name: str) -> str:
+    """Write a share, with the corpus's own beside it."""
+    share = number(getattr(data.measures, name), ".1%")
+    if data.overlap is None:
+        return share
+    same = number(getattr(data.overlap.same_size, name), ".1%")
+    return f"{share} (corpus {same})"
+
+
+def _span(span: Span) -> str:
+    """Show the beginning of a span, and say how long it is."""
+    if not span.text:
+        return "none"
+    cut = "..." if span.characters > SPAN else ""
+    return f"{plural(span.characters, 'character')}: {span.text[:SPAN]}{cut}"
+
+
+def _curve(name: str, grams: Sequence[Distinct]) -> Series:
+    """Take the shares out of counts by length."""
+    return Series(name, [item.n for item in grams], [item.share for item in grams])
+
+
+def _gram_columns(data: Diversity) -> list[Column]:
+    """List the shares of n-grams that are different ones."""
+    own = data.measures
+    rows = [*own.character_grams, *own.word_grams]
+    names = [plural(item.n, "character") for item in own.character_grams]
+    names += [plural(item.n, "word") for item in own.word_grams]
+    columns = [
+        Column("n-grams of", names),
+        Column("all", [f"{item.total:,}" for item in rows], "right", 2),
+        Column("distinct", [f"{item.distinct:,}" for item in rows], "right", 1),
+        Column("share", _shares(rows), "right"),
+    ]
+    if data.overlap is not None:
+        same = data.overlap.same_size
+        found = [*same.character_grams, *same.word_grams]
+        columns.append(Column("corpus", _shares(found), "right"))
+    return columns
+
+
+def _shares(items: Sequence[Distinct]) -> list[str]:
+    """Write the shares."""
+    return [number(item.share, ".1%") for item in items]
+
+
+VIEW = DiversityView()

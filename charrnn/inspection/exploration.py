@@ -20,12 +20,12 @@ from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
 from charrnn.inspection.neurons import Best, Neurons
 from charrnn.inspection.predictions import Position, predict
-from charrnn.inspection.records import View
-from charrnn.inspection.subject import SHOWN
+from charrnn.inspection.records import ViewData
 from charrnn.inspection.surprise import Surprise, symbols
+from charrnn.inspection.view import SHOWN
 
 if TYPE_CHECKING:
-    from charrnn.inspection.subject import Subject
+    from charrnn.inspection.inspected import InspectedCheckpoint
     from charrnn.textmodel import TextModel
 
 #: Characters at most: each is an element of the page.
@@ -33,9 +33,6 @@ MOST_CHARACTERS = 20_000
 
 #: Activations at most, a byte each: the page then has about 5 MB.
 MOST_VALUES = 1 << 22
-
-#: Views about the characters of a text, one by one.
-EXPLORED = frozenset({"surprise", "next", "neurons"})
 
 #: Finest step: 0.01, so that what lies between -1 and 1 fits a byte.
 FINEST = -2
@@ -77,34 +74,41 @@ class Exploration:
     start: tuple[int, int]  # the layer and unit to look at first
 
 
-def explore_views(subject: "Subject", views: Mapping[str, View]) -> Exploration | None:
-    """Explore a subject's text as far as the views that were made of it ask for.
+def explore_views(
+    checkpoint: "InspectedCheckpoint", found: Mapping[str, ViewData]
+) -> Exploration | None:
+    """Explore a text as far as the views that were made of it ask for.
+
+    Parameters
+    ----------
+    found : mapping of str to ViewData
+        The data of views, by what they say that they `explores`.
 
     Returns
     -------
     Exploration or None
         None if no view is about single characters of a text.
     """
-    settings, config = subject.settings, subject.file.model
-    surprise, neurons = views.get("surprise"), views.get("neurons")
-    if not (EXPLORED & set(views) and subject.characters):
+    options, config = checkpoint.options, checkpoint.file.model
+    bits, units = found.get("bits"), found.get("units")
+    if not (found and checkpoint.characters):
         return None
-    one = None if settings.signal == "h" else settings.signal
-    layers = range(config.layers) if settings.layer is None else [settings.layer]
+    one = None if options.signal == "h" else options.signal
+    layers = range(config.layers) if options.layer is None else [options.layer]
     wish = Wish(
-        guesses=settings.top if "next" in views else 0,
-        signals=((one,) if one else cell_of(config.cell).signals) if neurons else (),
-        layers=tuple(layers) if neurons else (),
-        keep=settings.limit(SHOWN),
+        guesses=options.top if "guesses" in found else 0,
+        signals=((one,) if one else cell_of(config.cell).signals) if units else (),
+        layers=tuple(layers) if units else (),
+        keep=options.limit(SHOWN),
     )
-    found = explore(
-        subject.model,
-        subject.head(room_for(wish, config.hidden)),
+    explored = explore(
+        checkpoint.model,
+        checkpoint.head(room_for(wish, config.hidden)),
         wish,
-        surprise=surprise if isinstance(surprise, Surprise) else None,
-        neurons=neurons if isinstance(neurons, Neurons) else None,
+        surprise=bits if isinstance(bits, Surprise) else None,
+        neurons=units if isinstance(units, Neurons) else None,
     )
-    return replace(found, characters=subject.characters)
+    return replace(explored, characters=checkpoint.characters)
 
 
 def room_for(wish: Wish, hidden: int) -> int:

@@ -5,9 +5,9 @@ its mind. A forget gate above 0.9 keeps its cell over many characters, one below
 0.1 has it live in the present (Karpathy et al. 2015).
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,13 +19,34 @@ from charrnn.inspection.activations import (
     MEASURED,
     check_place,
 )
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.blocks import (
+    PAGE,
+    PICTURED,
+    Block,
+    Column,
+    Heading,
+    Note,
+    Scatter,
+    Sparks,
+    Table,
+    Tiles,
+)
+from charrnn.inspection.records import Cell, ViewData
+from charrnn.inspection.view import Extent, View, listed
+from charrnn.inspection.wording import plural
 
 if TYPE_CHECKING:
+    from charrnn.inspection.inspected import InspectedCheckpoint
     from charrnn.textmodel import TextModel
 
 #: A gate counts as closed below, and as open above.
 CLOSED, OPEN = 0.1, 0.9
+
+#: Bars of a histogram of the units' means.
+BINS = 12
+
+#: Units named as the most open and the most closed of a gate.
+NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +64,10 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Gates(View):
+class Gates(ViewData):
     """All gates of all layers; none for a vanilla cell, which has none."""
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "layer",
-        "gate",
-        "unit",
-        "mean",
-        "below",
-        "above",
-    )
+    columns = ("layer", "gate", "unit", "mean", "below", "above")
 
     characters: int
     measured: int  # how many of them, from the beginning, these are means of
@@ -118,3 +132,101 @@ def _gates(
             mean, below, above = shares[:, k, g].mean(axis=1).tolist()
             of_units = map(tuple, shares[:, k, g].tolist())
             yield Gate(k, name, mean, below, above, *of_units)
+
+
+class GatesView(View[Gates]):
+    """How open every gate is, and the units that are always so."""
+
+    name = "gates"
+    about = "how often every gate stood open or closed"
+    text = "required"
+    runs = "forward"
+    options = ("layer",)
+    page = 8
+
+    def compute(self, checkpoint: "InspectedCheckpoint") -> Gates:
+        """Read the text and count."""
+        found = measure_gates(
+            checkpoint.model,
+            checkpoint.head(MEASURED),
+            layer=checkpoint.options.layer,
+        )
+        return replace(found, characters=checkpoint.characters)
+
+    def blocks(self, data: Gates) -> Iterator[Block]:
+        """Show how saturated the gates are, and the most extreme units."""
+        if not data.gates:
+            yield Note("a vanilla cell has no gates")
+            return
+        yield Note(f"means over {plural(data.measured, 'character')}", faint=False)
+        dots = [
+            Scatter(
+                f"layer {gate.layer}, gate {gate.gate}",
+                list(_dots(gate)),
+                f"above {OPEN}",
+                f"share of time below {CLOSED}",
+            )
+            for gate in data.gates
+        ]
+        yield Tiles(dots, 3, "saturation of gates", media=PICTURED)
+        yield Table(_gate_columns(data.gates), "gates")
+        yield Note(f"closed: below {CLOSED}; open: above {OPEN}")
+        yield Heading("units most often open and closed")
+        yield Table(_extremes(data.gates), "units most often open and closed")
+        yield listed(data, media=PAGE)
+
+    def extent(self, data: Gates, characters: int) -> Extent:
+        """Count the characters that were read."""
+        return Extent(measured=data.measured)
+
+
+def _dots(gate: Gate) -> Iterator[tuple[float, float, str]]:
+    """Place every unit by how often it is open, and how often closed."""
+    shares = zip(gate.shares_above, gate.shares_below, strict=True)
+    for unit, (above, below) in enumerate(shares):
+        yield above, below, f"unit {unit}: {above:.1%} open, {below:.1%} closed"
+
+
+def _gate_columns(gates: Sequence[Gate]) -> list[Column | Sparks]:
+    """List the gates with their means, saturation, and their units' means."""
+    return [
+        *_name_columns(gates),
+        Column("mean", [f"{gate.mean:.3f}" for gate in gates], "right"),
+        Column("closed", [f"{gate.below:.1%}" for gate in gates], "right"),
+        Column("open", [f"{gate.above:.1%}" for gate in gates], "right"),
+        Sparks("units, 0 to 1", [_histogram(gate.means) for gate in gates]),
+    ]
+
+
+def _extremes(gates: Sequence[Gate]) -> list[Column]:
+    """List the units that are most often open, and most often closed."""
+    return [
+        *_name_columns(gates),
+        Column("open", [_most(gate.shares_above) for gate in gates], shrinks=True),
+        Column("closed", [_most(gate.shares_below) for gate in gates], rank=1),
+    ]
+
+
+def _name_columns(gates: Sequence[Gate]) -> list[Column]:
+    """Name the gates."""
+    return [
+        Column("layer", [f"{gate.layer}" for gate in gates], "right"),
+        Column("gate", [gate.gate for gate in gates]),
+    ]
+
+
+def _histogram(means: Sequence[float]) -> list[int]:
+    """Count how many units have which mean."""
+    counts = [0] * BINS
+    for mean in means:
+        counts[min(BINS - 1, int(mean * BINS))] += 1
+    return counts
+
+
+def _most(shares: Sequence[float]) -> str:
+    """Name the units with the largest shares."""
+    ranked = sorted(range(len(shares)), key=lambda unit: -shares[unit])[:NAMED]
+    return ", ".join(f"{unit}: {shares[unit]:.0%}" for unit in ranked)
+
+
+VIEW = GatesView()

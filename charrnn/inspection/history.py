@@ -4,12 +4,34 @@ Speed is not among them: a checkpoint holds no wall-clock time, so that the
 same run gives the same bytes.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 from charrnn.checkpoint import Row
-from charrnn.inspection.records import Cell, View, finite
+from charrnn.inspection.blocks import (
+    PAGE,
+    STILL,
+    Block,
+    Chart,
+    Column,
+    Note,
+    Series,
+    Table,
+    Tiles,
+)
+from charrnn.inspection.records import Cell, ViewData, finite
+from charrnn.inspection.view import View, listed
+from charrnn.inspection.wording import number
+
+if TYPE_CHECKING:
+    from charrnn.inspection.inspected import InspectedCheckpoint
+
+#: Rows of a long history that are shown where nothing scrolls.
+ROWS = 16
+
+LN2 = math.log(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +47,10 @@ class Point:
 
 
 @dataclass(frozen=True)
-class History(View):
+class History(ViewData):
     """All rows that the checkpoint kept, in the order of their steps."""
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "step",
-        "epoch",
-        "loss",
-        "val_loss",
-        "lr",
-        "grad_norm",
-    )
+    columns = ("step", "epoch", "loss", "val_loss", "lr", "grad_norm")
 
     points: tuple[Point, ...]
 
@@ -58,3 +73,79 @@ def _point(row: Row) -> Point:
     values = {name: finite(row.get(name)) for name in History.columns}
     step = values.pop("step")
     return Point(step=None if step is None else int(step), **values)
+
+
+class HistoryView(View[History]):
+    """Losses, learning rate and norm of the gradient, as curves and in numbers."""
+
+    name = "history"
+    about = "loss, validation, learning rate and gradient by step"
+    page = 2
+
+    def compute(self, checkpoint: "InspectedCheckpoint") -> History:
+        """Take the rows that the checkpoint kept."""
+        return read_history(checkpoint.file.history)
+
+    def blocks(self, data: History) -> Iterator[Block]:
+        """Show curves, then a table, thinned where nothing scrolls."""
+        if not data.points:
+            yield Note("no history is stored")
+            return
+        losses = {"loss": "loss", "val_loss": "validation"}
+        curves = [_curve(data, metric, name) for metric, name in losses.items()]
+        curves = [curve for curve in curves if curve.ys]
+        if curves:
+            yield Chart(curves, "step", "loss, nats per character")
+        others = {"lr": "learning rate", "grad_norm": "gradient norm"}
+        charts = [
+            Chart([curve], "step", curve.name)
+            for metric, name in others.items()
+            if (curve := _curve(data, metric, name)).ys
+        ]
+        if charts:
+            yield Tiles(charts, 2, "learning rate and gradient")
+        yield _thinned(data)
+        yield listed(data, media=PAGE)
+
+
+def _curve(data: History, metric: str, name: str) -> Series:
+    """Take one metric as a curve over the steps where it was measured."""
+    pairs = [
+        (point.step, value)
+        for point, value in zip(data.points, data.column(metric), strict=True)
+        if point.step is not None and value is not None
+    ]
+    return Series(name, [step for step, _ in pairs], [value for _, value in pairs])
+
+
+def _thinned(data: History) -> Table:
+    """List the metrics of at most `ROWS` steps."""
+    columns = [
+        _column(data, "step", ",.0f", 0),
+        _column(data, "epoch", ".2f", 3),
+        _column(data, "loss", ".4f", 0),
+        _column(data, "loss", ".4f", 1, bits=True),
+        _column(data, "val_loss", ".4f", 0),
+        _column(data, "val_loss", ".4f", 2, bits=True),
+        _column(data, "lr", ".3g", 4),
+        _column(data, "grad_norm", ".3g", 5),
+    ]
+    return Table(columns, "metrics by step", media=STILL)
+
+
+def _column(
+    data: History, metric: str, form: str, rank: int, *, bits: bool = False
+) -> Column:
+    """Make a column of the table: of each stretch the last value there is."""
+    values = data.column(metric)
+    count = min(ROWS, len(values))
+    cells = []
+    for n in range(count):
+        part = values[n * len(values) // count : (n + 1) * len(values) // count]
+        last = next((v for v in reversed(part) if v is not None), None)
+        cells.append(number(last if last is None or not bits else last / LN2, form))
+    title = f"{metric.replace('loss', '')}bits" if bits else metric
+    return Column(title, cells, "right", rank)
+
+
+VIEW = HistoryView()

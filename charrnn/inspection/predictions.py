@@ -6,25 +6,42 @@ the same for the text up to there.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
-from charrnn.inspection.records import Cell, View, escaped
+from charrnn.escapes import table_cell
+from charrnn.inspection.blocks import (
+    STILL,
+    Bars,
+    Block,
+    Column,
+    Guess,
+    Guesses,
+    Heading,
+    Table,
+)
+from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import symbols
+from charrnn.inspection.view import SHOWN, Extent, View
+from charrnn.inspection.wording import number, plural
 from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
+    from charrnn.inspection.inspected import InspectedCheckpoint
     from charrnn.textmodel import TextModel
 
 
 #: (V,): a probability for every symbol.
 Distribution: TypeAlias = NDArray[np.float64]
+
+#: Cells of the longest bar of a probability.
+BAR = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +66,10 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Predictions(View):
+class Predictions(ViewData):
     """The likeliest characters after a text, and at its last positions."""
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "position",
-        "rank",
-        "char",
-        "probability",
-        "bits",
-        "actual",
-    )
+    columns = ("position", "rank", "char", "probability", "bits", "actual")
 
     unit: UnitName
     characters: int
@@ -70,7 +80,7 @@ class Predictions(View):
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a choice; `actual` is empty behind the end of the text."""
         for at in self.positions:
-            yield from self._rows(at.position, at.top, escaped(at.char, self.unit))
+            yield from self._rows(at.position, at.top, table_cell(at.char, self.unit))
         yield from self._rows(self.characters + 1, self.after, None)
 
     def _rows(
@@ -78,7 +88,7 @@ class Predictions(View):
     ) -> Iterator[tuple[Cell, ...]]:
         """Give the choices at one position."""
         for rank, choice in enumerate(top, 1):
-            char = escaped(choice.char, self.unit)
+            char = table_cell(choice.char, self.unit)
             yield position, rank, char, choice.probability, choice.bits, actual
 
 
@@ -176,3 +186,58 @@ def _entropy(p: Distribution) -> float:
 def _bits(p: float) -> float:
     """Turn a probability into the bits that it costs; of 1 into 0, not -0."""
     return abs(math.log2(p)) if p > 0 else math.inf
+
+
+class NextView(View[Predictions]):
+    """What may come next, and below the text what was expected in it."""
+
+    name = "next"
+    about = "the likeliest characters after the text, and at every place of it"
+    text = "required"
+    runs = "forward"
+    options = ("top", "max_chars")
+    page = 6
+    explores = "guesses"
+
+    def compute(self, checkpoint: "InspectedCheckpoint") -> Predictions:
+        """Read the text and list what the model expects."""
+        options = checkpoint.options
+        return predict(
+            checkpoint.model,
+            checkpoint.head(None),
+            top=options.top,
+            keep=options.limit(SHOWN),
+        )
+
+    def blocks(self, data: Predictions) -> Iterator[Block]:
+        """Show what comes after the text; what is within, a page's explorer has."""
+        where = f"after {plural(data.characters, 'character')}"
+        where = where if data.characters else "at the beginning"
+        yield Heading(where, f"entropy {data.entropy:.2f} bits")
+        yield Table(_choice_columns(data.after), "what comes after the text", data.unit)
+        if data.positions:
+            yield Heading("expected in the text, the likeliest first", media=STILL)
+            places = [
+                Guess(at.char, at.bits, "".join(choice.char for choice in at.top))
+                for at in data.positions
+            ]
+            yield Guesses(places, data.unit, media=STILL)
+
+    def extent(self, data: Predictions, characters: int) -> Extent:
+        """Count the positions."""
+        return Extent(len(data.positions), "last")
+
+
+def _choice_columns(choices: Sequence[Choice]) -> list[Column | Bars]:
+    """List characters with their probabilities, as numbers and as bars."""
+    most = max(choice.probability for choice in choices)
+    return [
+        Column("rank", [f"{n}" for n in range(1, len(choices) + 1)], "right"),
+        Column("char", [choice.char for choice in choices], symbols=True),
+        Column("share", [f"{choice.probability:.2%}" for choice in choices], "right"),
+        Column("bits", [number(choice.bits, ".2f") for choice in choices], "right"),
+        Bars([choice.probability / most for choice in choices], BAR),
+    ]
+
+
+VIEW = NextView()

@@ -13,15 +13,13 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from charrnn.config import UnitName
+from charrnn.escapes import table_cell
 
 #: Text is escaped already.
 Cell: TypeAlias = str | int | float | None
 
-ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
-
-class View:
+class ViewData:
     """The data of a view: a base for frozen dataclasses.
 
     Attributes
@@ -61,38 +59,10 @@ def flattened(value: Any, prefix: str = "") -> Iterator[tuple[str, Cell]]:
     elif isinstance(value, list):
         items = dict(enumerate(value)).items()
     else:
-        yield prefix, escaped(value) if isinstance(value, str) else value
+        yield prefix, table_cell(value) if isinstance(value, str) else value
         return
     for key, item in items:
         yield from flattened(item, f"{prefix}.{key}" if prefix else str(key))
-
-
-def escaped(text: str, unit: UnitName = "char") -> str:
-    r"""Write a text so that it fits into a cell and can be read back.
-
-    Symbols of a byte vocabulary above ASCII are written ``\xHH``: they are
-    bytes, not Latin-1.
-    """
-    if text.isalnum() and (text.isascii() or unit == "char"):
-        return text  # nearly all characters of nearly all texts
-    return "".join(_escaped_symbol(symbol, unit) for symbol in text)
-
-
-def _escaped_symbol(symbol: str, unit: UnitName) -> str:
-    """Escape one character if it must be."""
-    if symbol in ESCAPES:
-        return ESCAPES[symbol]
-    if symbol.isprintable() and (symbol.isascii() or unit == "char"):
-        return symbol
-    return code_escape(symbol)
-
-
-def code_escape(symbol: str) -> str:
-    r"""Write a character by its number, as ``\x1b``, ``\u200d``, ``\U000e0001``."""
-    code = ord(symbol)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def decimal(value: float) -> str:
@@ -105,7 +75,7 @@ def decimal(value: float) -> str:
     return np.format_float_positional(value, trim="0")
 
 
-def tsv(view: View) -> Iterator[str]:
+def tsv(view: ViewData) -> Iterator[str]:
     """Write a view as lines of tab-separated cells, the column names first."""
     yield "\t".join(view.columns)
     for row in view.rows():

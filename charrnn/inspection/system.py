@@ -7,13 +7,21 @@ parallel kernel starts.
 
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import charrnn
 from charrnn.caching import cache_root
-from charrnn.inspection.records import View
+from charrnn.inspection.blocks import Block, Facts
+from charrnn.inspection.records import ViewData
+from charrnn.inspection.view import View
+from charrnn.inspection.wording import byte_size, plural
+
+if TYPE_CHECKING:
+    from charrnn.inspection.inspected import InspectedCheckpoint
 
 #: What charrnn needs to run.
 PACKAGES = ("numpy", "numba", "llvmlite", "typer", "rich")
@@ -34,7 +42,7 @@ class Cache:
 
 
 @dataclass(frozen=True)
-class System(View):
+class System(ViewData):
     """Versions, machine, threads, cache."""
 
     versions: dict[str, str | None]  # None: not installed
@@ -113,3 +121,39 @@ def _cache() -> Cache:
                 continue
             files += 1
     return Cache(str(root), files, size)
+
+
+class SystemView(View[System]):
+    """Versions, machine, threads, cache and environment."""
+
+    name = "system"
+    about = "versions, processor, threads and cache"
+
+    def compute(self, checkpoint: "InspectedCheckpoint") -> System:
+        """Ask the operating system and the installed packages."""
+        options = checkpoint.options
+        return examine_system(options.processors, options.threads)
+
+    def blocks(self, data: System) -> Iterator[Block]:
+        """Show facts."""
+        yield Facts(list(_facts(data)))
+
+
+def _facts(data: System) -> Iterator[tuple[str, str]]:
+    """Label what charrnn runs on."""
+    for name, version in data.versions.items():
+        yield name, version or "missing"
+    yield "platform", data.platform
+    yield "processor", data.processor
+    yield "vectors", " ".join(data.vectors) or "none known"
+    allowed = f"{data.processors_allowed} of {data.processors} allowed"
+    yield "processors", f"{allowed}, {plural(data.threads, 'thread')} used"
+    yield "threading", data.threading_layer
+    cache = data.cache
+    yield "cache", cache.directory or "none: no home directory"
+    yield "", f"{plural(cache.files, 'file')}, {byte_size(cache.bytes)}"
+    for name, value in data.environment.items():
+        yield name, value or "''"
+
+
+VIEW = SystemView()

@@ -146,14 +146,14 @@ class Text:
         CorpusError, InputError, VocabError
             As in `ids`: whoever counts first knows that nothing will go wrong.
         """
-        total = strangers = 0
+        total = unknown_count = 0
         for points in self.slices(vocab):
             lost = int(np.count_nonzero(vocab.look_up(points) < 0))
             if lost and unknown == "error":
                 raise self._unknown(vocab)
             total += len(points) - (lost if unknown == "skip" else 0)
-            strangers += lost
-        return total, strangers
+            unknown_count += lost
+        return total, unknown_count
 
     def head(self, vocab: Vocab, unknown: UnknownPolicy, limit: int | None) -> Ids:
         """Encode the beginning of the text; all of it without a limit."""

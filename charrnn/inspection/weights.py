@@ -8,16 +8,33 @@ state that only this block acted on would fade (below 1) or grow (above 1).
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats
-from charrnn.cells import cell_of
+from charrnn.cells import cell_of, names
 from charrnn.checkpoint import CheckpointFile
-from charrnn.inspection.records import Cell, View
+from charrnn.inspection.blocks import (
+    PAGE,
+    PICTURED,
+    STILL,
+    Block,
+    Column,
+    Histogram,
+    Note,
+    Sparks,
+    Table,
+    Tiles,
+)
+from charrnn.inspection.records import Cell, ViewData
+from charrnn.inspection.view import View, listed
+from charrnn.inspection.wording import number, shape
 from charrnn.parameters import shapes, statistics
+
+if TYPE_CHECKING:
+    from charrnn.inspection.inspected import InspectedCheckpoint
 
 #: Bars of a histogram, from the least to the greatest value.
 BINS = 24
@@ -53,13 +70,13 @@ class Distribution:
 
 
 @dataclass(frozen=True)
-class Weights(View):
+class Weights(ViewData):
     """All tensors of the model in the order of the file, gates after their Wh.
 
     After the parameters stand running averages of normalisation, if any.
     """
 
-    columns: ClassVar[tuple[str, ...]] = (
+    columns = (
         "tensor",
         "gate",
         "shape",
@@ -215,3 +232,66 @@ def _projected(
             inner[: n + 1, n] += shares
             x = x - shares @ basis[: n + 1]
     return inner, float(np.linalg.norm(x))
+
+
+class WeightsView(View[Weights]):
+    """The distribution of every tensor, gates below theirs."""
+
+    name = "weights"
+    about = "how the values of every tensor are distributed"
+    page = 3
+
+    def compute(self, checkpoint: "InspectedCheckpoint") -> Weights:
+        """Read and measure the tensors, one at a time."""
+        return measure_weights(checkpoint.file)
+
+    def blocks(self, data: Weights) -> Iterator[Block]:
+        """Show distributions, then their measures."""
+        tensors = data.tensors
+        bars = [Histogram(_full(t), t.histogram, t.min, t.max) for t in tensors]
+        yield Tiles(bars, 3, "distribution of weights", media=PICTURED)
+
+        def cells(name: str, form: str = ".3g") -> list[str]:
+            """Write one measure of all tensors."""
+            return [number(getattr(t, name), form) for t in tensors]
+
+        columns: list[Column | Sparks] = [
+            Column("tensor", [_short(t) for t in tensors]),
+            Column("shape", [shape(t.shape) for t in tensors], "right", 6),
+            Column("min", cells("min"), "right", 4),
+            Column("mean", cells("mean"), "right", 3),
+            Column("std", cells("std"), "right"),
+            Column("max", cells("max"), "right", 4),
+            Column("norm", cells("norm"), "right", 2),
+            Column("radius", cells("spectral_radius", ".3f"), "right"),
+            Sparks("min to max", [_in_pairs(t.histogram) for t in tensors]),
+        ]
+        yield Table(columns, "measures of tensors", media=STILL)
+        yield listed(data, ["histogram"], PAGE)
+        yield Note("radius: spectral radius of a recurrent block")
+
+
+def _gate(tensor: Distribution) -> str | None:
+    """Name the gate that a part of a tensor belongs to."""
+    known = {gate for name in names() for gate in cell_of(name).gates}
+    return tensor.gate if tensor.gate in known else None
+
+
+def _short(tensor: Distribution) -> str:
+    """Name a tensor, or a gate below its own."""
+    gate = _gate(tensor)
+    return f"  gate {gate}" if gate else tensor.tensor
+
+
+def _full(tensor: Distribution) -> str:
+    """Name a tensor, or a gate with the tensor that it is part of."""
+    gate = _gate(tensor)
+    return f"{tensor.tensor}, gate {gate}" if gate else tensor.tensor
+
+
+def _in_pairs(counts: tuple[int, ...]) -> list[int]:
+    """Halve the bins of a histogram, so that it fits beside the numbers."""
+    return [sum(counts[n : n + 2]) for n in range(0, len(counts), 2)]
+
+
+VIEW = WeightsView()

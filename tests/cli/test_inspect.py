@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from charrnn.__main__ import run
-from charrnn.inspection import TEXT_VIEWS, VIEWS
+from charrnn.inspection.registry import BUILT_IN, view_named
 from tests.inspection.support import TEXT, write_checkpoint
+
+#: The views that need a text.
+TEXT_VIEWS = {n for n in BUILT_IN if view_named(n).text == "required"}
 
 NEURONS = ["--view", "neurons", "--text", "the sea"]
 
@@ -61,7 +64,7 @@ def test_views_come_in_the_order_they_are_asked_for(call, model):
 
 def test_every_view_of_every_checkpoint_is_in_its_json_object(call, model, tmp_path):
     other = write_checkpoint(tmp_path / "o.npz", cell="gru", optimizer=None, history=[])
-    views = [word for name in VIEWS for word in ("--view", name)]
+    views = [word for name in BUILT_IN for word in ("--view", name)]
     code, out, _ = call(model, other, *views, "--text", "the sea", "--json")
 
     assert code == 0
@@ -71,7 +74,7 @@ def test_every_view_of_every_checkpoint_is_in_its_json_object(call, model, tmp_p
         (1, str(other)),
     ]
     *objects, joint = objects
-    own = [name for name in VIEWS if name != "compare"]
+    own = [name for name in BUILT_IN if name != "compare"]
     assert all(list(o["views"]) == own for o in objects)
     compared = joint["views"]["compare"]["checkpoints"]
     assert joint["checkpoints"] == [item["checkpoint"] for item in compared]
@@ -241,7 +244,7 @@ def test_width_comes_from_the_option_or_the_environment(call, model, monkeypatch
     assert call(*arguments, "--width", "120", "--ascii")[1].isascii()
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_no_line_is_wider_than_the_narrowest_width(call, model, name):
     """Below the title, which has the path in full, what has no room is cut."""
     text = ["--text", "the sea"] if name in TEXT_VIEWS else []
@@ -306,7 +309,7 @@ def test_warm_up_warns_where_kernels_cannot_be_kept(call, model, tmp_path, monke
 
 
 def test_views_without_a_text_do_not_import_numba(model):
-    names = [name for name in VIEWS if name not in TEXT_VIEWS | {"diversity"}]
+    names = [name for name in BUILT_IN if name not in TEXT_VIEWS | {"diversity"}]
     views = [word for name in names for word in ("--view", name)]
     script = (
         "import sys\n"
@@ -342,7 +345,14 @@ def test_help_lists_views_and_groups(call):
     code, out, _ = call("-h")
 
     assert code == 0
-    for word in (*VIEWS, "--view", "--text-file", "--max-chars", "--verify", "Common"):
+    for word in (
+        *BUILT_IN,
+        "--view",
+        "--text-file",
+        "--max-chars",
+        "--verify",
+        "Common",
+    ):
         assert word in out
 
 

@@ -1,17 +1,50 @@
 """Every view of a checkpoint, for tests of what is drawn."""
 
-from charrnn.inspection import VIEWS
-from charrnn.inspection.compare import Comparison
-from charrnn.inspection.records import View
-from charrnn.inspection.subject import Subject
+from typing import Any
+
+from charrnn.display.html_page import Chapter, Section
+from charrnn.inspection.blocks import Block
+from charrnn.inspection.exploration import explore_views
+from charrnn.inspection.inspected import InspectedCheckpoint
+from charrnn.inspection.registry import BUILT_IN, view_named
+from tests.inspection.support import TEXT
+
+ODD = "e\u0301漢字\U0001f44d\U0001f3fd\u200d\x1b[31m\x00\x9b\t\n\r [b]\\\u202eא"
+
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {"text": TEXT},
+    "weights": {"text": TEXT, "optimizer": None, "history": [], "cell": "rnn"},
+    "sgd": {"text": TEXT, "optimizer": "sgd", "cell": "gru", "layers": 1},
+    "odd": {"text": ODD, "files": ("\x1b[31m[b].txt", "漢" * 60), "sha256": "\x1b[31m"},
+    "bytes": {"text": ODD, "unit": "byte"},
+    "batch": {"text": TEXT, "cell": "gru", "norm": "batch"},
+    "tiny": {"text": "a", "hidden": 1, "layers": 1},
+    "void": {"text": TEXT, "history": [{"step": 1, "loss": None}]},
+}
 
 
-def every_view(subject: Subject) -> dict[str, View]:
-    """Make all views, compared with nothing but itself."""
-    subject.check(VIEWS)
-    return {
-        name: Comparison((subject.compared(),))
-        if name == "compare"
-        else subject.view(name)
-        for name in VIEWS
+def every_view(checkpoint: InspectedCheckpoint) -> dict[str, Any]:
+    """Make the data of all views, compared with nothing but itself."""
+    views = [view_named(name) for name in BUILT_IN]
+    checkpoint.check(views)
+    return {view.name: view.compute(checkpoint) for view in views}
+
+
+def blocks(name: str, data: Any) -> list[Block]:
+    """List what a view shows of its data."""
+    return list(view_named(name).blocks(data))
+
+
+def chapter_of(checkpoint: InspectedCheckpoint, views: dict[str, Any]) -> Chapter:
+    """Put views on a page, with the explorer if they have a text."""
+    sections = [
+        Section(name, view_named(name).about, blocks(name, data))
+        for name, data in views.items()
+    ]
+    explored: dict[str, Any] = {
+        view_named(name).explores: data
+        for name, data in views.items()
+        if view_named(name).explores
     }
+    found = explore_views(checkpoint, explored)
+    return Chapter(str(checkpoint.file.path), sections, found)

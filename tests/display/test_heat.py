@@ -7,9 +7,10 @@ from rich.cells import cell_len
 from rich.color import Color
 from rich.style import Style
 
-from charrnn.display.heat import HeatLine, heat_text, legend, level_of, style_of
+from charrnn.display.heat import heat_text, legend, level_of, style_of
 from charrnn.display.sparkline import ASCII_LEVELS, BLOCKS
 from charrnn.display.symbols import Look, shown_text
+from charrnn.inspection.blocks import BITS, HeatLine
 
 TEXTS = st.text(
     st.sampled_from("ab c漢字\n\t\x1b\u0301\U0001f44d") | st.characters(), max_size=60
@@ -61,11 +62,11 @@ def test_any_text_fits_the_width_and_nothing_is_lost(
     [(0, 0), (0.99, 0), (1, 1), (6.99, 6), (7, 7), (1e9, 7), (math.inf, 7), (-1, 0)],
 )
 def test_a_level_is_one_bit(value: float, level: int):
-    assert level_of(value) == level
+    assert level_of(value, BITS) == level
 
 
 def test_what_is_no_number_is_hottest():
-    assert level_of(math.nan) == 7
+    assert level_of(math.nan, BITS) == 7
 
 
 def test_colors_are_of_one_hue_and_readable_under_black():
@@ -88,5 +89,5 @@ def test_colors_are_of_one_hue_and_readable_under_black():
 
 
 def test_the_legend_names_all_levels():
-    assert legend(Look()).plain.split()[1::2] == list(BLOCKS)
-    assert legend(Look(ascii=True)).plain.isascii()
+    assert legend(BITS, Look()).plain.split()[1::2] == list(BLOCKS)
+    assert legend(BITS, Look(ascii=True)).plain.isascii()

@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.checkpoint import CheckpointFile
+from charrnn.display.html_blocks import table
 from charrnn.display.html_explorer import data, embedded, explorer
-from charrnn.display.html_page import Chapter, page
+from charrnn.display.html_page import page
 from charrnn.display.html_style import asset
-from charrnn.display.html_tags import VOID, table, tag, text
-from charrnn.display.tables import Column
-from charrnn.inspection import VIEWS
-from charrnn.inspection.exploration import explore_views
-from charrnn.inspection.subject import Settings, Subject
+from charrnn.display.html_tags import VOID, tag, text
+from charrnn.inspection.blocks import Column, Table
+from charrnn.inspection.inspected import InspectedCheckpoint
+from charrnn.inspection.registry import BUILT_IN, view_named
 from charrnn.inspection.text import Text
-from tests.display.support import every_view
-from tests.display.test_views import CASES
+from charrnn.inspection.view import ViewOptions
+from tests.display.support import CASES, chapter_of, every_view
 from tests.inspection.support import TEXT, write_checkpoint
 
 EVIL = "</script><script>alert(1)</script><!--\n&\"'"
@@ -53,20 +53,6 @@ class Reader(HTMLParser):
             self.texts.setdefault(self.stack[-1], []).append(content)
 
 
-@pytest.fixture(scope="module")
-def chapters(tmp_path_factory) -> dict[str, Chapter]:
-    """Every view of every case."""
-    found = {}
-    for case, options in CASES.items():
-        path = tmp_path_factory.mktemp(case) / "m.npz"
-        write_checkpoint(path, **options)
-        with CheckpointFile(path) as file:
-            subject = Subject(file, Settings(text=Text(str(options["text"]))))
-            views = every_view(subject)
-            found[case] = Chapter("m.npz", views, explore_views(subject, views))
-    return found
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_a_page_is_whole_and_loads_nothing(chapters, case: str):
     reader = Reader(page([chapters[case]]))
@@ -77,7 +63,7 @@ def test_a_page_is_whole_and_loads_nothing(chapters, case: str):
         link = attributes.get("href") or "#"
         assert link.startswith("#") or (name, link) == ("link", "data:,")
     sections = [a["id"] for name, a in reader.elements if name == "section"]
-    assert sections == ["text-0", *(f"{name}-0" for name in VIEWS)]
+    assert sections == ["text-0", *(f"{name}-0" for name in BUILT_IN)]
     assert not re.search("url\\(|@import|https?://", page([chapters[case]]))
 
 
@@ -152,16 +138,17 @@ def test_text_stays_text(content: str):
 def test_names_of_files_and_units_cannot_make_markup(tmp_path):
     path = write_checkpoint(tmp_path / "m.npz", EVIL, files=(EVIL,))
     with CheckpointFile(path) as file:
-        subject = Subject(file, Settings(text=Text(EVIL)))
-        views = every_view(subject)
-        whole = page([Chapter(EVIL, views, explore_views(subject, views))])
+        checkpoint = InspectedCheckpoint(file, ViewOptions(text=Text(EVIL)))
+        chapter = chapter_of(checkpoint, every_view(checkpoint))
+        chapter.path = EVIL
+        whole = page([chapter])
 
     assert [name for name, _ in Reader(whole).elements].count("script") == 2
 
 
 def test_long_tables_are_folded_away():
     short, long = (
-        table([Column("n", [str(n) for n in range(count)], "right")], "numbers")
+        table(Table([Column("n", list(map(str, range(count))), "right")], "numbers"))
         for count in (40, 41)
     )
 
@@ -182,6 +169,8 @@ def test_several_checkpoints_are_chapters_of_their_own(chapters):
 def test_a_page_without_text_has_no_explorer(tmp_path):
     path = write_checkpoint(tmp_path / "m.npz", TEXT)
     with CheckpointFile(path) as file:
-        view = Subject(file, Settings()).view("history")
+        checkpoint = InspectedCheckpoint(file, ViewOptions())
+        history = view_named("history").compute(checkpoint)
+        chapter = chapter_of(checkpoint, {"history": history})
 
-    assert 'class="explorer"' not in page([Chapter("m.npz", {"history": view})])
+    assert 'class="explorer"' not in page([chapter])

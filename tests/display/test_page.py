@@ -11,17 +11,19 @@ import pytest
 
 from charrnn.cells import cell_of
 from charrnn.checkpoint import CheckpointFile
-from charrnn.display.html_page import Chapter, page
+from charrnn.display.html_page import page
 from charrnn.display.svg import document
+from charrnn.display.svg_figures import figures
 from charrnn.display.svg_style import DARK, LIGHT, backgrounds
-from charrnn.display.svg_views import figures
 from charrnn.display.symbols import Look
-from charrnn.inspection.exploration import explore_views
+from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.neurons import Neurons, Wanted, measure_neurons, unit_values
 from charrnn.inspection.records import as_json
-from charrnn.inspection.subject import Settings, Subject
+from charrnn.inspection.registry import view_named
 from charrnn.inspection.text import Text
+from charrnn.inspection.view import ViewOptions
 from tests.browser import Tab, browser
+from tests.display.support import blocks, chapter_of
 from tests.inspection.support import write_checkpoint
 
 #: Long lines and short ones, wide, combining and control characters, markup.
@@ -38,30 +40,30 @@ def tab(tmp_path_factory) -> Iterator[Tab]:
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory) -> Iterator[Subject]:
+def checkpoint(tmp_path_factory) -> Iterator[InspectedCheckpoint]:
     path = write_checkpoint(tmp_path_factory.mktemp("model") / "m.npz", READ)
     with CheckpointFile(path) as file:
-        subject = Subject(file, Settings(text=Text(READ)))
-        subject.check(("surprise",))
-        yield subject
+        checkpoint = InspectedCheckpoint(file, ViewOptions(text=Text(READ)))
+        checkpoint.check([])
+        yield checkpoint
 
 
-def read_neurons(subject: Subject, **wanted: Any) -> Neurons:
-    return measure_neurons(subject.model, subject.head(None), Wanted(**wanted))
+def read_neurons(checkpoint: InspectedCheckpoint, **wanted: Any) -> Neurons:
+    ids = checkpoint.head(None)
+    return measure_neurons(checkpoint.model, ids, Wanted(**wanted))
 
 
 @pytest.fixture(scope="module")
-def chapter(subject) -> Chapter:
+def views(checkpoint) -> dict[str, Any]:
     names = ("summary", "history", "weights", "vocab", "surprise", "next")
-    views = {name: subject.view(name) for name in names}
-    views["neurons"] = read_neurons(subject)
-    return Chapter("m.npz", views, explore_views(subject, views))
+    found = {name: view_named(name).compute(checkpoint) for name in names}
+    return found | {"neurons": read_neurons(checkpoint)}
 
 
 @pytest.fixture(scope="module")
-def file(chapter, tmp_path_factory) -> Path:
+def file(checkpoint, views, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("page") / "m.html"
-    path.write_text(page([chapter]))
+    path.write_text(page([chapter_of(checkpoint, views)]))
     return path
 
 
@@ -118,10 +120,10 @@ class Page:
         return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def test_every_character_is_there_and_has_its_bits(opened, chapter):
+def test_every_character_is_there_and_has_its_bits(opened, views):
     from selenium.webdriver.common.keys import Keys
 
-    bits = json.loads(json.dumps(as_json(chapter.views["surprise"])))["char_bits"]
+    bits = json.loads(json.dumps(as_json(views["surprise"])))["char_bits"]
     assert opened.levels() == [f"h{min(7, int(b))}" for b in bits]
     assert len(bits) == len(READ)
     opened.find("text").click()
@@ -132,7 +134,7 @@ def test_every_character_is_there_and_has_its_bits(opened, chapter):
         opened.keys("text", Keys.ARROW_RIGHT)
 
 
-def test_the_slider_shows_what_the_json_says(opened, subject):
+def test_the_slider_shows_what_the_json_says(opened, checkpoint):
     """Move it by keys, one unit at a time, and read every character's value."""
     from selenium.webdriver.common.keys import Keys
 
@@ -142,7 +144,7 @@ def test_the_slider_shows_what_the_json_says(opened, subject):
         opened.keys("slider", Keys.ARROW_RIGHT)
         assert opened.find("unit").get_attribute("value") == str(unit)
         assert opened.find("by").get_attribute("value") == "unit"
-        data = as_json(read_neurons(subject, units=(unit,), layer=0))
+        data = as_json(read_neurons(checkpoint, units=(unit,), layer=0))
         values = json.loads(json.dumps(data))["neurons"][0]["values"]
         opened.find("text").click()
         opened.keys("text", Keys.CONTROL, Keys.HOME, Keys.NULL)
@@ -161,14 +163,14 @@ def test_the_slider_shows_what_the_json_says(opened, subject):
 
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("signal", cell_of("lstm").signals)
-def test_layers_and_signals_can_be_chosen(opened, subject, layer, signal):
+def test_layers_and_signals_can_be_chosen(opened, checkpoint, layer, signal):
     opened.choose("layer", str(layer))
     opened.choose("signal", signal)
     opened.find("unit").clear()
     opened.keys("unit", "4")
 
     ((value, *_),) = unit_values(
-        subject.model, subject.head(None), signal, [(layer, 4)]
+        checkpoint.model, checkpoint.head(None), signal, [(layer, 4)]
     )
     assert opened.read("value-name") == f"{signal} of unit 4"
     assert float(opened.read("value")) == round(float(value), 2)
@@ -182,9 +184,9 @@ def test_numbers_that_name_no_unit_change_nothing(opened):
         assert opened.read("value-name") == "h of unit 3"
 
 
-def test_buttons_show_the_units_that_stand_out(opened, chapter):
+def test_buttons_show_the_units_that_stand_out(opened, views):
     buttons = opened.tab.driver.find_elements("css selector", "[data-best]")
-    best = chapter.views["neurons"].best
+    best = views["neurons"].best
 
     assert [b.text.split()[0].rstrip(":") for b in buttons] == [b.feature for b in best]
     for button, one in zip(buttons, best, strict=True):
@@ -193,10 +195,10 @@ def test_buttons_show_the_units_that_stand_out(opened, chapter):
         assert opened.find("layer").get_attribute("value") == str(one.layer)
 
 
-def test_guesses_are_those_of_the_json(opened, chapter):
+def test_guesses_are_those_of_the_json(opened, views):
     from selenium.webdriver import ActionChains
 
-    data = json.loads(json.dumps(as_json(chapter.views["next"])))
+    data = json.loads(json.dumps(as_json(views["next"])))
     cells = opened.tab.driver.find_elements("css selector", ".text .c")
     for n in (0, 5, 20):
         ActionChains(opened.tab.driver).move_to_element(cells[n]).perform()
@@ -294,9 +296,10 @@ def test_it_is_readable_in_both_schemes_and_at_any_width(opened, scheme, width):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_drawing_has_both_schemes(tab, subject, tmp_path, scheme):
+def test_a_drawing_has_both_schemes(tab, checkpoint, tmp_path, scheme):
     path = tmp_path / "s.svg"
-    drawn = list(figures(subject.view("surprise"), Look(96)))
+    surprise = view_named("surprise").compute(checkpoint)
+    drawn = list(figures(blocks("surprise", surprise), Look(96)))
     path.write_text(document(drawn, "surprise"))
     tab.scheme(scheme)
     tab.open(path)

@@ -2,13 +2,28 @@
 
 import math
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from xml.etree import ElementTree as Xml
 
 import pytest
 
 from charrnn.display.svg import Figure
-from charrnn.display.svg_charts import Series, histogram, line_chart, scatter
+from charrnn.display.svg_charts import chart as draw_chart
+from charrnn.display.svg_charts import histogram, scatter
+from charrnn.inspection.blocks import Chart, Histogram, Scatter, Series
+
+
+def line_chart(
+    series: Sequence[Series],
+    x: str,
+    y: str,
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    width: int = 760,
+) -> Figure:
+    return draw_chart(Chart(series, x, y, log_x, log_y), width)
 
 
 def elements(figure: Figure, name: str) -> list[Xml.Element]:
@@ -125,7 +140,7 @@ def test_labels_do_not_touch_and_stay_within(width: int):
 
 
 def test_bars_have_the_heights_of_their_counts():
-    figure = histogram("w", [0, 2, 4, 1], -1.0, 1.0, width=200)
+    figure = histogram(Histogram("w", [0, 2, 4, 1], -1.0, 1.0), 200)
     bars = elements(figure, "rect")
 
     heights = [float(bar.get("height", "")) for bar in bars]
@@ -142,7 +157,8 @@ def test_bars_have_the_heights_of_their_counts():
 
 
 def test_dots_stand_in_the_unit_square():
-    figure = scatter([(0, 0, "a"), (1, 0.5, "b"), (0.5, 1, "c")], "x", "y")
+    dots = [(0, 0, "a"), (1, 0.5, "b"), (0.5, 1, "c")]
+    figure = scatter(Scatter("", dots, "x", "y"))
     a, b, c = (
         (float(e.get("cx", "")), float(e.get("cy", "")))
         for e in elements(figure, "circle")

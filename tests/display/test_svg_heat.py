@@ -6,19 +6,12 @@ from xml.etree import ElementTree as Xml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.display.heat import Scale, signed_scale, style_of
 from charrnn.display.svg import CELL, Figure
-from charrnn.display.svg_heat import (
-    ShadedLine,
-    heat_figure,
-    heat_legend,
-    heat_shade,
-    scale_shade,
-    signed_legend,
-    signed_shade,
-    unit_legend,
-)
+from charrnn.display.svg_heat import heat_figure, legend, shade
 from charrnn.display.symbols import Look, visible
+from charrnn.inspection.blocks import BITS, Heat, HeatLine, Scale
+
+SIGNED = Scale(-1.0, 1.0)
 
 TEXTS = st.text(
     st.sampled_from("ab c漢字\n\t\x1b\u0301\U0001f44d<&\ufffe") | st.characters(),
@@ -30,27 +23,26 @@ def parsed(figure: Figure) -> Xml.Element:
     return Xml.fromstring(f"<g>{figure.body}</g>")  # noqa: S314 - our own
 
 
-def shaded(text: str) -> ShadedLine:
-    glyphs = [visible(symbol, Look()) for symbol in text]
-    return ShadedLine("", glyphs, [heat_shade(n % 9) for n in range(len(text))])
+def heat(text: str, label: str = "") -> Heat:
+    return Heat([HeatLine(label, text, [float(n % 9) for n in range(len(text))])])
 
 
 def test_bits_have_a_level_each():
-    assert heat_shade(0.5)[:2] == ("h0", 1 / 8)
-    assert heat_shade(3.25) == ("h3", 0.5, "3.2500 bits")
-    assert heat_shade(99)[:2] == heat_shade(math.inf)[:2] == ("h7", 1.0)
+    assert shade(0.5, BITS)[:2] == ("h0", 1 / 8)
+    assert shade(3.25, BITS) == ("h3", 0.5, "3.2500 bits")
+    assert shade(99, BITS)[:2] == shade(math.inf, BITS)[:2] == ("h7", 1.0)
 
 
 def test_signs_have_sides():
-    assert signed_shade(1.0) == ("p7", 1.0, "1.0000")
-    assert signed_shade(-0.5) == ("n4", -0.5, "-0.5000")
-    assert signed_shade(0.01)[0] == signed_shade(-0.01)[0] == "p0"
-    assert signed_shade(3.0, most=4)[:2] == ("p5", 0.75)
-    assert signed_shade(-9.0)[:2] == ("n7", -1.0)
+    assert shade(1.0, SIGNED) == ("p7", 1.0, "1.0000")
+    assert shade(-0.5, SIGNED) == ("n4", -0.5, "-0.5000")
+    assert shade(0.01, SIGNED)[0] == shade(-0.01, SIGNED)[0] == "p0"
+    assert shade(3.0, Scale(-4, 4))[:2] == ("p5", 0.75)
+    assert shade(-9.0, SIGNED)[:2] == ("n7", -1.0)
 
 
 def test_every_character_has_color_bar_and_number():
-    root = parsed(heat_figure([shaded("ab")], 10))
+    root = parsed(heat_figure(heat("ab"), Look(10)))
     rects = [e for e in root.iter("rect") if len(e)]
 
     assert [r.get("class") for r in rects] == ["h0", "h1"]
@@ -66,8 +58,8 @@ def test_every_character_has_color_bar_and_number():
 
 
 def test_bars_of_numbers_with_a_sign_rise_or_hang():
-    glyphs, shades = ["a", "b"], [signed_shade(1), signed_shade(-1)]
-    root = parsed(heat_figure([ShadedLine("", glyphs, shades)], 10, signed=True))
+    block = Heat([HeatLine("", "ab", [1, -1])], SIGNED)
+    root = parsed(heat_figure(block, Look(10)))
     (path,) = root.iter("path")
 
     up, down = path.get("d", "").split("M")[1:]
@@ -78,7 +70,7 @@ def test_bars_of_numbers_with_a_sign_rise_or_hang():
 
 @given(TEXTS)
 def test_any_text_can_be_drawn_within_the_width(text: str):
-    figure = heat_figure([shaded(text)], 20)
+    figure = heat_figure(heat(text), Look(20))
     root = parsed(figure)
 
     notes = [e[0].text or "" for e in root.iter("rect") if len(e)]
@@ -87,28 +79,27 @@ def test_any_text_can_be_drawn_within_the_width(text: str):
     ]
     for e in root.iter("rect"):
         assert float(e.get("x", "")) + float(e.get("width", "")) <= 20 * CELL
-    assert figure == heat_figure([shaded(text)], 20)
+    assert figure == heat_figure(heat(text), Look(20))
 
 
 def test_labels_stand_before_the_first_row_only():
-    line = shaded("abcdef")._replace(label="12 ")
-    root = parsed(heat_figure([line], 6))
+    root = parsed(heat_figure(heat("abcdef", "12 "), Look(6)))
 
     rows = ["".join(e.itertext()) for e in root.iter("text") if e.get("class") == "d"]
     assert rows == ["12"]
 
 
 def test_legends_name_the_ends():
-    words = ["".join(e.itertext()) for e in parsed(heat_legend()).iter("text")]
+    words = ["".join(e.itertext()) for e in parsed(legend(BITS)).iter("text")]
     assert words == ["bits", "0", "1", "2", "3", "4", "5", "6", "7+"]
-    words = ["".join(e.itertext()) for e in parsed(signed_legend(2.0)).iter("text")]
+    words = ["".join(e.itertext()) for e in parsed(legend(Scale(-2, 2))).iter("text")]
     assert words == ["-2", "-1", "0", "+1", "+2"]
-    words = ["".join(e.itertext()) for e in parsed(unit_legend()).iter("text")]
+    words = ["".join(e.itertext()) for e in parsed(legend(Scale(0, 1))).iter("text")]
     assert (words[:3], words[-1]) == (["0", "0.125", "0.25"], "0.875")
 
 
-def test_a_terminals_scale_gives_the_levels():
-    gate = Scale(0.0, 1.0, style_of)
-    assert scale_shade(0.51, gate) == ("h4", 5 / 8, "0.5100")
-    assert scale_shade(1.0, gate)[:2] == ("h7", 1.0)
-    assert scale_shade(-0.25, signed_scale(0.5)) == ("n4", -0.5, "-0.2500")
+def test_a_scale_without_a_sign_gives_the_levels():
+    gate = Scale(0.0, 1.0)
+    assert shade(0.51, gate) == ("h4", 5 / 8, "0.5100")
+    assert shade(1.0, gate)[:2] == ("h7", 1.0)
+    assert shade(-0.25, Scale(-0.5, 0.5)) == ("n4", -0.5, "-0.2500")

@@ -5,39 +5,20 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from charrnn.checkpoint import CheckpointFile
 from charrnn.display.svg import CELL, document
-from charrnn.display.svg_views import COLUMNS, figures, heading
+from charrnn.display.svg_figures import COLUMNS, figures, heading
 from charrnn.display.symbols import Look
-from charrnn.inspection import VIEWS
-from charrnn.inspection.records import View
-from charrnn.inspection.subject import Settings, Subject
-from charrnn.inspection.text import Text
-from tests.display.support import every_view
-from tests.display.test_views import CASES
-from tests.inspection.support import write_checkpoint
+from charrnn.inspection.registry import BUILT_IN
+from tests.display.support import CASES, blocks
 
 SPACE = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.fixture(scope="module")
-def views(tmp_path_factory) -> dict[tuple[str, str], View]:
-    """Make every view of every case."""
-    found: dict[tuple[str, str], View] = {}
-    for case, options in CASES.items():
-        path = tmp_path_factory.mktemp(case) / "m.npz"
-        write_checkpoint(path, **options)
-        with CheckpointFile(path) as file:
-            subject = Subject(file, Settings(text=Text(str(options["text"]))))
-            found |= {(case, n): view for n, view in every_view(subject).items()}
-    return found
-
-
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", BUILT_IN)
 @pytest.mark.parametrize("case", CASES)
 def test_every_view_is_a_drawing(views, case: str, name: str):
     for width in (60, COLUMNS):
-        drawn = list(figures(views[case, name], Look(width)))
+        drawn = list(figures(blocks(name, views[case, name]), Look(width)))
         text = document(drawn, name)
         root = Xml.fromstring(text)  # noqa: S314 - our own
 
@@ -47,7 +28,9 @@ def test_every_view_is_a_drawing(views, case: str, name: str):
         assert all(word.isprintable() for word in words)
         assert re.findall('https?://[^"]*', text) == ["http://www.w3.org/2000/svg"]
         assert not re.search("url\\(|<image|<script|href|@import", text)
-        assert text == document(list(figures(views[case, name], Look(width))), name)
+        assert text == document(
+            list(figures(blocks(name, views[case, name]), Look(width))), name
+        )
 
 
 def test_a_heading_has_the_names_and_fits():
@@ -61,7 +44,7 @@ def test_a_heading_has_the_names_and_fits():
 
 def test_numbers_of_surprise_are_in_the_drawing(views):
     view = views["plain", "surprise"]
-    text = document(list(figures(view, Look())), "surprise")
+    text = document(list(figures(blocks("surprise", view), Look())), "surprise")
 
     notes = re.findall("<title>(?:[^<]*) ([0-9.]+) bits</title>", text)
     assert notes == [f"{bits:.4f}" for bits in view.char_bits]

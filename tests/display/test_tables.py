@@ -3,7 +3,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from charrnn.display.symbols import Look
-from charrnn.display.tables import Column, facts, folded, number, plural, size, table
+from charrnn.display.tables import facts, folded, table
+from charrnn.inspection.blocks import Bars, Column, Facts, Sparks, Table
 
 COLUMNS = [
     Column("n", ["1", "22"], "right"),
@@ -13,7 +14,7 @@ COLUMNS = [
 
 
 def rows(width: int) -> list[str]:
-    return [line.plain for line in table(COLUMNS, Look(width=width))]
+    return [line.plain for line in table(Table(COLUMNS, "rows"), Look(width=width))]
 
 
 def test_columns_are_aligned_in_cells():
@@ -39,7 +40,7 @@ def test_columns_shrink_before_the_least_important_give_way():
 
 
 def test_text_is_not_read_as_markup():
-    line = next(table([Column("[b]x", [])], Look()))
+    line = next(table(Table([Column("[b]x", [])], "rows"), Look()))
 
     assert line.plain == "  [b]x"
 
@@ -53,7 +54,7 @@ def test_folded_text_fits_and_keeps_its_words(text: str, width: int):
 
 
 def test_facts_fold_beside_their_labels():
-    lines = facts([("a", "one two three"), ("bcd", "x")], Look(width=15))
+    lines = facts(Facts([("a", "one two three"), ("bcd", "x")]), Look(width=15))
 
     assert [line.plain for line in lines] == [
         "  a    one two",
@@ -62,9 +63,38 @@ def test_facts_fold_beside_their_labels():
     ]
 
 
-def test_numbers_are_written_for_people():
-    assert size(999) == "999 bytes"
-    assert size(1_234_567) == "1.2 MB (1,234,567 bytes)"
-    assert size(10**13) == "10000.0 GB (10,000,000,000,000 bytes)"
-    assert (plural(1, "line"), plural(2000, "line")) == ("1 line", "2,000 lines")
-    assert (number(None), number(0.12345)) == ("-", "0.1235")
+def test_bars_are_drawn_as_wide_as_there_is_room():
+    block = Table([Column("n", ["1", "2"]), Bars([0.5, 1.0], 20)], "rows")
+
+    def bars(width: int) -> list[int]:
+        return [line.plain.count("█") for line in table(block, Look(width))][1:3]
+
+    assert bars(40) == [10, 20]
+    assert bars(15) == [5, 10]
+    assert bars(8) == [0, 0]  # no room for anything to be told by
+
+
+def test_small_histograms_stand_in_cells():
+    block = Table([Column("n", ["1"]), Sparks("counts", [[0, 4, 8]])], "rows")
+
+    assert [line.plain for line in table(block, Look(40))] == [
+        "  n  counts",
+        "  1  ▁▅█   ",
+    ]
+    plain = list(table(block, Look(40, ascii=True)))
+    assert plain[1].plain == "  1  _=#   "
+
+
+def test_cells_show_what_cannot_be_seen():
+    columns = [
+        Column("char", [" ", "\x1b", "\xe9"], symbols=True),
+        Column("after", ["the sea", "a\x1bbc", "a\nb"], tail=4),
+    ]
+    block = Table(columns, "rows", "byte")
+
+    assert [line.plain for line in table(block, Look(40))] == [
+        "  char  after",
+        "  ␣      sea ",
+        "  ␛     a␛bc ",
+        "  \\xe9  a␊b  ",
+    ]

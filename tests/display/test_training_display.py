@@ -18,7 +18,6 @@ from charrnn.display.training import (
     QuietDisplay,
     duration_text,
     loss_text,
-    printable,
     training_display,
 )
 from charrnn.training.records import Ended, Evaluation, Step, Warned
@@ -367,4 +366,3 @@ def test_texts() -> None:
         "1h00m",
         "25h01m",
     ]
-    assert printable("é☃\n\t\x9b\u200b") == "é☃\n\\x09\\x9b\\x200b"

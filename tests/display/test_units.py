@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from charrnn.display.heat import signed_scale
-from charrnn.display.measures import draw_comparison, draw_memory, shown_lags
+from charrnn.display.heat import level_of, style_on
 from charrnn.display.symbols import Look
-from charrnn.display.units import draw_gates, draw_neurons, unit_scale
+from charrnn.display.terminal import draw
+from charrnn.inspection.blocks import Scale
 from charrnn.inspection.compare import Compared, Comparison, TextCost
 from charrnn.inspection.gates import Gate, Gates
-from charrnn.inspection.memory import ContextBits, LayerMemory, Memory
-from charrnn.inspection.neurons import Best, Neuron, Neurons
+from charrnn.inspection.memory import ContextBits, LayerMemory, Memory, shown_lags
+from charrnn.inspection.neurons import Best, Neuron, Neurons, unit_scale
+from tests.display.support import blocks
 
 TEXT = "ab\ncd"
 VALUES = (-0.8, -0.1, 0.0, 0.1, 0.8)
@@ -25,7 +26,7 @@ def neurons(signal="h", values=VALUES, text=TEXT) -> Neurons:
 
 
 def test_a_unit_is_drawn_with_a_line_of_levels_below_the_text():
-    lines = [line.plain for line in draw_neurons(neurons(), Look(60))]
+    lines = [line.plain for line in draw(blocks("neurons", neurons()), Look(60))]
 
     start = lines.index("layer 1, unit 3  line -0.750")
     assert lines[start + 2].split() == ["-0.80", *"▁▂▃▄▅▆▇█", "+0.80"]
@@ -33,29 +34,31 @@ def test_a_unit_is_drawn_with_a_line_of_levels_below_the_text():
 
 
 def test_colors_say_the_sign_and_nothing_near_zero():
-    scale = signed_scale(0.8)
-    cold, faint, none, warm = map(scale.style, map(scale.level, (-0.8, -0.1, 0.1, 0.8)))
+    scale = Scale(-0.8, 0.8)
+    cold, faint, none, warm = (
+        style_on(scale, level_of(x, scale)) for x in (-0.8, -0.1, 0.1, 0.8)
+    )
 
     assert faint == none == ""
     red, _, blue = (int(cold[-6:][n : n + 2], 16) for n in (0, 2, 4))
     assert blue > red
     red, _, blue = (int(warm[-6:][n : n + 2], 16) for n in (0, 2, 4))
     assert red > blue
-    levels = [scale.level(x) for x in np.linspace(-0.79, 0.79, 8)]
+    levels = [level_of(x, scale) for x in np.linspace(-0.79, 0.79, 8)]
     assert levels == list(range(8))
-    assert [scale.level(x) for x in (-9.0, 9.0, float("nan"))] == [0, 7, 7]
+    assert [level_of(x, scale) for x in (-9.0, 9.0, float("nan"))] == [0, 7, 7]
 
 
 def test_gates_are_drawn_from_zero_to_one_and_silent_units_without_harm():
     view = neurons("f", (0.0,) * 5)
     assert unit_scale(view, view.neurons[0])[:2] == (0.0, 1.0)
     silent = neurons(values=(0.0,) * 5)
-    assert "  ▅▅▅" in [line.plain for line in draw_neurons(silent, Look(60))]
+    assert "  ▅▅▅" in [line.plain for line in draw(blocks("neurons", silent), Look(60))]
 
 
 def test_odd_characters_keep_their_bars_below_them():
     view = neurons(text="\x1b漢\u0301\n\u200d")
-    lines = [line.plain for line in draw_neurons(view, Look(60, ascii=False))]
+    lines = [line.plain for line in draw(blocks("neurons", view), Look(60))]
 
     for text, bars in zip(lines[-4::2], lines[-3::2], strict=True):
         assert text.isprintable()
@@ -64,12 +67,12 @@ def test_odd_characters_keep_their_bars_below_them():
 
 def test_the_most_open_and_closed_units_are_named():
     gate = Gate(0, "f", 0.5, 0.25, 0.25, (0.0, 0.5, 1.0), (0.75, 0, 0), (0, 0, 0.75))
-    lines = [line.plain for line in draw_gates(Gates(9, 9, (gate,)), Look())]
+    lines = [line.plain for line in draw(blocks("gates", Gates(9, 9, (gate,))), Look())]
 
     assert lines[3].split()[:5] == ["0", "f", "0.500", "25.0%", "25.0%"]
     assert "2: 75%" in lines[-1]
     assert lines[-1].index("2: 75%") < lines[-1].index("0: 75%")
-    empty = list(draw_gates(Gates(9, 9, ()), Look()))
+    empty = list(draw(blocks("gates", Gates(9, 9, ())), Look()))
     assert [line.plain for line in empty] == ["  a vanilla cell has no gates"]
 
 
@@ -80,7 +83,7 @@ def test_memory_says_how_a_gradient_fades():
         LayerMemory(2, (0.0, 0.0, 0.0), None, None),
     )
     view = Memory(9, 2, 4, 5, layers, (ContextBits(1, 3.5), ContextBits(2, 1.75)))
-    text = "\n".join(line.plain for line in draw_memory(view, Look()))
+    text = "\n".join(line.plain for line in draw(blocks("memory", view), Look()))
 
     assert "times 0.5 a character, half after 1" in text
     assert "times 2 a character, never down to half" in text
@@ -115,7 +118,9 @@ def test_checkpoints_stand_below_each_other():
         )
         for name, text in (("a.npz", cost), ("b.npz", None))
     )
-    lines = [line.plain for line in draw_comparison(Comparison(items), Look(100))]
+    lines = [
+        line.plain for line in draw(blocks("compare", Comparison(items)), Look(100))
+    ]
 
     assert lines[1].split() == [
         "a.npz",

@@ -1,6 +1,8 @@
 """What people see: all views, at all widths, of ordinary and of odd checkpoints."""
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,70 +11,40 @@ from rich.cells import cell_len
 
 from charrnn.checkpoint import CheckpointFile, Row
 from charrnn.display.symbols import Look
-from charrnn.display.views import draw
-from charrnn.inspection import VIEWS
-from charrnn.inspection.compare import Comparison
+from charrnn.display.terminal import draw
 from charrnn.inspection.history import read_history
-from charrnn.inspection.records import View
-from charrnn.inspection.subject import Settings, Subject
-from charrnn.inspection.text import Text
-from tests.inspection.support import HISTORY, TEXT, write_checkpoint
-
-ODD = "e\u0301漢字\U0001f44d\U0001f3fd\u200d\x1b[31m\x00\x9b\t\n\r [b]\\\u202eא"
-
-CASES: dict[str, dict[str, Any]] = {
-    "plain": {"text": TEXT},
-    "weights": {"text": TEXT, "optimizer": None, "history": [], "cell": "rnn"},
-    "sgd": {"text": TEXT, "optimizer": "sgd", "cell": "gru", "layers": 1},
-    "odd": {"text": ODD, "files": ("\x1b[31m[b].txt", "漢" * 60), "sha256": "\x1b[31m"},
-    "bytes": {"text": ODD, "unit": "byte"},
-    "batch": {"text": TEXT, "cell": "gru", "norm": "batch"},
-    "tiny": {"text": "a", "hidden": 1, "layers": 1},
-    "void": {"text": TEXT, "history": [{"step": 1, "loss": None}]},
-}
+from charrnn.inspection.records import Cell, ViewData
+from charrnn.inspection.registry import BUILT_IN
+from charrnn.inspection.summary import summarize
+from charrnn.inspection.view import View
+from tests.display.support import CASES, blocks
+from tests.inspection.support import HISTORY, write_checkpoint
 
 
-@pytest.fixture(scope="module")
-def views(tmp_path_factory) -> dict[tuple[str, str], View]:
-    """Make every view of every case."""
-    found = {}
-    for case, options in CASES.items():
-        path = tmp_path_factory.mktemp(case) / "m.npz"
-        write_checkpoint(path, **options)
-        with CheckpointFile(path) as file:
-            subject = Subject(file, Settings(text=Text(str(options["text"]))))
-            subject.check(VIEWS)
-            for name in VIEWS:
-                if name != "compare":
-                    found[case, name] = subject.view(name)
-            found[case, "compare"] = Comparison((subject.compared(),))
-    return found
+def drawn(name: str, data: Any, **look: Any) -> list[str]:
+    return [line.plain for line in draw(blocks(name, data), Look(**look))]
 
 
-def drawn(view: View, **look: Any) -> list[str]:
-    return [line.plain for line in draw(view, Look(**look))]
-
-
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", BUILT_IN)
 @pytest.mark.parametrize("case", CASES)
 def test_every_view_fits_and_sends_no_command_to_the_terminal(views, case, name):
     for width in (60, 100):
-        lines = drawn(views[case, name], width=width)
+        lines = drawn(name, views[case, name], width=width)
         assert lines
         assert all(line.isprintable() for line in lines)
         assert max(map(cell_len, lines)) <= width
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", BUILT_IN)
 @pytest.mark.parametrize("case", ["plain", "odd", "bytes"])
 def test_ascii_is_enough(views, case, name):
-    lines = drawn(views[case, name], width=60, ascii=True)
+    lines = drawn(name, views[case, name], width=60, ascii=True)
 
     assert all(line.isascii() for line in lines)
 
 
 def test_the_summary_names_what_matters(views):
-    text = "\n".join(drawn(views["plain", "summary"], width=100))
+    text = "\n".join(drawn("summary", views["plain", "summary"], width=100))
 
     for fact in ("lstm, 2 layers of 5 units", "30 steps, 1.5 epochs", "seed         7"):
         assert fact in text
@@ -83,8 +55,8 @@ def test_the_summary_names_what_matters(views):
 
 
 def test_normalisation_is_named_and_measured(views):
-    summary = "\n".join(drawn(views["batch", "summary"], width=100))
-    weights = "\n".join(drawn(views["batch", "weights"], width=100))
+    summary = "\n".join(drawn("summary", views["batch", "summary"], width=100))
+    weights = "\n".join(drawn("weights", views["batch", "weights"], width=100))
 
     assert "gru, 2 layers of 5 units, batch norm" in summary
     assert "layer1.gain" in summary
@@ -92,8 +64,8 @@ def test_normalisation_is_named_and_measured(views):
 
 
 def test_weights_alone_are_called_so(views):
-    assert "weights only" in "\n".join(drawn(views["weights", "summary"]))
-    assert "no history" in "\n".join(drawn(views["weights", "history"]))
+    assert "weights only" in "\n".join(drawn("summary", views["weights", "summary"]))
+    assert "no history" in "\n".join(drawn("history", views["weights", "history"]))
 
 
 def test_a_long_history_is_thinned_to_its_last_values():
@@ -101,7 +73,7 @@ def test_a_long_history_is_thinned_to_its_last_values():
         {"step": n, "epoch": n / 9, "loss": 5.0 - n / 500} for n in range(1, 1001)
     ]
     rows.append({"step": 1000, "val_loss": 9.0})
-    lines = drawn(read_history(rows), width=100)
+    lines = drawn("history", read_history(rows), width=100)
 
     assert len(lines) < 30
     assert lines[-1].split()[:3] == ["1,000", "111.11", "3.0000"]
@@ -109,7 +81,7 @@ def test_a_long_history_is_thinned_to_its_last_values():
 
 
 def test_the_history_shows_a_curve_for_each_metric_there_is():
-    text = "\n".join(drawn(read_history(HISTORY), width=100))
+    text = "\n".join(drawn("history", read_history(HISTORY), width=100))
 
     assert "3 .. 2" in text
     assert "least 2, most 3" in text
@@ -117,7 +89,7 @@ def test_the_history_shows_a_curve_for_each_metric_there_is():
 
 
 def test_gates_stand_below_their_matrix(views):
-    lines = drawn(views["plain", "weights"], width=100)
+    lines = drawn("weights", views["plain", "weights"], width=100)
     start = next(n for n, text in enumerate(lines) if "layer0.Wh" in text)
 
     gates = [line.split()[1] for line in lines[start + 1 : start + 5]]
@@ -126,7 +98,7 @@ def test_gates_stand_below_their_matrix(views):
 
 def test_surprise_labels_lines_and_names_the_worst(views):
     view = views["plain", "surprise"]
-    lines = drawn(view, width=100)
+    lines = drawn("surprise", view, width=100)
 
     assert f"  1 {view.lines[0].bits_per_char:5.2f}  the sea, the sea!␊" in lines
     start = lines.index("most surprising characters")
@@ -135,7 +107,7 @@ def test_surprise_labels_lines_and_names_the_worst(views):
 
 def test_what_next_lists_stands_under_the_text(views):
     view = views["plain", "next"]
-    lines = drawn(view, width=100)
+    lines = drawn("next", view, width=100)
     start = next(n for n, text in enumerate(lines) if text.startswith("  text  the"))
 
     firsts = "".join(p.top[0].char for p in view.positions)
@@ -143,14 +115,23 @@ def test_what_next_lists_stands_under_the_text(views):
     assert lines[start + 2] == f"     1  {shown}"
 
 
-def test_a_view_without_a_drawing_is_a_mistake():
-    with pytest.raises(TypeError, match="View"):
-        draw(View(), Look())
+def test_a_view_without_blocks_of_its_own_is_the_table_of_its_rows():
+    @dataclass(frozen=True)
+    class Data(ViewData):
+        columns = ("name", "value")
+
+        def rows(self) -> Iterable[tuple[Cell, ...]]:
+            yield "a", 1.23456789
+            yield "b", None
+
+    lines = [line.plain for line in draw(View[Data]().blocks(Data()), Look())]
+
+    assert lines == ["  name    value", "  a     1.23457", "  b           -"]
 
 
 def test_a_checkpoint_can_be_described_without_its_run(tmp_path: Path):
     path = write_checkpoint(tmp_path / "m.npz", optimizer=None)
     with CheckpointFile(path) as file:
-        text = "\n".join(drawn(Subject(file, Settings()).view("summary")))
+        text = "\n".join(drawn("summary", summarize(file)))
 
     assert "2.0000 nats" in text

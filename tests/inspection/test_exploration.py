@@ -10,28 +10,30 @@ from charrnn.checkpoint import CheckpointFile
 from charrnn.errors import CorpusError
 from charrnn.inspection import exploration
 from charrnn.inspection.exploration import Wish, explore, explore_views, room_for
+from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.neurons import Wanted, measure_neurons
-from charrnn.inspection.subject import Settings, Subject
+from charrnn.inspection.registry import view_named
 from charrnn.inspection.text import Text
+from charrnn.inspection.view import ViewOptions
 from tests.inspection.support import TEXT, write_checkpoint
 
 
 @pytest.fixture(params=["lstm", "gru", "rnn"])
-def subject(request, tmp_path: Path):
+def checkpoint(request, tmp_path: Path):
     path = write_checkpoint(tmp_path / "m.npz", cell=request.param)
     with CheckpointFile(path) as file:
-        subject = Subject(file, Settings(text=Text(TEXT), top=3))
-        subject.check(("surprise",))
-        yield subject
+        checkpoint = InspectedCheckpoint(file, ViewOptions(text=Text(TEXT), top=3))
+        checkpoint.check([])
+        yield checkpoint
 
 
-def test_units_are_those_of_the_network_to_two_decimals(subject):
-    config = subject.file.model
+def test_units_are_those_of_the_network_to_two_decimals(checkpoint):
+    config = checkpoint.file.model
     signals = cell_of(config.cell).signals
     wish = Wish(signals=signals, layers=(1, 0))
-    found = explore(subject.model, subject.head(None), wish)
+    found = explore(checkpoint.model, checkpoint.head(None), wish)
 
-    parts = list(subject.model.signals(subject.head(None), signals))
+    parts = list(checkpoint.model.signals(checkpoint.head(None), signals))
     exact = np.concatenate(parts, axis=2).astype(np.float64)
     assert [(u.layer, u.signal) for u in found.units] == [
         (layer, signal) for layer in (1, 0) for signal in signals
@@ -63,21 +65,25 @@ def test_what_is_not_finite_has_a_step_too():
     assert step == 36
 
 
-def test_views_say_what_is_explored(subject):
-    surprise, following = subject.view("surprise"), subject.view("next")
-    neurons = measure_neurons(subject.model, subject.head(None), Wanted(signal="h"))
+def test_views_say_what_is_explored(checkpoint):
+    surprise, following = (
+        view_named("surprise").compute(checkpoint),
+        view_named("next").compute(checkpoint),
+    )
+    ids = checkpoint.head(None)
+    neurons = measure_neurons(checkpoint.model, ids, Wanted(signal="h"))
 
-    assert explore_views(subject, {"summary": subject.view("summary")}) is None
-    found = explore_views(subject, {"surprise": surprise})
+    assert explore_views(checkpoint, {}) is None
+    found = explore_views(checkpoint, {"bits": surprise})
     assert found is not None
     assert (found.text, found.bits) == (TEXT, surprise.char_bits)
     assert (found.guesses, found.units, found.best) == ((), (), ())
-    found = explore_views(subject, {"next": following, "neurons": neurons})
+    found = explore_views(checkpoint, {"guesses": following, "units": neurons})
     assert found is not None
     assert found.bits is None
     assert found.guesses == following.positions
     assert (found.best, found.signal) == (neurons.best, "h")
-    assert len(found.units) == 2 * len(cell_of(subject.file.model.cell).signals)
+    assert len(found.units) == 2 * len(cell_of(checkpoint.file.model.cell).signals)
 
 
 def test_a_page_has_room_for_so_much(monkeypatch):
@@ -90,15 +96,16 @@ def test_a_page_has_room_for_so_much(monkeypatch):
     assert room_for(Wish(signals=("h",), layers=(0, 1)), 9999) == 1
 
 
-def test_of_a_long_text_the_beginning_is_explored(subject, monkeypatch):
+def test_of_a_long_text_the_beginning_is_explored(checkpoint, monkeypatch):
     monkeypatch.setattr(exploration, "MOST_CHARACTERS", 10)
-    found = explore_views(subject, {"surprise": subject.view("surprise")})
+    surprise = view_named("surprise").compute(checkpoint)
+    found = explore_views(checkpoint, {"bits": surprise})
 
     assert found is not None
     assert (found.text, found.characters) == (TEXT[:10], len(TEXT))
-    assert found.bits == subject.view("surprise").char_bits[:10]
+    assert found.bits == surprise.char_bits[:10]
 
 
-def test_an_empty_text_cannot_be_explored(subject):
+def test_an_empty_text_cannot_be_explored(checkpoint):
     with pytest.raises(CorpusError, match="empty"):
-        explore(subject.model, subject.head(0), Wish())
+        explore(checkpoint.model, checkpoint.head(0), Wish())

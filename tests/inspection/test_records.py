@@ -2,11 +2,10 @@ import json
 import math
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.inspection.records import View, as_json, decimal, escaped, tsv
+from charrnn.inspection.records import ViewData, as_json, decimal, tsv
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Whole(View):
+class Whole(ViewData):
     """A view without rows of its own."""
 
     part: Part
@@ -59,25 +58,3 @@ def test_decimals_read_back_the_same_and_have_no_exponent(value: float):
 
     assert float(text) == value
     assert "e" not in text
-
-
-@given(st.text(max_size=20))
-def test_escaped_text_is_printable_and_reads_back(text: str):
-    cell = escaped(text)
-
-    assert cell.isprintable()
-    encoded = cell.encode("ascii", "backslashreplace").decode()
-    assert encoded.encode("latin-1").decode("unicode_escape") == text
-
-
-@pytest.mark.parametrize(
-    ("symbol", "cell"),
-    [("\n", "\\n"), ("\x1b", "\\x1b"), ("\u202e", "\\u202e"), ("\\", "\\\\")],
-)
-def test_control_characters_are_escaped(symbol: str, cell: str):
-    assert escaped(symbol) == cell
-
-
-def test_bytes_above_ascii_are_not_taken_for_latin_1():
-    assert escaped("\xe9a", "byte") == "\\xe9a"
-    assert escaped("\xe9a", "char") == "\xe9a"

@@ -1,0 +1,28 @@
+"""Numbers as people read them."""
+
+from collections.abc import Iterable
+
+
+def byte_size(number: int) -> str:
+    """Write a number of bytes, short and in full."""
+    short, units = float(number), ["bytes", "kB", "MB", "GB"]
+    while short >= 1000 and len(units) > 1:
+        short /= 1000
+        units.pop(0)
+    full = f"{number:,} bytes"
+    return full if units[0] == "bytes" else f"{short:.1f} {units[0]} ({full})"
+
+
+def number(value: float | None, form: str = ".4g") -> str:
+    """Write a number, or a dash where there is none."""
+    return "-" if value is None else format(value, form)
+
+
+def plural(count: int, noun: str) -> str:
+    """Count something."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def shape(lengths: Iterable[int]) -> str:
+    """Write the lengths of an array's axes."""
+    return " x ".join(map(str, lengths))
