@@ -117,7 +117,9 @@ def _controls(found: Exploration) -> str:
     parts = [_select("by", "Color by", ways)]
     if found.units:
         layers = {str(u.layer): str(u.layer) for u in found.units}
-        signals = {str(u.signal): SIGNAL_NAMES[u.signal] for u in found.units}
+        signals = {
+            str(u.signal): SIGNAL_NAMES.get(u.signal, u.signal) for u in found.units
+        }
         last = str(found.hidden - 1)
         slider = {"type": "range", "min": "0", "max": last, "value": unit}
         field = slider | {"type": "number"}

@@ -48,7 +48,8 @@ SignalName: TypeAlias = str
 #: Whether a view reads a text.
 TextNeed = Literal["no", "optional", "required"]
 
-#: What each signal is called.
+#: What each signal of the cells that come with charrnn is called; another cell's
+#: goes by its name.
 SIGNAL_NAMES: dict[SignalName, str] = {
     "h": "output h",
     "c": "tanh of the cell c",

@@ -312,7 +312,7 @@ class NeuronsView(View[Neurons]):
 
     def blocks(self, data: Neurons) -> Iterator[Block]:
         """Show which units stand out, and, where no explorer does, what they did."""
-        name = SIGNAL_NAMES[data.signal]
+        name = SIGNAL_NAMES.get(data.signal, data.signal)
         yield Note(f"{name}, {plural(data.measured, 'character')}", faint=False)
         yield Table(_best_columns(data), "units that stand out")
         for neuron in data.neurons:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from charrnn.cells import cell_of
 from charrnn.checkpoint import CheckpointFile, CorpusFingerprint
 from charrnn.config import ModelConfig, TrainConfig, UnitName
 from charrnn.inspection.blocks import Block, Column, Facts, Table
@@ -143,7 +144,8 @@ class SummaryView(View[Summary]):
 def _model(data: Summary) -> Iterator[tuple[str, str]]:
     """Say what sort of network it is."""
     model = data.model
-    activation = f", {model.activation}" if model.cell == "rnn" else ""
+    has_activation = "activation" in cell_of(model.cell).settings
+    activation = f", {model.activation}" if has_activation else ""
     norm = "" if model.norm == "none" else f", {model.norm} norm"
     layers, units = plural(model.layers, "layer"), plural(model.hidden, "unit")
     noun = "byte" if data.unit == "byte" else "character"

@@ -46,7 +46,7 @@ LN2 = math.log(2)
 LISTED = 1_000_000
 
 #: Cells of context shown before a surprising symbol.
-CONTEXT = 20
+SHOWN_CONTEXT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +357,7 @@ def _characters(data: Surprise) -> list[Column]:
         Column("column", [f"{c.column:,}" for c in worst], "right"),
         Column("bits", [f"{c.bits:.2f}" for c in worst], "right"),
         Column("char", [c.char for c in worst], symbols=True),
-        Column("after", [c.before for c in worst], rank=1, tail=CONTEXT),
+        Column("after", [c.before for c in worst], rank=1, tail=SHOWN_CONTEXT),
     ]
 
 

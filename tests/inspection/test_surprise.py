@@ -67,6 +67,7 @@ def test_the_worst_come_first_and_say_where_they_stand(view: Surprise):
     for c in view.worst:
         assert lines[c.line - 1][c.column - 1] == c.char
         assert (TEXT * 8)[: c.position - 1].endswith(c.before)
+        assert len(c.before) == min(24, c.position - 1)
         assert view.char_bits[c.position - 1] == c.bits
 
 
