@@ -11,7 +11,9 @@ Nothing here imports numpy, so that the command line answers at once.
 """
 
 import math
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 from charrnn import cells
@@ -316,6 +318,37 @@ class SampleConfig:
             hint = "temperature 0 always takes the likeliest character"
             raise OptionError(msg, hint=hint)
 
+    def in_symbols(self, symbols: Callable[[str], str]) -> "SampleConfig":
+        """Write its texts in the symbols of a vocabulary.
+
+        Parameters
+        ----------
+        symbols : callable
+            Turns a text into symbols, such as `Vocab.to_symbols`.
+
+        Raises
+        ------
+        OptionError
+            A character with a bias is several bytes to the model.
+        """
+        biases = []
+        for given, bias in self.logit_bias:
+            symbol = symbols(given)
+            if len(symbol) != 1:
+                name, bytes_ = field("logit_bias"), len(symbol)
+                msg = f"{name}: {given!r} is {bytes_} bytes to this model"
+                escape = field("escape", True, brief=True)
+                one = field("logit_bias", r"'\xHH=B'")
+                raise OptionError(msg, hint=f"{escape} {one} is for one byte")
+            biases.append((symbol, bias))
+        return replace(
+            self,
+            stop=tuple(map(symbols, self.stop)),
+            logit_bias=tuple(biases),
+            allow=None if self.allow is None else symbols(self.allow),
+            ban=symbols(self.ban),
+        )
+
     @property
     def filters(self) -> list[str]:
         """The truncating fields in use."""
@@ -329,21 +362,28 @@ class SampleConfig:
 
 
 #: Seconds in each unit that a duration may be written in.
-DURATION_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+#: A duration: numbers with units, the larger units first, each once.
+_DURATION = re.compile(
+    r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)(?:min|m))?(?:([\d.]+)s)?", re.ASCII
+)
 
 
 def parse_duration(text: str, name: str) -> float:
-    """Read the seconds of a duration such as ``90s``, ``30m``, ``1.5h``.
+    """Read the seconds of a duration such as ``90s``, ``5min``, ``1.5h``, ``1h30m``.
 
     Raises
     ------
     OptionError
-        It is not a positive number followed by s, m, h or d, or too long a time.
+        It is not a positive number followed by s, m or min, h or d, nor several of
+        them in falling order; or too long a time.
     """
-    number, unit = text.strip()[:-1], text.strip()[-1:]
+    match = _DURATION.fullmatch(text.strip())
     try:
-        seconds = float(number) * DURATION_UNITS[unit]
-    except (ValueError, KeyError):
+        if match is None or not any(match.groups()):
+            raise ValueError
+        parts = zip(match.groups(), (86_400.0, 3600.0, 60.0, 1.0), strict=True)
+        seconds = sum(float(number) * unit for number, unit in parts if number)
+    except ValueError:
         msg = f"{name} is {_shortened(text)}, which is not a duration"
         raise OptionError(msg, hint="write 90s, 30m or 2h") from None
     check_number(name, seconds, low=0, high=MAX_SECONDS, open_low=True)
@@ -375,3 +415,55 @@ def parse_every(text: str, name: str) -> Every:
     except OptionError as error:
         error.hint = "write a number of steps, or a time such as 30s or 10m"
         raise
+
+
+def parse_biases(
+    given: Mapping[str, float] | Sequence[str | tuple[str, float]],
+) -> tuple[tuple[str, float], ...]:
+    """Read what is added to the logits of characters.
+
+    Parameters
+    ----------
+    given : mapping, or sequence of str or pairs
+        A bias by its character, or ``CHAR=B`` for each.
+
+    Raises
+    ------
+    OptionError
+        One has no character, or no number.
+    """
+    pairs = given.items() if isinstance(given, Mapping) else given
+    return tuple(
+        _parse_bias(item) if isinstance(item, str) else _bias(str(item), *item)
+        for item in pairs
+    )
+
+
+def _parse_bias(text: str) -> tuple[str, float]:
+    """Read ``CHAR=B``; escapes stay as they are."""
+    symbol, _, number = text.rpartition("=")
+    try:
+        bias = float(number)
+    except ValueError:
+        bias = math.nan
+    if math.isinf(bias) and number.strip().lower() not in ("-inf", "-infinity"):
+        check_number(f"{field('logit_bias')} {text!r}", bias)
+    return _bias(text, symbol, bias)
+
+
+def _bias(shown: str, symbol: str, bias: float) -> tuple[str, float]:
+    """Check a character and its bias."""
+    if not symbol or math.isnan(bias):
+        msg = f"{field('logit_bias')} {shown!r} is not CHAR=B"
+        hint = "a character and a number, such as 'e=-1.5' or 'z=-inf'"
+        raise OptionError(msg, hint=hint)
+    if bias != -math.inf:
+        check_number(f"{field('logit_bias')} {shown!r}", bias)
+    return symbol, float(bias)
+
+
+def default_length(lines: int | None, time: float | None) -> int:
+    """Choose the length of a sample for which none is given."""
+    if time is not None:
+        return -1
+    return SampleConfig.length * (lines or 1)

@@ -12,7 +12,7 @@ import hashlib
 import stat
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +26,8 @@ from charrnn.reading import (
     SLICE,
     Reader,
     ReadOptions,
+    Source,
+    Text,
     read_slices,
     shown_name,
 )
@@ -58,14 +60,15 @@ class Corpus:
 
 
 def read_corpus(
-    sources: Sequence[str], options: ReadOptions, stdin: BinaryIO | None = None
+    sources: Sequence[Source], options: ReadOptions, stdin: BinaryIO | None = None
 ) -> Corpus:
     """Read and join texts in one pass.
 
     Parameters
     ----------
-    sources : sequence of str
-        Paths of files, FIFOs included; ``-`` is standard input.
+    sources : sequence of str or Text
+        Paths of files, FIFOs included; ``-`` is standard input. A text in memory
+        has no encoding.
     options : ReadOptions
         How bytes become characters.
     stdin : BinaryIO, optional
@@ -91,7 +94,10 @@ def read_corpus(
     digest = hashlib.sha256()
     readers = []
     for source in sources:
-        reader = Reader(shown_name(source), options, digest.update)
+        how = (
+            replace(options, encoding="utf-8") if isinstance(source, Text) else options
+        )
+        reader = Reader(shown_name(source), how, digest.update)
         for points in reader.read(read_slices(source, stdin)):
             packer.append(points)
         readers.append(reader)
@@ -105,7 +111,7 @@ def read_corpus(
     return Corpus(
         ids=packer.finish(final_ids, vocab.size),
         vocab=vocab,
-        files=tuple(one_line(source) for source in sources),
+        files=tuple(map(_file_name, sources)),
         bytes=sum(reader.bytes for reader in readers),
         sha256=digest.hexdigest(),
         notes=tuple(notes),
@@ -155,10 +161,18 @@ def _listed(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + rest
 
 
-def _reserve(sources: Sequence[str]) -> int:
+def _file_name(source: Source) -> str:
+    """Name a source as checkpoints do."""
+    return one_line(source.name if isinstance(source, Text) else source)
+
+
+def _reserve(sources: Sequence[Source]) -> int:
     """Add up the sizes of regular files; what the others hold cannot be known."""
     total = 0
     for source in sources:
+        if isinstance(source, Text):
+            total += len(source.text)
+            continue
         with contextlib.suppress(OSError, ValueError):
             status = Path(source).stat()
             total += status.st_size if stat.S_ISREG(status.st_mode) else 0

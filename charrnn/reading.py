@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -52,6 +52,25 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text in memory, where otherwise the path of a file is named.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        What messages and checkpoints call it.
+    """
+
+    text: str
+    name: str = "text"
+
+
+#: Where a text comes from: a path, ``-`` for standard input, or memory.
+Source: TypeAlias = str | Text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,13 +124,22 @@ def _codec_name(encoding: str) -> str:
     return name
 
 
-def shown_name(source: str) -> str:
+def shown_name(source: Source) -> str:
     """Name a source in a message."""
+    if isinstance(source, Text):
+        return one_line(source.name)
     return "standard input" if source == "-" else one_line(source)
 
 
-def read_slices(source: str, stdin: BinaryIO | None) -> Iterator[bytes]:
-    """Read a source slice by slice; whatever prevents it is an `InputError`."""
+def read_slices(source: Source, stdin: BinaryIO | None) -> Iterator[bytes]:
+    """Read a source slice by slice; whatever prevents it is an `InputError`.
+
+    A text in memory comes as UTF-8.
+    """
+    if isinstance(source, Text):
+        data = source.text.encode("utf-8", "surrogatepass")
+        yield from (data[a : a + SLICE] for a in range(0, len(data), SLICE))
+        return
     try:
         with _open(source, stdin) as stream:
             while (data := stream.read(SLICE)) != b"":
@@ -123,7 +151,7 @@ def read_slices(source: str, stdin: BinaryIO | None) -> Iterator[bytes]:
         raise _unreadable(source, error) from error
 
 
-def read_known(sources: Iterable[str], vocab: Vocab) -> Ids:
+def read_known(sources: Iterable[Source], vocab: Vocab) -> Ids:
     """Read texts, one behind the other, as the ids of a vocabulary.
 
     Line ends are read as the vocabulary has them.

@@ -5,17 +5,30 @@ holds. It reads texts in one way (`TextModel.read`), so that what is said of a
 character is the same wherever it is said.
 """
 
+import os
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, PackedIds
 from charrnn.cells import cell_of
-from charrnn.checkpoint import CheckpointFile
+from charrnn.checkpoint import (
+    Checkpoint,
+    CheckpointFile,
+    CorpusFingerprint,
+    resolve_output,
+    save,
+)
+from charrnn.config import SampleConfig, UnknownPolicy
+from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
+from charrnn.generation import Generation
+from charrnn.generation.asked import SampleInputs, sample_config
 from charrnn.network import Network
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
@@ -36,13 +49,23 @@ class Costs(NamedTuple):
     nats: Floats  # (n,) float64: -log p
 
 
-@dataclass(frozen=True)
+#: Of a model that was made without a text.
+UNKNOWN = CorpusFingerprint((), 0, 0, "")
+
+
+@dataclass(frozen=True, eq=False)
 class TextModel:
-    """A network that predicts the next character of a text."""
+    """A network that predicts the next character of a text.
+
+    `sample`, `loss`, `surprise`, `states` and `save` take and give texts, paths and
+    plain arrays. The other methods are what these are made of; they speak ids.
+    """
 
     network: Network
     vocab: Vocab
     documents: Documents
+    #: The text that it was trained on, as far as a checkpoint knows it.
+    corpus: CorpusFingerprint = UNKNOWN
 
     @classmethod
     def of(cls, network: Network, vocab: Vocab, *, lines: bool = False) -> "TextModel":
@@ -66,7 +89,164 @@ class TextModel:
         """
         network = Network(file.model, threads=threads)
         network.load({name: file.read(name) for name in network.tensors})
-        return cls.of(network, file.vocab, lines=file.lines)
+        documents = Documents.of(file.vocab, lines=file.lines)
+        return cls(network, file.vocab, documents, file.corpus)
+
+    def sample(self, prompt: str = "", **options: Any) -> str:
+        """Write a text as the model would go on from a prompt.
+
+        Parameters
+        ----------
+        prompt : str
+            What the text begins with. It is not part of the result.
+        **options
+            Those of ``charrnn sample`` that choose characters or end the text, with
+            ``_`` for ``-``: ``length``, ``lines``, ``time``, ``stop``,
+            ``include_stop``, ``temperature``, ``top_k``, ``top_p``, ``min_p``,
+            ``typical``, ``no_repeat``, ``no_copy`` with ``corpus``, ``logit_bias``,
+            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``. See
+            `config.SampleConfig` for what they mean. The same seed gives the same
+            text as the command line; without one every call gives another.
+
+        Returns
+        -------
+        str
+            The new characters. Of a model of bytes, what is not UTF-8 is U+FFFD.
+
+        Raises
+        ------
+        OptionError
+            An option is unknown or out of range, or the text would never end.
+        VocabError
+            The model does not know a character of the prompt (and ``unknown`` is
+            "error"), or has nothing to choose from.
+        """
+        config, others = sample_config(options)
+        if config.length < 0 and config.time is None and config.lines is None:
+            msg = f"{field('length', -1)} would never end"
+            hint = f"give {field('lines')} or {field('time')}, or use stream()"
+            raise OptionError(msg, hint=hint)
+        return "".join(self._written(prompt, config, others))
+
+    def stream(self, prompt: str = "", **options: Any) -> Iterator[str]:
+        """Write a text as `sample` does, and yield its pieces as they are made."""
+        config, others = sample_config(options)
+        return self._written(prompt, config, others)
+
+    def _written(
+        self, prompt: str, config: SampleConfig, others: SampleInputs
+    ) -> Iterator[str]:
+        """Generate one sample, piece by piece."""
+        copied = others.read_corpus(self.vocab)
+        ids = self.vocab.encode(prompt, others.unknown)
+        config = config.in_symbols(self.vocab.to_symbols)
+        generation = Generation(self, [ids], config, scored=False, corpus=copied)
+        if self.vocab.unit == "char":
+            yield from (piece.text for piece in generation.pieces())
+            return
+        decoder = getincrementaldecoder("utf-8")("replace")
+        for piece in generation.pieces():
+            yield decoder.decode(piece.text.encode("latin-1"))
+        yield decoder.decode(b"", final=True)
+
+    def loss(self, text: str, *, unknown: UnknownPolicy = "error") -> float:
+        """Compute what a character of a text costs on average, in nats.
+
+        This is the validation loss that training would find of the text.
+
+        Parameters
+        ----------
+        text : str
+            At least one character.
+        unknown : {"error", "skip", "replace"}
+            What to do with characters that the model does not know.
+
+        Raises
+        ------
+        CorpusError
+            There is no character.
+        VocabError
+            A character is unknown, and `unknown` is "error".
+        """
+        ids = self.vocab.encode(text, unknown)
+        if not ids.size:
+            msg = "the text is empty: nothing to score"
+            raise CorpusError(msg, hint=SOME_TEXT)
+        return self.mean_loss(ids)
+
+    def surprise(
+        self, text: str, *, unknown: UnknownPolicy = "error"
+    ) -> NDArray[np.float64]:
+        """Compute what each character of a text costs: -log p, in nats.
+
+        Parameters
+        ----------
+        text : str
+        unknown : {"error", "skip", "replace"}
+
+        Returns
+        -------
+        (N,) float64 array
+            A number a character; of a model of bytes, a number a byte.
+
+        Raises
+        ------
+        VocabError
+            A character is unknown, and `unknown` is "error".
+        """
+        ids = self.vocab.encode(text, unknown)
+        return np.concatenate(
+            [np.zeros(0), *(nats for _, nats in self.costs([ids]))]
+        ).astype(np.float64)
+
+    def states(self, text: str, *, unknown: UnknownPolicy = "error") -> Floats:
+        """Read a text and tell what every unit put out after each character.
+
+        Parameters
+        ----------
+        text : str
+        unknown : {"error", "skip", "replace"}
+
+        Returns
+        -------
+        (N, L, H) float32 array
+            h of every layer, before it is normalised.
+
+        Raises
+        ------
+        VocabError
+            A character is unknown, and `unknown` is "error".
+        """
+        config = self.network.config
+        ids = self.vocab.encode(text, unknown)
+        none = np.zeros((config.layers, 1, 0, config.hidden), self.network.dtype)
+        found = np.concatenate([none, *self.signals(ids, ("h",))], axis=2)
+        return np.ascontiguousarray(found[:, 0].transpose(1, 0, 2))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model alone as a checkpoint, in place of what is there.
+
+        It can be sampled, inspected, and begun with; a run is saved by the run.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written; what was there is as it was.
+        """
+        checkpoint = Checkpoint(
+            model=self.network.config,
+            vocab=self.vocab,
+            parameters=dict(self.network.weights),
+            corpus=self.corpus,
+            statistics=self.network.norm.running,
+            lines=self.documents.start is not None,
+        )
+        target = Path(path)
+        try:
+            save(resolve_output(target), checkpoint)
+        except OutputError as error:
+            error.where = str(target)
+            raise
 
     def read(self, slices: Iterable[Ids], *, ahead: bool = False) -> Iterator[Window]:
         """Read a text from its beginning to its end; see `Documents.read`."""

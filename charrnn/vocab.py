@@ -287,6 +287,10 @@ class Vocab:
             raise ValueError(msg)
         return self.points[index]
 
+    def to_symbols(self, text: str) -> str:
+        """Write a text in symbols: of a byte vocabulary those of its UTF-8."""
+        return _utf8(text).decode("latin-1") if self.unit == "byte" else text
+
     def decode(self, ids: ArrayLike) -> str:
         """Turn ids into text; bytes that are not UTF-8 become U+FFFD."""
         if self.unit == "byte":

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from charrnn import __version__
 from charrnn.cli.inspect import EXAMPLES as INSPECT_EXAMPLES
 from charrnn.cli.inspect import inspect
 from charrnn.cli.sample import EXAMPLES as SAMPLE_EXAMPLES
 from charrnn.cli.sample import sample
 from charrnn.cli.train import EXAMPLES as TRAIN_EXAMPLES
 from charrnn.cli.train import train
+from charrnn.version import __version__
 
 EXAMPLES = "\n".join(
     [

@@ -37,12 +37,12 @@ from charrnn.cli.options import (
     Quiet,
     Threads,
     Verbose,
-    available_processors,
 )
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
 from charrnn.errors import CharRNNError, CheckpointError, InputError
 from charrnn.inspection import MAX_LAG
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
+from charrnn.processors import available_processors
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint

@@ -1,7 +1,5 @@
 """Options that several commands share, and the settings they add up to."""
 
-import os
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -9,6 +7,7 @@ import typer
 
 from charrnn.config import check_choice
 from charrnn.errors import OptionError, field
+from charrnn.processors import resolve_threads
 
 ColorMode = Literal["auto", "always", "never"]
 ProgressMode = Literal["auto", "bar", "plain", "none"]
@@ -102,28 +101,5 @@ class Common:
             raise OptionError(msg, hint="leave it away to use all processors")
 
     def resolve_threads(self) -> tuple[int, str | None]:
-        """Settle the number of threads; warn if fewer than were asked for.
-
-        The option goes before ``CHARRNN_THREADS``, which goes before the
-        number of processors that this process may run on.
-        """
-        asked = self.threads
-        if asked is None and (variable := os.environ.get("CHARRNN_THREADS")):
-            # Of so many digits Python would not make a number.
-            asked = int(variable) if re.fullmatch(r"\d{1,9}", variable) else 0
-            if asked < 1:
-                msg = f"CHARRNN_THREADS is {variable!r}, not a number of threads"
-                raise OptionError(msg, hint="set it to 1 or more, or unset it")
-        allowed = available_processors()
-        if asked is None:
-            return allowed, None
-        if asked > allowed:
-            return allowed, f"{asked} threads asked for, {allowed} processors to use"
-        return asked, None
-
-
-def available_processors() -> int:
-    """Count the processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        """Settle the number of threads; see `processors.resolve_threads`."""
+        return resolve_threads(self.threads)

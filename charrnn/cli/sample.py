@@ -17,7 +17,7 @@ from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import Color, Common, Progress, Quiet, Threads, Verbose
 from charrnn.cli.output import ReaderGone, TextSink
 from charrnn.cli.prompts import WAITING, Prompt, PromptText, to_symbols
-from charrnn.cli.sample_form import Form, adopt, default_length, read_biases
+from charrnn.cli.sample_form import Form, adopt
 from charrnn.cli.writers import (
     JsonWriter,
     Layout,
@@ -26,7 +26,13 @@ from charrnn.cli.writers import (
     open_output,
     readable,
 )
-from charrnn.config import SampleConfig, UnknownPolicy, parse_duration
+from charrnn.config import (
+    SampleConfig,
+    UnknownPolicy,
+    default_length,
+    parse_biases,
+    parse_duration,
+)
 from charrnn.errors import CorpusError, InputError, OptionError, field
 
 if TYPE_CHECKING:
@@ -134,7 +140,7 @@ def sample(
         typical=typical,
         no_repeat=no_repeat,
         no_copy=no_copy,
-        logit_bias=read_biases(logit_bias or ()),
+        logit_bias=parse_biases(logit_bias or ()),
         allow=allow,
         ban=ban or "",
         length=default_length(lines, limit) if length is None else length,

@@ -4,20 +4,17 @@ Characters and texts are given as a user writes them, with escapes perhaps, and
 become symbols when the model's vocabulary is known.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from charrnn.cli.notes import Notes
 from charrnn.cli.prompts import expand, to_symbols
-from charrnn.config import SampleConfig, check_number
-from charrnn.errors import OptionError, field
+from charrnn.config import SampleConfig
+from charrnn.errors import OptionError
 
 if TYPE_CHECKING:
     from charrnn.vocab import Vocab
-
-#: Characters of a sample when nothing else limits it.
-LENGTH = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,38 +70,6 @@ class Form:
                 raise OptionError(msg, hint=hint)
 
 
-def default_length(lines: int | None, time: float | None) -> int:
-    """Choose the length of a sample for which none is given."""
-    if time is not None:
-        return -1
-    return LENGTH * (lines or 1)
-
-
-def read_biases(given: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    """Read ``CHAR=B`` of each --logit-bias; escapes stay as they are.
-
-    Raises
-    ------
-    OptionError
-        One has no character, or no number.
-    """
-    biases = []
-    for text in given:
-        symbol, _, number = text.rpartition("=")
-        try:
-            bias = float(number)
-        except ValueError:
-            bias = float("nan")
-        if not symbol or bias != bias:
-            msg = f"--logit-bias {text!r} is not CHAR=B"
-            hint = "a character and a number, such as 'e=-1.5' or 'z=-inf'"
-            raise OptionError(msg, hint=hint)
-        if number.strip().lower() not in ("-inf", "-infinity"):
-            check_number(f"{field('logit_bias')} {text!r}", bias)
-        biases.append((symbol, bias))
-    return tuple(biases)
-
-
 def adopt(
     config: SampleConfig, vocab: "Vocab", notes: Notes, *, escape: bool
 ) -> SampleConfig:
@@ -115,34 +80,19 @@ def adopt(
     OptionError
         A character of --logit-bias is several bytes.
     """
-
-    def symbols(text: str) -> str:
-        return to_symbols(text, vocab.unit, escape=escape)
-
+    found = config.in_symbols(partial(to_symbols, unit=vocab.unit, escape=escape))
     known = set(vocab.symbols)
-    stops = [symbols(stop) for stop in config.stop]
-    for given, stop in zip(config.stop, stops, strict=True):
+    for given, stop in zip(config.stop, found.stop, strict=True):
         if not set(stop) <= known:
             notes.warn(f"--stop {given!r} has characters that the model never writes")
     if config.lines is not None and "\n" not in known:
         notes.warn("--lines is of no use: the model never writes a newline")
-    biases = []
-    for given, bias in config.logit_bias:
-        symbol = symbols(given)
-        if len(symbol) != 1:
-            msg = f"--logit-bias: {given!r} is {len(symbol)} bytes to this model"
-            raise OptionError(msg, hint=r"-e --logit-bias '\xHH=B' is for one byte")
-        biases.append((symbol, bias))
-    allow = None if config.allow is None else symbols(config.allow)
-    ban = symbols(config.ban)
     for option, text in (
-        ("--allow", allow or ""),
-        ("--ban", ban),
-        ("--logit-bias", "".join(symbol for symbol, _ in biases)),
+        ("--allow", found.allow or ""),
+        ("--ban", found.ban),
+        ("--logit-bias", "".join(symbol for symbol, _ in found.logit_bias)),
     ):
-        strangers = "".join(dict.fromkeys(s for s in text if s not in known))
-        if strangers:
-            notes.warn(f"{option} names what the model never writes: {strangers!r}")
-    return replace(
-        config, stop=tuple(stops), logit_bias=tuple(biases), allow=allow, ban=ban
-    )
+        missing = "".join(dict.fromkeys(s for s in text if s not in known))
+        if missing:
+            notes.warn(f"{option} names what the model never writes: {missing!r}")
+    return found

@@ -58,7 +58,7 @@ from charrnn.training.filenames import best_path
 from charrnn.training.job import Job
 from charrnn.training.output import FileOutput, StreamOutput
 from charrnn.training.prepare import memory_estimate, prepare
-from charrnn.training.probe import measure_speed, step_seconds
+from charrnn.training.probe import get_ready, measure_speed, step_seconds
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
 from charrnn.training.request import TrainingRequest
 from charrnn.training.run import Policy, Run
@@ -240,10 +240,7 @@ class Session:
         trainer = job.trainer
         self._announce_compiling(trainer.network.config.cell)
         began = time.perf_counter()
-        trainer.warm_up()
-        if job.held_out is not None:
-            # The first evaluation would look slow, and the next be put off.
-            job.model(trainer.network).mean_loss(job.held_out[:1])
+        get_ready(job)
         if self._previews:
             # Compiled in the middle of a run, it would keep a signal waiting.
             next(self._generation(job, 1), None)

@@ -37,7 +37,7 @@ class Job:
 
     def model(self, network: Network) -> TextModel:
         """Put a network of the run together with what the run knows of its text."""
-        return TextModel(network, self.vocab, self.documents)
+        return TextModel(network, self.vocab, self.documents, self.fingerprint)
 
     def checkpoint(self) -> Checkpoint:
         """Gather all that a file keeps; arrays are shared, not copied."""

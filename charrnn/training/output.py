@@ -111,6 +111,8 @@ class StreamOutput:
         It is not sought in.
     """
 
+    path: Path | None = None
+
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
@@ -152,6 +154,8 @@ class StreamOutput:
 
 class NoOutput:
     """No file at all: whoever wants one asks the run for it."""
+
+    path: Path | None = None
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         """Write nothing."""

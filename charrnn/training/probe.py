@@ -12,6 +12,7 @@ from charrnn.config import CellName, ModelConfig, SampleConfig, TrainConfig
 from charrnn.generation import Generation
 from charrnn.streams import Streams
 from charrnn.textmodel import TextModel
+from charrnn.training.job import Job
 from charrnn.training.trainer import (
     INIT_STREAM,
     Trainer,
@@ -36,6 +37,14 @@ def step_seconds(trainer: Trainer) -> float:
         trainer.warm_up()
         best = min(best, time.perf_counter() - start)
     return best
+
+
+def get_ready(job: Job) -> None:
+    """Compile, or load, what a run needs, so that its clock counts training only."""
+    job.trainer.warm_up()
+    if job.held_out is not None:
+        # The first evaluation would look slow, and the next be put off.
+        job.model(job.trainer.network).mean_loss(job.held_out[:1])
 
 
 def measure_speed(cell: CellName, threads: int) -> float:

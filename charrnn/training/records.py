@@ -7,9 +7,10 @@ which share of it is used. So ``elapsed`` counts from the beginning of such a ru
 before it was resumed, and of any other from the beginning of this part of it.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from charrnn.errors import Message
 
@@ -33,6 +34,8 @@ StopReason = Literal[
 class Step:
     """One step of the optimizer."""
 
+    event: ClassVar[str] = "step"
+
     step: int  # steps done, this one included
     epoch: float  # passes over the text, with fraction
     progress: float  # share of the run, 0 to 1
@@ -43,10 +46,17 @@ class Step:
     chars_per_second: float  # of the last second or so
     elapsed: float
 
+    @property
+    def bits_per_char(self) -> float:
+        """The loss in bits per character."""
+        return self.loss / math.log(2)
+
 
 @dataclass(frozen=True)
 class Evaluation:
     """One pass over the held-out text."""
+
+    event: ClassVar[str] = "eval"
 
     step: int
     epoch: float
@@ -54,10 +64,17 @@ class Evaluation:
     best: bool  # lower than ever before
     elapsed: float
 
+    @property
+    def val_bits_per_char(self) -> float:
+        """The loss in bits per character."""
+        return self.val_loss / math.log(2)
+
 
 @dataclass(frozen=True)
 class Saved:
     """A checkpoint has been written."""
+
+    event: ClassVar[str] = "save"
 
     step: int
     path: Path
@@ -67,6 +84,8 @@ class Saved:
 @dataclass(frozen=True)
 class Warned:
     """Something that the user should know, and that does not end the run."""
+
+    event: ClassVar[str] = "warning"
 
     message: str  # names fields as Python does; `errors.spell` writes others
 
@@ -79,6 +98,8 @@ class Warned:
 class Ended:
     """The run is over; the last checkpoint is written."""
 
+    event: ClassVar[str] = "end"
+
     reason: StopReason
     steps: int
     epochs: float
@@ -88,6 +109,7 @@ class Ended:
     chars_per_second: float | None
     elapsed: float
     yardsticks: "Baselines | None" = None  # if somebody measured them
+    path: Path | None = None  # of the checkpoint, if one was written
 
 
 Record: TypeAlias = Step | Evaluation | Saved | Warned | Ended

@@ -8,17 +8,18 @@ from typing import Any
 from charrnn import errors
 from charrnn.config import ModelConfig
 from charrnn.corpus import ReadOptions
+from charrnn.reading import Source
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRequest:
     """What the user asked for. Options that were not given are not in the dicts."""
 
-    sources: tuple[str, ...]
+    sources: tuple[Source, ...]
     read: ReadOptions
     model: Mapping[str, Any] = field(default_factory=dict)  # fields of ModelConfig
     train: Mapping[str, Any] = field(default_factory=dict)  # fields of TrainConfig
-    val_file: str | None = None
+    val_file: Source | None = None
     resume: Path | None = None
     new_corpus: bool = False
     init_from: Path | None = None

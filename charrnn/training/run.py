@@ -6,13 +6,14 @@ at any moment; it then finishes the step, breaks an evaluation off, saves, and e
 """
 
 import math
+import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-from charrnn.checkpoint import Checkpoint, save
+from charrnn.checkpoint import Checkpoint, resolve_output, save
 from charrnn.config import Every
 from charrnn.errors import DivergedError, OutputError, field
 from charrnn.network import Network
@@ -59,6 +60,10 @@ Records: TypeAlias = Generator[Record, None, None]
 
 class Output(Protocol):
     """Where a run's checkpoints go."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the last state, if there is one."""
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         """Write a checkpoint; None where there is nothing to write yet."""
@@ -213,9 +218,22 @@ class Run:
         """The step that the run is at."""
         return self._trainer.position.step
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint of where the run stands; see `checkpoint.save`."""
-        save(path, self.job.checkpoint())
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint of where the run stands, in place of what is there.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written; what was there is as it was.
+        DivergedError
+            Something in it is not finite.
+        """
+        target = Path(path)
+        try:
+            save(resolve_output(target), self.job.checkpoint())
+        except (OutputError, DivergedError) as error:
+            error.where = str(target)
+            raise
 
     def __iter__(self) -> Iterator[Record]:
         """Train to the end, saving on the way; `Ended` comes last, and always.
@@ -480,6 +498,7 @@ class Run:
             best_val_loss=position.best_val_loss,
             chars_per_second=self._speed.mean(self.elapsed),
             elapsed=self.elapsed,
+            path=self._output.path,
         )
 
 

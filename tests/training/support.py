@@ -33,6 +33,7 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
 class Recorder:
     """A writer that keeps what it is given; told to, it fails instead."""
 
+    path: Path | None = Path("m.npz")
     saved: list[tuple[int, bool, bool]] = field(default_factory=list)
     latest: bytes = b""
     best: bytes = b""
