@@ -13,12 +13,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import charrnn
 from charrnn.caching import cache_root
 from charrnn.inspection.blocks import Block, Facts
 from charrnn.inspection.records import ViewData
 from charrnn.inspection.view import View
 from charrnn.inspection.wording import byte_size, plural
+from charrnn.version import __version__
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
@@ -65,7 +65,7 @@ def examine_system(processors_allowed: int, threads: int) -> System:
     processors_allowed, threads : int
         As the command line has resolved them.
     """
-    ours = {"charrnn": charrnn.__version__, "python": platform.python_version()}
+    ours = {"charrnn": __version__, "python": platform.python_version()}
     processor, vectors = _processor()
     return System(
         versions={**ours, **{name: _version(name) for name in PACKAGES}},
