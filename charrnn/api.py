@@ -102,13 +102,8 @@ def train(*sources: str | os.PathLike[str] | Text, **options: Any) -> Run:
         run holds it.
     """
     # Reports on the way and what is shown at a terminal are the command line's.
-    refuse_unknown(
-        options,
-        (
-            *names(ModelConfig, TrainConfig, ReadOptions, Policy, TrainInputs),
-            "val_file",
-        ),
-    )
+    kinds = ModelConfig, TrainConfig, ReadOptions, Policy, TrainInputs
+    refuse_unknown(options, (*names(*kinds), "val_file"))
     inputs = TrainInputs(**chosen(TrainInputs, options))
     request = _request(sources, options, inputs)
     policy = chosen(Policy, options)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from charrnn.__main__ import run
 from charrnn.cli import prompts
-from charrnn.cli.sample_form import default_length
+from charrnn.config import default_length
 from tests.cli.support import SYMBOLS, command, write_checkpoint
 
 pytestmark = pytest.mark.usefixtures("beside_models")
