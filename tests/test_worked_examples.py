@@ -245,13 +245,13 @@ def test_e_the_same_text_is_written_every_time(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(generator, "STEPS", 20)
     written = []
     for _ in range(2):
-        model, losses = generator.train(str(generator.TALE))
-        assert len(list(losses)) == 20
-        written.append(generator.sample(model, 1.0))
+        made = generator.begin(str(generator.TALE))
+        assert len(list(generator.losses_of(made))) == 20
+        written.append(generator.sample(made.model, 1.0))
 
     assert written[0] == written[1]
     assert len(written[0]) == generator.LENGTH
-    assert generator.sample(model, 0.2) != written[0]
+    assert generator.sample(made.model, 0.2) != written[0]
 
 
 def test_e_the_tale_is_one_of_the_corpus() -> None:
@@ -408,4 +408,4 @@ def test_programs_run_as_modules() -> None:
     assert (listed.returncode, done.returncode) == (0, 0)
     assert done.stdout.endswith("lines agree.\n")
     assert missing.returncode == 3
-    assert missing.stderr == "generator: no/such/text.txt does not exist\n"
+    assert missing.stderr == "no/such/text.txt does not exist\ncheck the path\n"

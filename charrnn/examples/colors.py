@@ -11,7 +11,7 @@ the mean squared error, and learning is W = W - lr dW and nothing else.
 import numpy as np
 
 from charrnn.arrays import Floats
-from charrnn.examples.figures import Figures
+from charrnn.examples.figures import Figures, run_program
 from charrnn.examples.layers import Descent, ManyToOne, central_differences
 
 NAMES = ["The Forest", "The Sea", "The Fire"]
@@ -80,4 +80,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_program(main)

@@ -1,11 +1,15 @@
 """An article's figures beside ours, line by line, and a verdict on each."""
 
+import os
+import sys
+from collections.abc import Callable
 from textwrap import wrap
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from charrnn.errors import CharRNNError
 from charrnn.examples import EXAMPLES
 
 #: Columns of a line: what it is about, the article's figure, ours; a verdict.
@@ -72,6 +76,21 @@ class Figures:
             return 1
         print(f"\nAll {self.compared} lines agree.")
         return 0
+
+
+def run_program(main: Callable[[], int]) -> NoReturn:
+    """Run an example as a program; whoever reads its output may leave early."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would try to write the rest at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except CharRNNError as error:
+        print(error, error.hint or "", sep="\n", file=sys.stderr)
+        code = error.exit_code
+    raise SystemExit(code)
 
 
 def _rows(figures: ArrayLike) -> Any:

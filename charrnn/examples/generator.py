@@ -20,24 +20,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 
-from charrnn.config import SampleConfig
-from charrnn.corpus import ReadOptions
-from charrnn.errors import CharRNNError
-from charrnn.examples.figures import WIDTH, Figures
-from charrnn.generation import Generation
+import charrnn
+from charrnn.examples.figures import WIDTH, Figures, run_program
 from charrnn.textmodel import TextModel
-from charrnn.training.prepare import prepare
-from charrnn.training.request import TrainingRequest
+from charrnn.training.records import Step
+from charrnn.training.run import Run
 
 #: The first of the ten tales that this project trains on.
 TALE = Path(__file__).with_name("tale.txt")
 
 #: The network, and how it is trained: all of it yours to change.
-NETWORK = {"cell": "gru", "layers": 1, "hidden": 128}
-TRAINING = {
+NETWORK: dict[str, Any] = {"cell": "gru", "layers": 1, "hidden": 128}
+TRAINING: dict[str, Any] = {
     "batch_size": 16,
     "seq_length": 48,
     "dropout": 0.1,
@@ -52,31 +50,21 @@ TEMPERATURES = (0.2, 0.6, 1.0)
 LENGTH = 200
 
 
-def train(path: str) -> tuple[TextModel, Iterator[float]]:
-    """Make a model of a text; iterating over the losses trains it.
+def begin(path: str) -> Run:
+    """Begin to train a network on a text; iterating over the run trains it."""
+    return charrnn.train(path, **NETWORK, **TRAINING, steps=STEPS)
 
-    Returns
-    -------
-    model : TextModel
-    losses : iterator of float
-        Nats per character of every step's window, before the step.
-    """
-    request = TrainingRequest(
-        sources=(path,),
-        read=ReadOptions(),
-        model=NETWORK,
-        train={**TRAINING, "steps": STEPS},
-    )
-    job = prepare(request, threads=2)
-    model = job.model(job.trainer.network)
-    return model, (job.trainer.step(step / STEPS).loss for step in range(STEPS))
+
+def losses_of(run: Run) -> Iterator[float]:
+    """Train; yield the loss of every step's window, before the step, in nats."""
+    return (record.loss for record in run if isinstance(record, Step))
 
 
 def sample(model: TextModel, temperature: float) -> str:
     """Continue the prompt; letters of it that the text does not have are left out."""
-    config = SampleConfig(temperature=temperature, length=LENGTH, seed=1)
-    prompt = model.vocab.encode(PROMPT, "skip")
-    return "".join(p.text for p in Generation(model, [prompt], config).pieces())
+    return model.sample(
+        PROMPT, length=LENGTH, temperature=temperature, seed=1, unknown="skip"
+    )
 
 
 def costs_by_counts(model: TextModel) -> float:
@@ -90,7 +78,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     """Train, print how the loss falls, and let the model write."""
     path = arguments[0] if arguments else str(TALE)
     figures = Figures("generator")
-    model, losses = train(path)
+    run = begin(path)
+    model = run.model
     config = model.network.config
     figures.step("1. The network")
     print(
@@ -100,7 +89,7 @@ def main(arguments: Sequence[str] = ()) -> int:
 
     figures.step(f"2. Training: {STEPS} steps")
     done: list[float] = []
-    for loss in losses:
+    for loss in losses_of(run):
         done.append(loss)
         if len(done) == 1 or len(done) % max(1, STEPS // 5) == 0:
             recent = done[-20:]
@@ -117,7 +106,7 @@ def main(arguments: Sequence[str] = ()) -> int:
 
     figures.step(f"3. What follows {PROMPT!r}")
     for temperature in TEMPERATURES:
-        text = f"{PROMPT}{sample(model, temperature)}"
+        text = f"{PROMPT}{sample(run.model, temperature)}"
         print(f"temperature {temperature}:")
         for line in wrap(text, WIDTH - 4):
             print(f"    {line}")
@@ -125,9 +114,4 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        code = main(sys.argv[1:])
-    except CharRNNError as error:
-        code = error.exit_code
-        print(f"generator: {error}", file=sys.stderr)
-    raise SystemExit(code)
+    run_program(lambda: main(sys.argv[1:]))

@@ -14,7 +14,7 @@ they become layers.
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
-from charrnn.examples.figures import Figures
+from charrnn.examples.figures import Figures, run_program
 from charrnn.examples.layers import Adam, RecurrentLayer, SoftmaxLayer, softmax
 
 LETTERS = "helo"
@@ -104,4 +104,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_program(main)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from charrnn.arrays import Floats
-from charrnn.examples.figures import Figures
+from charrnn.examples.figures import Figures, run_program
 from charrnn.examples.layers import DenseLayer, Descent, RecurrentLayer, sigmoid
 
 Ws = np.array([[-0.75, 0.50], [-0.25, 0.00], [0.25, 0.25]])
@@ -144,4 +144,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_program(main)

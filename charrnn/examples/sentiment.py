@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.cells import cell_of
-from charrnn.examples.figures import Figures
+from charrnn.examples.figures import Figures, run_program
 from charrnn.examples.layers import Descent, ManyToOne, RecurrentLayer, sigmoid
 
 #: Some turn on one word, some on a negation two words before it, some repeat one.
@@ -149,4 +149,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_program(main)
