@@ -307,7 +307,7 @@ class Inspector:
 
     def _warm_up(self, checkpoint: "InspectedCheckpoint") -> None:
         """Compile what training and sampling such a model need."""
-        from charrnn.inspection.network import kernels_are_kept
+        from charrnn.inspection.compiling import kernels_are_kept
         from charrnn.training.probe import compile_kernels
 
         config, start = checkpoint.file.model, time.monotonic()

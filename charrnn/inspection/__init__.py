@@ -29,10 +29,10 @@ system      versions, processor, threads, cache
 
 text        the text that some views read
 features    what a reader keeps track of in a text: quotes, brackets, ...
-activations what the units of a network did while it read a text
+units       which units can be looked at, and in how much of a text
 exploration what a page tells of every character of a text
 grams       the n-grams of a text, and where another text has them
-network     the model behind a checkpoint, for those that run it
+compiling   compile what a view will run, before it is made
 =========== ==============================================================
 
 Numba is imported by the views that run the network, when they do, and by no

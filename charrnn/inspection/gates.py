@@ -15,10 +15,6 @@ from charrnn.arrays import Floats, Ids
 from charrnn.cells import cell_of
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
-from charrnn.inspection.activations import (
-    MEASURED,
-    check_place,
-)
 from charrnn.inspection.blocks import (
     PAGE,
     PICTURED,
@@ -32,6 +28,10 @@ from charrnn.inspection.blocks import (
     Tiles,
 )
 from charrnn.inspection.records import Cell, ViewData
+from charrnn.inspection.units import (
+    MEASURED,
+    check_place,
+)
 from charrnn.inspection.view import Extent, View, listed
 from charrnn.inspection.wording import plural
 

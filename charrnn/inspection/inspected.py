@@ -11,7 +11,7 @@ from charrnn.arrays import Ids
 from charrnn.checkpoint import CheckpointFile
 from charrnn.config import check_number
 from charrnn.errors import field
-from charrnn.inspection.network import (
+from charrnn.inspection.compiling import (
     compile_backward,
     compile_forward,
     compile_generation,

@@ -18,10 +18,6 @@ from charrnn.config import UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.escapes import table_cell
 from charrnn.inspection import SIGNAL_NAMES, SignalName
-from charrnn.inspection.activations import (
-    MEASURED,
-    check_place,
-)
 from charrnn.inspection.blocks import (
     STILL,
     Bars,
@@ -37,6 +33,10 @@ from charrnn.inspection.blocks import (
 from charrnn.inspection.features import FEATURES, features
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import symbols
+from charrnn.inspection.units import (
+    MEASURED,
+    check_place,
+)
 from charrnn.inspection.view import Extent, View
 from charrnn.inspection.wording import number, plural
 

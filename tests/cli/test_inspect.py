@@ -498,7 +498,7 @@ def test_compare_has_an_object_and_a_table_of_its_own(call, model, tmp_path):
 
 
 def test_statistics_of_long_texts_say_what_they_are_about(call, model, monkeypatch):
-    monkeypatch.setattr("charrnn.inspection.activations.MEASURED", 20)
+    monkeypatch.setattr("charrnn.inspection.units.MEASURED", 20)
     monkeypatch.setattr("charrnn.inspection.gates.MEASURED", 20)
     err = call(model, "--view", "gates", "--text", TEXT)[2]
 

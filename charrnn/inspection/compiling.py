@@ -1,4 +1,4 @@
-"""The model behind a checkpoint, for the views that run it.
+"""Compile what a view will run, before it is made, so that the wait can be told.
 
 Importing this module costs nothing; its functions import Numba.
 """
