@@ -55,7 +55,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     )
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def step(
     Wh: Floats,
     keep: Floats,
@@ -80,7 +80,7 @@ def step(
             y[n, j] = h[n, j]
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def step_backward(
     Wh: Floats, keep: Floats, z: Floats, m_prev: Floats, m: Floats, dy: Floats,
     dh: Floats, dm: Floats, dkeep: Floats,

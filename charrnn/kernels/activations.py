@@ -31,7 +31,6 @@ from charrnn.kernels.jit import FASTMATH, jit
 
 ZERO = np.float32(0)
 ONE = np.float32(1)
-HALF = np.float32(0.5)
 
 #: Slope of leaky relu below zero (Maas et al. 2013).
 LEAK = np.float32(0.01)

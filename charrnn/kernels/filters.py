@@ -51,7 +51,7 @@ class Scratch(NamedTuple):
     costs: Floats  # (V,) float64: what a filter takes the lowest of
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def new_scratch(V: int) -> Scratch:
     """Room for a vocabulary of V characters."""
     return Scratch(np.empty(V), np.empty(V), np.empty(V))
@@ -158,7 +158,7 @@ def _mark_copies(recent: Ids, filters: Filters, banned: Flags) -> None:
         place += 1
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def _ban_ngrams(scores: Floats, recent: Ids, filters: Filters) -> None:
     """Ban what `Filters.no_repeat` and `Filters.no_copy` forbid.
 
@@ -178,7 +178,7 @@ def _ban_ngrams(scores: Floats, recent: Ids, filters: Filters) -> None:
                 scores[v] = -np.inf
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def _peak(scores: Floats) -> int:
     """Find the arg max, of equal ones the lowest id; -1 if it is not finite."""
     best = 0
@@ -190,7 +190,7 @@ def _peak(scores: Floats) -> int:
     return best if np.isfinite(scores[best]) else -1
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def weigh(logits: Floats, recent: Ids, filters: Filters, scratch: Scratch) -> int:
     """Apply all filters: ``scratch.weights`` are in proportion to the probabilities.
 
@@ -251,7 +251,7 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, scratch: Scratch) -> in
     return best
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def _cost_surprise(scratch: Scratch) -> None:
     """Set costs to how far -ln p is from its mean, the entropy."""
     scores, weights, costs = scratch
@@ -264,7 +264,7 @@ def _cost_surprise(scratch: Scratch) -> None:
         costs[v] = abs(normal - scores[v] - mean) if weights[v] > 0 else np.inf
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def draw(weights: Floats, u: float) -> int:
     """Look u up in the inverse of the distribution, in vocabulary order.
 
@@ -290,7 +290,7 @@ def draw(weights: Floats, u: float) -> int:
     return last
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def choose(
     logits: Floats, recent: Ids, filters: Filters, u: float, scratch: Scratch
 ) -> int:

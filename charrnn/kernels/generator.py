@@ -44,7 +44,7 @@ class Inference(NamedTuple):
     by: Floats  # (V,)
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def _copy(source: Floats, target: Floats) -> None:
     """Copy an array (B, H); an assignment would compile its error message, for 3 s."""
     for n in range(source.shape[0]):
@@ -53,7 +53,7 @@ def _copy(source: Floats, target: Floats) -> None:
             out[j] = row[j]
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
     """Read one character a row, through all layers.
 
@@ -80,7 +80,7 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
         normalise_rows(weights.norm, y, weights.gain[k], weights.shift[k])
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def _clear(state: Floats, ids: Ids, start: int) -> None:
     """Zero the state of rows that are about to read `start`."""
     for n in range(ids.size):

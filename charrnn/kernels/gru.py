@@ -45,7 +45,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     )
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def step(
     Wh: Floats, bhn: Floats, z: Floats, zh: Floats, h_prev: Floats, h: Floats,
     y: Floats,
@@ -81,7 +81,7 @@ def step(
             y[n, j] = h_j
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def step_backward(
     Wh: Floats, z: Floats, zh: Floats, h_prev: Floats, dy: Floats, dh: Floats
 ) -> None:

@@ -116,7 +116,7 @@ def _compile(
     *,
     parallel: bool,
     inlined: bool,
-    spliced: bool,
+    inlined_early: bool,
     cached: bool = True,
 ) -> Callable[P, R]:
     """Hand one function to Numba, with a cache if there is a place for it."""
@@ -126,7 +126,7 @@ def _compile(
         nogil=True,
         parallel=parallel,
         forceinline=inlined,
-        inline="always" if spliced else "never",
+        inline="always" if inlined_early else "never",
         cache=False,
     )
     compiled = make(function)
@@ -167,7 +167,7 @@ def compiled_as(
     copy = FunctionType(code, scope, name, function.__defaults__)
     copy.__module__, copy.__doc__ = function.__module__, function.__doc__
     compiled = _compile(
-        copy, parallel=parallel, inlined=False, spliced=False, cached=cached
+        copy, parallel=parallel, inlined=False, inlined_early=False, cached=cached
     )
     return cast("Callable[P, R]", compiled)
 
@@ -189,14 +189,14 @@ def is_cached(kernel: str) -> bool:
 def jit(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def jit(
-    *, parallel: bool = False, spliced: bool = False
+    *, parallel: bool = False, inlined_early: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def jit(
     function: Callable[P, R] | None = None,
     /,
     *,
     parallel: bool = False,
-    spliced: bool = False,
+    inlined_early: bool = False,
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a function to machine code, keeping its type signature.
 
@@ -209,13 +209,13 @@ def jit(
         Of arrays, NamedTuples of arrays and numbers.
     parallel : bool
         Whether the kernel has a ``prange``.
-    spliced : bool
+    inlined_early : bool
         Whether it is a part that takes the place of its call before anything
         is compiled. Parts of parts are otherwise compiled once for every level
         above them; parts that are called from several places should be.
     """
     if function is not None:
-        return _compile(function, parallel=False, inlined=True, spliced=False)
+        return _compile(function, parallel=False, inlined=True, inlined_early=False)
     return lambda function: _compile(
-        function, parallel=parallel, inlined=False, spliced=spliced
+        function, parallel=parallel, inlined=False, inlined_early=inlined_early
     )

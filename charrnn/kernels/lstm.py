@@ -45,7 +45,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     )
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def step(
     Wh: Floats,
     z: Floats,
@@ -92,7 +92,7 @@ def step(
             y[n, j] = o * squashed
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def step_backward(
     Wh: Floats, z: Floats, c_prev: Floats, tanh_c: Floats, dy: Floats, dh: Floats,
     dc: Floats,

@@ -70,7 +70,7 @@ def _standardize(x: Floats, xhat: Floats) -> Any:
     return inverse
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def normalise_rows(code: int, x: Floats, gain: Floats, shift: Floats) -> None:
     """Normalise rows in place and keep nothing, as generating does.
 

@@ -39,7 +39,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any, activation: str = "tanh") -> Ta
     )
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def step(
     Wh: Floats, activation: int, z: Floats, h_prev: Floats, h: Floats, y: Floats
 ) -> None:
@@ -65,7 +65,7 @@ def step(
             y[n, j] = z[n, j]
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def step_backward(
     Wh: Floats, activation: int, z: Floats, dy: Floats, dh: Floats
 ) -> None:

@@ -42,7 +42,7 @@ def _is_finite(x: Any) -> bool:
     return bool(np.isfinite(total))
 
 
-@jit(spliced=True)
+@jit(inlined_early=True)
 def _smaller(x: Any, i: int, j: int) -> int:
     if x[i] < x[j]:
         return i
@@ -90,7 +90,7 @@ def test_signature_is_kept() -> None:
     assert getattr(_count_nan, "py_func", _count_nan).__annotations__["return"] is int
 
 
-def test_a_spliced_part_stands_in_the_place_of_its_call() -> None:
+def test_a_part_that_is_inlined_early_stands_in_the_place_of_its_call() -> None:
     """It is not compiled for it; whoever calls it from Python gets the same."""
     x = np.array([3.0, 1.0, 2.0, 1.0])
 
