@@ -4,35 +4,77 @@ Characters and texts are given as a user writes them, with escapes perhaps, and
 become symbols when the model's vocabulary is known.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from charrnn.cli.notes import Notes
 from charrnn.cli.prompts import expand, to_symbols
-from charrnn.config import SampleConfig, check_number
-from charrnn.errors import OptionError, field
+from charrnn.config import OUTPUT, PROMPT, SampleConfig
+from charrnn.errors import OptionError
+from charrnn.options import Option, option
 
 if TYPE_CHECKING:
     from charrnn.vocab import Vocab
 
-#: Characters of a sample when nothing else limits it.
-LENGTH = 2000
-
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """In which form samples are written, and where to."""
+    """Which prompts are given, in which form samples are written, and where to."""
 
-    path: str | None
-    separator: str | None
-    null: bool
-    json: bool
-    stream: bool
-    raw: bool
-    echo: bool
-    escape: bool
-    prompt_lines: bool
+    prompt: str | None = option(
+        None,
+        Option(
+            "Text to continue; '' is none. Default: what is piped in, if anything.",
+            PROMPT,
+            short="p",
+        ),
+    )
+    prompt_file: str | None = option(
+        None,
+        Option(
+            "File with the prompt; - is standard input. A final newline is dropped.",
+            PROMPT,
+            metavar="PATH",
+        ),
+    )
+    prompt_lines: bool = option(
+        False, Option("Every line of the prompt is a prompt of its own.", PROMPT)
+    )
+    escape: bool = option(
+        False,
+        Option(
+            r"Read \n \t \\ \xHH \uHHHH in prompt, stop text, separator and "
+            "characters.",
+            PROMPT,
+            short="e",
+        ),
+    )
+    echo: bool = option(True, Option("Print the prompt too.", PROMPT))
+    output: str | None = option(
+        None,
+        Option(
+            "Write there, replacing what is there, and not to standard output.",
+            OUTPUT,
+            metavar="PATH",
+            short="o",
+        ),
+    )
+    separator: str | None = option(
+        None, Option("Between samples. A newline by default.", OUTPUT)
+    )
+    null: bool = option(
+        False, Option("End every sample with a NUL byte.", OUTPUT, short="0")
+    )
+    json: bool = option(False, Option("One JSON object a sample.", OUTPUT))
+    stream: bool = option(True, Option("Show a sample while it grows.", OUTPUT))
+    raw: bool = option(
+        False,
+        Option(
+            "Exactly the text: a terminal gets control characters unescaped, and no "
+            "newline is added at the end.",
+            OUTPUT,
+        ),
+    )
 
     def check(self, config: SampleConfig) -> None:
         """Raise `OptionError` for what cannot go together."""
@@ -66,43 +108,11 @@ class Form:
             "--prompt-lines": self.prompt_lines,
         }
         ends = config.stop or config.lines is not None or config.time is not None
-        for option in (name for name, used in waits.items() if used):
+        for name in (name for name, used in waits.items() if used):
             if config.length < 0 and not ends:
-                msg = f"--length -1 cannot be combined with {option}"
+                msg = f"--length -1 cannot be combined with {name}"
                 hint = "a sample must end: give --length, --lines, --time or --stop"
                 raise OptionError(msg, hint=hint)
-
-
-def default_length(lines: int | None, time: float | None) -> int:
-    """Choose the length of a sample for which none is given."""
-    if time is not None:
-        return -1
-    return LENGTH * (lines or 1)
-
-
-def read_biases(given: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    """Read ``CHAR=B`` of each --logit-bias; escapes stay as they are.
-
-    Raises
-    ------
-    OptionError
-        One has no character, or no number.
-    """
-    biases = []
-    for text in given:
-        symbol, _, number = text.rpartition("=")
-        try:
-            bias = float(number)
-        except ValueError:
-            bias = float("nan")
-        if not symbol or bias != bias:
-            msg = f"--logit-bias {text!r} is not CHAR=B"
-            hint = "a character and a number, such as 'e=-1.5' or 'z=-inf'"
-            raise OptionError(msg, hint=hint)
-        if number.strip().lower() not in ("-inf", "-infinity"):
-            check_number(f"{field('logit_bias')} {text!r}", bias)
-        biases.append((symbol, bias))
-    return tuple(biases)
 
 
 def adopt(
@@ -135,14 +145,14 @@ def adopt(
         biases.append((symbol, bias))
     allow = None if config.allow is None else symbols(config.allow)
     ban = symbols(config.ban)
-    for option, text in (
+    for name, text in (
         ("--allow", allow or ""),
         ("--ban", ban),
         ("--logit-bias", "".join(symbol for symbol, _ in biases)),
     ):
         strangers = "".join(dict.fromkeys(s for s in text if s not in known))
         if strangers:
-            notes.warn(f"{option} names what the model never writes: {strangers!r}")
+            notes.warn(f"{name} names what the model never writes: {strangers!r}")
     return replace(
         config, stop=tuple(stops), logit_bias=tuple(biases), allow=allow, ban=ban
     )

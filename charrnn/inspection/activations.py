@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
-from charrnn.config import GATES, CellName, ModelConfig, check_number
+from charrnn.config import GATES, CellName, ModelConfig
 from charrnn.errors import OptionError, field
 from charrnn.inspection import SignalName
+from charrnn.options import check_number
 from charrnn.streams import document_starts
 from charrnn.vocab import Vocab
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.arrays import Ids
 from charrnn.checkpoint import CheckpointFile
-from charrnn.config import UnknownPolicy, check_number
+from charrnn.config import UnknownPolicy
 from charrnn.errors import field
 from charrnn.inspection import MAX_LAG, SignalName, activations, diversity
 from charrnn.inspection.activations import check_place
@@ -39,6 +39,7 @@ from charrnn.inspection.system import examine_system
 from charrnn.inspection.text import Text
 from charrnn.inspection.vocabulary import list_symbols
 from charrnn.inspection.weights import measure_weights
+from charrnn.options import check_number
 from charrnn.streams import initial_id
 
 if TYPE_CHECKING:

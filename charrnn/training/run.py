@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, CorpusFingerprint
-from charrnn.config import Every
+from charrnn.durations import Every
 from charrnn.errors import DivergedError, OutputError, field
 from charrnn.evaluation import Stopped, mean_loss
 from charrnn.training.history import History

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from charrnn.checkpoint import load
-from charrnn.config import Every
+from charrnn.durations import Every
 from charrnn.errors import DivergedError, OutputError
 from charrnn.training import run as run_module
 from charrnn.training.records import (
