@@ -32,8 +32,8 @@ import numpy as np
 from reporting import Report, at_most, cell, new_parser
 
 from charrnn.checkpoint import load
-from charrnn.config import parse_duration
 from charrnn.corpus import ReadOptions, read_corpus, split
+from charrnn.durations import parse_duration
 from charrnn.network import Network
 from charrnn.windows import Documents, Window
 

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.checkpoint import Checkpoint, CheckpointFile
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
 from charrnn.errors import OptionError, field
-from charrnn.keywords import chosen, names, refuse_unknown
+from charrnn.options import Option, OptionTable, configure, option, read
 from charrnn.processors import resolve_threads
-from charrnn.reading import ReadOptions, Source, Text
+from charrnn.reading import ReadOptions, Text
 from charrnn.textmodel import TextModel
 from charrnn.training.output import FileOutput
 from charrnn.training.prepare import prepare
@@ -56,15 +56,15 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> TextMod
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainInputs:
-    """What `train` takes beside the fields of a network and of a run."""
+class Machine:
+    """What a run uses of the machine."""
 
-    output: Path | None = None
-    force: bool = False
-    resume: bool = False
-    new_corpus: bool = False
-    init_from: Path | None = None
-    threads: int | None = None
+    threads: int | None = option(
+        None, Option("Processors to use; all that are allowed by default.", "Common")
+    )
+
+
+OPTIONS = OptionTable((ModelConfig, TrainConfig, TextConfig, RunConfig, Machine))
 
 
 def train(*sources: str | os.PathLike[str] | Text, **options: Any) -> Run:
@@ -102,66 +102,65 @@ def train(*sources: str | os.PathLike[str] | Text, **options: Any) -> Run:
         run holds it.
     """
     # Reports on the way and what is shown at a terminal are the command line's.
-    kinds = ModelConfig, TrainConfig, ReadOptions, Policy, TrainInputs
-    refuse_unknown(options, (*names(*kinds), "val_file"))
-    inputs = TrainInputs(**chosen(TrainInputs, options))
-    request = _request(sources, options, inputs)
-    policy = chosen(Policy, options)
-    threads = resolve_threads(inputs.threads)[0]
+    OPTIONS.refuse_unknown(options)
+    options = {name: _plain(value) for name, value in options.items()}
+    # A text in memory can stand for the file to validate on.
+    val_file = options.pop("val_file", None)
+    run = configure(RunConfig, options | {"val_file": None})
+    request = _request(sources, options, run, val_file)
+    threads = resolve_threads(configure(Machine, options).threads)[0]
     output = None
-    if inputs.output is not None:
-        output = _Kept(inputs.output, replace=inputs.force or inputs.resume)
+    if run.output is not None:
+        output = _Kept(Path(run.output), replace=run.force or run.resume)
     job = prepare(request, threads, speed=lambda cell: measure_speed(cell, threads))
     get_ready(job)
-    policy["eval_every"] = job.trainer.config.eval_every
-    return Run(job, Policy(**policy), output)
+    policy = Policy(
+        eval_every=job.trainer.config.eval_every,
+        save_every=run.save_every,
+        on_divergence=run.on_divergence,
+        keep_best=run.keep_best,
+    )
+    return Run(job, policy, output)
+
+
+def _plain(value: object) -> object:
+    """Write a path as a text; options that take one take both."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _request(
     sources: tuple[str | os.PathLike[str] | Text, ...],
     options: Mapping[str, Any],
-    inputs: TrainInputs,
+    run: RunConfig,
+    val_file: str | Text | None,
 ) -> TrainingRequest:
     """Sort what is asked of a run's text, network and training.
 
     Raises
     ------
     OptionError
-        Options contradict each other.
+        A value is out of range, or options contradict each other.
     """
-    excluding = [("resume", "force"), ("resume", "init_from")]
-    for a, b in [*excluding, ("val_file", "val_fraction")]:
-        if options.get(a) and options.get(b):
-            msg = f"{field(a)} and {field(b)} exclude each other"
-            raise OptionError(msg, hint="give one of them")
-    if inputs.new_corpus and not inputs.resume:
-        msg = f"{field('new_corpus')} goes with {field('resume')}"
-        raise OptionError(msg, hint="a new run reads any text: leave it away")
-    if inputs.resume and inputs.output is None:
+    if val_file is not None and options.get("val_fraction"):
+        msg = f"{field('val_file')} and {field('val_fraction')} exclude each other"
+        raise OptionError(msg, hint="the file is used as a whole")
+    if run.resume and run.output is None:
         msg = f"{field('resume')} needs {field('output')}"
         raise OptionError(msg, hint="name the checkpoint that is to go on")
-    shape, val_file = chosen(ModelConfig, options), options.get("val_file")
-    if "vocab_size" in shape:
-        msg = f"{field('vocab_size')} is the text's to say"
-        raise OptionError(msg, hint=f"{field('min_count')} folds rare characters")
-    run = chosen(TrainConfig, options)
-    ModelConfig(**{"vocab_size": 1, **shape})  # both check themselves
-    TrainConfig(**run)
+    shape, training = read(ModelConfig, options), read(TrainConfig, options)
+    ModelConfig(vocab_size=1, **shape)  # both check themselves
+    TrainConfig(**training)
+    lines = training.get("lines", False)
     return TrainingRequest(
-        sources=tuple(map(_source, sources)),
-        read=ReadOptions(**chosen(ReadOptions, options)),
+        sources=tuple(s if isinstance(s, Text) else os.fspath(s) for s in sources),
+        read=ReadOptions(**read(TextConfig, options), lines=lines),
         model=shape,
-        train=run,
-        val_file=None if val_file is None else _source(val_file),
-        resume=inputs.output if inputs.resume else None,
-        new_corpus=inputs.new_corpus,
-        init_from=inputs.init_from,
+        train=training,
+        val_file=val_file,
+        resume=Path(run.output) if run.resume and run.output else None,
+        new_corpus=run.new_corpus,
+        init_from=run.init_from,
     )
-
-
-def _source(source: str | os.PathLike[str] | Text) -> Source:
-    """Take a path or a text."""
-    return source if isinstance(source, Text) else os.fspath(source)
 
 
 class _Kept:

@@ -1,23 +1,36 @@
 """What a model, a training run and a sampler are made of.
 
-Three frozen dataclasses, split by how long they live: :class:`ModelConfig` is
+Frozen dataclasses, split by how long they live: :class:`ModelConfig` is
 stored in every checkpoint and fixes the shape of every array,
 :class:`TrainConfig` belongs to one run (and is stored so that the run can be
-resumed), :class:`SampleConfig` to one call. They check themselves: this is
-the only place where limits stand. Defaults are written here once and read by
-the command line.
+resumed), :class:`TextConfig` and :class:`RunConfig` to one call of training,
+:class:`SampleConfig` and :class:`SampleInputs` to one call of sampling.
+
+This is the only place where an option is written down: what it does, its
+default, its limits and its group stand at its field (see `charrnn.options`),
+and whoever shows, checks or reads options takes them from here. A
+configuration checks itself; what several fields must not say together stands
+in its ``__post_init__``.
 
 Nothing here imports numpy, so that the command line answers at once.
 """
 
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 from charrnn import cells
+from charrnn.durations import (
+    MAX_COUNT,
+    MAX_SECONDS,
+    Every,
+    parse_duration,
+    parse_every,
+)
 from charrnn.errors import OptionError, field
+from charrnn.options import Option, check, check_number, option
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
@@ -29,94 +42,40 @@ ClipMode = Literal["norm", "value"]
 UnitName = Literal["char", "byte"]
 NewlineMode = Literal["keep", "lf"]
 UnknownPolicy = Literal["error", "skip", "replace"]
+DivergencePolicy = Literal["stop", "rollback"]
 
 MAX_HIDDEN = 8192
 MAX_LAYERS = 16
 
-#: Of whatever is counted: a checkpoint holds integers of 64 bits.
-MAX_COUNT = 2**63 - 1
+#: The most streams side by side, and the longest window.
+MAX_WINDOW = 65_536
 
 #: Passes over a text; with the longest text their steps are still countable.
 MAX_EPOCHS = 10**9
 
-#: Seconds of any duration, some 30 years, and of a training at least.
-MAX_SECONDS = 10**9
+#: Seconds of a training at least.
 MIN_TRAINING = 1e-6
 
-#: Of numbers that become float32 somewhere.
+#: The limit of numbers that become float32 somewhere.
 MAX_REAL = 1e38
 
-#: Digits that are looked at when a number of steps is read; Python refuses
-#: thousands of them.
-MAX_DIGITS = 30
+#: What a new run uses where the user says nothing; see `training.plan`.
+EMA = 0.999
+PATIENCE = 6
+SHORT_BATCH, SHORT_WINDOW = 64, 32
 
-#: Characters of a value that a message shows.
-SHOWN = 60
+PLANNED = "planned"
 
-
-def check_choice(name: str, value: object, choices: object) -> None:
-    """Raise `OptionError` unless `value` is one of a tuple's or a Literal's words.
-
-    Parameters
-    ----------
-    name : str
-        What the message calls the value: a field marked by `errors.field`, or words.
-    """
-    allowed = choices if isinstance(choices, tuple) else get_args(choices)
-    if value not in allowed:
-        msg = f"{name} is {value!r}, not one of {', '.join(map(str, allowed))}"
-        raise OptionError(msg, hint=_nearest(name, str(value), allowed))
-
-
-def _nearest(name: str, word: str, allowed: tuple[str, ...]) -> str:
-    """Guess which word was meant, or say what works without any."""
-    from difflib import get_close_matches  # of use in an error only
-
-    near = get_close_matches(word.lower(), allowed, n=1)
-    return f"is {near[0]} meant?" if near else _leave_away(name)
-
-
-def _leave_away(name: str) -> str:
-    """Say that nobody has to set a field."""
-    return f"leave {name} away for its default"
-
-
-def check_number(
-    name: str,
-    value: float,
-    *,
-    low: float = -math.inf,
-    high: float = math.inf,
-    open_low: bool = False,
-    open_high: bool = False,
-) -> None:
-    """Raise `OptionError` unless `value` is finite and inside its limits.
-
-    Parameters
-    ----------
-    name : str
-        What the message calls the value: a field marked by `errors.field`, or words.
-    low, high : float
-        The limits, themselves allowed unless `open_low` or `open_high`.
-    """
-    # An integer of any length is finite, though no float may hold it.
-    if not isinstance(value, int) and not math.isfinite(value):
-        msg = f"{name} must be a finite number, not {value}"
-        raise OptionError(msg, hint="write a number such as 0.5, or 20")
-    too_low = value <= low if open_low else value < low
-    too_high = value >= high if open_high else value > high
-    if too_low or too_high:
-        bounds = []
-        if low > -math.inf:
-            bounds.append(f"above {low}" if open_low else f"at least {low}")
-        if high < math.inf:
-            bounds.append(f"below {high}" if open_high else f"at most {high}")
-        # In full: rounded, a value just outside would look allowed.
-        shown = str(value)
-        if len(shown) > SHOWN:
-            shown = f"a number of {len(shown):,} digits"
-        msg = f"{name} must be {' and '.join(bounds)}, not {shown}"
-        raise OptionError(msg, hint=_leave_away(name))
+#: Groups of options, as help shows them.
+OUTPUT = "Output"
+TEXT = "Text"
+MODEL = "Model"
+RUN_LENGTH = "How long"
+LEARNING = "Learning"
+REPORTS = "Reports"
+PROMPT = "Prompt"
+LENGTH = "Length"
+CHOICE = "Choice of characters"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,19 +83,33 @@ class ModelConfig:
     """Everything that fixes the shape and the arithmetic of a model."""
 
     vocab_size: int
-    cell: CellName = "lstm"
-    activation: ActivationName = "tanh"  # of the vanilla cell only
-    hidden: int = 256  # units per layer
-    layers: int = 1
-    norm: NormName = "none"  # of every layer's output
+    cell: CellName = option("lstm", Option("Kind of cell.", MODEL, choices=cells.names))
+    activation: ActivationName = option(
+        "tanh",
+        Option(
+            f"tanh, sigmoid, relu or leaky-relu, of {field('cell', 'rnn')}.",
+            MODEL,
+            metavar="NAME",
+        ),
+    )
+    hidden: int = option(
+        256, Option("Units per layer.", MODEL, low=1, high=MAX_HIDDEN, usual=PLANNED)
+    )
+    layers: int = option(
+        1, Option(f"Layers, 1 to {MAX_LAYERS}.", MODEL, low=1, high=MAX_LAYERS)
+    )
+    norm: NormName = option(
+        "none",
+        Option(
+            "Normalize the output of every layer.",
+            MODEL,
+            usual="layer for an lstm, else none",
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Check the limits."""
-        check_choice(field("cell"), self.cell, cells.names())
-        check_choice(field("activation"), self.activation, ActivationName)
-        check_choice(field("norm"), self.norm, NormName)
-        check_number(field("hidden"), self.hidden, low=1, high=MAX_HIDDEN)
-        check_number(field("layers"), self.layers, low=1, high=MAX_LAYERS)
+        check(self)
         check_number("the vocabulary's size", self.vocab_size, low=1, high=0x110000)
         settings = cells.cell_of(self.cell).settings
         if self.activation != "tanh" and "activation" not in settings:
@@ -154,28 +127,6 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Every:
-    """How often something is done: by steps or by seconds of training.
-
-    Exactly one of the two is set; both 0 means never.
-    """
-
-    steps: int = 0
-    seconds: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check that one unit is used."""
-        check_number("an interval", self.steps, low=0, high=MAX_COUNT)
-        check_number("an interval", self.seconds, low=0, high=MAX_SECONDS)
-        if self.steps and self.seconds:
-            msg = "an interval is either in steps or in seconds"
-            raise ValueError(msg)
-
-    def __bool__(self) -> bool:
-        return bool(self.steps or self.seconds)
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One training run, less its texts and its files.
 
@@ -184,62 +135,296 @@ class TrainConfig:
     and the learning rate's schedule is planned to end there too.
     """
 
-    batch_size: int = 32  # streams side by side
-    seq_length: int = 64  # steps of truncated BPTT
-    epochs: float | None = None
-    steps: int | None = None
-    time: float | None = None  # seconds of training steps
-    patience: int = 0  # evaluations without improvement; 0 is for ever
-    optimizer: OptimizerName = "adam"
-    lr: float = 1e-2  # the schedule's peak; see training.plan
-    schedule: ScheduleName = "cosine"
-    warmup: float = 0.02  # share of the run below 1, steps from 1 on
-    weight_decay: float = 0.0  # decoupled, on weight matrices
-    grad_clip: float = 1.0  # 0 is off
-    clip_mode: ClipMode = "norm"
-    dropout: float = 0.0  # between layers and before the head
-    weight_dropout: float = 0.0  # of recurrent weights
-    ema: float = 0.0  # decay of the averaged weights; 0 is off
-    init: InitName = "auto"
-    forget_bias: float = 1.0  # LSTM: the initial value
-    lines: bool = False  # every line a document
-    val_fraction: float = 0.1
-    seed: int = 0
-    eval_every: Every | None = None  # None: by the length of the run
+    batch_size: int = option(
+        32,
+        Option(
+            "Streams read side by side.",
+            LEARNING,
+            low=1,
+            high=MAX_WINDOW,
+            usual=f"32, of short lines {SHORT_BATCH}",
+        ),
+    )
+    seq_length: int = option(
+        64,
+        Option(
+            "Steps of backpropagation through time.",
+            LEARNING,
+            low=1,
+            high=MAX_WINDOW,
+            usual=f"64, of short lines {SHORT_WINDOW}",
+        ),
+    )
+    epochs: float | None = option(
+        None,
+        Option(
+            "Passes over the text.",
+            RUN_LENGTH,
+            metavar="X",
+            low=0,
+            high=MAX_EPOCHS,
+            open_low=True,
+            usual=PLANNED,
+            changeable=True,
+        ),
+    )
+    steps: int | None = option(
+        None,
+        Option("Steps in all.", RUN_LENGTH, low=0, high=MAX_COUNT, changeable=True),
+    )
+    time: float | None = option(
+        None,
+        Option(
+            "Time of training: 90s, 30m, 2h. The first limit reached ends.",
+            RUN_LENGTH,
+            metavar="DUR",
+            low=MIN_TRAINING,
+            high=MAX_SECONDS,
+            parse=parse_duration,
+            changeable=True,
+        ),
+    )
+    patience: int = option(
+        0,
+        Option(
+            "Stop after N evaluations without improvement; 0 never.",
+            RUN_LENGTH,
+            low=0,
+            high=MAX_COUNT,
+            usual=f"{PATIENCE} if {field('epochs')} and {field('steps')} are left "
+            "open, else 0",
+            changeable=True,
+        ),
+    )
+    optimizer: OptimizerName = option(
+        "adam",
+        Option("adam, rmsprop, adagrad or sgd.", LEARNING, metavar="NAME"),
+    )
+    lr: float = option(
+        1e-2,
+        Option(
+            "Peak learning rate.",
+            LEARNING,
+            low=0,
+            high=MAX_REAL,
+            open_low=True,
+            usual="by cell and width",
+            changeable=True,
+        ),
+    )
+    schedule: ScheduleName = option(
+        "cosine",
+        Option(
+            "constant, step, exponential, linear, cosine or cyclic.",
+            LEARNING,
+            metavar="NAME",
+            changeable=True,
+        ),
+    )
+    warmup: float = option(
+        0.02,
+        Option(
+            "Share of the run, or steps from 1 on.",
+            LEARNING,
+            metavar="X",
+            low=0,
+            high=MAX_COUNT,
+            changeable=True,
+        ),
+    )
+    weight_decay: float = option(
+        0.0,
+        Option(
+            "Decoupled, on weight matrices.",
+            LEARNING,
+            low=0,
+            high=MAX_REAL,
+            changeable=True,
+            after="optimizer",
+        ),
+    )
+    grad_clip: float = option(
+        1.0,
+        Option(
+            "Limit of the gradient; 0 is off.",
+            LEARNING,
+            low=0,
+            high=MAX_REAL,
+            changeable=True,
+        ),
+    )
+    clip_mode: ClipMode = option(
+        "norm", Option("What the limit is on.", LEARNING, changeable=True)
+    )
+    dropout: float = option(
+        0.0,
+        Option(
+            "Of outputs, after every layer.",
+            MODEL,
+            metavar="P",
+            low=0,
+            high=1,
+            open_high=True,
+            usual=PLANNED,
+            changeable=True,
+        ),
+    )
+    weight_dropout: float = option(
+        0.0,
+        Option(
+            "Of recurrent weights, anew each step.",
+            MODEL,
+            metavar="P",
+            low=0,
+            high=1,
+            open_high=True,
+            usual=PLANNED,
+            changeable=True,
+        ),
+    )
+    ema: float = option(
+        0.0,
+        Option(
+            "Decay of the averaged weights that are evaluated, sampled and saved; "
+            "0 is off.",
+            LEARNING,
+            low=0,
+            high=1,
+            open_high=True,
+            usual=str(EMA),
+            after="warmup",
+        ),
+    )
+    init: InitName = option(
+        "auto",
+        Option("auto, orthogonal, xavier, he or uniform.", MODEL, metavar="NAME"),
+    )
+    forget_bias: float = option(
+        1.0,
+        Option(
+            "First bias of the LSTM's forget gate.",
+            MODEL,
+            low=-MAX_REAL,
+            high=MAX_REAL,
+        ),
+    )
+    lines: bool = option(
+        False, Option("Every line is a document; order is shuffled.", TEXT)
+    )
+    val_fraction: float = option(
+        0.1,
+        Option(
+            "Tail of the text held out for validation.",
+            TEXT,
+            low=0,
+            high=1,
+            open_high=True,
+        ),
+    )
+    seed: int = option(
+        0,
+        Option("Of first weights, dropout and order.", LEARNING, low=0, high=MAX_COUNT),
+    )
+    eval_every: Every | None = option(
+        None,
+        Option(
+            "Between validations.",
+            REPORTS,
+            metavar="N|DUR",
+            usual="20 in a run",
+            parse=parse_every,
+            changeable=True,
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Check the limits."""
-        check_number(field("batch_size"), self.batch_size, low=1, high=65_536)
-        check_number(field("seq_length"), self.seq_length, low=1, high=65_536)
-        if self.epochs is not None:
-            check_number(
-                field("epochs"), self.epochs, low=0, high=MAX_EPOCHS, open_low=True
-            )
-        if self.steps is not None:
-            check_number(field("steps"), self.steps, low=0, high=MAX_COUNT)
-        if self.time is not None:
-            check_number(field("time"), self.time, low=MIN_TRAINING, high=MAX_SECONDS)
-        check_number(field("patience"), self.patience, low=0, high=MAX_COUNT)
-        check_choice(field("optimizer"), self.optimizer, OptimizerName)
-        check_number(field("lr"), self.lr, low=0, high=MAX_REAL, open_low=True)
-        check_choice(field("schedule"), self.schedule, ScheduleName)
-        check_number(field("warmup"), self.warmup, low=0, high=MAX_COUNT)
-        check_number(field("weight_decay"), self.weight_decay, low=0, high=MAX_REAL)
-        check_number(field("grad_clip"), self.grad_clip, low=0, high=MAX_REAL)
-        check_choice(field("clip_mode"), self.clip_mode, ClipMode)
-        check_number(field("dropout"), self.dropout, low=0, high=1, open_high=True)
-        check_number(
-            field("weight_dropout"), self.weight_dropout, low=0, high=1, open_high=True
-        )
-        check_number(field("ema"), self.ema, low=0, high=1, open_high=True)
-        check_choice(field("init"), self.init, InitName)
-        check_number(
-            field("forget_bias"), self.forget_bias, low=-MAX_REAL, high=MAX_REAL
-        )
-        check_number(
-            field("val_fraction"), self.val_fraction, low=0, high=1, open_high=True
-        )
-        check_number(field("seed"), self.seed, low=0, high=MAX_COUNT)
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """How texts become characters."""
+
+    encoding: str = option("utf-8", Option("Of the texts.", TEXT, metavar="NAME"))
+    newlines: NewlineMode = option(
+        "keep", Option("lf turns CR LF and CR into LF.", TEXT)
+    )
+    unit: UnitName = option("char", Option("Model characters, or raw bytes.", TEXT))
+    min_count: int = option(
+        1, Option("Rarer characters become U+FFFD.", TEXT, low=1, high=MAX_COUNT)
+    )
+
+    def __post_init__(self) -> None:
+        """Check the limits."""
+        check(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Where a run begins, where its checkpoints go, and what saves it."""
+
+    output: str | None = option(
+        None,
+        Option(
+            "Checkpoint; named after the first text by default. - is stdout.",
+            OUTPUT,
+            metavar="PATH",
+            short="o",
+        ),
+    )
+    force: bool = option(
+        False, Option("Replace an existing checkpoint.", OUTPUT, short="f")
+    )
+    resume: bool = option(
+        False, Option("Continue the checkpoint exactly where it stopped.", OUTPUT)
+    )
+    new_corpus: bool = option(
+        False, Option(f"Let {field('resume')} go on with another text.", OUTPUT)
+    )
+    init_from: Path | None = option(
+        None, Option("Begin with another checkpoint's weights.", OUTPUT)
+    )
+    save_every: Every = option(
+        Every(seconds=60.0),
+        Option(
+            "Steps, or time of training, between saves.",
+            OUTPUT,
+            metavar="N|DUR",
+            parse=parse_every,
+        ),
+    )
+    keep_best: bool = option(
+        True, Option("Keep the best validation in STEM.best.npz.", OUTPUT)
+    )
+    val_file: str | None = option(
+        None,
+        Option("A text to validate on.", TEXT, metavar="PATH", after="val_fraction"),
+    )
+    on_divergence: DivergencePolicy = option(
+        "rollback",
+        Option(
+            "When loss, gradient or weights are not finite.",
+            LEARNING,
+            after="clip_mode",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        """Check the choices, and what cannot go together."""
+        again, anew = field("resume", True), field("force", True)
+        if self.resume and self.force:
+            msg = f"{field('resume')} and {field('force')} exclude each other"
+            hint = f"{again} continues the file, {anew} begins it anew"
+            raise OptionError(msg, hint=hint)
+        if self.resume and self.init_from:
+            msg = f"{field('resume')} and {field('init_from')} exclude each other"
+            hint = f"{again} continues a run, {field('init_from')} begins one"
+            raise OptionError(msg, hint=hint)
+        if self.new_corpus and not self.resume:
+            msg = f"{field('new_corpus')} goes with {field('resume')}"
+            raise OptionError(msg, hint="a new run reads any text: leave it away")
+        check(self)
 
 
 #: Characters that `SampleConfig.no_repeat` and `no_copy` look back.
@@ -249,60 +434,217 @@ RECENT = 2000
 MOST_SAMPLES = 65_536
 
 
+def read_biases(given: Any, name: str) -> tuple[tuple[str, float], ...]:
+    """Read what is added to the logits of characters; escapes stay as they are.
+
+    Parameters
+    ----------
+    given : mapping, or iterable of str or of pairs
+        ``{"e": -1.5}``, ``["e=-1.5"]`` or ``[("e", -1.5)]``.
+    name : str
+        What a message calls the option.
+
+    Raises
+    ------
+    OptionError
+        One has no character, or no number.
+    """
+    if isinstance(given, Mapping):
+        given = given.items()
+    elif isinstance(given, str):
+        given = [given]
+    return tuple(_read_bias(one, name) for one in given)
+
+
+def _read_bias(given: Any, name: str) -> tuple[str, float]:
+    """Read ``CHAR=B``, or a character and a number."""
+    symbol, number = given, ""
+    if isinstance(given, str):
+        symbol, _, number = given.rpartition("=")
+    elif isinstance(given, tuple) and len(given) == 2:
+        symbol, number = given
+    try:
+        bias = float(number)
+    except (TypeError, ValueError):
+        bias = math.nan
+    if not symbol or not isinstance(symbol, str) or math.isnan(bias):
+        msg = f"{name} {given!r} is not CHAR=B"
+        hint = "a character and a number, such as 'e=-1.5' or 'z=-inf'"
+        raise OptionError(msg, hint=hint)
+    # A number that is too large for a float is no way to write -inf.
+    if str(number).strip().lower() not in ("-inf", "-infinity"):
+        check_number(f"{name} {given!r}", bias)
+    return symbol, bias
+
+
 @dataclass(frozen=True, kw_only=True)
 class SampleConfig:
     """How the next character is chosen, and when to stop."""
 
-    temperature: float = 1.0  # 0 is greedy
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    typical: float | None = None
-    no_repeat: int | None = None  # length of n-grams that must not come again
-    no_copy: int | None = None  # length of n-grams of a text that must not come
-    logit_bias: tuple[tuple[str, float], ...] = ()  # symbols, and what is added
-    allow: str | None = None  # symbols; all if not given
-    ban: str = ""  # symbols
-    length: int = 2000  # new characters; -1 endless
-    lines: int | None = None  # newlines to end after
-    time: float | None = None  # seconds to end after
-    stop: tuple[str, ...] = ()
-    include_stop: bool = False
-    num_samples: int = 1
-    best_of: int = 1  # candidates for each of them
-    logprobs: int = 0  # alternatives that are told of each character
-    seed: int = 0
+    temperature: float = option(
+        1.0,
+        Option(
+            "Below 1 is safer, above 1 wilder; 0 takes the likeliest.",
+            CHOICE,
+            short="t",
+            low=0,
+            recorded=True,
+        ),
+    )
+    top_k: int | None = option(
+        None, Option("Choose from the N likeliest.", CHOICE, low=1, recorded=True)
+    )
+    top_p: float | None = option(
+        None,
+        Option(
+            "Choose from the fewest likeliest that reach this share.",
+            CHOICE,
+            low=0,
+            high=1,
+            open_low=True,
+            recorded=True,
+        ),
+    )
+    min_p: float | None = option(
+        None,
+        Option(
+            "Leave out what is less than F times as likely as the likeliest.",
+            CHOICE,
+            low=0,
+            high=1,
+            recorded=True,
+        ),
+    )
+    typical: float | None = option(
+        None,
+        Option(
+            "Choose from the fewest that surprise about as much as expected, up to "
+            "this share.",
+            CHOICE,
+            low=0,
+            high=1,
+            open_low=True,
+            recorded=True,
+        ),
+    )
+    no_repeat: int | None = option(
+        None,
+        Option(
+            f"No N characters in a row that stand in the last {RECENT} already.",
+            CHOICE,
+            low=1,
+            high=RECENT,
+            recorded=True,
+        ),
+    )
+    no_copy: int | None = option(
+        None,
+        Option(
+            f"No N characters in a row that stand in the {field('corpus')}.",
+            CHOICE,
+            low=2,
+            high=RECENT,
+            recorded=True,
+        ),
+    )
+    logit_bias: tuple[tuple[str, float], ...] = option(
+        (),
+        Option(
+            "Make a character likelier by e^B, or less likely; -inf bans it. May be "
+            "given several times.",
+            CHOICE,
+            metavar="CHAR=B",
+            parse=read_biases,
+        ),
+    )
+    allow: str | None = option(
+        None, Option("Write these only.", CHOICE, metavar="CHARS", recorded=True)
+    )
+    ban: str = option(
+        "", Option("Never write these.", CHOICE, metavar="CHARS", recorded=True)
+    )
+    length: int = option(
+        2000,
+        Option(
+            "New characters; -1 goes on until nobody reads. By default 2000, with "
+            f"{field('lines')} 2000 a line, with {field('time')} no limit.",
+            LENGTH,
+            short="n",
+            low=-1,
+            high=MAX_COUNT,
+            usual="",
+        ),
+    )
+    lines: int | None = option(
+        None, Option("End after N newlines.", LENGTH, low=1, high=MAX_COUNT)
+    )
+    time: float | None = option(
+        None,
+        Option(
+            "End after so long: 10s, 5m. The text then depends on the machine.",
+            LENGTH,
+            metavar="DUR",
+            parse=parse_duration,
+        ),
+    )
+    stop: tuple[str, ...] = option(
+        (), Option("End before this text. May be given several times.", LENGTH)
+    )
+    include_stop: bool = option(False, Option("End after the stop text.", LENGTH))
+    num_samples: int = option(
+        1,
+        Option(
+            "Samples, made side by side.",
+            OUTPUT,
+            short="N",
+            low=1,
+            high=MOST_SAMPLES,
+        ),
+    )
+    best_of: int = option(
+        1,
+        Option(
+            "Of N candidates for each sample show the one that the model finds "
+            "likeliest, by bits per character.",
+            OUTPUT,
+            low=1,
+            high=MOST_SAMPLES,
+            recorded=True,
+        ),
+    )
+    logprobs: int = option(
+        0,
+        Option(
+            f"With {field('json')}: of every character the K likeliest, with their "
+            "logarithms of probability.",
+            OUTPUT,
+            metavar="K",
+            low=0,
+            high=MAX_COUNT,
+            after="json",
+        ),
+    )
+    seed: int = option(
+        0,
+        Option(
+            "For the same text again. Random by default; "
+            f"{field('verbose', brief=True)} and {field('json')} tell it.",
+            CHOICE,
+            low=0,
+            high=MAX_COUNT,
+            usual="",
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Check the limits and what cannot go together."""
-        check_number(field("temperature"), self.temperature, low=0)
-        for option, value in (
-            (field("top_p"), self.top_p),
-            (field("typical"), self.typical),
-        ):
-            if value is not None:
-                check_number(option, value, low=0, high=1, open_low=True)
-        if self.min_p is not None:
-            check_number(field("min_p"), self.min_p, low=0, high=1)
-        for option, number, low, high in (
-            (field("top_k"), self.top_k, 1, math.inf),
-            (field("no_repeat"), self.no_repeat, 1, RECENT),
-            (field("no_copy"), self.no_copy, 2, RECENT),
-            (field("lines"), self.lines, 1, MAX_COUNT),
-        ):
-            if number is not None:
-                check_number(option, number, low=low, high=high)
-        check_number(field("length"), self.length, low=-1, high=MAX_COUNT)
-        check_number(field("num_samples"), self.num_samples, low=1, high=MOST_SAMPLES)
-        check_number(field("best_of"), self.best_of, low=1, high=MOST_SAMPLES)
+        check(self)
         if self.num_samples * self.best_of > MOST_SAMPLES:
             msg = (
                 f"{field('num_samples')} times {field('best_of')} must be at most "
                 f"{MOST_SAMPLES:,}"
             )
             raise OptionError(msg, hint="make the samples in several calls")
-        check_number(field("logprobs"), self.logprobs, low=0, high=MAX_COUNT)
-        check_number(field("seed"), self.seed, low=0, high=MAX_COUNT)
         for symbol, bias in self.logit_bias:
             if bias != -math.inf:
                 check_number(f"{field('logit_bias')} {symbol!r}", bias)
@@ -352,118 +694,41 @@ class SampleConfig:
     @property
     def filters(self) -> list[str]:
         """The truncating fields in use."""
-        named = {
-            "top_k": self.top_k,
-            "typical": self.typical,
-            "top_p": self.top_p,
-            "min_p": self.min_p,
-        }
-        return [name for name, value in named.items() if value is not None]
+        names = ("top_k", "typical", "top_p", "min_p")
+        return [name for name in names if getattr(self, name) is not None]
 
 
-#: Seconds in each unit that a duration may be written in.
-#: A duration: numbers with units, the larger units first, each once.
-_DURATION = re.compile(
-    r"(?:([\d.]+)d)?(?:([\d.]+)h)?(?:([\d.]+)(?:min|m))?(?:([\d.]+)s)?", re.ASCII
-)
-
-
-def parse_duration(text: str, name: str) -> float:
-    """Read the seconds of a duration such as ``90s``, ``5min``, ``1.5h``, ``1h30m``.
-
-    Raises
-    ------
-    OptionError
-        It is not a positive number followed by s, m or min, h or d, nor several of
-        them in falling order; or too long a time.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    try:
-        if match is None or not any(match.groups()):
-            raise ValueError
-        parts = zip(match.groups(), (86_400.0, 3600.0, 60.0, 1.0), strict=True)
-        seconds = sum(float(number) * unit for number, unit in parts if number)
-    except ValueError:
-        msg = f"{name} is {_shortened(text)}, which is not a duration"
-        raise OptionError(msg, hint="write 90s, 30m or 2h") from None
-    check_number(name, seconds, low=0, high=MAX_SECONDS, open_low=True)
-    return seconds
-
-
-def _shortened(text: str) -> str:
-    """Quote a value, as far as anybody would read it."""
-    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
-
-
-def parse_every(text: str, name: str) -> Every:
-    """Read an interval in steps (``500``) or in time (``10m``); ``0`` is never.
-
-    Raises
-    ------
-    OptionError
-        It is neither, or too large.
-    """
-    digits = text.strip()
-    if digits.isdecimal():
-        if len(digits) > MAX_DIGITS:
-            msg = f"{name} is a number of {len(digits):,} digits"
-            raise OptionError(msg, hint="0 is never")
-        check_number(name, int(digits), low=0, high=MAX_COUNT)
-        return Every(steps=int(digits))
-    try:
-        return Every(seconds=parse_duration(text, name))
-    except OptionError as error:
-        error.hint = "write a number of steps, or a time such as 30s or 10m"
-        raise
-
-
-def parse_biases(
-    given: Mapping[str, float] | Sequence[str | tuple[str, float]],
-) -> tuple[tuple[str, float], ...]:
-    """Read what is added to the logits of characters.
-
-    Parameters
-    ----------
-    given : mapping, or sequence of str or pairs
-        A bias by its character, or ``CHAR=B`` for each.
-
-    Raises
-    ------
-    OptionError
-        One has no character, or no number.
-    """
-    pairs = given.items() if isinstance(given, Mapping) else given
-    return tuple(
-        _parse_bias(item) if isinstance(item, str) else _bias(str(item), *item)
-        for item in pairs
-    )
-
-
-def _parse_bias(text: str) -> tuple[str, float]:
-    """Read ``CHAR=B``; escapes stay as they are."""
-    symbol, _, number = text.rpartition("=")
-    try:
-        bias = float(number)
-    except ValueError:
-        bias = math.nan
-    if math.isinf(bias) and number.strip().lower() not in ("-inf", "-infinity"):
-        check_number(f"{field('logit_bias')} {text!r}", bias)
-    return _bias(text, symbol, bias)
-
-
-def _bias(shown: str, symbol: str, bias: float) -> tuple[str, float]:
-    """Check a character and its bias."""
-    if not symbol or math.isnan(bias):
-        msg = f"{field('logit_bias')} {shown!r} is not CHAR=B"
-        hint = "a character and a number, such as 'e=-1.5' or 'z=-inf'"
-        raise OptionError(msg, hint=hint)
-    if bias != -math.inf:
-        check_number(f"{field('logit_bias')} {shown!r}", bias)
-    return symbol, float(bias)
-
-
-def default_length(lines: int | None, time: float | None) -> int:
-    """Choose the length of a sample for which none is given."""
+def usual_length(lines: int | None, time: float | None) -> int:
+    """Choose the length of a sample for which none is given; -1 is endless."""
     if time is not None:
         return -1
     return SampleConfig.length * (lines or 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleInputs:
+    """What sampling reads beside the model: a prompt's strange characters, a text."""
+
+    unknown: UnknownPolicy = option(
+        "error",
+        Option(
+            "What to do with characters of the prompt that the model does not know: "
+            "error, skip or replace.",
+            PROMPT,
+            metavar="HOW",
+            after="escape",
+        ),
+    )
+    corpus: tuple[str, ...] = option(
+        (),
+        Option(
+            f"The training text, for {field('no_copy')}. May be given several times.",
+            CHOICE,
+            metavar="PATH",
+            after="no_copy",
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        """Check the choice."""
+        check(self)

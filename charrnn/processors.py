@@ -13,6 +13,13 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
+def check_threads(threads: int) -> None:
+    """Raise `OptionError` unless a number of threads is at least 1."""
+    if threads < 1:
+        msg = f"{field('threads')} must be at least 1, not {threads}"
+        raise OptionError(msg, hint="leave it away to use all processors")
+
+
 def resolve_threads(asked: int | None) -> tuple[int, str | None]:
     """Settle the number of threads; warn if fewer than were asked for.
 
@@ -24,9 +31,8 @@ def resolve_threads(asked: int | None) -> tuple[int, str | None]:
     OptionError
         The number is below 1, or the variable is no number.
     """
-    if asked is not None and asked < 1:
-        msg = f"{field('threads')} must be at least 1, not {asked}"
-        raise OptionError(msg, hint="leave it away to use all processors")
+    if asked is not None:
+        check_threads(asked)
     if asked is None and (variable := os.environ.get("CHARRNN_THREADS")):
         # Of so many digits Python would not make a number.
         asked = int(variable) if re.fullmatch(r"\d{1,9}", variable) else 0

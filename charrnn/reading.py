@@ -24,7 +24,7 @@ from typing import BinaryIO, TypeAlias
 import numpy as np
 
 from charrnn.arrays import Ids
-from charrnn.config import MAX_COUNT, NewlineMode, UnitName, check_choice, check_number
+from charrnn.config import TextConfig
 from charrnn.errors import (
     CharRNNError,
     CorpusError,
@@ -74,21 +74,15 @@ Source: TypeAlias = str | Text
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadOptions:
-    """How texts become characters."""
+class ReadOptions(TextConfig):
+    """How texts become characters, and what they are read for."""
 
-    encoding: str = "utf-8"
-    newlines: NewlineMode = "keep"
-    unit: UnitName = "char"
-    min_count: int = 1  # characters rarer than this become U+FFFD
     lines: bool = False  # every line a document: each source ends in a newline
     vocab: Vocab | None = None  # given: what it lacks becomes its U+FFFD, or an error
 
     def __post_init__(self) -> None:
         """Check each option and what cannot go together."""
-        check_choice(field("newlines"), self.newlines, NewlineMode)
-        check_choice(field("unit"), self.unit, UnitName)
-        check_number(field("min_count"), self.min_count, low=1, high=MAX_COUNT)
+        super().__post_init__()
         name = _codec_name(self.encoding)
         if self.unit == "byte" and name != "utf-8":
             msg = (

@@ -25,10 +25,10 @@ from charrnn.checkpoint import (
     resolve_output,
     save,
 )
-from charrnn.config import SampleConfig, UnknownPolicy
+from charrnn.config import UnknownPolicy
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.generation import Generation
-from charrnn.generation.asked import SampleInputs, sample_config
+from charrnn.generation.asked import Asked, asked
 from charrnn.network import Network
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
@@ -121,25 +121,23 @@ class TextModel:
             The model does not know a character of the prompt (and ``unknown`` is
             "error"), or has nothing to choose from.
         """
-        config, others = sample_config(options)
+        wanted = asked(options)
+        config = wanted.config
         if config.length < 0 and config.time is None and config.lines is None:
             msg = f"{field('length', -1)} would never end"
             hint = f"give {field('lines')} or {field('time')}, or use stream()"
             raise OptionError(msg, hint=hint)
-        return "".join(self._written(prompt, config, others))
+        return "".join(self._written(prompt, wanted))
 
     def stream(self, prompt: str = "", **options: Any) -> Iterator[str]:
         """Write a text as `sample` does, and yield its pieces as they are made."""
-        config, others = sample_config(options)
-        return self._written(prompt, config, others)
+        return self._written(prompt, asked(options))
 
-    def _written(
-        self, prompt: str, config: SampleConfig, others: SampleInputs
-    ) -> Iterator[str]:
+    def _written(self, prompt: str, wanted: Asked) -> Iterator[str]:
         """Generate one sample, piece by piece."""
-        copied = others.read_corpus(self.vocab)
-        ids = self.vocab.encode(prompt, others.unknown)
-        config = config.in_symbols(self.vocab.to_symbols)
+        copied = wanted.read_corpus(self.vocab)
+        ids = self.vocab.encode(prompt, wanted.unknown)
+        config = wanted.config.in_symbols(self.vocab.to_symbols)
         generation = Generation(self, [ids], config, scored=False, corpus=copied)
         if self.vocab.unit == "char":
             yield from (piece.text for piece in generation.pieces())

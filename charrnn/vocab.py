@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from charrnn.arrays import Ids
-from charrnn.config import UnitName, UnknownPolicy, check_choice
+from charrnn.config import UnitName, UnknownPolicy
 from charrnn.errors import VocabError, field
+from charrnn.options import check_choice
 
 CodePoints: TypeAlias = NDArray[np.uint32]
 
@@ -190,7 +191,7 @@ class Vocab:
 
     def _encode(self, points: CodePoints, unknown: UnknownPolicy) -> Ids:
         """Look up every code point at once."""
-        check_choice(field("unknown"), unknown, UnknownPolicy)
+        check_choice(field("unknown"), unknown, get_args(UnknownPolicy))
         ids = self.look_up(points)
         known = ids >= 0
         if known.all():

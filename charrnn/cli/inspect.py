@@ -10,9 +10,10 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from charrnn.cli import inspect_options as options
+import typer
+
 from charrnn.cli.inspect_files import (
     FileWriter,
     Output,
@@ -28,20 +29,21 @@ from charrnn.cli.inspect_forms import (
     Writer,
 )
 from charrnn.cli.inspect_limits import Limits
-from charrnn.cli.inspect_request import MIN_WIDTH, Request
-from charrnn.cli.notes import PREPARING, Meter, Notes
-from charrnn.cli.options import (
-    Color,
-    Common,
-    Progress,
-    Quiet,
-    Threads,
-    Verbose,
+from charrnn.cli.inspect_options import (
+    FILE,
+    FORM,
+    MIN_WIDTH,
+    TEXT,
+    VIEW,
+    InspectOptions,
 )
+from charrnn.cli.inspect_request import Request
+from charrnn.cli.notes import PREPARING, Meter, Notes
+from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
 from charrnn.errors import CharRNNError, CheckpointError, InputError
-from charrnn.inspection import MAX_LAG
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
+from charrnn.options import OptionTable, configure
 from charrnn.processors import available_processors
 
 if TYPE_CHECKING:
@@ -65,60 +67,31 @@ EXAMPLES = "\n".join(
 )
 
 
-def inspect(
-    checkpoint: options.Checkpoints,
-    view: options.View = None,
-    top: options.Top = 5,
-    layer: options.Layer = None,
-    unit: options.Unit = None,
-    signal: options.Signal = "h",
-    max_lag: options.MaxLag = MAX_LAG,
-    corpus: options.CorpusPath = None,
-    text: options.TextOption = None,
-    text_file: options.TextFile = None,
-    unknown: options.Unknown = "error",
-    max_chars: options.MaxChars = None,
-    json: options.Json = False,
-    plain: options.Plain = False,
-    svg: options.Svg = None,
-    html: options.Html = None,
-    width: options.Width = None,
-    ascii: options.Ascii = False,
-    verify: options.Verify = False,
-    warmup: options.WarmUp = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    color: Color = "auto",
-    progress: Progress = "auto",
-    threads: Threads = None,
-) -> None:
+OPTIONS = OptionTable(
+    kinds=(InspectOptions, Common), groups=(VIEW, TEXT, FORM, FILE, COMMON)
+)
+
+Checkpoints = Annotated[
+    list[Path],
+    typer.Argument(
+        readable=False,
+        metavar="CHECKPOINT",
+        help="Models, as charrnn train saves them.",
+    ),
+]
+
+
+@takes(OPTIONS)
+def inspect(checkpoint: Checkpoints, **options: Any) -> None:
     """Show what is in a checkpoint, and what its model makes of a text."""
-    common = Common(quiet, verbose, color, progress, threads)
-    asked = tuple(dict.fromkeys(view or ()))
-    if not asked and html is not None:
-        reads = text is not None or text_file is not None
+    common = configure(Common, options)
+    asked = tuple(dict.fromkeys(options["view"] or ()))
+    if not asked and options["html"] is not None:
+        reads = options["text"] is not None or options["text_file"] is not None
         asked = page_views(text=reads, several=len(checkpoint) > 1)
-    request = Request(
-        views=asked or (() if verify or warmup else (DEFAULT,)),
-        text=text,
-        text_file=text_file,
-        unknown=unknown,
-        max_chars=max_chars,
-        top=top,
-        layer=layer,
-        units=tuple(dict.fromkeys(unit or ())),
-        signal=signal,
-        max_lag=max_lag,
-        corpus=tuple(corpus or ()),
-        json=json,
-        plain=plain,
-        svg=svg,
-        html=html,
-        width=width,
-        ascii=ascii,
-        verify=verify,
-        warm_up=warmup,
-    )
+    if not asked and not (options["verify"] or options["warmup"]):
+        asked = (DEFAULT,)
+    request = configure(Request, options, views=asked)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
         Inspector(common, request).run(checkpoint)
 
@@ -181,7 +154,7 @@ class Inspector:
         """Inspect checkpoints one by one; return what a check of several found."""
         request = self.request
         faults: list[CharRNNError] = []
-        if not (self.views or request.verify or request.warm_up):
+        if not (self.views or request.verify or request.warmup):
             return []
         for path in paths:
             try:
@@ -258,7 +231,7 @@ class Inspector:
                 file.verify()
                 writer.verdict(path, None)
             checkpoint = InspectedCheckpoint(file, options)
-            if self.request.warm_up:
+            if self.request.warmup:
                 self._warm_up(checkpoint)
             checkpoint.check(self.views)
             writer.start(path)

@@ -3,43 +3,20 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charrnn.cells import signals
 from charrnn.cli.inspect_files import Output, check_outputs
-from charrnn.config import UnknownPolicy, check_choice, check_number
-from charrnn.errors import OptionError, field
-from charrnn.inspection import MAX_LAG, SignalName
+from charrnn.cli.inspect_options import InspectOptions
+from charrnn.errors import OptionError
 from charrnn.inspection.registry import names, readers, text_need, users
 
 if TYPE_CHECKING:
     from charrnn.inspection.view import OptionName
 
-#: Narrower than this, nothing can be drawn.
-MIN_WIDTH = 20
-
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(InspectOptions):
     """What is to be shown, and in which form."""
 
-    views: tuple[str, ...]
-    text: str | None
-    text_file: str | None
-    unknown: UnknownPolicy
-    max_chars: int | None
-    top: int
-    layer: int | None
-    units: tuple[int, ...]
-    signal: SignalName
-    max_lag: int
-    corpus: tuple[str, ...]
-    json: bool
-    plain: bool
-    svg: str | None
-    html: str | None
-    width: int | None
-    ascii: bool
-    verify: bool
-    warm_up: bool
+    views: tuple[str, ...]  # those that were asked for, or what is shown instead
 
     def __post_init__(self) -> None:
         """Check each option and what cannot go together."""
@@ -47,13 +24,7 @@ class Request:
             if name not in names():
                 msg = f"--view {name} is unknown"
                 raise OptionError(msg, hint=f"one of {', '.join(names())}")
-        check_choice(field("unknown"), self.unknown, UnknownPolicy)
-        check_choice(field("signal"), self.signal, signals())
-        check_number(field("top"), self.top, low=1)
-        check_number(field("max_chars"), self.max_chars or 0, low=0)
-        check_number(field("max_lag"), self.max_lag, low=1)
-        if self.width is not None:
-            check_number(field("width"), self.width, low=MIN_WIDTH, high=10_000)
+        super().__post_init__()
         if self.json and self.plain:
             msg = "--json cannot be combined with --plain"
             raise OptionError(msg, hint="choose one of the two forms")
@@ -89,8 +60,8 @@ class Request:
         given: dict[OptionName, bool] = {
             "layer": self.layer is not None,
             "unit": bool(self.units),
-            "signal": self.signal != "h",
-            "max_lag": self.max_lag != MAX_LAG,
+            "signal": self.signal != InspectOptions.signal,
+            "max_lag": self.max_lag != InspectOptions.max_lag,
             "corpus": bool(self.corpus),
         }
         for option, used in given.items():
@@ -99,6 +70,11 @@ class Request:
                 msg = f"{name} is given, but no view that it is about"
                 hint = f"add --view {' or --view '.join(users(option))}"
                 raise OptionError(msg, hint=hint)
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """The units that were asked for, each of them once."""
+        return tuple(dict.fromkeys(self.unit))
 
     @property
     def drawn(self) -> bool:

@@ -1,104 +1,115 @@
-"""Options that several commands share, and the settings they add up to."""
+"""Make options of a command out of the fields of configurations."""
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
-from charrnn.config import check_choice
-from charrnn.errors import OptionError, field
-from charrnn.processors import resolve_threads
+from charrnn.cli.spelling import as_option, option_name
+from charrnn.errors import spell
+from charrnn.options import Entry, Option, OptionTable, check, option
+from charrnn.processors import check_threads, resolve_threads
 
 ColorMode = Literal["auto", "always", "never"]
 ProgressMode = Literal["auto", "bar", "plain", "none"]
 
 COMMON = "Common"
 
+Command = TypeVar("Command", bound=Callable[..., None])
 
-def option(*names: str, panel: str, help: str, metavar: str = "", **more: Any) -> Any:
-    """Declare an option of one of a command's groups; a flag has no metavar.
+
+def takes(table: OptionTable) -> Callable[[Command], Command]:
+    """Declare that a command takes the options of a table.
+
+    The command collects them in its last parameter, ``**options``; an option that
+    was not given is None there. Its signature, which typer reads, gets a parameter
+    for each of them.
+    """
+
+    def declare(command: Command) -> Command:
+        signature = inspect.signature(command)
+        first = list(signature.parameters.values())[:-1]
+        parameters = [*first, *map(_parameter, table.entries)]
+        command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=parameters
+        )
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        return command
+
+    return declare
+
+
+def _parameter(entry: Entry) -> inspect.Parameter:
+    """Make the parameter that typer makes an option of.
 
     Paths are told not to be ``readable``, which typer would check: a file that
     cannot be read is no mistake in the options.
     """
-    return typer.Option(
+    record, flag = entry.record, entry.type is bool
+    names = [option_name(entry.name)]
+    if flag and entry.default:
+        names = [f"{names[0]}/{_turned_off(entry)}"]
+    if record.short is not None:
+        names.append(f"-{record.short}")
+    kind = str if record.parse is not None else entry.type
+    info = typer.Option(
         *names,
-        help=help,
-        metavar=metavar,
-        rich_help_panel=panel,
+        help=_help(entry),
+        metavar="" if flag else entry.metavar,
+        rich_help_panel=record.group,
+        show_default=False,
         readable=False,
+    )
+    kind = list[kind] if entry.many else kind  # type: ignore[valid-type]
+    return inspect.Parameter(
+        entry.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, info],
     )
 
 
-Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet",
-        "-q",
-        metavar="",
-        help="Print errors only.",
-        rich_help_panel=COMMON,
-    ),
-]
-Verbose = Annotated[
-    bool,
-    typer.Option(
-        "--verbose",
-        "-v",
-        metavar="",
-        help="Say more on stderr.",
-        rich_help_panel=COMMON,
-    ),
-]
-Color = Annotated[
-    str,
-    typer.Option(
-        "--color",
-        metavar="WHEN",
-        help="auto, always or never.",
-        rich_help_panel=COMMON,
-    ),
-]
-Progress = Annotated[
-    str,
-    typer.Option(
-        "--progress",
-        metavar="HOW",
-        help="auto, bar, plain or none.",
-        rich_help_panel=COMMON,
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        "--threads",
-        metavar="N",
-        help="Processors to use; all that are allowed by default.",
-        rich_help_panel=COMMON,
-    ),
-]
+def usual(entry: Entry) -> str:
+    """Say what is used if an option is not given; empty if its help says it."""
+    if entry.type is bool and entry.default:
+        return option_name(entry.name).removeprefix("--")
+    return spell(entry.usual, as_option)
 
 
-@dataclass(frozen=True)
+def _turned_off(entry: Entry) -> str:
+    """Write the option that turns a flag off."""
+    return option_name(f"no_{entry.name}")
+
+
+def _help(entry: Entry) -> str:
+    """Write an option's help; a backslash keeps rich from reading a tag."""
+    text = spell(entry.record.help, as_option)
+    return f"{text} \\[default: {usual(entry)}]" if usual(entry) else text
+
+
+@dataclass(frozen=True, kw_only=True)
 class Common:
     """How a command talks, and on how many processors it runs."""
 
-    quiet: bool = False
-    verbose: bool = False
-    color: str = "auto"
-    progress: str = "auto"
-    threads: int | None = None
+    quiet: bool = option(False, Option("Print errors only.", COMMON, short="q"))
+    verbose: bool = option(False, Option("Say more on stderr.", COMMON, short="v"))
+    color: ColorMode = option(
+        "auto", Option("auto, always or never.", COMMON, metavar="WHEN")
+    )
+    progress: ProgressMode = option(
+        "auto", Option("auto, bar, plain or none.", COMMON, metavar="HOW")
+    )
+    threads: int | None = option(
+        None, Option("Processors to use; all that are allowed by default.", COMMON)
+    )
 
     def __post_init__(self) -> None:
         """Check the choices."""
-        for name, value, choices in (
-            ("color", self.color, ColorMode),
-            ("progress", self.progress, ProgressMode),
-        ):
-            check_choice(field(name), value, choices)
-        if self.threads is not None and self.threads < 1:
-            msg = f"--threads must be at least 1, not {self.threads}"
-            raise OptionError(msg, hint="leave it away to use all processors")
+        check(self)
+        if self.threads is not None:
+            check_threads(self.threads)
 
     def resolve_threads(self) -> tuple[int, str | None]:
         """Settle the number of threads; see `processors.resolve_threads`."""

@@ -7,14 +7,15 @@ Numba imported. Generated text goes to the writers and to no other place.
 
 import math
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from charrnn.cli import sample_options as options
+import typer
+
 from charrnn.cli.notes import PREPARING, Meter, Notes
-from charrnn.cli.options import Color, Common, Progress, Quiet, Threads, Verbose
+from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink
 from charrnn.cli.prompts import WAITING, Prompt, PromptText, to_symbols
 from charrnn.cli.sample_form import Form, adopt
@@ -27,13 +28,17 @@ from charrnn.cli.writers import (
     readable,
 )
 from charrnn.config import (
+    CHOICE,
+    LENGTH,
+    OUTPUT,
+    PROMPT,
     SampleConfig,
+    SampleInputs,
     UnknownPolicy,
-    default_length,
-    parse_biases,
-    parse_duration,
+    usual_length,
 )
-from charrnn.errors import CorpusError, InputError, OptionError, field
+from charrnn.errors import CorpusError, InputError, OptionError
+from charrnn.options import OptionTable, configure, entries_of, read
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
@@ -48,19 +53,8 @@ READING = "reading a long prompt through the network"
 #: Random seeds are below this: any JSON reader keeps such an integer exact.
 SEEDS = 2**53
 
-#: Settings that --json tells as they are.
-SAMPLER = (
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "typical",
-    "no_repeat",
-    "no_copy",
-    "allow",
-    "ban",
-    "best_of",
-)
+#: Settings that --json tells as they are; biases have a form of their own.
+SAMPLER = tuple(e.name for e in entries_of(SampleConfig) if e.record.recorded)
 
 EXAMPLES = "\n".join(
     [
@@ -75,98 +69,50 @@ EXAMPLES = "\n".join(
 )
 
 
-def sample(
-    checkpoint: options.CheckpointPath,
-    prompt: options.PromptText = None,
-    prompt_file: options.PromptFile = None,
-    prompt_lines: options.PromptLines = False,
-    escape: options.Escape = False,
-    unknown: options.Unknown = "error",
-    echo: options.Echo = True,
-    length: options.Length = None,
-    lines: options.Lines = None,
-    time: options.Time = None,
-    stop: options.Stop = None,
-    include_stop: options.IncludeStop = False,
-    temperature: options.Temperature = SampleConfig.temperature,
-    top_k: options.TopK = None,
-    top_p: options.TopP = None,
-    min_p: options.MinP = None,
-    typical: options.Typical = None,
-    no_repeat: options.NoRepeat = None,
-    no_copy: options.NoCopy = None,
-    corpus: options.CorpusPath = None,
-    logit_bias: options.LogitBias = None,
-    allow: options.Allow = None,
-    ban: options.Ban = None,
-    seed: options.Seed = None,
-    num_samples: options.NumSamples = SampleConfig.num_samples,
-    best_of: options.BestOf = SampleConfig.best_of,
-    output: options.Output = None,
-    separator: options.Separator = None,
-    null: options.Null = False,
-    json: options.Json = False,
-    logprobs: options.Logprobs = SampleConfig.logprobs,
-    stream: options.Stream = True,
-    raw: options.Raw = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    color: Color = "auto",
-    progress: Progress = "auto",
-    threads: Threads = None,
-) -> None:
+OPTIONS = OptionTable(
+    kinds=(SampleConfig, Form, SampleInputs, Common),
+    groups=(PROMPT, LENGTH, CHOICE, OUTPUT, COMMON),
+)
+
+CheckpointPath = Annotated[
+    Path,
+    typer.Argument(
+        readable=False, metavar="CHECKPOINT", help="A model, as charrnn train saves it."
+    ),
+]
+
+
+@takes(OPTIONS)
+def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     """Write text as a trained model would.
 
     The text goes to standard output while it is made. It ends in a newline,
     unless --raw is given or a model of bytes writes to a pipe or a file.
     """
-    common = Common(quiet, verbose, color, progress, threads)
-    source = Prompt(text=prompt, file=prompt_file, escape=escape)
-    if prompt_lines and not source.is_given:
+    common, form = configure(Common, options), configure(Form, options)
+    inputs = configure(SampleInputs, options)
+    source = Prompt(text=form.prompt, file=form.prompt_file, escape=form.escape)
+    if form.prompt_lines and not source.is_given:
         msg = "--prompt-lines needs prompts"
         raise OptionError(msg, hint="give --prompt or --prompt-file, or pipe them in")
-    if (no_copy is None) != (corpus is None):
+    if (options["no_copy"] is None) != (not inputs.corpus):
         msg = "--no-copy and --corpus need each other"
         raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
-    if "-" in (corpus or ()) and source.reads_stdin:
+    if "-" in inputs.corpus and source.reads_stdin:
         msg = "--corpus - and the prompt both want standard input"
         raise OptionError(msg, hint="give one of them in a file, or --prompt ''")
-    limit = None if time is None else parse_duration(time, field("time"))
-    config = SampleConfig(
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        min_p=min_p,
-        typical=typical,
-        no_repeat=no_repeat,
-        no_copy=no_copy,
-        logit_bias=parse_biases(logit_bias or ()),
-        allow=allow,
-        ban=ban or "",
-        length=default_length(lines, limit) if length is None else length,
-        lines=lines,
-        time=limit,
-        stop=tuple(stop or ()),
-        include_stop=include_stop,
-        num_samples=num_samples,
-        best_of=best_of,
-        logprobs=logprobs,
-        seed=secrets.randbelow(SEEDS) if seed is None else seed,
-    )
-    form = Form(
-        path=output,
-        separator=separator,
-        null=null,
-        json=json,
-        stream=stream,
-        raw=raw,
-        echo=echo,
-        escape=escape,
-        prompt_lines=prompt_lines,
-    )
+    config = _sampler(options)
     form.check(config)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        _Run(checkpoint, form, common).run(source, unknown, config, corpus or [])
+        _Run(checkpoint, form, common).run(source, inputs, config)
+
+
+def _sampler(options: Mapping[str, Any]) -> SampleConfig:
+    """Configure the sampler; what is left open depends on the rest, or on chance."""
+    given = read(SampleConfig, options)
+    given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
+    given.setdefault("seed", secrets.randbelow(SEEDS))
+    return SampleConfig(**given)
 
 
 class _Run:
@@ -188,13 +134,7 @@ class _Run:
         if warning:
             self.notes.warn(warning)
 
-    def run(
-        self,
-        source: Prompt,
-        unknown: UnknownPolicy,
-        config: SampleConfig,
-        corpus: Sequence[str],
-    ) -> None:
+    def run(self, source: Prompt, inputs: SampleInputs, config: SampleConfig) -> None:
         """Do it all; what can be wrong is looked at before Numba is imported."""
         from charrnn.checkpoint import CheckpointFile  # imports NumPy
 
@@ -203,9 +143,9 @@ class _Run:
             prompts = self._prompts(source, vocab, config)
             for prompt in prompts:
                 stack.callback(prompt.close)
-            self._check(prompts, vocab, unknown)
+            self._check(prompts, vocab, inputs.unknown)
             config = adopt(config, vocab, self.notes, escape=self.form.escape)
-            copies = self._read_corpus(corpus, vocab)
+            copies = self._read_corpus(inputs.corpus, vocab)
             self.notes.detail(f"seed {config.seed}")
             note = PREPARING
             if config.best_of > 1:
@@ -214,11 +154,13 @@ class _Run:
                 note = READING
             with Meter(lambda: self.notes.say(note)) as meter:
                 model = self._read_model(file)
-                ids = [_encode(prompt, vocab, unknown) for prompt in prompts]
+                ids = [_encode(prompt, vocab, inputs.unknown) for prompt in prompts]
                 generation = self._generation(model, ids, config, copies)
-                inputs = [self.path, *map(Path, (*corpus, source.file or self.path))]
+                files = (*inputs.corpus, source.file or self.path)
                 with open_output(
-                    self.form.path, keep=inputs, raw=self.form.raw
+                    self.form.output,
+                    keep=[self.path, *map(Path, files)],
+                    raw=self.form.raw,
                 ) as sink:
                     _show(generation, self._writer(sink, config, file, prompts), meter)
         self.notes.detail(str(meter))

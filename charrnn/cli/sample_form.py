@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from charrnn.cli.notes import Notes
 from charrnn.cli.prompts import expand, to_symbols
-from charrnn.config import SampleConfig
+from charrnn.config import OUTPUT, PROMPT, SampleConfig
 from charrnn.errors import OptionError
+from charrnn.options import Option, option
 
 if TYPE_CHECKING:
     from charrnn.vocab import Vocab
@@ -19,17 +20,62 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """In which form samples are written, and where to."""
+    """Which prompts are given, in which form samples are written, and where to."""
 
-    path: str | None
-    separator: str | None
-    null: bool
-    json: bool
-    stream: bool
-    raw: bool
-    echo: bool
-    escape: bool
-    prompt_lines: bool
+    prompt: str | None = option(
+        None,
+        Option(
+            "Text to continue; '' is none. Default: what is piped in, if anything.",
+            PROMPT,
+            short="p",
+        ),
+    )
+    prompt_file: str | None = option(
+        None,
+        Option(
+            "File with the prompt; - is standard input. A final newline is dropped.",
+            PROMPT,
+            metavar="PATH",
+        ),
+    )
+    prompt_lines: bool = option(
+        False, Option("Every line of the prompt is a prompt of its own.", PROMPT)
+    )
+    escape: bool = option(
+        False,
+        Option(
+            r"Read \n \t \\ \xHH \uHHHH in prompt, stop text, separator and "
+            "characters.",
+            PROMPT,
+            short="e",
+        ),
+    )
+    echo: bool = option(True, Option("Print the prompt too.", PROMPT))
+    output: str | None = option(
+        None,
+        Option(
+            "Write there, replacing what is there, and not to standard output.",
+            OUTPUT,
+            metavar="PATH",
+            short="o",
+        ),
+    )
+    separator: str | None = option(
+        None, Option("Between samples. A newline by default.", OUTPUT)
+    )
+    null: bool = option(
+        False, Option("End every sample with a NUL byte.", OUTPUT, short="0")
+    )
+    json: bool = option(False, Option("One JSON object a sample.", OUTPUT))
+    stream: bool = option(True, Option("Show a sample while it grows.", OUTPUT))
+    raw: bool = option(
+        False,
+        Option(
+            "Exactly the text: a terminal gets control characters unescaped, and no "
+            "newline is added at the end.",
+            OUTPUT,
+        ),
+    )
 
     def check(self, config: SampleConfig) -> None:
         """Raise `OptionError` for what cannot go together."""
@@ -63,9 +109,9 @@ class Form:
             "--prompt-lines": self.prompt_lines,
         }
         ends = config.stop or config.lines is not None or config.time is not None
-        for option in (name for name, used in waits.items() if used):
+        for name in (name for name, used in waits.items() if used):
             if config.length < 0 and not ends:
-                msg = f"--length -1 cannot be combined with {option}"
+                msg = f"--length -1 cannot be combined with {name}"
                 hint = "a sample must end: give --length, --lines, --time or --stop"
                 raise OptionError(msg, hint=hint)
 
@@ -87,12 +133,12 @@ def adopt(
             notes.warn(f"--stop {given!r} has characters that the model never writes")
     if config.lines is not None and "\n" not in known:
         notes.warn("--lines is of no use: the model never writes a newline")
-    for option, text in (
+    for name, text in (
         ("--allow", found.allow or ""),
         ("--ban", found.ban),
         ("--logit-bias", "".join(symbol for symbol, _ in found.logit_bias)),
     ):
         missing = "".join(dict.fromkeys(s for s in text if s not in known))
         if missing:
-            notes.warn(f"{option} names what the model never writes: {missing!r}")
+            notes.warn(f"{name} names what the model never writes: {missing!r}")
     return found

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from charrnn.errors import NamedField
 
 #: Options with a short spelling that messages use.
-SHORT = {"output": "-o", "escape": "-e"}
+SHORT = {"output": "-o", "escape": "-e", "verbose": "-v"}
 
 
 def option_name(field: str) -> str:

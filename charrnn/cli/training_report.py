@@ -8,14 +8,14 @@ from charrnn.cells import cell_of
 from charrnn.cli.metrics import bits
 from charrnn.cli.spelling import as_option
 from charrnn.cli.training_settings import Settings, default_output
-from charrnn.config import Every, TrainConfig, UnitName
+from charrnn.config import RunConfig, TextConfig, TrainConfig, UnitName
 from charrnn.display.training import duration_text
+from charrnn.durations import Every
 from charrnn.errors import spell
 from charrnn.training.baselines import Baselines, measure
 from charrnn.training.job import Job
 from charrnn.training.kneser_ney import Texts
 from charrnn.training.records import Ended
-from charrnn.training.run import SAVE_EVERY
 from charrnn.training.trainer import Trainer
 
 #: What a text is counted in.
@@ -122,18 +122,18 @@ def continuation(settings: Settings) -> str:
     words = ["charrnn", "train", *map(as_argument, sources), "--resume"]
     if settings.output != default_output(sources[0]):
         words += ["--output", str(settings.output)]
-    if text.encoding != "utf-8":
+    if text.encoding != TextConfig.encoding:
         words += ["--encoding", text.encoding]
-    if text.newlines != "keep":
+    if text.newlines != TextConfig.newlines:
         words += ["--newlines", text.newlines]
-    if settings.val_file is not None:
-        words += ["--val-file", settings.val_file]
-    if settings.save_every != SAVE_EVERY:
-        words += ["--save-every", every_text(settings.save_every)]
-    if not settings.keep_best:
+    if settings.run.val_file is not None:
+        words += ["--val-file", settings.run.val_file]
+    if settings.run.save_every != RunConfig.save_every:
+        words += ["--save-every", every_text(settings.run.save_every)]
+    if not settings.run.keep_best:
         words.append("--no-keep-best")
-    if settings.on_divergence != "rollback":
-        words += ["--on-divergence", settings.on_divergence]
+    if settings.run.on_divergence != RunConfig.on_divergence:
+        words += ["--on-divergence", settings.run.on_divergence]
     if settings.reports.json:
         words.append("--json")
     if settings.reports.log_file is not None:

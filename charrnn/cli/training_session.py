@@ -91,7 +91,7 @@ class Session:
         CharRNNError
             Of every kind that the exit codes know.
         """
-        if self.settings.dry_run:
+        if self.settings.reports.dry_run:
             with caught_signals(self.caught), ending_at_once(lambda: None):
                 self._dry_run(self._prepare())
             return
@@ -135,7 +135,7 @@ class Session:
     @property
     def _best(self) -> Path | None:
         """Find the file of the best evaluation, if this run keeps one."""
-        if self.settings.output is None or not self.settings.keep_best:
+        if self.settings.output is None or not self.settings.run.keep_best:
             return None
         path = best_path(self.settings.output)
         return path if path.exists() else None
@@ -151,7 +151,8 @@ class Session:
                 msg = "--output - would write a checkpoint to the terminal"
                 raise OptionError(msg, hint="redirect it: ... -o - > model.npz")
             return StreamOutput(sys.stdout.buffer)
-        return FileOutput(output, replace=self.settings.force or self.settings.resume)
+        run = self.settings.run
+        return FileOutput(output, replace=run.force or run.resume)
 
     def _log_file(self) -> contextlib.AbstractContextManager[BinaryIO | None]:
         """Open the file for --log-file, to append to it."""
@@ -188,23 +189,17 @@ class Session:
 
     def _prepare(self) -> Job:
         """Read the texts, make the model, and tell about both."""
-        s, text = self.settings, self.settings.text
-        options = ReadOptions(
-            encoding=text.encoding,
-            newlines=text.newlines,
-            unit=text.unit,
-            min_count=text.min_count,
-            lines=text.lines,
-        )
+        s = self.settings
+        options = ReadOptions(**vars(s.text), lines=s.train.get("lines", False))
         request = TrainingRequest(
             sources=s.sources,
             read=options,
             model=s.model,
             train=s.train,
-            val_file=s.val_file,
-            resume=s.output if s.resume else None,
-            new_corpus=s.new_corpus,
-            init_from=s.init_from,
+            val_file=s.run.val_file,
+            resume=s.output if s.run.resume else None,
+            new_corpus=s.run.new_corpus,
+            init_from=s.run.init_from,
         )
         stdin = sys.stdin.buffer if sys.stdin is not None else None
         try:
@@ -267,9 +262,9 @@ class Session:
         s = self.settings
         policy = Policy(
             eval_every=job.trainer.config.eval_every,
-            save_every=s.save_every,
-            on_divergence=s.on_divergence,
-            keep_best=s.keep_best,
+            save_every=s.run.save_every,
+            on_divergence=s.run.on_divergence,
+            keep_best=s.run.keep_best,
         )
         run = Run(job, policy, writer, self.caught)
         with self.display:

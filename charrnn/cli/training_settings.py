@@ -5,52 +5,60 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TextIO, cast
+from typing import Any, TextIO
 
 from charrnn.config import (
-    MAX_COUNT,
-    Every,
+    REPORTS,
     ModelConfig,
-    NewlineMode,
+    RunConfig,
+    TextConfig,
     TrainConfig,
-    UnitName,
-    check_choice,
-    check_number,
-    parse_duration,
-    parse_every,
 )
+from charrnn.durations import MAX_COUNT
 from charrnn.errors import OptionError, OutputError, field
+from charrnn.options import Option, check, configure, option, read
 from charrnn.training.filenames import best_path
-
-DivergencePolicy = Literal["stop", "rollback"]
-
-#: Options that are passed on under the names of the configurations' fields.
-MODEL_OPTIONS = ("cell", "activation", "hidden", "layers", "norm")
-TRAIN_OPTIONS = tuple(f.name for f in fields(TrainConfig))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextOptions:
-    """How texts are read."""
-
-    encoding: str
-    newlines: NewlineMode
-    unit: UnitName
-    min_count: int
-    lines: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
     """What is told, and how often."""
 
-    log_every: int
-    preview_every: int | None  # steps; None is at validations, on a terminal
-    preview_chars: int
-    json: bool
-    log_file: Path | None
+    log_every: int = option(
+        50,
+        Option(
+            f"Steps between step records of {field('json')} and {field('log_file')}.",
+            REPORTS,
+            low=0,
+            high=MAX_COUNT,
+        ),
+    )
+    preview_every: int | None = option(
+        None,
+        Option(
+            "Steps between previews; 0 is never.",
+            REPORTS,
+            low=0,
+            high=MAX_COUNT,
+            usual="at validations, on a terminal",
+        ),
+    )
+    preview_chars: int = option(
+        160, Option("Length of a preview.", REPORTS, low=0, high=MAX_COUNT)
+    )
+    json: bool = option(False, Option("JSON Lines of metrics on stdout.", REPORTS))
+    log_file: Path | None = option(
+        None, Option("Append the same lines to a file.", REPORTS)
+    )
+    dry_run: bool = option(
+        False, Option("Show size, memory and time; write nothing.", REPORTS)
+    )
+
+    def __post_init__(self) -> None:
+        """Check the limits."""
+        check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +67,11 @@ class Settings:
 
     sources: tuple[str, ...]
     output: Path | None  # None is standard output
-    force: bool
-    resume: bool
-    new_corpus: bool
-    init_from: Path | None
-    save_every: Every
-    keep_best: bool
-    text: TextOptions
-    val_file: str | None
+    run: RunConfig
+    text: TextConfig
     model: Mapping[str, Any]  # given fields of ModelConfig
     train: Mapping[str, Any]  # given fields of TrainConfig
-    on_divergence: DivergencePolicy
     reports: ReportOptions
-    dry_run: bool
 
 
 def default_output(source: str) -> Path:
@@ -81,7 +81,7 @@ def default_output(source: str) -> Path:
     return Path(Path(source).stem + ".npz")
 
 
-def _output(options: Mapping[str, Any]) -> Path | None:
+def _place(output: str | None, source: str) -> Path | None:
     """Settle where the checkpoint goes; None is standard output.
 
     Raises
@@ -91,62 +91,45 @@ def _output(options: Mapping[str, Any]) -> Path | None:
     OutputError
         It can only be a directory's, such as ``.`` or ``/``.
     """
-    output = options["output"]
     if output == "-":
         return None
     if output is None:
-        return default_output(options["paths"][0])
+        return default_output(source)
     if not output:
-        msg = "--output is empty"
+        msg = f"{field('output')} is empty"
         raise OptionError(msg, hint="name a file, or leave it away")
     path = Path(output)
     if not path.name:
         msg = "is a directory"
-        raise OutputError(msg, where=output, hint="name a file in it with --output")
+        hint = f"name a file in it with {field('output')}"
+        raise OutputError(msg, where=output, hint=hint)
     return path
 
 
-def _given(options: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Pick the options that were set on the command line."""
-    return {n: options[n] for n in names if options.get(n) is not None}
-
-
-def _conflicts(options: Mapping[str, Any]) -> None:
-    """Refuse options that contradict each other.
-
-    Raises
-    ------
-    OptionError
-        They do.
-    """
-    pairs = [
-        ("resume", "force", "--resume continues the file, --force begins it anew"),
-        ("resume", "init_from", "--resume continues a run, --init-from begins one"),
-        ("val_file", "val_fraction", "the file is used as a whole"),
-    ]
-    for a, b, hint in pairs:
-        if options[a] and options[b]:
-            first, second = (f"--{name.replace('_', '-')}" for name in (a, b))
-            msg = f"{first} and {second} exclude each other"
-            raise OptionError(msg, hint=hint)
-    if options["new_corpus"] and not options["resume"]:
-        msg = "--new-corpus goes with --resume"
-        raise OptionError(msg, hint="a new run reads any text: leave it away")
-    if options["output"] == "-":
+def _refuse_conflicts(settings: Settings) -> None:
+    """Raise `OptionError` for options that contradict each other."""
+    run = settings.run
+    if run.val_file and settings.train.get("val_fraction"):
+        msg = f"{field('val_file')} and {field('val_fraction')} exclude each other"
+        raise OptionError(msg, hint="the file is used as a whole")
+    if settings.output is None:
         uses = {
-            "resume": "name the checkpoint to continue with --output",
-            "json": "standard output has one use: --log-file takes the records",
+            "resume": (run.resume, "name the checkpoint to continue with --output"),
+            "json": (
+                settings.reports.json,
+                "standard output has one use: --log-file takes the records",
+            ),
         }
-        for name, hint in uses.items():
-            if options[name]:
-                msg = f"--{name} cannot be combined with --output -"
+        for name, (used, hint) in uses.items():
+            if used:
+                msg = f"{field(name)} cannot be combined with --output -"
                 raise OptionError(msg, hint=hint)
-    if [*options["paths"], options["val_file"]].count("-") > 1:
+    if [*settings.sources, run.val_file].count("-") > 1:
         msg = "standard input is named twice"
         raise OptionError(msg, hint="it can be read once: name a file instead")
 
 
-def _spare_texts(settings: "Settings") -> None:
+def _spare_texts(settings: Settings) -> None:
     """Refuse to write where a text is read from.
 
     Raises
@@ -154,18 +137,18 @@ def _spare_texts(settings: "Settings") -> None:
     OptionError
         A text would be overwritten.
     """
-    names = [*settings.sources, settings.val_file]
+    names = [*settings.sources, settings.run.val_file]
     texts = {os.path.realpath(name) for name in names if name and name != "-"}
     piped = _status(sys.stdin) if "-" in names else None
     if piped is not None and not stat.S_ISREG(piped.st_mode):
         piped = None  # a terminal can be read from and written to
-    for option, path in _written(settings):
+    for name, path in _written(settings):
         if os.path.realpath(path) in texts or _is_file(path, piped):
             msg = f"{path} is a text to read and cannot be written to"
-            raise OptionError(msg, hint=f"name another file with {option}")
+            raise OptionError(msg, hint=f"name another file with {name}")
 
 
-def _spare_checkpoints(settings: "Settings") -> None:
+def _spare_checkpoints(settings: Settings) -> None:
     """Refuse to append a log to what else this run writes.
 
     Raises
@@ -187,7 +170,7 @@ def _spare_checkpoints(settings: "Settings") -> None:
         raise OptionError(msg, hint="name another file with --log-file")
 
 
-def _written(settings: "Settings") -> Iterator[tuple[str, Path]]:
+def _written(settings: Settings) -> Iterator[tuple[str, Path]]:
     """List the files that a run writes, and the options that name them."""
     if settings.output is not None:
         yield "--output", settings.output
@@ -210,73 +193,37 @@ def _is_file(path: Path, status: os.stat_result | None) -> bool:
     return False
 
 
-def settings_of(options: Mapping[str, Any]) -> Settings:
+def settings_of(sources: tuple[str, ...], options: Mapping[str, Any]) -> Settings:
     """Check the options of the command line, and sort them.
 
     Parameters
     ----------
+    sources : tuple of str
+        Texts to train on, at least one.
     options : mapping
-        Values by the names of the command's parameters; None where an option
-        was not given.
+        Values by the names of options; None where an option was not given.
 
     Raises
     ------
     OptionError
         A value is out of range, or options contradict each other.
+    OutputError
+        Nothing can be written where the checkpoint is to go.
     """
-    _conflicts(options)
-    model = _given(options, MODEL_OPTIONS)
-    train = _given(options, TRAIN_OPTIONS)
-    if not options["lines"]:
-        train.pop("lines", None)  # a flag that was not given says nothing
-    if options["time"] is not None:
-        train["time"] = parse_duration(options["time"], "--time")
-    if options["eval_every"] is not None:
-        train["eval_every"] = parse_every(options["eval_every"], "--eval-every")
-    # Both check themselves; a vocabulary of 1 stands in for the text's.
-    ModelConfig(vocab_size=1, **model)
-    TrainConfig(**train)
-    check_choice(field("newlines"), options["newlines"], NewlineMode)
-    check_choice(field("unit"), options["unit"], UnitName)
-    check_choice(field("on_divergence"), options["on_divergence"], DivergencePolicy)
-    check_number(field("min_count"), options["min_count"], low=1, high=MAX_COUNT)
+    run = configure(RunConfig, options)
     settings = Settings(
-        sources=tuple(options["paths"]),
-        output=_output(options),
-        force=options["force"],
-        resume=options["resume"],
-        new_corpus=options["new_corpus"],
-        init_from=options["init_from"],
-        save_every=parse_every(options["save_every"], "--save-every"),
-        keep_best=options["keep_best"],
-        text=TextOptions(
-            encoding=options["encoding"],
-            newlines=cast("NewlineMode", options["newlines"]),
-            unit=cast("UnitName", options["unit"]),
-            min_count=options["min_count"],
-            lines=options["lines"],
-        ),
-        val_file=options["val_file"],
-        model=model,
-        train=train,
-        on_divergence=cast("DivergencePolicy", options["on_divergence"]),
-        reports=_reports(options),
-        dry_run=options["dry_run"],
+        sources=sources,
+        output=_place(run.output, sources[0]),
+        run=run,
+        text=configure(TextConfig, options),
+        model=read(ModelConfig, options),
+        train=read(TrainConfig, options),
+        reports=configure(ReportOptions, options),
     )
+    _refuse_conflicts(settings)
+    # Both check themselves; a vocabulary of 1 stands in for the text's.
+    ModelConfig(vocab_size=1, **settings.model)
+    TrainConfig(**settings.train)
     _spare_texts(settings)
     _spare_checkpoints(settings)
     return settings
-
-
-def _reports(options: Mapping[str, Any]) -> ReportOptions:
-    """Check and sort the options about reports."""
-    for name in ("log_every", "preview_every", "preview_chars"):
-        if options[name] is not None:
-            check_number(field(name), options[name], low=0, high=MAX_COUNT)
-    return ReportOptions(
-        log_every=options["log_every"],
-        preview_every=options["preview_every"],
-        preview_chars=options["preview_chars"],
-        json=options["json"],
-        log_file=options["log_file"],
-    )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from charrnn.arrays import Ids
 from charrnn.checkpoint import CheckpointFile
-from charrnn.config import check_number
 from charrnn.errors import field
 from charrnn.inspection.compiling import (
     compile_backward,
@@ -18,6 +17,7 @@ from charrnn.inspection.compiling import (
 )
 from charrnn.inspection.text import Text
 from charrnn.inspection.view import AnyView, ViewOptions
+from charrnn.options import check_number
 
 if TYPE_CHECKING:
     from charrnn.textmodel import TextModel

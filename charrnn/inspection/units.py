@@ -1,8 +1,9 @@
 """Which units of a network can be looked at, and in how much of a text."""
 
 from charrnn.cells import cell_of
-from charrnn.config import ModelConfig, check_number
+from charrnn.config import ModelConfig
 from charrnn.errors import OptionError, field
+from charrnn.options import check_number
 
 #: Characters that statistics of units are made of: a few seconds.
 MEASURED = 1 << 17

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Literal, NamedTuple
 
-from charrnn.config import Every
+from charrnn.durations import Every
 from charrnn.training.records import StopReason
 
 #: Reasons of a user, who is not kept waiting by a last evaluation.

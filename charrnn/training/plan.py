@@ -23,7 +23,16 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from charrnn import cells, parameters
-from charrnn.config import ActivationName, CellName, ModelConfig, TrainConfig
+from charrnn.config import (
+    EMA,
+    PATIENCE,
+    SHORT_BATCH,
+    SHORT_WINDOW,
+    ActivationName,
+    CellName,
+    ModelConfig,
+    TrainConfig,
+)
 
 #: Weights multiplied a second, by the cell that is trained.
 Speed: TypeAlias = Callable[[CellName], float]
@@ -52,15 +61,9 @@ CHARACTERS_PER_WEIGHT, LINES_PER_WEIGHT = 8.0, 16.0
 #: teach is not in the text.
 MOST_EPOCHS = 80.0
 
-#: Evaluations without improvement after which such a run ends.
-PATIENCE = 6
-
 #: Dropout of outputs for every doubling of the passes beyond the first; of
 #: recurrent weights beyond the third, as it slows learning down more.
 DROPOUT, WEIGHT_DROPOUT, MOST_DROPOUT = 0.075, 0.08, 0.5
-
-#: Decay of the averaged weights.
-EMA = 0.999
 
 #: Lines of fewer characters fit into a window of half the usual length.
 SHORT_LINE = 24
@@ -159,7 +162,7 @@ def dropout(passes: float) -> dict[str, float]:
 def _window(material: Material) -> dict[str, int]:
     """Choose a window for short lines: half as long, and of twice the streams."""
     if material.lines and material.characters < SHORT_LINE * material.lines:
-        return {"batch_size": 64, "seq_length": 32}
+        return {"batch_size": SHORT_BATCH, "seq_length": SHORT_WINDOW}
     return {}
 
 

@@ -10,10 +10,12 @@ from typing import BinaryIO
 
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, TrainingState
-from charrnn.config import Every, TrainConfig
+from charrnn.config import TrainConfig
 from charrnn.corpus import Corpus, read_corpus
+from charrnn.durations import Every
 from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError, field
 from charrnn.network import Network
+from charrnn.options import entries_of
 from charrnn.streams import fit
 from charrnn.training.history import History
 from charrnn.training.job import Job
@@ -26,21 +28,7 @@ from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 
 #: What `resume` may change: the limits and how the optimizer goes on.
-CHANGEABLE = (
-    "epochs",
-    "steps",
-    "time",
-    "patience",
-    "lr",
-    "schedule",
-    "warmup",
-    "weight_decay",
-    "grad_clip",
-    "clip_mode",
-    "dropout",
-    "weight_dropout",
-    "eval_every",
-)
+CHANGEABLE = tuple(e.name for e in entries_of(TrainConfig) if e.record.changeable)
 LIMITS = ("epochs", "steps", "time")
 
 #: What a short text may have reduced; see `streams.fit`.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 from charrnn.checkpoint import Checkpoint, resolve_output, save
-from charrnn.config import Every
+from charrnn.durations import Every
 from charrnn.errors import DivergedError, OutputError, field
 from charrnn.network import Network
 from charrnn.textmodel import Stopped, TextModel

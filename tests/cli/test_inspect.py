@@ -116,7 +116,7 @@ def test_several_plain_tables_stand_below_their_names(call, model):
         (["--top", "0"], "--top must be at least 1", ""),
         (["--max-chars", "-1"], "--max-chars must be at least 0", ""),
         (["--width", "5"], "--width must be at least 20", ""),
-        (["--unknown", "maybe"], "--unknown", "--help"),
+        (["--unknown", "maybe"], "not one of error, skip, replace", "--unknown"),
         (["--max-lag", "0"], "--max-lag must be at least 1", ""),
         (["--view", "gates"], "--view gates needs a text", "--text-file PATH"),
         (["--unit", "1"], "--unit is given, but no view", "--view neurons"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from charrnn.__main__ import run
 from charrnn.cli import prompts
-from charrnn.config import default_length
+from charrnn.config import usual_length
 from tests.cli.support import SYMBOLS, command, write_checkpoint
 
 pytestmark = pytest.mark.usefixtures("beside_models")
@@ -261,10 +261,10 @@ def test_lines_that_never_come(sample: Run, records: Records) -> None:
 
 
 def test_default_lengths() -> None:
-    assert default_length(None, None) == 2000
-    assert default_length(3, None) == 6000
-    assert default_length(None, 0.5) == -1
-    assert default_length(3, 0.5) == -1
+    assert usual_length(None, None) == 2000
+    assert usual_length(3, None) == 6000
+    assert usual_length(None, 0.5) == -1
+    assert usual_length(3, 0.5) == -1
 
 
 def test_time_ends_the_text(records: Records) -> None:

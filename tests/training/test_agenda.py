@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from charrnn.config import Every
+from charrnn.durations import Every
 from charrnn.training.agenda import (
     ASKED,
     NEVER,

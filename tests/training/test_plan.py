@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import parameters
-from charrnn.config import MAX_HIDDEN, MAX_LAYERS, CellName, ModelConfig, TrainConfig
+from charrnn.config import (
+    MAX_HIDDEN,
+    MAX_LAYERS,
+    PATIENCE,
+    CellName,
+    ModelConfig,
+    TrainConfig,
+)
 from charrnn.training import plan
 from charrnn.training.plan import Material, dropout, make_plan, peak_rate
 
@@ -106,7 +113,7 @@ def test_a_run_without_limits_has_a_bounded_length(characters: int) -> None:
     assert (config.time, config.steps) == (None, None)
     assert config.epochs <= plan.MOST_EPOCHS
     assert work <= 1.01 * plan.DEFAULT_WORK or config.epochs == 1
-    assert config.patience == plan.PATIENCE
+    assert config.patience == PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -126,7 +133,7 @@ def test_limits_stand(given: dict[str, Any]) -> None:
 
     assert limits == {"epochs": None, "steps": None, "time": None} | given
     opened = "epochs" not in given and "steps" not in given
-    assert config.patience == (plan.PATIENCE if opened else 0)
+    assert config.patience == (PATIENCE if opened else 0)
 
 
 def test_much_time_for_a_short_text_is_not_all_used() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.config import Every, ModelConfig
+from charrnn.config import ModelConfig
+from charrnn.durations import Every
 from charrnn.errors import CorpusError, OptionError
 from charrnn.training.job import Job
 from charrnn.training.output import FileOutput

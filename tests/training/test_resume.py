@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from charrnn.checkpoint import load, save
-from charrnn.config import Every
 from charrnn.corpus import ReadOptions
+from charrnn.durations import Every
 from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError
 from charrnn.training.job import Job
 from charrnn.training.records import Evaluation

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from charrnn.checkpoint import contents, load
-from charrnn.config import Every
+from charrnn.durations import Every
 from charrnn.training.records import Step
 from tests.training.support import (
     Recorder,

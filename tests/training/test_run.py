@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from charrnn.checkpoint import load
-from charrnn.config import Every
+from charrnn.durations import Every
 from charrnn.errors import DivergedError, OutputError
 from charrnn.textmodel import TextModel
 from charrnn.training import agenda

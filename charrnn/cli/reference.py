@@ -1,0 +1,121 @@
+"""The options of all commands as tables, written from the code.
+
+``python -m charrnn.cli.reference`` prints the page; with the name of a Markdown
+file it renews the tables in it that stand between markers::
+
+    <!-- options of train -->
+    <!-- end of options -->
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+from charrnn.cli import inspect, sample, train
+from charrnn.cli.options import usual
+from charrnn.cli.spelling import as_option, option_name
+from charrnn.errors import spell
+from charrnn.options import Entry, OptionTable
+
+#: The options of each command.
+COMMANDS: dict[str, OptionTable] = {
+    "train": train.OPTIONS,
+    "sample": sample.OPTIONS,
+    "inspect": inspect.OPTIONS,
+}
+
+_BEGIN = "<!-- options of {} -->"
+_END = "<!-- end of options -->"
+_MARKED = re.compile(
+    rf"{_BEGIN.format('([a-z]+)')}\n.*?{re.escape(_END)}", flags=re.DOTALL
+)
+
+
+def table(entries: Iterable[Entry]) -> Iterator[str]:
+    """Write options as the rows of a Markdown table."""
+    yield "| option | value | default | meaning |"
+    yield "|---|---|---|---|"
+    for entry in entries:
+        cells = (_names(entry), _code(_value(entry)), usual(entry), _meaning(entry))
+        yield f"| {' | '.join(map(_in_cell, cells))} |"
+
+
+def _in_cell(text: str) -> str:
+    """Keep a text inside of its cell."""
+    return text.replace("|", "\\|")
+
+
+def _names(entry: Entry) -> str:
+    """Write the option in all its spellings."""
+    names = [option_name(entry.name)]
+    if entry.type is bool and entry.default:
+        names.append(option_name(f"no_{entry.name}"))
+    if entry.record.short is not None:
+        names.append(f"-{entry.record.short}")
+    return ", ".join(map(_code, names))
+
+
+def _value(entry: Entry) -> str:
+    """Write what stands for the option's value; a flag has none."""
+    return "" if entry.type is bool else entry.metavar
+
+
+def _code(text: str) -> str:
+    """Set a text as code, if there is one."""
+    return f"`{text}`" if text else ""
+
+
+def _meaning(entry: Entry) -> str:
+    """Write the option's help, and whether a resumed run may change it."""
+    # What looks like an escape or a tag would be taken for one.
+    escaped = re.sub(r"([\\<>*_])", r"\\\1", entry.record.help)
+    meaning = spell(escaped, lambda named: _code(as_option(named)))
+    changeable = f" {_code(option_name('resume'))} may change it."
+    return meaning + changeable if entry.record.changeable else meaning
+
+
+def tables(options: OptionTable) -> Iterator[str]:
+    """Write the options of a command, a table for each of its groups."""
+    groups = groupby(options.entries, key=lambda entry: entry.record.group)
+    for group, entries in groups:
+        yield f"### {group}"
+        yield ""
+        yield from table(entries)
+        yield ""
+
+
+def section(command: str) -> str:
+    """Write the tables of a command between their markers."""
+    lines = [_BEGIN.format(command), "", *tables(COMMANDS[command]), _END]
+    return "\n".join(lines)
+
+
+def renewed(text: str) -> str:
+    """Replace the tables between markers by those that the code has now."""
+    return _MARKED.sub(lambda match: section(match[1]), text)
+
+
+def page() -> str:
+    """Write the whole page."""
+    parts = [
+        "# Options",
+        "This page is generated: `python -m charrnn.cli.reference` prints it.",
+    ]
+    for command in COMMANDS:
+        parts += [f"## charrnn {command}", section(command)]
+    return "\n\n".join(parts) + "\n"
+
+
+def main(arguments: list[str]) -> None:
+    """Print the page, or renew the tables of the files that are named."""
+    for name in arguments:
+        path = Path(name)
+        path.write_text(renewed(path.read_text(encoding="utf-8")), encoding="utf-8")
+    if not arguments:
+        sys.stdout.write(page())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
