@@ -26,6 +26,28 @@ COMMANDS: dict[str, OptionTable] = {
     "inspect": inspect.OPTIONS,
 }
 
+#: What each command's help ends with.
+EXAMPLES = {
+    "train": train.EXAMPLES,
+    "sample": sample.EXAMPLES,
+    "inspect": inspect.EXAMPLES,
+}
+
+#: What a command ends with. `charrnn.errors` has the kinds behind the numbers.
+EXIT_CODES: dict[str, str] = {
+    "0": "success; also when the reader of standard output has closed the pipe",
+    "1": "an unexpected internal error",
+    "2": "options are unknown, invalid or in conflict",
+    "3": "an input cannot be opened: missing, a directory, no permission",
+    "4": "an input is unusable: not valid in the encoding, empty, too small, a "
+    "character that the model does not know, nothing left to choose from",
+    "5": "a checkpoint is invalid: not ours, truncated, corrupt, too new",
+    "6": "an output cannot be written: it exists, no space, no permission, another "
+    "run holds it",
+    "7": "training diverged; the last good checkpoint is kept",
+    "129, 130, 143": "ended by SIGHUP, SIGINT, SIGTERM; `train` has saved before",
+}
+
 _BEGIN = "<!-- options of {} -->"
 _END = "<!-- end of options -->"
 _MARKED = re.compile(
@@ -103,8 +125,11 @@ def page() -> str:
         "# Options",
         "This page is generated: `python -m charrnn.cli.reference` prints it.",
     ]
-    for command in COMMANDS:
-        parts += [f"## charrnn {command}", section(command)]
+    for command, examples in EXAMPLES.items():
+        lines = "\n".join(examples.splitlines()[1:])
+        parts += [f"## charrnn {command}", f"```sh\n{lines}\n```", section(command)]
+    codes = "\n".join(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items())
+    parts += ["## Exit codes", f"| code | meaning |\n|---:|---|\n{codes}"]
     return "\n\n".join(parts) + "\n"
 
 

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from charrnn.checkpoint import Checkpoint, resolve_output, save
+from charrnn.config import DivergencePolicy, RunConfig
 from charrnn.durations import Every
 from charrnn.errors import DivergedError, OutputError, field
 from charrnn.network import Network
@@ -41,9 +42,6 @@ EVALUATIONS = 20
 #: limit is known. Both keep evaluation below a tenth of the run.
 TRAINED_PER_HELD_OUT = 4
 TRAINING_PER_EVALUATION = 12
-
-#: Time between saves, if nothing else is asked for; the option's default, too.
-SAVE_EVERY = Every(seconds=60.0)
 
 #: How often a diverging run is rolled back, with half the learning rate each time.
 MAX_ROLLBACKS = 4
@@ -92,9 +90,9 @@ class Policy:
     """What happens beside the steps. None is a default that depends on the run."""
 
     eval_every: Every | None = None
-    save_every: Every = SAVE_EVERY
-    on_divergence: Literal["stop", "rollback"] = "rollback"
-    keep_best: bool = True
+    save_every: Every = RunConfig.save_every
+    on_divergence: DivergencePolicy = RunConfig.on_divergence
+    keep_best: bool = RunConfig.keep_best
 
 
 class Speed:
