@@ -47,8 +47,9 @@ from charrnn.options import OptionTable, configure
 from charrnn.processors import available_processors
 
 if TYPE_CHECKING:
+    from charrnn.inspection.asked import ViewOptions
     from charrnn.inspection.inspected import InspectedCheckpoint
-    from charrnn.inspection.view import AnyView, ViewOptions
+    from charrnn.inspection.view import AnyView
 
 
 EXAMPLES = "\n".join(
@@ -196,8 +197,8 @@ class Inspector:
 
     def _options(self) -> "ViewOptions":
         """Read the text, and put together what the views depend on."""
+        from charrnn.inspection.asked import ViewOptions
         from charrnn.inspection.text import Text  # imports NumPy
-        from charrnn.inspection.view import ViewOptions
 
         request = self.request
         text = None
@@ -233,7 +234,7 @@ class Inspector:
             checkpoint = InspectedCheckpoint(file, options)
             if self.request.warmup:
                 self._warm_up(checkpoint)
-            checkpoint.check(self.views)
+            _check(checkpoint, self.views)
             writer.start(path)
             for view in self.views:
                 self._show(view, checkpoint, writer)
@@ -248,7 +249,7 @@ class Inspector:
     ) -> None:
         """Make a view and write it."""
         with self._patience():
-            checkpoint.compile(view)
+            view.compile(checkpoint)
         data, total = view.compute(checkpoint), checkpoint.characters
         writer.view(view, data)
         extent, listed = view.extent(data, total), self.request.listed
@@ -271,10 +272,10 @@ class Inspector:
 
         with CheckpointFile(path) as file:
             checkpoint = InspectedCheckpoint(file, options)
-            checkpoint.check(self.joint_views)
+            _check(checkpoint, self.joint_views)
             with self._patience():
                 for view in self.joint_views:
-                    checkpoint.compile(view)
+                    view.compile(checkpoint)
             self.limits.note_out_of_vocabulary(checkpoint)
             return [view.describe(checkpoint) for view in self.joint_views]
 
@@ -297,6 +298,13 @@ class Inspector:
     def _patience(self) -> Meter:
         """Say why nothing happens if what is done inside takes long."""
         return Meter(lambda: self.tell.say(PREPARING))
+
+
+def _check(checkpoint: "InspectedCheckpoint", views: Sequence["AnyView"]) -> None:
+    """See whether a checkpoint can have these views, before Numba is imported."""
+    for view in views:
+        view.check(checkpoint)
+    checkpoint.count()
 
 
 def _summed_up(faults: Sequence[CharRNNError], files: int) -> CharRNNError:

@@ -7,7 +7,8 @@ and what of them is shown, as `blocks`. Each has one module, which the
 here draws: that is `charrnn.display`, which knows blocks and no view.
 
 =========== ==============================================================
-view        what a view is; the options that views are made with
+view        what a view is
+asked       what is asked of the views: the text, and the options
 registry    every view by its name
 blocks      what views show: facts, tables, charts, heat text
 wording     numbers as people read them

@@ -5,17 +5,19 @@ is imported only when the network runs.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
-from charrnn.config import UnknownPolicy
-from charrnn.inspection import MAX_LAG, SignalName, TextNeed
+from charrnn.inspection import TextNeed
 from charrnn.inspection.blocks import EVERYWHERE, Block, Media, Rows
+from charrnn.inspection.compiling import (
+    compile_backward,
+    compile_forward,
+    compile_generation,
+)
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
     from charrnn.inspection.records import ViewData
-    from charrnn.inspection.text import Text
 
 #: Characters that are shown one by one unless more are asked for.
 SHOWN = 2000
@@ -24,29 +26,6 @@ SHOWN = 2000
 OptionName = Literal["top", "max_chars", "layer", "unit", "signal", "max_lag", "corpus"]
 
 D = TypeVar("D", bound="ViewData")
-
-
-@dataclass(frozen=True)
-class ViewOptions:
-    """What the options of ``inspect`` say about the data of its views."""
-
-    text: "Text | None" = None
-    unknown: UnknownPolicy = "error"
-    max_chars: int | None = None  # None: a limit that suits the view; 0: all
-    drawn: bool = True  # for people, not for programs
-    rows_only: bool = False  # nothing but a view's rows is wanted, and once
-    top: int = 5
-    layer: int | None = None
-    units: tuple[int, ...] = ()
-    signal: SignalName = "h"
-    max_lag: int = MAX_LAG
-    corpus: tuple[str, ...] = ()
-    processors: int = 1
-    threads: int = 1
-
-    def limit(self, default: int) -> int | None:
-        """Tell how many characters a view may list; None is all."""
-        return default if self.max_chars is None else self.max_chars or None
 
 
 class Extent(NamedTuple):
@@ -92,6 +71,17 @@ class View(Generic[D]):
 
     def check(self, checkpoint: "InspectedCheckpoint") -> None:
         """Raise `OptionError` unless the checkpoint has what the options name."""
+
+    def compile(self, checkpoint: "InspectedCheckpoint") -> None:
+        """Build the model, and compile what `compute` will run."""
+        if checkpoint.options.text is None:
+            if self.generates:
+                compile_generation(checkpoint.model)
+            return
+        if self.runs:
+            compile_forward(checkpoint.model.network)
+        if self.runs == "backward":
+            compile_backward(checkpoint.model.network)
 
     def compute(self, checkpoint: "InspectedCheckpoint") -> D:
         """Compute the view's data.

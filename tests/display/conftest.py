@@ -6,9 +6,9 @@ import pytest
 
 from charrnn.checkpoint import CheckpointFile
 from charrnn.display.html_page import Chapter
+from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.text import Text
-from charrnn.inspection.view import ViewOptions
 from tests.display.support import CASES, chapter_of, every_view
 from tests.inspection.support import write_checkpoint
 

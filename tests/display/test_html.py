@@ -17,11 +17,11 @@ from charrnn.display.html_explorer import data, embedded, explorer
 from charrnn.display.html_page import page
 from charrnn.display.html_style import asset
 from charrnn.display.html_tags import VOID, tag, text
+from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.blocks import Column, Table
 from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.registry import BUILT_IN, view_named
 from charrnn.inspection.text import Text
-from charrnn.inspection.view import ViewOptions
 from tests.display.support import CASES, chapter_of, every_view
 from tests.inspection.support import TEXT, write_checkpoint
 

@@ -16,12 +16,12 @@ from charrnn.display.svg import document
 from charrnn.display.svg_figures import figures
 from charrnn.display.svg_style import DARK, LIGHT, backgrounds
 from charrnn.display.symbols import Look
+from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.neurons import Neurons, Wanted, measure_neurons, unit_values
 from charrnn.inspection.records import as_json
 from charrnn.inspection.registry import view_named
 from charrnn.inspection.text import Text
-from charrnn.inspection.view import ViewOptions
 from tests.browser import Tab, browser
 from tests.display.support import blocks, chapter_of
 from tests.inspection.support import write_checkpoint
@@ -44,7 +44,7 @@ def checkpoint(tmp_path_factory) -> Iterator[InspectedCheckpoint]:
     path = write_checkpoint(tmp_path_factory.mktemp("model") / "m.npz", READ)
     with CheckpointFile(path) as file:
         checkpoint = InspectedCheckpoint(file, ViewOptions(text=Text(READ)))
-        checkpoint.check([])
+        checkpoint.count()
         yield checkpoint
 
 

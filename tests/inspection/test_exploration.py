@@ -9,12 +9,12 @@ from charrnn.cells import cell_of
 from charrnn.checkpoint import CheckpointFile
 from charrnn.errors import CorpusError
 from charrnn.inspection import exploration
+from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.exploration import Wish, explore, explore_views, room_for
 from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.neurons import Wanted, measure_neurons
 from charrnn.inspection.registry import view_named
 from charrnn.inspection.text import Text
-from charrnn.inspection.view import ViewOptions
 from tests.inspection.support import TEXT, write_checkpoint
 
 
@@ -23,7 +23,7 @@ def checkpoint(request, tmp_path: Path):
     path = write_checkpoint(tmp_path / "m.npz", cell=request.param)
     with CheckpointFile(path) as file:
         checkpoint = InspectedCheckpoint(file, ViewOptions(text=Text(TEXT), top=3))
-        checkpoint.check([])
+        checkpoint.count()
         yield checkpoint
 
 
