@@ -1,6 +1,7 @@
 """What all tests share: a plain terminal, a tiny network, a seeded generator."""
 
 import os
+import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,13 @@ TINY_TEXT = "the sea, the sea!\nold houses by the sea.\n" * 5
 
 
 def pytest_configure() -> None:
-    """Make rich write the same plain text wherever the tests run."""
+    """Make rich write the same plain text wherever the tests run.
+
+    A shell lets a job in the background ignore Ctrl-C. So would every command that
+    the tests start, and those that are sent SIGINT would never end.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.update(NO_COLOR="1", TERM="dumb", COLUMNS="80")
     for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "LINES"):
         os.environ.pop(name, None)

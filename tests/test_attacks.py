@@ -20,7 +20,7 @@ import pytest
 from charrnn.checkpoint import archive, load, manifest
 from charrnn.checkpoint.archive import Member
 from charrnn.errors import CheckpointError
-from tests.test_checkpoint import SOUND, archive_of, forge, join, members, split
+from tests.checkpoint.support import SOUND, archive_of, forge, join, members, split
 
 MB = 2**20
 

@@ -23,7 +23,8 @@ import pytest
 
 from charrnn.checkpoint import Checkpoint, OutputLock, load, save
 from charrnn.errors import CharRNNError, OutputError
-from tests.test_checkpoint import assert_same, make, to_bytes
+from tests.checkpoint.support import assert_same, to_bytes
+from tests.factories import any_checkpoint
 
 pytestmark = pytest.mark.promise(name="whole")
 
@@ -132,10 +133,10 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_save_uses_what_can_be_made_to_fail(path: Path) -> None:
     """Or the tests below would let nothing fail."""
-    error, disk = attempt(path, make(), Disk(0, errno.EIO))
+    error, disk = attempt(path, any_checkpoint(), Disk(0, errno.EIO))
 
     assert error is None
-    assert_same(load(path), make())
+    assert_same(load(path), any_checkpoint())
     assert {"open", "write", "fsync", "read", "seek"} <= set(disk.operations)
     assert {"replace", "rename"} & set(disk.operations)
     assert disk.operations.count("write") > 5
@@ -148,7 +149,7 @@ def test_a_save_uses_what_can_be_made_to_fail(path: Path) -> None:
 @pytest.mark.parametrize("old", [True, False], ids=["old-file", "no-file"])
 def test_any_operation_may_fail(path: Path, number: int, times: int, old: bool) -> None:
     """Old file or new one, both complete; an error if it is the old one."""
-    before, after = make(), make("gru", "sgd")
+    before, after = any_checkpoint(), any_checkpoint("gru", "sgd")
     if old:
         save(path, before)
     _, sound = attempt(path, after, Disk(0, number))
@@ -179,9 +180,9 @@ def test_any_operation_may_fail(path: Path, number: int, times: int, old: bool) 
 def test_a_disk_that_recovers(path: Path) -> None:
     """After any failure the next save works."""
     for first in (1, 3, 5, 9, 12):
-        attempt(path, make(), Disk(first, errno.ENOSPC, EVER))
-        save(path, make("rnn"))
-        assert_same(load(path), make("rnn"))
+        attempt(path, any_checkpoint(), Disk(first, errno.ENOSPC, EVER))
+        save(path, any_checkpoint("rnn"))
+        assert_same(load(path), any_checkpoint("rnn"))
 
 
 # Real disks.
@@ -203,16 +204,16 @@ def limited(size: int) -> Iterator[None]:
 
 def test_any_limit_of_a_files_size(path: Path) -> None:
     """From nothing to just too little, and then enough."""
-    save(path, make("rnn"))
-    old, whole = path.read_bytes(), len(to_bytes(make()))
+    save(path, any_checkpoint("rnn"))
+    old, whole = path.read_bytes(), len(to_bytes(any_checkpoint()))
     for size in (0, 1, 100, whole // 2, whole - 1):
         with limited(size), pytest.raises(OutputError, match="file too large"):
-            save(path, make())
+            save(path, any_checkpoint())
         assert path.read_bytes() == old
         assert list(path.parent.iterdir()) == [path]
     with limited(whole):
-        save(path, make())
-    assert_same(load(path), make())
+        save(path, any_checkpoint())
+    assert_same(load(path), any_checkpoint())
 
 
 @pytest.fixture
@@ -232,7 +233,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_fills(small_disk: Path) -> None:
     """At every degree of fullness: the old file, or the new one."""
     path, ballast = small_disk / "model.npz", small_disk / "ballast"
-    save(path, make("rnn", hidden=16))
+    save(path, any_checkpoint("rnn", hidden=16))
     old = path.read_bytes()
     outcomes = list[str]()
     for kilobytes in range(128, 0, -4):
@@ -240,42 +241,42 @@ def test_a_disk_that_fills(small_disk: Path) -> None:
         with suppress(OSError), ballast.open("wb", buffering=0) as file:
             file.write(bytes(1024 * kilobytes))
         try:
-            save(path, make("lstm", hidden=16))
+            save(path, any_checkpoint("lstm", hidden=16))
         except OutputError as error:
             outcomes.append(error.what)
         else:
             break
         assert path.read_bytes() == old
         assert {p.name for p in small_disk.iterdir()} == {"model.npz", "ballast"}
-    assert_same(load(path), make("lstm", hidden=16))
+    assert_same(load(path), any_checkpoint("lstm", hidden=16))
     assert set(outcomes) == {"no space left on device"}
 
 
 def test_a_read_only_directory(small_disk: Path) -> None:
     """As after an error of the disk, which a kernel answers so."""
     path = small_disk / "model.npz"
-    save(path, make())
+    save(path, any_checkpoint())
     remount = ["mount", "-o", "remount,ro", str(small_disk)]
     subprocess.run(remount, check=True)
 
     with pytest.raises(OutputError, match="read-only file system"):
-        save(path, make("rnn"))
+        save(path, any_checkpoint("rnn"))
     with pytest.raises(OutputError, match="read-only file system"):
         OutputLock(path).__enter__()
-    assert_same(load(path), make())
+    assert_same(load(path), any_checkpoint())
 
 
 def test_a_directory_without_permission(path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may do anything")
-    save(path, make())
+    save(path, any_checkpoint())
     path.parent.chmod(0o555)
     try:
         with pytest.raises(OutputError, match="permission denied"):
-            save(path, make("rnn"))
+            save(path, any_checkpoint("rnn"))
     finally:
         path.parent.chmod(0o755)
-    assert_same(load(path), make())
+    assert_same(load(path), any_checkpoint())
 
 
 # Readers and writers at once.
@@ -283,7 +284,11 @@ def test_a_directory_without_permission(path: Path) -> None:
 
 def test_a_reader_while_a_writer_replaces(path: Path) -> None:
     """Every read is one of the checkpoints, whole; never half of each."""
-    sound = [make("lstm"), make("gru", "sgd"), make("rnn", None)]
+    sound = [
+        any_checkpoint("lstm"),
+        any_checkpoint("gru", "sgd"),
+        any_checkpoint("rnn", None),
+    ]
     known = {to_bytes(checkpoint) for checkpoint in sound}
     save(path, sound[0])
     done, reads, wrong = threading.Event(), [0], list[object]()
@@ -321,8 +326,8 @@ def test_a_writer_that_is_killed_at_any_moment(path: Path) -> None:
         "    save(Path(sys.argv[3]), one); save(Path(sys.argv[3]), two)\n"
     )
     names = [path.with_name(name) for name in ("one.npz", "two.npz")]
-    save(names[0], make("lstm"))
-    save(names[1], make("gru"))
+    save(names[0], any_checkpoint("lstm"))
+    save(names[1], any_checkpoint("gru"))
     known = {name.read_bytes() for name in names}
     for moment in (0.001, 0.02, 0.005, 0.013, 0.031):
         process = subprocess.Popen(

@@ -16,7 +16,7 @@ from charrnn.network import Network
 from charrnn.textmodel import TextModel
 from charrnn.vocab import Vocab
 from charrnn.windows import Window
-from tests.inspection.support import TEXT, write_checkpoint
+from tests.factories import TEXT, write_checkpoint
 
 NewNetwork = Callable[..., Network]
 

@@ -11,7 +11,7 @@ import pytest
 
 from charrnn.__main__ import run
 from charrnn.inspection.registry import BUILT_IN, view_named
-from tests.inspection.support import TEXT, write_checkpoint
+from tests.factories import TEXT, write_checkpoint
 
 #: The views that need a text.
 TEXT_VIEWS = {n for n in BUILT_IN if view_named(n).text == "required"}

@@ -13,7 +13,7 @@ import pytest
 from charrnn.__main__ import run
 from charrnn.inspection.registry import BUILT_IN
 from tests.browser import Tab, browser
-from tests.inspection.support import TEXT, write_checkpoint
+from tests.factories import TEXT, write_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.__main__ import run
-from tests.cli.support import write_checkpoint
+from tests.factories import write_sampled
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +86,7 @@ def test_number_of_threads_from_the_environment(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is checked like the option, which goes before it."""
-    write_checkpoint(Path("m.npz"))
+    write_sampled(Path("m.npz"))
     monkeypatch.setenv("CHARRNN_THREADS", "some")
 
     assert run(["sample", "m.npz"]) == 2

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import command, write_checkpoint
+from tests.cli.support import command
 from tests.cli.training import SHORT, position
+from tests.factories import write_sampled
 
 Shell = Callable[[str], subprocess.CompletedProcess[str]]
 
@@ -53,8 +54,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "prompts.txt").write_text("ab\nb  a\n")
     symbols = "".join(sorted(set(TEXT)))
     for name in ("lovecraft.npz", "a.npz", "b.npz"):
-        write_checkpoint(path / name, symbols=symbols)
-    write_checkpoint(path / "m.npz", symbols="\n ab")
+        write_sampled(path / name, symbols=symbols)
+    write_sampled(path / "m.npz", symbols="\n ab")
     return path
 
 

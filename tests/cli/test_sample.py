@@ -16,7 +16,8 @@ import pytest
 from charrnn.__main__ import run
 from charrnn.cli.prompts import WAITING
 from charrnn.generation import Generation, Piece
-from tests.cli.support import SYMBOLS, command, write_checkpoint
+from tests.cli.support import command
+from tests.factories import SYMBOLS, write_sampled
 
 pytestmark = pytest.mark.usefixtures("beside_models")
 
@@ -26,8 +27,8 @@ Run = Callable[..., tuple[int, bytes, str]]
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models")
-    write_checkpoint(path / "m.npz")
-    write_checkpoint(path / "b.npz", unit="byte")
+    write_sampled(path / "m.npz")
+    write_sampled(path / "b.npz", unit="byte")
     return path
 
 
@@ -386,7 +387,7 @@ def test_terminal_is_spared_control_characters(
         assert run(["sample", *arguments]) == 0
         return stream.getvalue()
 
-    path = str(write_checkpoint(tmp_path / "esc.npz", symbols="\x1b[m"))
+    path = str(write_sampled(tmp_path / "esc.npz", symbols="\x1b[m"))
     spared, raw = (
         shown(path, "-n", "100", "--seed", "1", *more) for more in ([], ["--raw"])
     )

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from charrnn.__main__ import run
 from charrnn.cli import prompts
 from charrnn.config import usual_length
-from tests.cli.support import SYMBOLS, command, write_checkpoint
+from tests.cli.support import command
+from tests.factories import SYMBOLS, write_sampled
 
 pytestmark = pytest.mark.usefixtures("beside_models")
 
@@ -31,11 +32,11 @@ FEW = "\nab"
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models")
-    write_checkpoint(path / "m.npz")
-    write_checkpoint(path / "b.npz", unit="byte")
-    write_checkpoint(path / "few.npz", symbols=FEW)
-    write_checkpoint(path / "one-line.npz", symbols="abc")
-    write_checkpoint(path / "equals.npz", symbols="\n=\\ab")
+    write_sampled(path / "m.npz")
+    write_sampled(path / "b.npz", unit="byte")
+    write_sampled(path / "few.npz", symbols=FEW)
+    write_sampled(path / "one-line.npz", symbols="abc")
+    write_sampled(path / "equals.npz", symbols="\n=\\ab")
     return path
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from charrnn.__main__ import run
-from tests.cli.support import SYMBOLS, command, write_checkpoint
+from tests.cli.support import command
+from tests.factories import SYMBOLS, write_sampled
 
 #: Whatever would like to color something may.
 COLORFUL = {"TERM": "xterm-256color", "FORCE_COLOR": "1"}
@@ -97,7 +98,7 @@ def written(*arguments: str) -> bytes:
 @pytest.mark.parametrize("color", [[], ["--color", "always"]])
 def test_text_has_no_color(color: list[str]) -> None:
     """Neither it nor the prompt, whatever may be colored otherwise."""
-    write_checkpoint(Path("m.npz"))
+    write_sampled(Path("m.npz"))
     options = ["m.npz", "-n", "300", "--seed", "1"]
 
     with at_terminal(*options, "-p", "T [b]a[/b]", "--unknown", "skip", *color) as it:
@@ -119,7 +120,7 @@ def test_text_has_no_color(color: list[str]) -> None:
 def test_control_characters_are_escaped(options: list[str], escaped: bool) -> None:
     """Those of the text and those of the prompt; newlines and tabs are not."""
     symbols = "\x00\t\n\r\x1b[m\x9b"
-    write_checkpoint(Path("esc.npz"), symbols="".join(sorted(symbols)))
+    write_sampled(Path("esc.npz"), symbols="".join(sorted(symbols)))
     arguments = ["esc.npz", "-n", "400", "--seed", "1"]
     prompt = "\x1b[m\r\n"
     expected = prompt + written(*arguments).decode()
@@ -144,7 +145,7 @@ def test_control_characters_are_escaped(options: list[str], escaped: bool) -> No
 
 def test_bytes_are_shown_as_whole_characters() -> None:
     """What arrives is always text; bytes that are none are spelled out."""
-    write_checkpoint(Path("b.npz"), unit="byte")
+    write_sampled(Path("b.npz"), unit="byte")
     options = ["b.npz", "-n", "500", "--seed", "1"]
     text = written(*options)
 
@@ -164,7 +165,7 @@ def test_bytes_are_shown_as_whole_characters() -> None:
 @pytest.mark.parametrize("more", [[], ["-q"], ["-v"], ["--best-of", "1"]])
 def test_ctrl_c_ends_by_its_signal_after_flushing(more: list[str]) -> None:
     """All that arrived is the text that the seed gives, from its beginning."""
-    write_checkpoint(Path("m.npz"))
+    write_sampled(Path("m.npz"))
     options = ["m.npz", "--seed", "3"]
 
     with at_terminal(*options, "-n", "-1", *more) as it:

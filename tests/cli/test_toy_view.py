@@ -10,7 +10,7 @@ import pytest
 
 from charrnn.__main__ import run
 from charrnn.inspection import registry
-from tests.inspection.support import TEXT, write_checkpoint
+from tests.factories import TEXT, write_checkpoint
 from tests.toy_view import VIEW, make_known
 
 VOWELS = ["--view", "vowels", "--text", TEXT]

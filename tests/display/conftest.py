@@ -10,7 +10,7 @@ from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.text import Text
 from tests.display.support import CASES, chapter_of, every_view
-from tests.inspection.support import write_checkpoint
+from tests.factories import write_checkpoint
 
 
 class Made(NamedTuple):

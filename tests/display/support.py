@@ -7,7 +7,7 @@ from charrnn.inspection.blocks import Block
 from charrnn.inspection.exploration import explore_views
 from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.registry import BUILT_IN, view_named
-from tests.inspection.support import TEXT
+from tests.factories import TEXT
 
 ODD = "e\u0301漢字\U0001f44d\U0001f3fd\u200d\x1b[31m\x00\x9b\t\n\r [b]\\\u202eא"
 

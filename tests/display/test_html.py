@@ -23,7 +23,7 @@ from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.registry import BUILT_IN, view_named
 from charrnn.inspection.text import Text
 from tests.display.support import CASES, chapter_of, every_view
-from tests.inspection.support import TEXT, write_checkpoint
+from tests.factories import TEXT, write_checkpoint
 
 EVIL = "</script><script>alert(1)</script><!--\n&\"'"
 

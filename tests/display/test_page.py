@@ -24,7 +24,7 @@ from charrnn.inspection.registry import view_named
 from charrnn.inspection.text import Text
 from tests.browser import Tab, browser
 from tests.display.support import blocks, chapter_of
-from tests.inspection.support import write_checkpoint
+from tests.factories import write_checkpoint
 
 #: Long lines and short ones, wide, combining and control characters, markup.
 READ = (

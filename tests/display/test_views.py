@@ -18,7 +18,7 @@ from charrnn.inspection.registry import BUILT_IN
 from charrnn.inspection.summary import summarize
 from charrnn.inspection.view import View
 from tests.display.support import CASES, blocks
-from tests.inspection.support import HISTORY, write_checkpoint
+from tests.factories import HISTORY, write_checkpoint
 
 
 def drawn(name: str, data: Any, **look: Any) -> list[str]:

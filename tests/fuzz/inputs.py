@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.config import CellName
+from tests.checkpoint.support import split, to_bytes
+from tests.factories import any_checkpoint
 from tests.fuzz.targets import ENCODINGS
-from tests.test_checkpoint import make, split, to_bytes
 
 WORDS = "Zürich\r\nπ≈3.14 😀\nかな漢字\r"
 
@@ -41,7 +42,7 @@ def seeds(target: str) -> list[bytes]:
         ]
     found = []
     for cell in CELLS:
-        data = to_bytes(make(cell, "sgd", hidden=1, layers=1, symbols="\na"))
+        data = to_bytes(any_checkpoint(cell, "sgd", hidden=1, layers=1, symbols="\na"))
         found.append(b"\0" + data)
         found.append(b"\1" + json.dumps(_of_zeros(split(data)[0])).encode("ascii"))
     return found

@@ -15,7 +15,7 @@ from charrnn.checkpoint import load, write_to
 from charrnn.checkpoint.archive import Member
 from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.errors import CharRNNError, CheckpointError, CorpusError
-from tests.test_checkpoint import join
+from tests.checkpoint.support import join
 
 #: Text encodings of every kind: fixed and variable width, with states, marks,
 #: shifts and escapes.

@@ -8,7 +8,7 @@ from charrnn.errors import CorpusError, InputError
 from charrnn.inspection.diversity import Overlap, draw_samples, measure_diversity
 from charrnn.inspection.records import as_json, tsv
 from charrnn.vocab import Vocab
-from tests.inspection.support import TEXT, make_checkpoint, make_vocab, model_of
+from tests.factories import TEXT, make_checkpoint, make_vocab, model_of
 
 VOCAB = make_vocab(TEXT)
 

@@ -15,7 +15,7 @@ from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.neurons import Wanted, measure_neurons
 from charrnn.inspection.registry import view_named
 from charrnn.inspection.text import Text
-from tests.inspection.support import TEXT, write_checkpoint
+from tests.factories import TEXT, write_checkpoint
 
 
 @pytest.fixture(params=["lstm", "gru", "rnn"])

@@ -5,7 +5,7 @@ from charrnn.errors import CorpusError, OptionError
 from charrnn.inspection.gates import measure_gates
 from charrnn.inspection.records import as_json, tsv
 from charrnn.textmodel import TextModel
-from tests.inspection.support import TEXT, make_checkpoint, model_of
+from tests.factories import TEXT, make_checkpoint, model_of
 
 
 def loaded(cell: str) -> TextModel:

@@ -3,7 +3,7 @@ import math
 from charrnn.checkpoint import Row
 from charrnn.inspection.history import read_history
 from charrnn.inspection.records import tsv
-from tests.inspection.support import HISTORY
+from tests.factories import HISTORY
 
 
 def test_rows_have_all_columns_and_gaps_where_nothing_was_measured():

@@ -22,7 +22,7 @@ from charrnn.network import Network
 from charrnn.textmodel import TextModel
 from charrnn.windows import Window
 from tests import reference
-from tests.inspection.support import TEXT, make_checkpoint, make_vocab, model_of
+from tests.factories import TEXT, make_checkpoint, make_vocab, model_of
 
 LONG_QUOTES = (
     "He said: “it is a long way to the sea, and no way back” and went (slowly).\n"

@@ -12,7 +12,7 @@ from charrnn.inspection.surprise import measure_surprise
 from charrnn.network import Network
 from charrnn.textmodel import TextModel
 from charrnn.vocab import Vocab
-from tests.inspection.support import TEXT, make_checkpoint, model_of
+from tests.factories import TEXT, make_checkpoint, model_of
 
 CHECKPOINT = make_checkpoint(cell="gru")
 VOCAB = CHECKPOINT.vocab

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from charrnn.checkpoint import CheckpointFile
 from charrnn.inspection.summary import Summary, summarize
-from tests.inspection.support import write_checkpoint
+from tests.factories import write_checkpoint
 
 
 def summary(path: Path) -> Summary:

@@ -13,7 +13,7 @@ from charrnn.inspection.surprise import (
 from charrnn.textmodel import Costs, TextModel
 from charrnn.vocab import Vocab
 from charrnn.windows import Window
-from tests.inspection.support import TEXT, make_checkpoint, model_of
+from tests.factories import TEXT, make_checkpoint, model_of
 
 CHECKPOINT = make_checkpoint()
 VOCAB = CHECKPOINT.vocab

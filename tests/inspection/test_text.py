@@ -10,7 +10,7 @@ from charrnn.errors import CorpusError, InputError, VocabError
 from charrnn.inspection import text as module
 from charrnn.inspection.text import Text
 from charrnn.vocab import Vocab
-from tests.inspection.support import make_vocab
+from tests.factories import make_vocab
 
 VOCAB = make_vocab("abé ")
 

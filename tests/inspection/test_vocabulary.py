@@ -1,6 +1,6 @@
 from charrnn.inspection.records import tsv
 from charrnn.inspection.vocabulary import list_symbols
-from tests.inspection.support import make_vocab
+from tests.factories import make_vocab
 
 
 def test_symbols_keep_their_order_names_and_counts():

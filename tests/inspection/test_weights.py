@@ -15,7 +15,7 @@ from charrnn.inspection.weights import (
     measure_weights,
     spectral_radius,
 )
-from tests.inspection.support import write_checkpoint
+from tests.factories import write_checkpoint
 
 
 def measured(path: Path) -> Weights:
