@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from charrnn.config import ModelConfig
+from tests.compiling import compile_common_kernels
 
 if TYPE_CHECKING:
     from charrnn.network import Network
@@ -22,17 +23,55 @@ settings.load_profile("charrnn")
 TINY_TEXT = "the sea, the sea!\nold houses by the sea.\n" * 5
 
 
-def pytest_configure() -> None:
-    """Make rich write the same plain text wherever the tests run.
+#: What a process that is started in the background of a shell may ignore.
+SIGNALS = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
 
-    A shell lets a job in the background ignore Ctrl-C. So would every command that
-    the tests start, and those that are sent SIGINT would never end.
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Use every processor when all of `tests` is run, unless told how many.
+
+    A few tests take less time than starting processes for them.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    all_of_them = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    option = config.option
+    if all_of_them and getattr(option, "numprocesses", 0) is None:
+        option.numprocesses = "auto"
+        if option.dist == "no":
+            # Each process begins with files of its own, whose fixtures are then
+            # made once, and takes tests of another when it is done.
+            option.dist = "worksteal"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make rich write the same plain text, and signals do the same, everywhere."""
     os.environ.update(NO_COLOR="1", TERM="dumb", COLUMNS="80")
     for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "LINES"):
         os.environ.pop(name, None)
+    for number, handler in SIGNALS.items():
+        # The processes that tests start would ignore it as well.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile common kernels once, before tests are given to several processes."""
+    option = session.config.option
+    distributed = bool(getattr(option, "numprocesses", None))
+    in_part = option.keyword or option.markexpr or option.collectonly
+    compiles = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+    is_worker = hasattr(session.config, "workerinput")
+    if distributed and compiles and not in_part and not is_worker:
+        compile_common_kernels()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the benchmarks, which take longest: none is left to the end."""
+    items.sort(key=lambda item: "test_benchmarks.py" not in item.nodeid)
 
 
 @pytest.fixture

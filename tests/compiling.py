@@ -1,0 +1,74 @@
+"""Compiles what most tests need before they are given to several processes.
+
+Two processes that need the same kernel at the same time would both compile it.
+Run as ``python -m tests.compiling SHARE``, once for each of `SHARES`.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from charrnn.config import CellName, ModelConfig
+
+_THREADS = 1
+
+
+def _train(cell: CellName) -> None:
+    """Compile what training, evaluating and sampling a cell take."""
+    from charrnn.training.probe import compile_kernels
+
+    for norm in ("none", "layer", "batch"):
+        model = ModelConfig(vocab_size=2, cell=cell, norm=norm)
+        compile_kernels(model, _THREADS)
+
+
+def _sample(cell: CellName) -> None:
+    """Compile what sampling takes, most of which all cells share."""
+    from charrnn.config import SampleConfig
+    from charrnn.generation import Generation
+    from charrnn.network import Network
+    from charrnn.textmodel import TextModel
+    from charrnn.vocab import Vocab
+
+    network = Network(ModelConfig(vocab_size=2, cell=cell, hidden=2), threads=_THREADS)
+    vocab = Vocab("\na", (1, 1))
+    model = TextModel.of(network, vocab)
+    list(Generation(model, [vocab.encode("")], SampleConfig(length=2)).pieces())
+
+
+#: Who compiles what, side by side: one begins with what is trained with, the other
+#: with what is sampled with, and each finds the other's in the cache.
+SHARES: dict[str, list[tuple[Callable[[CellName], None], CellName]]] = {
+    "training": [(_train, "lstm"), (_train, "gru")],
+    "sampling": [(_sample, "rnn"), (_train, "rnn")],
+}
+
+
+def compile_common_kernels() -> None:
+    """Fill the cache in as many processes as there are shares.
+
+    What goes wrong there also goes wrong in a test, which tells more: nothing is
+    said of it here.
+    """
+    root = Path(__file__).parent.parent
+    path = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
+    sharing = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.compiling", share],
+            cwd=root,
+            env=os.environ | {"PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for share in SHARES
+    ]
+    for process in sharing:
+        process.wait()
+
+
+if __name__ == "__main__":
+    for compile_for, cell in SHARES[sys.argv[1]]:
+        compile_for(cell)
