@@ -24,7 +24,7 @@ TINY_TEXT = "the sea, the sea!\nold houses by the sea.\n" * 5
 
 
 #: What a process that is started in the background of a shell may ignore.
-SIGNALS = {
+SIGNALS: dict[int, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
     signal.SIGHUP: signal.SIG_DFL,
