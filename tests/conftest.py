@@ -31,23 +31,7 @@ SIGNALS: dict[int, Any] = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Use every processor when all of `tests` is run, unless told how many.
-
-    A few tests take less time than starting processes for them.
-    """
-    all_of_them = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    option = config.option
-    if all_of_them and getattr(option, "numprocesses", 0) is None:
-        option.numprocesses = "auto"
-        if option.dist == "no":
-            # Each process begins with files of its own, whose fixtures are then
-            # made once, and takes tests of another when it is done.
-            option.dist = "worksteal"
-
-
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Make rich write the same plain text, and signals do the same, everywhere."""
     os.environ.update(NO_COLOR="1", TERM="dumb", COLUMNS="80")
     for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "LINES"):
@@ -60,12 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile common kernels once, before tests are given to several processes."""
-    option = session.config.option
-    distributed = bool(getattr(option, "numprocesses", None))
+    config = session.config
+    option = config.option
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     in_part = option.keyword or option.markexpr or option.collectonly
     compiles = os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
-    is_worker = hasattr(session.config, "workerinput")
-    if distributed and compiles and not in_part and not is_worker:
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    distributed = bool(getattr(option, "numprocesses", None)) and not is_worker
+    if distributed and everything and compiles and not in_part:
         compile_common_kernels()
 
 
