@@ -10,8 +10,10 @@ from numba import config as numba_config
 from numpy.typing import NDArray
 
 from charrnn import parameters
-from charrnn.cells import names
+from charrnn.cells import cell_of, names
 from charrnn.config import CellName, ModelConfig
+from charrnn.kernels.cells import kernels_of
+from charrnn.kernels.jit import cache_directory, is_cached
 from charrnn.kernels.optimizers import (
     ADAM,
     CHUNK,
@@ -20,6 +22,7 @@ from charrnn.kernels.optimizers import (
     apply,
     squared_norm,
 )
+from charrnn.kernels.recurrence import way_back
 from charrnn.kernels.threads import limited, usable
 from charrnn.network import Network
 from charrnn.parameters import Parameters
@@ -490,3 +493,17 @@ def _train(network: Network, window: Window, steps: int) -> float:
         apply(network.theta, dtheta, m, v, rule, update)
     network.pack()
     return loss
+
+
+@compiled_only
+@cells
+def test_compiled_kernels_are_found_again(cell: CellName) -> None:
+    """Whoever says that something has to be compiled looks for them by name."""
+    network = Network(ModelConfig(vocab_size=2, cell=cell, hidden=2))
+    one = Window.of_inputs(np.zeros((1, 1), np.int32))
+    one.targets[:] = 1
+    dtheta = np.zeros_like(network.theta)
+    network.loss_and_gradient(one, network.new_state(1), dtheta)
+
+    assert cache_directory() is not None
+    assert is_cached(way_back(kernels_of(cell_of(cell))))

@@ -165,6 +165,8 @@ def compiled_as(
     """
     code, scope = function.__code__, function.__globals__
     copy = FunctionType(code, scope, name, function.__defaults__)
+    # Python takes this from the code, and Numba names the index after it.
+    copy.__qualname__ = name
     copy.__module__, copy.__doc__ = function.__module__, function.__doc__
     compiled = _compile(
         copy, parallel=parallel, inlined=False, inlined_early=False, cached=cached
