@@ -126,11 +126,6 @@ def attempt(
     return None, disk
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "model.npz"
-
-
 def test_a_save_uses_what_can_be_made_to_fail(path: Path) -> None:
     """Or the tests below would let nothing fail."""
     error, disk = attempt(path, any_checkpoint(), Disk(0, errno.EIO))

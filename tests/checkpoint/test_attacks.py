@@ -51,11 +51,6 @@ for path in sys.argv[1:]:
 """
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "model.npz"
-
-
 def zip_of(*entries: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
     """Make an archive as zip tools do."""
     stream = io.BytesIO()

@@ -1,0 +1,1 @@
+"""Tests of `charrnn.examples`: the figures of five tutorials."""
