@@ -699,10 +699,16 @@ class SampleConfig:
 
 
 def usual_length(lines: int | None, time: float | None) -> int:
-    """Choose the length of a sample for which none is given; -1 is endless."""
+    """Choose the length of a sample for which none is given; -1 is endless.
+
+    A number of lines that is out of range is refused by its own name later, and
+    must not lead to a length that would be refused first.
+    """
     if time is not None:
         return -1
-    return SampleConfig.length * (lines or 1)
+    if lines is None or lines < 1:
+        return SampleConfig.length
+    return min(SampleConfig.length * lines, MAX_COUNT)
 
 
 @dataclass(frozen=True, kw_only=True)

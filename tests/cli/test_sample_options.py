@@ -268,6 +268,23 @@ def test_default_lengths() -> None:
     assert usual_length(3, 0.5) == -1
 
 
+@pytest.mark.parametrize("lines", ["0", "-1", str(2**63)])
+def test_lines_out_of_range_are_called_lines(sample: Run, lines: str) -> None:
+    """The usual length is made of them, but nobody asked for a length."""
+    code, _, err = sample("m.npz", "--lines", lines)
+
+    assert code == 2
+    assert err.startswith("charrnn: error: --lines ")
+
+
+def test_as_many_lines_as_can_be_asked_for(records: Records) -> None:
+    (record,) = records(
+        "m.npz", "--lines", str(2**63 - 1), "--stop", "a", "--seed", "1"
+    )
+
+    assert record["text"]
+
+
 def test_time_ends_the_text(records: Records) -> None:
     found = records("m.npz", "--time", "0.2s", "-N", "3")
 
