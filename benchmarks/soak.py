@@ -188,7 +188,7 @@ def main() -> None:
     parser = new_parser(__doc__)
     parser.add_argument("--minutes", type=float, default=60.0, metavar="M")
     options = parser.parse_args()
-    seconds = 6 if options.quick else round(options.minutes * 60)
+    seconds = 4 if options.quick else round(options.minutes * 60)
     report = Report(options)
     add = report.table("One long training", COLUMNS)
     with tempfile.TemporaryDirectory() as name:

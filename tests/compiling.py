@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from charrnn.config import CellName, ModelConfig
 
 _THREADS = 1
@@ -29,9 +31,13 @@ def _sample(cell: CellName) -> None:
     from charrnn.config import SampleConfig
     from charrnn.generation import Generation
     from charrnn.network import Network
+    from charrnn.sampling import distribution
     from charrnn.textmodel import TextModel
     from charrnn.vocab import Vocab
 
+    # No kernel of a network is needed for this, so that the other process can
+    # compile those that every network needs, meanwhile.
+    distribution(np.zeros((1, 2), np.float32), SampleConfig())
     network = Network(ModelConfig(vocab_size=2, cell=cell, hidden=2), threads=_THREADS)
     vocab = Vocab("\na", (1, 1))
     model = TextModel.of(network, vocab)
@@ -42,7 +48,7 @@ def _sample(cell: CellName) -> None:
 #: with what is sampled with, and each finds the other's in the cache.
 SHARES: dict[str, list[tuple[Callable[[CellName], None], CellName]]] = {
     "training": [(_train, "lstm"), (_train, "gru")],
-    "sampling": [(_sample, "rnn"), (_train, "rnn")],
+    "sampling": [(_sample, "rnn"), (_train, "rnn"), (_sample, "gru")],
 }
 
 
