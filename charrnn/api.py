@@ -14,23 +14,21 @@ the same model and the same file as the command line.
 """
 
 import os
-import weakref
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from charrnn.checkpoint import Checkpoint, CheckpointFile
+from charrnn.checkpoint import CheckpointFile
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
 from charrnn.errors import OptionError, field
-from charrnn.options import Option, OptionTable, configure, option, read
+from charrnn.options import Option, OptionTable, configure, option
 from charrnn.processors import resolve_threads
-from charrnn.reading import ReadOptions, Text
+from charrnn.reading import Text
 from charrnn.textmodel import TextModel
-from charrnn.training.output import FileOutput
+from charrnn.training.filenames import output_path
+from charrnn.training.output import FileOutput, NoOutput
 from charrnn.training.prepare import prepare
 from charrnn.training.probe import get_ready, measure_speed
-from charrnn.training.records import Saved
 from charrnn.training.request import TrainingRequest
 from charrnn.training.run import Policy, Run
 
@@ -106,80 +104,46 @@ def train(*sources: str | os.PathLike[str] | Text, **options: Any) -> Run:
     options = {name: _plain(value) for name, value in options.items()}
     # A text in memory can stand for the file to validate on.
     val_file = options.pop("val_file", None)
-    run = configure(RunConfig, options | {"val_file": None})
-    request = _request(sources, options, run, val_file)
-    threads = resolve_threads(configure(Machine, options).threads)[0]
-    output = None
-    if run.output is not None:
-        output = _Kept(Path(run.output), replace=run.force or run.resume)
-    job = prepare(request, threads, speed=lambda cell: measure_speed(cell, threads))
-    get_ready(job)
-    policy = Policy(
-        eval_every=job.trainer.config.eval_every,
-        save_every=run.save_every,
-        on_divergence=run.on_divergence,
-        keep_best=run.keep_best,
+    path = _output(options.pop("output", None))
+    request = TrainingRequest.of(
+        tuple(s if isinstance(s, Text) else os.fspath(s) for s in sources),
+        options,
+        output=path,
+        val_file=val_file,
     )
-    return Run(job, policy, output)
+    run = request.run
+    if run.resume and path is None:
+        msg = f"{field('resume')} needs {field('output')}"
+        raise OptionError(msg, hint="name the checkpoint that is to go on")
+    threads = resolve_threads(configure(Machine, options).threads)[0]
+    output: FileOutput | NoOutput = NoOutput()
+    if path is not None:
+        output = FileOutput(path, replace=run.force or run.resume)
+    # Nobody else has the files while texts are read, nor while the run is under way.
+    with output.held():
+        job = prepare(request, threads, speed=lambda cell: measure_speed(cell, threads))
+        get_ready(job)
+    return Run(job, Policy.of(run), output)
+
+
+def _output(name: object) -> Path | None:
+    """Read where checkpoints go: to a file or, as it is here, to none.
+
+    Raises
+    ------
+    OptionError
+        It is no name of a file.
+    OutputError
+        It is a directory.
+    """
+    if name is None:
+        return None
+    if not isinstance(name, str) or name == "-":
+        msg = f"{field('output')} is the name of a file, not {name!r}"
+        raise OptionError(msg, hint="run.save writes a file when it is asked to")
+    return output_path(name)
 
 
 def _plain(value: object) -> object:
     """Write a path as a text; options that take one take both."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def _request(
-    sources: tuple[str | os.PathLike[str] | Text, ...],
-    options: Mapping[str, Any],
-    run: RunConfig,
-    val_file: str | Text | None,
-) -> TrainingRequest:
-    """Sort what is asked of a run's text, network and training.
-
-    Raises
-    ------
-    OptionError
-        A value is out of range, or options contradict each other.
-    """
-    if val_file is not None and options.get("val_fraction"):
-        msg = f"{field('val_file')} and {field('val_fraction')} exclude each other"
-        raise OptionError(msg, hint="the file is used as a whole")
-    if run.resume and run.output is None:
-        msg = f"{field('resume')} needs {field('output')}"
-        raise OptionError(msg, hint="name the checkpoint that is to go on")
-    shape, training = read(ModelConfig, options), read(TrainConfig, options)
-    ModelConfig(vocab_size=1, **shape)  # both check themselves
-    TrainConfig(**training)
-    lines = training.get("lines", False)
-    return TrainingRequest(
-        sources=tuple(s if isinstance(s, Text) else os.fspath(s) for s in sources),
-        read=ReadOptions(**read(TextConfig, options), lines=lines),
-        model=shape,
-        train=training,
-        val_file=val_file,
-        resume=Path(run.output) if run.resume and run.output else None,
-        new_corpus=run.new_corpus,
-        init_from=run.init_from,
-    )
-
-
-class _Kept:
-    """Checkpoints in files that are locked until the run is over, or forgotten.
-
-    Raises
-    ------
-    OutputError
-        As `FileOutput`.
-    """
-
-    def __init__(self, path: Path, *, replace: bool) -> None:
-        self._output = FileOutput(path, replace=replace).__enter__()
-        self.path = path
-        weakref.finalize(self, self._output.release)
-
-    def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
-        """Write a checkpoint; after the last one other runs may have the files."""
-        saved = self._output.save(checkpoint, best=best, last=last)
-        if last:
-            self._output.release()
-        return saved

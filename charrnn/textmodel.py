@@ -150,7 +150,9 @@ class TextModel:
     def loss(self, text: str, *, unknown: UnknownPolicy = "error") -> float:
         """Compute what a character of a text costs on average, in nats.
 
-        This is the validation loss that training would find of the text.
+        This is the validation loss that training would find of the text. Where the
+        vocabulary has no newline, nothing stands before the first character: it
+        does not count here, while `surprise` scores it by its share of the corpus.
 
         Parameters
         ----------
@@ -162,7 +164,7 @@ class TextModel:
         Raises
         ------
         CorpusError
-            There is no character.
+            There is no character that the network predicts.
         VocabError
             A character is unknown, and `unknown` is "error".
         """
@@ -170,6 +172,9 @@ class TextModel:
         if not ids.size:
             msg = "the text is empty: nothing to score"
             raise CorpusError(msg, hint=SOME_TEXT)
+        if len(ids) == self.documents.first:
+            msg = "nothing stands before the only character: nothing to predict"
+            raise CorpusError(msg, hint="give two characters or more")
         return self.mean_loss(ids)
 
     def surprise(
@@ -261,8 +266,7 @@ class TextModel:
         """
         if self.documents.before is not None:
             return None
-        counts = np.array(self.vocab.counts, np.float64)
-        counts += not counts.any()
+        counts = self.vocab.known_counts
         return counts / counts.sum()
 
     def opening_cost(self, id_: int) -> float:

@@ -148,6 +148,15 @@ class Vocab:
         return self.counts.index(max(self.counts))
 
     @cached_property
+    def known_counts(self) -> NDArray[np.float64]:
+        """How often each symbol stands in the corpus, (V,); all alike if none does.
+
+        A text before which nothing is read begins with symbols in these shares.
+        """
+        counts = np.array(self.counts, np.float64)
+        return counts if counts.any() else np.ones_like(counts)
+
+    @cached_property
     def replacement_id(self) -> int:
         """What stands for an unknown symbol: U+FFFD, a space or the commonest."""
         for symbol in (REPLACEMENT, " "):

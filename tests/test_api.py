@@ -156,10 +156,11 @@ def test_options_that_are_none_are_not_given() -> None:
 
 def test_output_is_kept_from_others_until_the_end() -> None:
     run = charrnn.train("t.txt", output="m.npz", **QUICK)
-    next(iter(run))
+    records = iter(run)
+    next(records)
     with pytest.raises(OutputError, match=r"m\.npz"):
         charrnn.train("t.txt", output="m.npz", force=True, **QUICK)
-    list(run)
+    list(records)
     with pytest.raises(OutputError, match="exists"):
         charrnn.train("t.txt", output="m.npz", **QUICK)
     more = charrnn.train("t.txt", output="m.npz", resume=True, steps=20)
@@ -167,6 +168,65 @@ def test_output_is_kept_from_others_until_the_end() -> None:
     *_, end = more
     assert isinstance(end, charrnn.Ended)
     assert end.steps == 20
+
+
+def test_a_cell_of_a_notebook_can_be_run_again() -> None:
+    """Whoever has left off, or made a mistake, finds the file free."""
+    run = charrnn.train("t.txt", output="m.npz", **QUICK)
+    for _ in run:
+        break
+    wrong = {"unit": "byte", "min_count": 2}
+    with pytest.raises(OptionError) as kept:
+        charrnn.train("t.txt", output="m.npz", force=True, **QUICK, **wrong)
+    again = charrnn.train("t.txt", output="m.npz", force=True, **QUICK)
+    list(again)
+    list(run)
+
+    assert kept.value.__traceback__ is not None
+    assert charrnn.load("m.npz").loss("the sea") == run.model.loss("the sea")
+
+
+@pytest.mark.parametrize("named", ["sources", "val_file"])
+@pytest.mark.parametrize("output", ["other.txt", "./other.txt", "link.txt"])
+def test_texts_are_never_written_to(named: str, output: str) -> None:
+    """Neither where the last state goes nor where the best one does."""
+    Path("other.txt").write_text(TEXT)
+    Path("link.txt").symlink_to("other.txt")
+    texts = ["t.txt", "other.txt"] if named == "sources" else ["t.txt"]
+    held_out = {} if named == "sources" else {"val_file": "other.txt"}
+    with pytest.raises(OptionError, match="is a text to read") as caught:
+        charrnn.train(*texts, **held_out, output=output, force=True, **QUICK)
+
+    assert caught.value.hint == "name another file with output"
+    assert Path("other.txt").read_text() == TEXT
+    best = {"output": "m.npz", "val_file": "m.best.npz"}
+    Path("m.best.npz").write_text(TEXT)
+    with pytest.raises(OptionError, match="is a text to read"):
+        charrnn.train("t.txt", **best, force=True, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("output", "kind", "words"),
+    [
+        ("", OptionError, "output is empty"),
+        ("-", OptionError, "output is the name of a file, not '-'"),
+        (3, OptionError, "output is the name of a file, not 3"),
+        (".", OutputError, "is a directory"),
+        (Path("/"), OutputError, "is a directory"),
+    ],
+)
+def test_an_output_is_a_file(output: Any, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=re.escape(words)):
+        charrnn.train("t.txt", output=output, **QUICK)
+    assert [path.name for path in Path().iterdir()] == ["t.txt"]
+
+
+def test_held_out_share_is_understood_before_it_is_compared() -> None:
+    """A share of nothing goes with a file, however it is written."""
+    for nothing in (0, 0.0, "0"):
+        charrnn.train("t.txt", val_file="t.txt", val_fraction=nothing, **QUICK)
+    with pytest.raises(OptionError, match="exclude each other"):
+        charrnn.train("t.txt", val_file="t.txt", val_fraction="0.2", **QUICK)
 
 
 def test_a_resumed_run_is_the_undisturbed_one() -> None:

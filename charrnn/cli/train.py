@@ -57,7 +57,7 @@ def train(context: typer.Context, paths: Paths = None, **options: Any) -> None:
         _explain(context)
     settings = settings_of(tuple(paths or ()), options)
     if not common.quiet:
-        _announce(settings.sources)
+        _announce(paths or [])
     # Heavy: numpy, and numba with it.
     from charrnn.cli.training_session import Session
 
@@ -72,7 +72,7 @@ def _explain(context: typer.Context) -> None:
     raise OptionError(msg, hint="charrnn train FILE..., or - for standard input")
 
 
-def _announce(sources: tuple[str, ...]) -> None:
+def _announce(sources: list[str]) -> None:
     """Say at once that something happens; reading may take a while."""
     names = ", ".join("standard input" if s == "-" else s for s in sources[:3])
     more = f" and {len(sources) - 3} more" if len(sources) > 3 else ""

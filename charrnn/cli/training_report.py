@@ -118,22 +118,23 @@ def start_fields(job: Job, output: str) -> dict[str, object]:
 
 def continuation(settings: Settings) -> str:
     """Write the command that resumes a run, with all that it needs."""
-    text, sources = settings.text, settings.sources
-    words = ["charrnn", "train", *map(as_argument, sources), "--resume"]
-    if settings.output != default_output(sources[0]):
+    request = settings.request
+    text, sources, run = request.text, request.sources, request.run
+    words = ["charrnn", "train", *map(as_argument, map(str, sources)), "--resume"]
+    if settings.output != default_output(str(sources[0])):
         words += ["--output", str(settings.output)]
     if text.encoding != TextConfig.encoding:
         words += ["--encoding", text.encoding]
     if text.newlines != TextConfig.newlines:
         words += ["--newlines", text.newlines]
-    if settings.run.val_file is not None:
-        words += ["--val-file", settings.run.val_file]
-    if settings.run.save_every != RunConfig.save_every:
-        words += ["--save-every", every_text(settings.run.save_every)]
-    if not settings.run.keep_best:
+    if run.val_file is not None:
+        words += ["--val-file", run.val_file]
+    if run.save_every != RunConfig.save_every:
+        words += ["--save-every", every_text(run.save_every)]
+    if not run.keep_best:
         words.append("--no-keep-best")
-    if settings.run.on_divergence != RunConfig.on_divergence:
-        words += ["--on-divergence", settings.run.on_divergence]
+    if run.on_divergence != RunConfig.on_divergence:
+        words += ["--on-divergence", run.on_divergence]
     if settings.reports.json:
         words.append("--json")
     if settings.reports.log_file is not None:

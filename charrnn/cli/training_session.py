@@ -34,7 +34,6 @@ from charrnn.cli.training_report import (
 )
 from charrnn.cli.training_settings import Settings
 from charrnn.config import CellName, SampleConfig
-from charrnn.corpus import ReadOptions
 from charrnn.display.color import is_terminal
 from charrnn.display.console import stderr_console
 from charrnn.display.training import (
@@ -60,7 +59,6 @@ from charrnn.training.output import FileOutput, StreamOutput
 from charrnn.training.prepare import memory_estimate, prepare
 from charrnn.training.probe import get_ready, measure_speed, step_seconds
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
-from charrnn.training.request import TrainingRequest
 from charrnn.training.run import Policy, Run
 
 
@@ -135,7 +133,7 @@ class Session:
     @property
     def _best(self) -> Path | None:
         """Find the file of the best evaluation, if this run keeps one."""
-        if self.settings.output is None or not self.settings.run.keep_best:
+        if self.settings.output is None or not self.settings.request.run.keep_best:
             return None
         path = best_path(self.settings.output)
         return path if path.exists() else None
@@ -151,7 +149,7 @@ class Session:
                 msg = "--output - would write a checkpoint to the terminal"
                 raise OptionError(msg, hint="redirect it: ... -o - > model.npz")
             return StreamOutput(sys.stdout.buffer)
-        run = self.settings.run
+        run = self.settings.request.run
         return FileOutput(output, replace=run.force or run.resume)
 
     def _log_file(self) -> contextlib.AbstractContextManager[BinaryIO | None]:
@@ -189,18 +187,7 @@ class Session:
 
     def _prepare(self) -> Job:
         """Read the texts, make the model, and tell about both."""
-        s = self.settings
-        options = ReadOptions(**vars(s.text), lines=s.train.get("lines", False))
-        request = TrainingRequest(
-            sources=s.sources,
-            read=options,
-            model=s.model,
-            train=s.train,
-            val_file=s.run.val_file,
-            resume=s.output if s.run.resume else None,
-            new_corpus=s.run.new_corpus,
-            init_from=s.run.init_from,
-        )
+        request = self.settings.request
         stdin = sys.stdin.buffer if sys.stdin is not None else None
         try:
             job = prepare(request, self.threads, stdin, self._speed)
@@ -216,7 +203,7 @@ class Session:
         if job.held_out is None and job.trainer.config.val_fraction:
             message = "validation is off: what would be held out is less than a window"
             self.display.say(message, "warning")
-        if s.train.get("patience") and job.held_out is None:
+        if request.train.get("patience") and job.held_out is None:
             self.display.say("--patience does nothing without validation", "warning")
         return job
 
@@ -259,14 +246,7 @@ class Session:
         logs: list[MetricsLog],
     ) -> Ended:
         """Train to the end, and pass every record on, but for a good end's."""
-        s = self.settings
-        policy = Policy(
-            eval_every=job.trainer.config.eval_every,
-            save_every=s.run.save_every,
-            on_divergence=s.run.on_divergence,
-            keep_best=s.run.keep_best,
-        )
-        run = Run(job, policy, writer, self.caught)
+        run = Run(job, Policy.of(self.settings.request.run), writer, self.caught)
         with self.display:
             for record in map(_spelled, run):
                 self.display.show(record)

@@ -9,17 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from charrnn.config import (
-    REPORTS,
-    ModelConfig,
-    RunConfig,
-    TextConfig,
-    TrainConfig,
-)
+from charrnn.config import REPORTS, RunConfig
 from charrnn.durations import MAX_COUNT
-from charrnn.errors import OptionError, OutputError, field
-from charrnn.options import Option, check, configure, option, read
-from charrnn.training.filenames import best_path
+from charrnn.errors import OptionError, field
+from charrnn.options import Option, check, configure, option
+from charrnn.training.filenames import files_of, output_path
+from charrnn.training.request import TrainingRequest, would_overwrite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +60,13 @@ class ReportOptions:
 class Settings:
     """Everything that ``train`` was asked for."""
 
-    sources: tuple[str, ...]
-    output: Path | None  # None is standard output
-    run: RunConfig
-    text: TextConfig
-    model: Mapping[str, Any]  # given fields of ModelConfig
-    train: Mapping[str, Any]  # given fields of TrainConfig
+    request: TrainingRequest
     reports: ReportOptions
+
+    @property
+    def output(self) -> Path | None:
+        """The checkpoint that is written; None is standard output."""
+        return self.request.output
 
 
 def default_output(source: str) -> Path:
@@ -82,36 +77,15 @@ def default_output(source: str) -> Path:
 
 
 def _place(output: str | None, source: str) -> Path | None:
-    """Settle where the checkpoint goes; None is standard output.
-
-    Raises
-    ------
-    OptionError
-        The name is empty.
-    OutputError
-        It can only be a directory's, such as ``.`` or ``/``.
-    """
+    """Settle where the checkpoint goes; None is standard output."""
     if output == "-":
         return None
-    if output is None:
-        return default_output(source)
-    if not output:
-        msg = f"{field('output')} is empty"
-        raise OptionError(msg, hint="name a file, or leave it away")
-    path = Path(output)
-    if not path.name:
-        msg = "is a directory"
-        hint = f"name a file in it with {field('output')}"
-        raise OutputError(msg, where=output, hint=hint)
-    return path
+    return default_output(source) if output is None else output_path(output)
 
 
 def _refuse_conflicts(settings: Settings) -> None:
     """Raise `OptionError` for options that contradict each other."""
-    run = settings.run
-    if run.val_file and settings.train.get("val_fraction"):
-        msg = f"{field('val_file')} and {field('val_fraction')} exclude each other"
-        raise OptionError(msg, hint="the file is used as a whole")
+    run = settings.request.run
     if settings.output is None:
         uses = {
             "resume": (run.resume, "name the checkpoint to continue with --output"),
@@ -124,28 +98,33 @@ def _refuse_conflicts(settings: Settings) -> None:
             if used:
                 msg = f"{field(name)} cannot be combined with --output -"
                 raise OptionError(msg, hint=hint)
-    if [*settings.sources, run.val_file].count("-") > 1:
+    if _names(settings).count("-") > 1:
         msg = "standard input is named twice"
         raise OptionError(msg, hint="it can be read once: name a file instead")
 
 
+def _names(settings: Settings) -> list[object]:
+    """List what names the texts to read."""
+    return [*settings.request.sources, settings.request.val_file]
+
+
 def _spare_texts(settings: Settings) -> None:
-    """Refuse to write where a text is read from.
+    """Refuse to write where a text is read from, also by a redirection.
 
     Raises
     ------
     OptionError
         A text would be overwritten.
     """
-    names = [*settings.sources, settings.run.val_file]
-    texts = {os.path.realpath(name) for name in names if name and name != "-"}
-    piped = _status(sys.stdin) if "-" in names else None
+    log_file = settings.reports.log_file
+    if log_file is not None:
+        settings.request.spare_texts("log_file", log_file)
+    piped = _status(sys.stdin) if "-" in _names(settings) else None
     if piped is not None and not stat.S_ISREG(piped.st_mode):
-        piped = None  # a terminal can be read from and written to
+        return  # a terminal can be read from and written to
     for name, path in _written(settings):
-        if os.path.realpath(path) in texts or _is_file(path, piped):
-            msg = f"{path} is a text to read and cannot be written to"
-            raise OptionError(msg, hint=f"name another file with {name}")
+        if _is_file(path, piped):
+            raise would_overwrite(name, path)
 
 
 def _spare_checkpoints(settings: Settings) -> None:
@@ -159,7 +138,7 @@ def _spare_checkpoints(settings: Settings) -> None:
     log_file = settings.reports.log_file
     if log_file is None:
         return
-    files = {os.path.realpath(p) for o, p in _written(settings) if o == "--output"}
+    files = {os.path.realpath(p) for o, p in _written(settings) if o == "output"}
     piped = None if settings.output else _status(sys.stdout)
     # /dev/null and the like take anything from anybody.
     device = piped is not None and stat.S_ISCHR(piped.st_mode)
@@ -173,10 +152,10 @@ def _spare_checkpoints(settings: Settings) -> None:
 def _written(settings: Settings) -> Iterator[tuple[str, Path]]:
     """List the files that a run writes, and the options that name them."""
     if settings.output is not None:
-        yield "--output", settings.output
-        yield "--output", best_path(settings.output)
+        for path in files_of(settings.output):
+            yield "output", path
     if settings.reports.log_file is not None:
-        yield "--log-file", settings.reports.log_file
+        yield "log_file", settings.reports.log_file
 
 
 def _status(stream: TextIO | None) -> os.stat_result | None:
@@ -210,20 +189,13 @@ def settings_of(sources: tuple[str, ...], options: Mapping[str, Any]) -> Setting
     OutputError
         Nothing can be written where the checkpoint is to go.
     """
-    run = configure(RunConfig, options)
+    # Read on its own: the file's name has to be known before all else is checked.
+    output = _place(configure(RunConfig, options).output, sources[0])
     settings = Settings(
-        sources=sources,
-        output=_place(run.output, sources[0]),
-        run=run,
-        text=configure(TextConfig, options),
-        model=read(ModelConfig, options),
-        train=read(TrainConfig, options),
+        request=TrainingRequest.of(sources, options, output=output),
         reports=configure(ReportOptions, options),
     )
     _refuse_conflicts(settings)
-    # Both check themselves; a vocabulary of 1 stands in for the text's.
-    ModelConfig(vocab_size=1, **settings.model)
-    TrainConfig(**settings.train)
     _spare_texts(settings)
     _spare_checkpoints(settings)
     return settings

@@ -258,9 +258,6 @@ class Generation:
 
 
 def _logits_of_counts(vocab: Vocab) -> Floats:
-    """Logits, (V,), of characters as frequent as in the corpus."""
-    counts = np.array(vocab.counts, np.float64)
-    if not counts.any():
-        counts += 1
+    """Compute logits (V,) of characters as frequent as in the corpus."""
     with np.errstate(divide="ignore"):  # a character never seen: never drawn
-        return np.log(counts).astype(np.float32)
+        return np.log(vocab.known_counts).astype(np.float32)

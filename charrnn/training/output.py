@@ -1,6 +1,7 @@
 """Where a run's checkpoints go: its file, the file of the best, or stdout."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -13,7 +14,7 @@ from charrnn.checkpoint import (
     write_to,
 )
 from charrnn.errors import DivergedError, OutputError, field, writing_hint
-from charrnn.training.filenames import best_path
+from charrnn.training.filenames import best_path, files_of
 from charrnn.training.records import Saved
 
 #: What to do about a directory in which no lock can be made.
@@ -59,8 +60,9 @@ class FileOutput:
     def _lock(self) -> None:
         """Check and lock both files."""
         best = best_path(self.path)
-        for path in (self.path, best):
-            self._targets[path] = resolve_output(path)
+        targets = {}
+        for path in files_of(self.path):
+            targets[path] = resolve_output(path)
             if path.exists() and not self._replace:
                 hint = (
                     f"{field('force', True)} replaces it, {field('resume', True)} "
@@ -68,14 +70,14 @@ class FileOutput:
                 )
                 msg = f"{path} exists already"
                 raise OutputError(msg, hint=hint)
-        if self._targets[self.path] == self._targets[best]:
+        if targets[self.path] == targets[best]:
             msg = f"{self.path} and {best} are one file"
             hint = f"remove the link, or name another {field('output', brief=True)}"
             raise OutputError(msg, hint=hint)
         with ExitStack() as locks:
-            for path in self._targets:
+            for path in targets:
                 locks.enter_context(OutputLock(path))
-            self._locks = locks.pop_all()
+            self._locks, self._targets = locks.pop_all(), targets
 
     def __exit__(
         self,
@@ -89,6 +91,22 @@ class FileOutput:
     def release(self) -> None:
         """Let other runs have the files, whatever becomes of this one."""
         self._locks.close()
+        self._targets = {}
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Lock the files for a while, unless they are locked already.
+
+        Raises
+        ------
+        OutputError
+            Another run holds one of them.
+        """
+        if self._targets:
+            yield
+            return
+        with self:
+            yield
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved:
         """Replace one of the files; see `checkpoint.save` for its errors."""
@@ -98,6 +116,7 @@ class FileOutput:
         except (OutputError, DivergedError) as error:
             error.where = str(path)
             raise
+        self._replace = True  # from now on it is this run's own
         step = checkpoint.training.step if checkpoint.training else 0
         return Saved(step, path, best)
 
@@ -131,6 +150,11 @@ class StreamOutput:
     def release(self) -> None:
         """Nothing is held."""
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Lock nothing."""
+        yield
+
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         """Write the bytes if this is the last one.
 
@@ -156,6 +180,11 @@ class NoOutput:
     """No file at all: whoever wants one asks the run for it."""
 
     path: Path | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Lock nothing."""
+        yield
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         """Write nothing."""

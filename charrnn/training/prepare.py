@@ -53,10 +53,11 @@ def prepare(
     """
     if request.resume is not None:
         return resume(request, _stored(request.resume), threads, stdin)
-    source = None if request.init_from is None else load(request.init_from)
+    begin_with = request.run.init_from
+    source = None if begin_with is None else load(begin_with)
     if source is not None:
         _refuse_other_shape(request, source)
-    corpus = read_corpus(request.sources, request.read, stdin)
+    corpus = read_corpus(request.sources, request.read_options(), stdin)
     notes = list(corpus.notes)
     vocab, ids = corpus.vocab, corpus.ids
     if source is not None:
@@ -104,7 +105,7 @@ def _stored(path: Path) -> Checkpoint:
 def _refuse_other_shape(request: TrainingRequest, source: Checkpoint) -> None:
     """Raise `OptionError` if options contradict the model of `init_from`."""
     if wrong := shape_conflicts(request.model, source.model):
-        msg = f"conflicts with {request.init_from}: {', '.join(wrong)}"
+        msg = f"conflicts with {request.run.init_from}: {', '.join(wrong)}"
         raise OptionError(msg, hint="leave these options away; the file decides")
 
 

@@ -1,28 +1,146 @@
-"""What a run is asked for."""
+"""What a run is asked for, sorted and checked before anything is read.
 
-from collections.abc import Mapping
+The command line and Python make the same request of the same options. Nothing here
+imports numpy: a mistake in an option shows at once.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from charrnn import errors
-from charrnn.config import ModelConfig
-from charrnn.corpus import ReadOptions
-from charrnn.reading import Source
+from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
+from charrnn.errors import OptionError
+from charrnn.options import configure, read
+from charrnn.training.filenames import files_of
+
+if TYPE_CHECKING:
+    from charrnn.reading import ReadOptions, Source
+    from charrnn.vocab import Vocab
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRequest:
-    """What the user asked for. Options that were not given are not in the dicts."""
+    """What the user asked for. Options that were not given are not in the mappings."""
 
-    sources: tuple[Source, ...]
-    read: ReadOptions
+    sources: "tuple[Source, ...]"
+    text: TextConfig = field(default_factory=TextConfig)
     model: Mapping[str, Any] = field(default_factory=dict)  # fields of ModelConfig
     train: Mapping[str, Any] = field(default_factory=dict)  # fields of TrainConfig
-    val_file: Source | None = None
-    resume: Path | None = None
-    new_corpus: bool = False
-    init_from: Path | None = None
+    run: RunConfig = field(default_factory=RunConfig)
+    val_file: "Source | None" = None
+    output: Path | None = None  # None: no file, or a stream
+
+    @classmethod
+    def of(
+        cls,
+        sources: "Iterable[Source]",
+        options: Mapping[str, Any],
+        *,
+        output: Path | None,
+        val_file: "Source | None" = None,
+    ) -> Self:
+        """Sort what is asked of a run's text, network and training.
+
+        Parameters
+        ----------
+        sources : iterable of str or Text
+            At least one.
+        options : mapping
+            Values, or text, by the names of options; None says nothing.
+        output : Path or None
+            The file that ``output`` names.
+        val_file : str or Text, optional
+            In place of the option of that name.
+
+        Raises
+        ------
+        OptionError
+            A value is out of range, options contradict each other, or a text would
+            be overwritten.
+        """
+        run = configure(RunConfig, options)
+        request = cls(
+            sources=tuple(sources),
+            text=configure(TextConfig, options),
+            model=read(ModelConfig, options),
+            train=read(TrainConfig, options),
+            run=run,
+            val_file=run.val_file if val_file is None else val_file,
+            output=output,
+        )
+        request._check()
+        return request
+
+    def _check(self) -> None:
+        """Check options against each other, and files against texts."""
+        if self.val_file is not None and self.train.get("val_fraction"):
+            file, share = errors.field("val_file"), errors.field("val_fraction")
+            msg = f"{file} and {share} exclude each other"
+            raise OptionError(msg, hint="the file is used as a whole")
+        # Both check themselves; a vocabulary of 1 stands in for the text's.
+        ModelConfig(vocab_size=1, **self.model)
+        TrainConfig(**self.train)
+        if self.output is not None:
+            self.spare_texts("output", *files_of(self.output))
+
+    def spare_texts(self, name: str, *written: Path) -> None:
+        """Refuse to write where a text is read from.
+
+        Parameters
+        ----------
+        name : str
+            The option that says what is written.
+
+        Raises
+        ------
+        OptionError
+            A text would be overwritten.
+        """
+        named = [text for text in (*self.sources, self.val_file) if text != "-"]
+        texts = {os.path.realpath(text) for text in named if isinstance(text, str)}
+        for path in written:
+            if os.path.realpath(path) in texts:
+                raise would_overwrite(name, path)
+
+    @property
+    def resume(self) -> Path | None:
+        """The checkpoint that is to go on, if one is."""
+        return self.output if self.run.resume else None
+
+    def read_options(
+        self, *, lines: bool | None = None, vocab: "Vocab | None" = None
+    ) -> "ReadOptions":
+        """Say how the texts become characters.
+
+        Parameters
+        ----------
+        lines : bool, optional
+            Whether every line is a document, if a checkpoint says so.
+        vocab : Vocab, optional
+            The characters that are known, if they are settled.
+
+        Raises
+        ------
+        OptionError
+            The options of the texts contradict each other.
+        """
+        from charrnn.reading import ReadOptions
+
+        options = vars(self.text)
+        if vocab is not None:
+            options = options | {"unit": vocab.unit}
+        if lines is None:
+            lines = self.train.get("lines", TrainConfig.lines)
+        return ReadOptions(**options, lines=lines, vocab=vocab)
+
+
+def would_overwrite(name: str, path: Path) -> OptionError:
+    """Say that a file is a text to read, and which option names it."""
+    msg = f"{path} is a text to read and cannot be written to"
+    return OptionError(msg, hint=f"name another file with {errors.field(name)}")
 
 
 def shape_conflicts(given: Mapping[str, Any], model: ModelConfig) -> list[str]:

@@ -64,9 +64,7 @@ def resume(
         msg = f"the run in {request.resume} has no limit"
         hint = f"name one: {field('epochs')}, {field('steps')} or {field('time')}"
         raise OptionError(msg, hint=hint)
-    options = replace(request.read, vocab=vocab, unit=vocab.unit, lines=config.lines)
-    request = replace(request, read=options)
-    corpus, same = _read_again(request, checkpoint, stdin)
+    corpus, same = _read_again(request, checkpoint, config, stdin)
     notes += corpus.notes
     train, held_out = divide(request, config, corpus.ids, vocab, notes, stdin)
     if held_out is None and any("val_loss" in row for row in checkpoint.history):
@@ -128,7 +126,10 @@ def _position(
 
 
 def _read_again(
-    request: TrainingRequest, checkpoint: Checkpoint, stdin: BinaryIO | None
+    request: TrainingRequest,
+    checkpoint: Checkpoint,
+    config: TrainConfig,
+    stdin: BinaryIO | None,
 ) -> tuple[Corpus, bool]:
     """Read the text of a run that is resumed, and tell whether it is the same.
 
@@ -142,15 +143,16 @@ def _read_again(
         f"the same {field('newlines')} and {field('encoding')}?"
     )
     msg = f"not the text that {request.resume} was trained on"
+    options = request.read_options(lines=config.lines, vocab=checkpoint.vocab)
     try:
-        corpus = read_corpus(request.sources, request.read, stdin)
+        corpus = read_corpus(request.sources, options, stdin)
     except VocabError:
-        if request.new_corpus:
+        if request.run.new_corpus:
             raise
         raise CorpusError(msg, hint=hint) from None
     read, known = fingerprint(corpus), checkpoint.corpus
     same = (read.sha256, read.characters) == (known.sha256, known.characters)
-    if not same and not request.new_corpus:
+    if not same and not request.run.new_corpus:
         raise CorpusError(msg, hint=hint)
     return corpus, same
 
@@ -176,7 +178,7 @@ def _conflicts(
     if request.val_file is not None and stored.val_fraction:
         share = f"{field('val_fraction')} {stored.val_fraction:g}"
         found.append(f"{field('val_file')} (it has {share})")
-    if request.read.unit == "byte" and checkpoint.vocab.unit == "char":
+    if request.text.unit == "byte" and checkpoint.vocab.unit == "char":
         found.append(f"{field('unit', 'byte')} (it has char)")
     return found
 

@@ -9,6 +9,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -63,6 +64,9 @@ class Output(Protocol):
     def path(self) -> Path | None:
         """The file of the last state, if there is one."""
 
+    def held(self) -> AbstractContextManager[None]:
+        """Keep other runs away while this one is under way."""
+
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         """Write a checkpoint; None where there is nothing to write yet."""
 
@@ -87,12 +91,20 @@ class NoStopRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What happens beside the steps. None is a default that depends on the run."""
+    """What happens beside the steps."""
 
-    eval_every: Every | None = None
     save_every: Every = RunConfig.save_every
     on_divergence: DivergencePolicy = RunConfig.on_divergence
     keep_best: bool = RunConfig.keep_best
+
+    @classmethod
+    def of(cls, config: RunConfig) -> "Policy":
+        """Read what a user asked for."""
+        return cls(
+            save_every=config.save_every,
+            on_divergence=config.on_divergence,
+            keep_best=config.keep_best,
+        )
 
 
 class Speed:
@@ -127,8 +139,11 @@ class Speed:
 class Run:
     """One run under way: iterate over it for its records; `Ended` is the last.
 
-    Whoever leaves off, by a break or by Ctrl-C, has a usable model, and goes on
-    where the run stands by iterating again.
+    Whoever leaves off, by a break or by Ctrl-C, has a usable model, and goes on by
+    iterating again. A break leaves the run where it stands. A `KeyboardInterrupt` in
+    the middle of a step takes it back to the last state that it has kept, at most
+    `agenda.SNAPSHOT_EVERY` steps before; these are trained again, in the same way,
+    but the time that they took is spent.
 
     Parameters
     ----------
@@ -174,6 +189,10 @@ class Run:
         self._is_good = True  # whether the last loss was one worth returning to
         self._recorded = step  # the last step that is in the history
         self._beaten: tuple[float | None, int | None] = (None, None)
+        #: Loss of the model in the file of the best: it is never replaced by a worse
+        #: one, also where evaluations are repeated after an interrupt.
+        self._best_kept = trainer.position.best_val_loss
+        self._failure: DivergedError | None = None  # what ended the run, if it did
         self._speed = Speed(self.elapsed)
 
     def _new_timetable(self) -> Timetable:
@@ -234,24 +253,30 @@ class Run:
             raise
 
     def __iter__(self) -> Iterator[Record]:
-        """Train to the end, saving on the way; `Ended` comes last, and always.
+        """Train to the end, saving on the way; `Ended` is the last record.
 
         Raises
         ------
         DivergedError
             Loss, gradient or weights were not finite again and again; the last
-            good state has been saved.
+            good state has been saved. It is raised after `Ended`, and again whenever
+            somebody tries to go on.
         OutputError
-            The first or the last checkpoint could not be written.
+            The first or the last checkpoint could not be written, or another run
+            holds its file.
         """
         try:
-            yield from self._loop()
+            with self._output.held():
+                yield from self._loop()
         except KeyboardInterrupt:
             self._make_whole()
             raise
 
     def _loop(self) -> Records:
         """Do what is due, until nothing is."""
+        if self._failure is not None:
+            yield self._ended("diverged")
+            raise self._failure
         while True:
             match agenda.due(self._timetable, self._now(), self._done):
                 case Task.STEP:
@@ -358,10 +383,11 @@ class Run:
         halved = position.lr_scale / 2
         if self.policy.on_divergence == "stop" or halved < 0.5**MAX_ROLLBACKS:
             yield from self._save(last=True)
-            yield self._ended("diverged")
             what += f"; what is saved is step {self._at}"
             hint = f"try a lower {field('lr')} or {field('grad_clip')}"
-            raise DivergedError(what, hint=hint)
+            self._failure = DivergedError(what, hint=hint)
+            yield self._ended("diverged")
+            raise self._failure
         position.lr_scale = halved
         yield Warned(f"{what}: back to step {self._at}, learning rate halved")
 
@@ -373,8 +399,9 @@ class Run:
         took : float
             Seconds that the last evaluation took.
         """
-        if self.policy.eval_every is not None:
-            return self.policy.eval_every
+        asked = self._trainer.config.eval_every
+        if asked is not None:
+            return asked
         if self.job.held_out is None:
             return Every()
         total, limit = self._trainer.total_steps, self._trainer.config.time
@@ -404,7 +431,8 @@ class Run:
             position.best_val_loss, position.best_step = loss, position.step
         position.bad_evaluations = 0 if best else position.bad_evaluations + 1
         self.val_loss = loss
-        better = best and self.policy.keep_best
+        kept = self._best_kept
+        better = best and self.policy.keep_best and (kept is None or loss < kept)
         self._done = replace(self._done, is_saved=False, better=better)
         if finite:
             self.job.history.add_evaluation(position.step, epochs, loss)
@@ -426,7 +454,9 @@ class Run:
     def _save(self, *, best: bool = False, last: bool = False) -> Records:
         """Write a checkpoint."""
         saved = self._output.save(self.job.checkpoint(), best=best, last=last)
-        if not best:
+        if best:
+            self._best_kept = self._trainer.position.best_val_loss
+        else:
             # Where nothing is written before the end, nothing is saved on the way.
             is_saved = last or saved is not None
             self._done = replace(self._done, is_saved=is_saved)

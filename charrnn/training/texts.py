@@ -1,6 +1,5 @@
 """A run's text: what is held out, what is trained on, and how that is cut."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,7 +48,7 @@ def divide(
         None where nothing is wanted, or where it would be less than a window.
     """
     if request.val_file is not None:
-        options = replace(request.read, vocab=vocab, unit=vocab.unit)
+        options = request.read_options(lines=config.lines, vocab=vocab)
         held = read_corpus((request.val_file,), options, stdin)
         notes += held.notes
         return ids, held.ids

@@ -2,12 +2,14 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from charrnn.checkpoint import Checkpoint, write_to
-from charrnn.corpus import ReadOptions
+from charrnn.config import RunConfig, TextConfig
+from charrnn.durations import Every
 from charrnn.training.job import Job
 from charrnn.training.prepare import prepare
 from charrnn.training.records import Ended, Record, Saved, Step, StopReason
@@ -38,6 +40,9 @@ class Recorder:
     latest: bytes = b""
     best: bytes = b""
     failing: Callable[[int], Exception | None] = lambda step: None
+
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         assert checkpoint.training is not None
@@ -100,17 +105,24 @@ def prepared(
     given = {name: v for name, v in (train | options).items() if v is not None}
     own_shape = {} if loaded else {"cell": "lstm", "hidden": 8, "norm": "none"}
     shape = own_shape | (model or {})
+    goes_on = own.get("resume")
     request = TrainingRequest(
         sources=(str(path),),
-        read=ReadOptions(lines=options.get("lines", False), **(read or {})),
+        text=TextConfig(**(read or {})),
         model={name: v for name, v in shape.items() if v is not None},
         train=given,
-        **own,
+        run=RunConfig(
+            resume=goes_on is not None,
+            new_corpus=own.get("new_corpus", False),
+            init_from=own.get("init_from"),
+        ),
+        val_file=own.get("val_file"),
+        output=goes_on,
     )
     return prepare(request, threads)
 
 
-#: Arguments of `prepared` that are fields of `Request`; others are TrainConfig's.
+#: Arguments of `prepared` that are no fields of TrainConfig.
 OWN = ("val_file", "resume", "new_corpus", "init_from")
 
 
@@ -119,9 +131,13 @@ def run_of(
     writer: Any = None,
     stop: Stop | None = None,
     clock: Callable[[], float] | None = None,
+    eval_every: Every | None = None,
     **policy: Any,
 ) -> Run:
     """Put a run together."""
+    position = ready.trainer.position
+    if eval_every is not None:
+        position.config = replace(position.config, eval_every=eval_every)
     return Run(
         ready,
         Policy(**policy),

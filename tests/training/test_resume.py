@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from charrnn.checkpoint import load, save
-from charrnn.corpus import ReadOptions
 from charrnn.durations import Every
 from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError
 from charrnn.training.job import Job
@@ -302,7 +301,7 @@ def test_checkpoint_is_not_changed_by_what_follows(tmp_path: Path, text: Path) -
     interrupted(tmp_path / "m.npz", text, steps=20)
     checkpoint = load(tmp_path / "m.npz")
     before = checkpoint_bytes(checkpoint)
-    request = TrainingRequest(sources=(str(text),), read=ReadOptions())
+    request = TrainingRequest(sources=(str(text),))
     finish(run_of(resume(request, checkpoint, 1, None), eval_every=Every(steps=3)))
 
     assert checkpoint_bytes(checkpoint) == before

@@ -27,7 +27,7 @@ from charrnn.training.records import (
     StopReason,
     Warned,
 )
-from charrnn.training.run import Policy, Run
+from charrnn.training.run import Run
 from charrnn.training.trainer import Result
 from tests.training.support import (
     Recorder,
@@ -610,9 +610,9 @@ def test_ctrl_c_leaves_a_usable_model(
     monkeypatch.setattr(agenda, "SNAPSHOT_EVERY", 5)
     plan: dict[str, Any] = {
         "steps": 25, "ema": 0.9, "weight_dropout": 0.3, "model": {"norm": "batch"},
+        "eval_every": Every(steps=4),
     }  # fmt: skip
-    policy = Policy(eval_every=Every(steps=4))
-    whole, run = Run(ready(**plan), policy), Run(ready(**plan), policy)
+    whole, run = Run(ready(**plan)), Run(ready(**plan))
     list(whole)
     name, call = PLACES[place]
     target, attribute = name.rsplit(".", 1)
@@ -642,6 +642,45 @@ def test_ctrl_c_leaves_a_usable_model(
     assert run.model.network.theta.tobytes() == whole.model.network.theta.tobytes()
     assert run.job.trainer.position == whole.job.trainer.position
     assert run.job.history.rows == whole.job.history.rows
+
+
+def test_the_best_file_survives_a_repetition(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is evaluated again after Ctrl-C replaces no better model."""
+    scripted(monkeypatch, [3.0, 1.0, 3.0, 1.0, 0.5])
+    made, writer = ready(steps=30, eval_every=Every(steps=10)), Recorder()
+    run = run_of(made, writer)
+    for record in run:
+        if isinstance(record, Saved) and record.best and record.step == 20:
+            break
+    with monkeypatch.context() as patch:
+        patch.setattr(made.trainer, "step", interrupt)
+        made.trainer.whole = False  # as in the middle of a step
+        with pytest.raises(KeyboardInterrupt):
+            list(run)
+    assert made.trainer.position.step == 0
+    list(run)
+
+    assert [step for step, best, _ in writer.saved if best] == [10, 20, 30]
+    assert made.trainer.position.best_val_loss == 0.5
+
+
+def interrupt(*arguments: object) -> None:
+    """Be interrupted by a user."""
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_diverged_says_so_again(ready: Ready) -> None:
+    """Nothing is trained or saved once more."""
+    made, writer = ready(steps=20), Recorder()
+    poison(made, lambda step, attempt: step >= 3)
+    run = run_of(made, writer)
+    diverging(run)
+    saved = list(writer.saved)
+
+    assert [type(record) for record in diverging(run)] == [Ended]
+    assert writer.saved == saved
 
 
 # How often a run may be rolled back.
