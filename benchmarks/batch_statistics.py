@@ -1,4 +1,4 @@
-"""Batch normalisation's statistics for averaged weights: which of them fit.
+"""Batch normalization's statistics for averaged weights: which of them fit.
 
 Networks are trained, and their weights averaged on the way. Every so often the
 averaged ones are evaluated with means and variances from three sources:
@@ -27,7 +27,7 @@ from charrnn.arrays import Floats, PackedIds
 from charrnn.checkpoint import TrainingState
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import ReadOptions, read_corpus, split
-from charrnn.normalisation import MOMENTUM
+from charrnn.normalization import MOMENTUM
 from charrnn.streams import Streams
 from charrnn.textmodel import TextModel
 from charrnn.training.average import AVERAGING_START, STATISTICS_WINDOWS, Average

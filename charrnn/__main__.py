@@ -35,7 +35,7 @@ WRITING = {
 }
 
 #: What shells add to a signal's number to make an exit code of it.
-SIGNALLED = 128
+SIGNALED = 128
 
 
 def report(what: str, hint: str | None) -> None:
@@ -162,9 +162,9 @@ def main() -> NoReturn:
         die_by(killed.number)
     except KeyboardInterrupt:  # while modules were still being imported
         die_by(signal.SIGINT)
-    if code > SIGNALLED:
+    if code > SIGNALED:
         # Typer makes an exit code of a Ctrl-C.
-        die_by(code - SIGNALLED)
+        die_by(code - SIGNALED)
     _settle_streams()
     sys.exit(code)
 

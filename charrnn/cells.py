@@ -64,7 +64,7 @@ class Cell:
         The learning rate that a schedule should rise to, for one layer of up to
         256 units.
     norm : str
-        The normalisation of outputs that a plan chooses.
+        The normalization of outputs that a plan chooses.
     kernels : str
         The module with the arithmetic, as it is imported.
     """

@@ -34,6 +34,9 @@ from charrnn.options import Option, check, check_number, option
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
+
+#: The activations that have no upper bound.
+RECTIFIED: tuple[ActivationName, ...] = ("relu", "leaky-relu")
 NormName = Literal["none", "layer", "batch"]
 InitName = Literal["auto", "orthogonal", "xavier", "he", "uniform"]
 OptimizerName = Literal["adam", "rmsprop", "adagrad", "sgd"]
@@ -259,7 +262,7 @@ class TrainConfig:
     dropout: float = option(
         0.0,
         Option(
-            "Of outputs, after every layer.",
+            "Share of outputs dropped after every layer.",
             MODEL,
             metavar="P",
             low=0,
@@ -272,7 +275,7 @@ class TrainConfig:
     weight_dropout: float = option(
         0.0,
         Option(
-            "Of recurrent weights, anew each step.",
+            "Share of recurrent weights dropped, anew each step.",
             MODEL,
             metavar="P",
             low=0,
@@ -323,12 +326,17 @@ class TrainConfig:
     )
     seed: int = option(
         0,
-        Option("Of first weights, dropout and order.", LEARNING, low=0, high=MAX_COUNT),
+        Option(
+            "What first weights, dropout and order are drawn by.",
+            LEARNING,
+            low=0,
+            high=MAX_COUNT,
+        ),
     )
     eval_every: Every | None = option(
         None,
         Option(
-            "Between validations.",
+            "Steps, or time of training, between validations.",
             REPORTS,
             metavar="N|DUR",
             usual="20 in a run",
@@ -346,7 +354,9 @@ class TrainConfig:
 class TextConfig:
     """How texts become characters."""
 
-    encoding: str = option("utf-8", Option("Of the texts.", TEXT, metavar="NAME"))
+    encoding: str = option(
+        "utf-8", Option("Encoding of the texts.", TEXT, metavar="NAME")
+    )
     newlines: NewlineMode = option(
         "keep", Option("lf turns CR LF and CR into LF.", TEXT)
     )

@@ -52,7 +52,7 @@ class Network:
         Named views into theta, as `parameters.table` lists them.
     stack : Stack
         The layers.
-    norm : Normalisation
+    norm : Normalization
         What is done to the layers' outputs, with running averages of its own.
     """
 
@@ -143,7 +143,7 @@ class Network:
         state : (L, S, B, H) float array
             On entry the state before the window, on exit the one after it.
         training : bool
-            Whether batch normalisation goes by the window itself, or by the
+            Whether batch normalization goes by the window itself, or by the
             averages that training has kept.
         """
         with limited(self.threads):

@@ -9,7 +9,7 @@ V characters and layers 0 to L - 1, in the order of storage::
     head.Wy       (V, H)
     layerK.b      (GH,)
     layerK.bhn    (H,)      a cell's own, here the GRU's: see `charrnn.cells.Own`
-    layerK.gain   (H,)      normalisation: what outputs are multiplied by,
+    layerK.gain   (H,)      normalization: what outputs are multiplied by,
     layerK.shift  (H,)      and what is then added
     head.by       (V,)
 
@@ -34,11 +34,11 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats
 from charrnn.cells import Cell, cell_of
-from charrnn.config import InitName, ModelConfig
+from charrnn.config import RECTIFIED, InitName, ModelConfig
 
 Shape: TypeAlias = tuple[int, ...]
 
-#: Half the width of the "uniform" initialiser, a habit of char-rnn's family.
+#: Half the width of the "uniform" initializer, a habit of char-rnn's family.
 UNIFORM_BOUND = 0.08
 
 #: Recurrent weights of a rectified cell start as this times the identity. Le et
@@ -58,6 +58,8 @@ class Role(Enum):
     GAIN = "gain"
     SHIFT = "shift"
     OUTPUT_BIAS = "by"
+    MEAN = "running mean"  # these two are kept beside parameters, without a gradient
+    VARIANCE = "running variance"
 
 
 #: Matrices, which weight decay acts on.
@@ -69,7 +71,7 @@ BY_CHARACTER = (Role.LOOKED_UP, Role.OUTPUT, Role.OUTPUT_BIAS)
 
 @dataclass(frozen=True)
 class Parameter:
-    """One array of a network's parameters."""
+    """One array of a network's parameters, or of what it keeps beside them."""
 
     name: str  # as files have it
     shape: Shape
@@ -133,19 +135,33 @@ def _output(config: ModelConfig) -> Iterator[Parameter]:
     yield Parameter("head.by", (config.vocab_size,), Role.OUTPUT_BIAS)
 
 
-def statistics(config: ModelConfig) -> dict[str, Shape]:
+def statistics(config: ModelConfig) -> tuple[Parameter, ...]:
     """List what a network keeps beside its parameters, in the order of storage.
 
-    Batch normalisation's running means and variances of every layer's outputs:
+    Batch normalization's running means and variances of every layer's outputs:
     averages of what training has seen, without a gradient.
     """
     if config.norm != "batch":
-        return {}
-    return {
-        f"layer{layer}.running_{name}": (config.hidden,)
-        for layer in range(config.layers)
-        for name in ("mean", "var")
-    }
+        return ()
+    H = config.hidden
+    return tuple(
+        Parameter(f"layer{k}.running_{name}", (H,), role, k, initial)
+        for k in range(config.layers)
+        for name, role, initial in (
+            ("mean", Role.MEAN, 0.0),
+            ("var", Role.VARIANCE, 1.0),
+        )
+    )
+
+
+def tensors(config: ModelConfig) -> tuple[Parameter, ...]:
+    """List all arrays of a network, in the order in which files have them."""
+    return table(config) + statistics(config)
+
+
+def recurrent_shape(config: ModelConfig) -> Shape:
+    """Give the shape (GH, H) of the Wh of every layer."""
+    return next(p.shape for p in table(config) if p.role is Role.RECURRENT)
 
 
 def matrix_size(config: ModelConfig) -> int:
@@ -180,7 +196,7 @@ class LayerParameters(NamedTuple):
     Wh: Floats  # (GH, H)
     b: Floats  # (GH,)
     own: Floats  # (O,): the cell's own, one after another; O may be 0
-    gain: Floats  # (H,); (0,) without normalisation
+    gain: Floats  # (H,); (0,) without normalization
     shift: Floats  # likewise
 
 
@@ -216,6 +232,7 @@ class Parameters:
             raise ValueError(msg)
         self.flat = flat
         self.by_name: dict[str, Floats] = {}
+        shapes: dict[tuple[int | None, Role], Shape] = {}
         spans: dict[tuple[int | None, Role], tuple[int, int]] = {}
         start = 0
         for p in table(config):
@@ -223,25 +240,28 @@ class Parameters:
             self.by_name[p.name] = flat[start:end].reshape(p.shape)
             # A cell's own parameters follow one another: their spans are one.
             first, _ = spans.get((p.layer, p.role), (start, end))
-            spans[p.layer, p.role] = first, end
+            spans[p.layer, p.role], shapes[p.layer, p.role] = (first, end), p.shape
             start = end
 
-        def vector(role: Role, k: int | None) -> Floats:
+        def vector(role: Role, k: int | None = None) -> Floats:
             first, last = spans.get((k, role), (0, 0))
             return flat[first:last]
 
+        def matrix(role: Role, k: int | None = None) -> Floats:
+            return vector(role, k).reshape(shapes[k, role])
+
         self.layers = tuple(
             LayerParameters(
-                Wx=self.by_name[f"layer{k}.Wx"],
-                Wh=self.by_name[f"layer{k}.Wh"],
-                b=self.by_name[f"layer{k}.b"],
+                Wx=matrix(Role.INPUT if k else Role.LOOKED_UP, k),
+                Wh=matrix(Role.RECURRENT, k),
+                b=vector(Role.BIAS, k),
                 own=vector(Role.OWN, k),
                 gain=vector(Role.GAIN, k),
                 shift=vector(Role.SHIFT, k),
             )
             for k in range(config.layers)
         )
-        self.Wy, self.by = self.by_name["head.Wy"], self.by_name["head.by"]
+        self.Wy, self.by = matrix(Role.OUTPUT), vector(Role.OUTPUT_BIAS)
 
 
 def initialize(
@@ -271,7 +291,7 @@ def initialize(
     with V: "auto" gives it the scale of the other layers, the textbook rules
     count V as its fan-in.
 
-    Normalised outputs are left as they are, by a gain of one and a shift of zero.
+    Normalized outputs are left as they are, by a gain of one and a shift of zero.
     Biases are zero, but forget gates begin open (Gers et al. 2000, Jozefowicz et
     al. 2015): cells remember until they learn to forget.
 
@@ -321,7 +341,7 @@ def _recurrent(
 ) -> NDArray[np.float64]:
     """Draw a layer's Wh, (GH, H), block by block."""
     H, gates = config.hidden, len(cell_of(config.cell).gates)
-    if init == "auto" and config.activation in {"relu", "leaky-relu"}:
+    if init == "auto" and config.activation in RECTIFIED:
         return IDENTITY_SCALE * np.tile(np.eye(H), (gates, 1))
     if init in {"auto", "orthogonal"}:
         return np.concatenate([_orthogonal(H, rng) for _ in range(gates)])

@@ -18,6 +18,7 @@ class Rule:
     eps: float = 1e-8  # added to the root of the second moment
     first: str | None = None  # name of the first moment, if the rule has one
     second: str | None = None  # name of the second moment, likewise
+    corrected: bool = False  # whether young moments are scaled up to full weight
 
     @property
     def moments(self) -> tuple[str, ...]:
@@ -26,7 +27,7 @@ class Rule:
 
 
 RULES: dict[OptimizerName, Rule] = {
-    "adam": Rule(0.9, 0.99, first="adam.m", second="adam.v"),
+    "adam": Rule(0.9, 0.99, first="adam.m", second="adam.v", corrected=True),
     "rmsprop": Rule(beta2=0.95, second="rmsprop.v"),
     "adagrad": Rule(eps=1e-10, second="adagrad.v"),
     "sgd": Rule(),

@@ -31,11 +31,11 @@ from charrnn.kernels.matmul import (
     pack,
     stack_packed,
 )
-from charrnn.kernels.normalisation import Tape as NormTape
+from charrnn.kernels.normalization import Tape as NormTape
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
-from charrnn.normalisation import Normalisation
+from charrnn.normalization import Normalization
 from charrnn.parameters import LayerParameters, Parameters
 from charrnn.windows import Window
 
@@ -76,7 +76,7 @@ class Workspace:
 
     On the way back `chunk` steps are taken at a time, down through all layers:
     what the recurrence leaves is still in the cache when the weight gradients
-    are formed. Batch normalisation has no gradient before all rows of the
+    are formed. Batch normalization has no gradient before all rows of the
     window have one, and takes all steps at a time.
     """
 
@@ -104,7 +104,7 @@ class Passed:
     window: Window
     space: Workspace
     noise: Noise | None  # that outputs were dropped by
-    training: bool  # how outputs were normalised
+    training: bool  # how outputs were normalized
 
     @property
     def tapes(self) -> list[Any]:
@@ -138,7 +138,7 @@ class Stack:
         self.config = config
         self.cell = cell_of(config.cell)
         self.kernels = kernels_of(self.cell)
-        self.norm = Normalisation(config, weights, threads)
+        self.norm = Normalization(config, weights, threads)
         self.loops = loops(self.kernels)
         self._dtype = weights.flat.dtype
         self._threads = threads
@@ -231,7 +231,7 @@ class Stack:
         noise : Noise, optional
             For dropout after every layer, in training.
         training : bool
-            Whether batch normalisation goes by the window itself, or by the
+            Whether batch normalization goes by the window itself, or by the
             averages that training has kept.
         """
         T, B = window.inputs.shape

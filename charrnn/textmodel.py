@@ -213,7 +213,7 @@ class TextModel:
         Returns
         -------
         (N, L, H) float32 array
-            h of every layer, before it is normalised.
+            h of every layer, before it is normalized.
 
         Raises
         ------

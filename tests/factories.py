@@ -85,7 +85,7 @@ def make_checkpoint(
         vocab=vocab,
         parameters={n: draw(*s) for n, s in parameters.shapes(config).items()},
         statistics={
-            n: np.square(draw(*s)) for n, s in parameters.statistics(config).items()
+            p.name: np.square(draw(*p.shape)) for p in parameters.statistics(config)
         },
         corpus=CorpusFingerprint(files, len(text.encode()), len(text), sha256),
         training=run,
@@ -158,7 +158,7 @@ def any_checkpoint(
         parameters={name: tensors[name] for name in parameters.shapes(model)},
         corpus=CORPUS,
         training=training or None,
-        statistics={name: tensors[name] for name in parameters.statistics(model)},
+        statistics={p.name: tensors[p.name] for p in parameters.statistics(model)},
         moments={n: tensors[n] for n in expected_moments(optimizer)}
         if optimizer
         else {},

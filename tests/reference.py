@@ -103,19 +103,19 @@ def standardized(x: Array, axes: Any) -> tuple[Array, Array, Array]:
     return (x - mean) / np.sqrt(var + 1e-5), mean, var
 
 
-def normalised(
+def normalized(
     x: Array,
     norm: str,
     gain: Array | float,
     shift: Array | float,
     running: tuple[Array, Array] | None = None,
 ) -> Array:
-    """Normalise the outputs (T, B, H) of a layer.
+    """Normalize the outputs (T, B, H) of a layer.
 
     Parameters
     ----------
     running : pair of (H,) arrays, optional
-        Mean and variance that batch normalisation takes instead of those of
+        Mean and variance that batch normalization takes instead of those of
         the window.
     """
     if norm == "none":
@@ -158,9 +158,9 @@ def model_logits(
     keep : (L, T, B, H) array, optional
         What dropout multiplies every layer's outputs by.
     norm : str
-        How outputs are normalised before: "none", "layer" or "batch".
+        How outputs are normalized before: "none", "layer" or "batch".
     training : bool
-        Whether batch normalisation goes by the window, not by running averages.
+        Whether batch normalization goes by the window, not by running averages.
     """
     layers = len(state)
     keep = np.broadcast_to(keep, (layers, *ids.shape, state.shape[-1]))
@@ -177,7 +177,7 @@ def model_logits(
         if norm == "batch" and not training:
             names = f"layer{k}.running_mean", f"layer{k}.running_var"
             running = weights[names[0]], weights[names[1]]
-        x = normalised(x, norm, gain, shift, running) * keep[k]
+        x = normalized(x, norm, gain, shift, running) * keep[k]
         after.append(last)
     return x @ weights["head.Wy"].T + weights["head.by"], np.stack(after)
 

@@ -58,7 +58,7 @@ def weighted_outputs(network: Network, case: Case, dy: Array, nudges: Array) -> 
             running: Any = None
             if norm == "batch":
                 running = [weights[f"layer{k}.running_{s}"] for s in ("mean", "var")]
-            y = reference.normalised(y, norm, gain, shift, running)
+            y = reference.normalized(y, norm, gain, shift, running)
         if k + 1 < L:
             zx = y @ weights[f"layer{k + 1}.Wx"].T + weights[f"layer{k + 1}.b"]
     return float((y * dy).sum())

@@ -126,9 +126,9 @@ def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) 
 
 
 def add_gradients(
-    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, down: Floats, workers: int
+    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, d_own: Floats, workers: int
 ) -> None:
     """Add the gradients of Wh, (2H, H), and of keep, (H,)."""
     dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
-    add_affine_gradient(dz, h_prev, dWh, down[:0], workers)
-    down += tape.dkeep.reshape(-1, down.size)[rows].sum(axis=0)
+    add_affine_gradient(dz, h_prev, dWh, d_own[:0], workers)
+    d_own += tape.dkeep.reshape(-1, d_own.size)[rows].sum(axis=0)

@@ -147,12 +147,12 @@ def expected_tensors(
     Returns
     -------
     dict
-        Parameters, running averages of normalisation and, of a run, the
+        Parameters, running averages of normalization and, of a run, the
         optimizer's moments (P,) and the carried state (L, S, B, H) with S arrays
         a cell. If the run averages its weights, the parameters are the averaged
         ones, and `LATEST` (P,) holds those that the next step starts from.
     """
-    expected = parameters.shapes(model) | parameters.statistics(model)
+    expected = {p.name: p.shape for p in parameters.tensors(model)}
     if training is not None:
         flat = (parameters.size(model),)
         if training.config.ema:

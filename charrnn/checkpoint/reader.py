@@ -295,7 +295,7 @@ def load(path: Path) -> Checkpoint:
             parameters={name: file.read(name) for name in shapes(file.model)},
             corpus=file.corpus,
             training=training,
-            statistics={name: file.read(name) for name in statistics(file.model)},
+            statistics={p.name: file.read(p.name) for p in statistics(file.model)},
             latest=file.read(LATEST) if LATEST in file.tensors else None,
             moments={name: file.read(name) for name in moments},
             state=file.read("state") if training else None,

@@ -128,10 +128,10 @@ class RecurrentLayer(Layer):
             weights, inputs.projected(np.float64), self.tape, dh.copy(),
             np.zeros((T, B), np.uint8), row_cuts(B, 1), 0, T,
         )  # fmt: skip
-        dWh, down = np.zeros_like(Wh.T, order="C"), np.zeros_like(self._own)
+        dWh, d_own = np.zeros_like(Wh.T, order="C"), np.zeros_like(self._own)
         h_prev = self.tape.states[0, :T].reshape(T * B, H)
         rows = slice(0, T * B)
-        self._kernels.add_gradients(self.tape, rows, h_prev, dWh, down, 1)
+        self._kernels.add_gradients(self.tape, rows, h_prev, dWh, d_own, 1)
         dz, db = self.tape.z.reshape(T * B, -1), np.zeros_like(b)
         if self.x.ndim == 2:
             dWx, dx = np.zeros_like(Wx), None

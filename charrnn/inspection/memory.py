@@ -272,7 +272,8 @@ def _followed(network: "Network", window: Window, max_lag: int) -> Array:
 
     def note(k: int, dh: Floats) -> None:
         """Measure the gradient of what layer k held at this lag."""
-        # On their way back meet what a layer gives itself and the one above.
+        # The gradient of h at a step is the sum of two: dh comes from the layer
+        # above at this step, dstates from this layer at the next step.
         later = 0 if lag == 0 else passed.tapes[k].dstates[0]
         norms[k, lag] = np.linalg.norm((dh[0] + later).astype(float), axis=1)
 

@@ -31,7 +31,7 @@ from charrnn.inspection.blocks import (
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.view import View, listed
 from charrnn.inspection.wording import number, shape
-from charrnn.parameters import shapes, statistics
+from charrnn.parameters import Role, tensors
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
@@ -73,7 +73,7 @@ class Distribution:
 class Weights(ViewData):
     """All tensors of the model in the order of the file, gates after their Wh.
 
-    After the parameters stand running averages of normalisation, if any.
+    After the parameters stand running averages of normalization, if any.
     """
 
     columns = (
@@ -103,12 +103,12 @@ class Weights(ViewData):
 def measure_weights(file: CheckpointFile) -> Weights:
     """Read the model's tensors, one at a time, and measure each."""
     found: list[Distribution] = []
-    for name in shapes(file.model) | statistics(file.model):
-        values = file.read(name)
-        if name.endswith(".Wh"):
-            found += _recurrent(name, values, cell_of(file.model.cell).gates)
+    for tensor in tensors(file.model):
+        values = file.read(tensor.name)
+        if tensor.role is Role.RECURRENT:
+            found += _recurrent(tensor.name, values, cell_of(file.model.cell).gates)
         else:
-            found.append(describe(name, None, values))
+            found.append(describe(tensor.name, None, values))
     return Weights(tuple(found))
 
 

@@ -34,7 +34,7 @@ class Tape(Protocol):
 
     @property
     def y(self) -> Floats:
-        """Outputs (T, B, H): h after each input, until normalised and dropped."""
+        """Outputs (T, B, H): h after each input, until normalized and dropped."""
 
     @property
     def dstates(self) -> Floats:
@@ -53,7 +53,7 @@ class CellKernels(Protocol):
                                               the gradient dy (b - a, H) of its
                                               outputs
     ``add_gradients(tape, rows, h_prev,       add the gradients of `Recurrent` to
-    dWh, down, workers)``                     dWh (GH, H) and down (O,), from some
+    dWh, d_own, workers)``                     dWh (GH, H) and d_own (O,), from some
                                               rows (a slice of T * B) of a tape
                                               whose way back is done
     ========================================= ==================================

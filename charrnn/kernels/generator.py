@@ -26,7 +26,7 @@ from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
 from charrnn.kernels.matmul import affine
-from charrnn.kernels.normalisation import normalise_rows
+from charrnn.kernels.normalization import normalize_rows
 from charrnn.kernels.recurrent import Recurrent, layer_weights
 
 
@@ -37,8 +37,8 @@ class Inference(NamedTuple):
     b: Floats  # (L, GH)
     Wx: Floats  # (L - 1, P, H, W) panels of the other layers' Wx
     recurrent: Recurrent  # of all layers, with a leading axis L
-    norm: int  # how outputs are normalised: a code of `normalisation`
-    gain: Floats  # (L, H) of the normalised outputs; (L, 0) for none
+    norm: int  # how outputs are normalized: a code of `normalization`
+    gain: Floats  # (L, H) of the normalized outputs; (L, 0) for none
     shift: Floats  # likewise
     Wy: Floats  # (P, H, W) panels
     by: Floats  # (V,)
@@ -77,7 +77,7 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
         advance(layer_weights(weights.recurrent, k), tape, 0, 0, B)
         for s in range(S):
             _copy(tape.states[s, 1], state[k, s])
-        normalise_rows(weights.norm, y, weights.gain[k], weights.shift[k])
+        normalize_rows(weights.norm, y, weights.gain[k], weights.shift[k])
 
 
 @jit(inlined_early=True)

@@ -30,7 +30,7 @@ class Tape(NamedTuple):
     z: Floats  # (T, B, 3H): input projection; then the gates; then its gradient
     zh: Floats  # (T, B, 3H): recurrent product, its n with bias; then its gradient
     states: Floats  # (1, T + 1, B, H): h before each input, after the last one
-    y: Floats  # (T, B, H): outputs; h after each input until normalised, dropped
+    y: Floats  # (T, B, H): outputs; h after each input until normalized, dropped
     dstates: Floats  # (1, B, H): gradient of h on its way back
 
 

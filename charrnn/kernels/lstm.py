@@ -29,7 +29,7 @@ class Tape(NamedTuple):
 
     z: Floats  # (T, B, 4H): input projection; then the gates; then their gradients
     states: Floats  # (2, T + 1, B, H): h and c before each input, after the last
-    y: Floats  # (T, B, H): outputs; h after each input until normalised, dropped
+    y: Floats  # (T, B, H): outputs; h after each input until normalized, dropped
     dstates: Floats  # (2, B, H): gradients of h and c on their way back
     tanh_c: Floats  # (T, B, H): tanh of c after each input
 
@@ -162,9 +162,9 @@ def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) 
 
 
 def add_gradients(
-    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, down: Floats, workers: int
+    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, d_own: Floats, workers: int
 ) -> None:
     """Add the gradient of the recurrent weights, (4H, H); see `rnn.add_gradients`."""
     # z += h_prev Wh^T
     dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
-    add_affine_gradient(dz, h_prev, dWh, down, workers)
+    add_affine_gradient(dz, h_prev, dWh, d_own, workers)

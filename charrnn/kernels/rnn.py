@@ -23,7 +23,7 @@ class Tape(NamedTuple):
 
     z: Floats  # (T, B, H): input projection; then f(z); then the gradient of z
     states: Floats  # (1, T + 1, B, H): h before each input, after the last one
-    y: Floats  # (T, B, H): outputs; h after each input until normalised, dropped
+    y: Floats  # (T, B, H): outputs; h after each input until normalized, dropped
     dstates: Floats  # (1, B, H): gradient of h on its way back
     activation: int  # code of f, see `activations`
 
@@ -112,7 +112,7 @@ def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) 
 
 
 def add_gradients(
-    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, down: Floats, workers: int
+    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, d_own: Floats, workers: int
 ) -> None:
     """Add the gradient of the recurrent weights; a vanilla cell has no others.
 
@@ -126,8 +126,8 @@ def add_gradients(
         The states before these steps.
     dWh : (H, H) float array
         Accumulated into.
-    down : (0,) float array
+    d_own : (0,) float array
     """
     # z += h_prev Wh^T
     dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
-    add_affine_gradient(dz, h_prev, dWh, down, workers)
+    add_affine_gradient(dz, h_prev, dWh, d_own, workers)

@@ -2,7 +2,7 @@
 
 The latest weights go on jumping about with every window; their average does not
 (Polyak & Juditsky 1992). So it is the average that is evaluated, sampled and
-saved. Batch normalisation's means and variances belong to the weights that they
+saved. Batch normalization's means and variances belong to the weights that they
 were made with: those of the averaged weights come from running some windows of the
 training text through them (Izmailov et al. 2018, section 3.2), without dropout,
 as they will be used. benchmarks/README.md compares this with other ways.
@@ -21,7 +21,7 @@ from charrnn.windows import Window
 #: Averaged weights remember an n-th of the steps so far until the decay takes over.
 AVERAGING_START = 9
 
-#: Windows that batch normalisation's statistics are made from, after a first one
+#: Windows that batch normalization's statistics are made from, after a first one
 #: that only brings the state to where a longer text would have it.
 STATISTICS_WINDOWS = 16
 
@@ -97,7 +97,7 @@ class Average:
         ----------
         windows : iterable of Window
             Successive windows of the training text, at least one, for the
-            statistics of batch normalisation; read only if they are needed.
+            statistics of batch normalization; read only if they are needed.
         """
         if self._stale:
             self._network.pack()
@@ -116,7 +116,7 @@ def batch_statistics(
     Parameters
     ----------
     network : Network
-        It normalises by batch; its weights are packed, and stay as they are.
+        It normalizes by batch; its weights are packed, and stay as they are.
     windows : iterable of Window
         Successive windows, read from a state of zeros. The first one counts only
         if there is no other.

@@ -18,7 +18,7 @@ Where a document begins, the context begins with what stands before it (see
 there has nothing before it to be different: it counts each time, at any order.
 
 Sorted by what stands there, read backwards, all places of a text that end with
-the same characters are neighbours. So one sort serves all orders.
+the same characters are neighbors. So one sort serves all orders.
 """
 
 from collections.abc import Iterator

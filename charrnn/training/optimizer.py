@@ -96,7 +96,7 @@ class Optimizer:
         elif clip and not by_norm:
             limit = float(clip)
         correction1 = correction2 = 1.0
-        if self.config.optimizer == "adam":
+        if self.rule.corrected:
             correction1 = 1 / (1 - self.rule.beta1**number)
             correction2 = 1 / (1 - self.rule.beta2**number)
         return optimizers.Update(

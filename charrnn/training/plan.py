@@ -8,7 +8,7 @@ character and reads fewer of them in the same time, so the plan takes the widest
 one that still reads `CHARACTERS_PER_WEIGHT` for each of its recurrent weights.
 D / N says how often the text is read, and with that how much dropout it takes
 to go on learning from it instead of learning it by heart. An LSTM has its
-outputs normalised by layer, from which it gains far more than other cells do.
+outputs normalized by layer, from which it gains far more than other cells do.
 
 Work is counted in weights that a character is multiplied by
 (`parameters.multiplied`); a machine's speed in them is nearly the same for all
@@ -26,9 +26,9 @@ from charrnn import cells, parameters
 from charrnn.config import (
     EMA,
     PATIENCE,
+    RECTIFIED,
     SHORT_BATCH,
     SHORT_WINDOW,
-    ActivationName,
     CellName,
     ModelConfig,
     TrainConfig,
@@ -72,7 +72,6 @@ SHORT_LINE = 24
 REFERENCE_WIDTH = 256
 
 #: Without a bound on its activations a vanilla cell needs smaller steps.
-RECTIFIED: tuple[ActivationName, ...] = ("relu", "leaky-relu")
 RECTIFIED_RATE = 1e-3
 
 

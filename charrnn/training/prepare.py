@@ -206,6 +206,6 @@ def _noise_bytes(shape: ModelConfig, config: TrainConfig) -> int:
         total += shape.layers * config.seq_length * config.batch_size * shape.hidden
     if config.weight_dropout:
         # A byte a weight; dropped weights of one layer, and gradients of all.
-        per_layer = parameters.shapes(shape)["layer0.Wh"]
+        per_layer = parameters.recurrent_shape(shape)
         total += math.prod(per_layer) * (shape.layers * (1 + 4) + 4)
     return total

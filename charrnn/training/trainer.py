@@ -231,7 +231,8 @@ class Trainer:
 
     def _weight_noise(self) -> Noise | None:
         """Draw the noise that recurrent weights are dropped by in the next step."""
-        shape = self.network.config.layers, *self.network.weights["layer0.Wh"].shape
+        config = self.network.config
+        shape = config.layers, *parameters.recurrent_shape(config)
         return self._draw(WEIGHT_DROPOUT_STREAM, self.config.weight_dropout, shape)
 
     def _draw(self, stream: int, rate: float, shape: tuple[int, ...]) -> Noise | None:

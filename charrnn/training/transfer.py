@@ -46,8 +46,8 @@ def union(old: Vocab, corpus: Corpus) -> tuple[Vocab, PackedIds]:
         return vocab, corpus.ids
     place = {symbol: i for i, symbol in enumerate(symbols)}
     dtype = np.min_scalar_type(len(symbols) - 1)
-    table = np.array([place[symbol] for symbol in new.symbols], dtype)
-    return vocab, table[corpus.ids]
+    ids = np.array([place[symbol] for symbol in new.symbols], dtype)
+    return vocab, ids[corpus.ids]
 
 
 def transfer(network: Network, vocab: Vocab, source: Checkpoint) -> list[str]:

@@ -83,7 +83,7 @@ def test_a_file_without_running_averages_is_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize("norm", ["layer", "batch"])
-def test_a_normalised_model_never_passes_for_another(path: Path, norm: Any) -> None:
+def test_a_normalized_model_never_passes_for_another(path: Path, norm: Any) -> None:
     """A reader that skips the field stumbles over the tensors."""
     sound = to_bytes(any_checkpoint(optimizer=None, norm=norm))
     without = forge(lambda table: table["model"].pop("norm"), sound)

@@ -360,7 +360,7 @@ def test_resume_refuses_other_shapes_and_texts(train: Train) -> None:
 
 
 @pytest.mark.parametrize("norm", ["layer", "batch"])
-def test_normalisation_is_part_of_the_model(train: Train, norm: str) -> None:
+def test_normalization_is_part_of_the_model(train: Train, norm: str) -> None:
     """Told, saved, and neither to be changed nor to be given again."""
     code, _, err = train("t.txt", *SHORT, "--norm", norm)
     assert code == 0

@@ -54,7 +54,7 @@ def test_the_summary_names_what_matters(views):
     assert "layer1.Wh" in text
 
 
-def test_normalisation_is_named_and_measured(views):
+def test_normalization_is_named_and_measured(views):
     summary = "\n".join(drawn("summary", views["batch", "summary"], width=100))
     weights = "\n".join(drawn("weights", views["batch", "weights"], width=100))
 

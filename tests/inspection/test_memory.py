@@ -60,8 +60,8 @@ def new_network(
     return network
 
 
-def normalised(network: Network, k: int, h: np.ndarray) -> np.ndarray:
-    """Normalise a layer's outputs by the equations, a batch by running averages."""
+def normalized(network: Network, k: int, h: np.ndarray) -> np.ndarray:
+    """Normalize a layer's outputs by the equations, a batch by running averages."""
     if network.config.norm == "none":
         return h
     mean, var = h.mean(), h.var()
@@ -102,7 +102,7 @@ def loss_at(
             )
             if (place, k) == (at, layer):
                 states[k, 0] += nudge
-            x = normalised(network, k, states[k, 0])
+            x = normalized(network, k, states[k, 0])
     logits = x @ weights["head.Wy"].T + weights["head.by"]
     return reference.cross_entropy(logits, ids[t : t + 1])[0]
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from charrnn.cells import Cell, cell_of, names
 from charrnn.config import ActivationName
+from charrnn.examples.layers import packed
 from charrnn.kernels import rnn
 from charrnn.kernels.cells import CellKernels, kernels_of
 from charrnn.kernels.inputs import Inputs, characters, outputs_below, projected
@@ -28,7 +29,6 @@ from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import limited, row_cuts, usable
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
-from tests.networks import packed
 
 pytestmark = pytest.mark.small
 
@@ -157,12 +157,12 @@ def make(
     )
 
 
-def add_weight_gradients(case: Case, tape: Any, dWh: Array, down: Array) -> None:
+def add_weight_gradients(case: Case, tape: Any, dWh: Array, d_own: Array) -> None:
     """Add the gradients of Wh and of the cell's own that follow from a tape."""
     steps, rows, _ = case.zx.shape
     h_prev = tape.states[0, :steps].reshape(steps * rows, -1)
     every = slice(0, steps * rows)
-    case.kernels.add_gradients(tape, every, h_prev, dWh, down, 1)
+    case.kernels.add_gradients(tape, every, h_prev, dWh, d_own, 1)
 
 
 def arrays_of(tape: Any) -> dict[str, Array]:
@@ -211,8 +211,8 @@ def test_gradients_are_central_differences(rng: np.random.Generator, name: str) 
     case = make(rng, name)
     dy = rng.normal(size=(T, B, H))
     tape = case.backward(dy)
-    dWh, down = np.zeros_like(case.Wh), np.zeros_like(case.own)
-    add_weight_gradients(case, tape, dWh, down)
+    dWh, d_own = np.zeros_like(case.Wh), np.zeros_like(case.own)
+    add_weight_gradients(case, tape, dWh, d_own)
 
     def loss() -> float:
         return float((case.forward().y * dy).sum())
@@ -221,7 +221,7 @@ def test_gradients_are_central_differences(rng: np.random.Generator, name: str) 
     assert_same_gradient(tape.dstates, numeric_gradient(loss, case.state), "state")
     assert_same_gradient(dWh, numeric_gradient(loss, case.Wh), "Wh")
     if case.own.size:
-        assert_same_gradient(down, numeric_gradient(loss, case.own), "own")
+        assert_same_gradient(d_own, numeric_gradient(loss, case.own), "own")
 
 
 @cells
@@ -246,12 +246,12 @@ def test_zero_gradient_in_gives_exactly_zero_out(
     """No gradient starts from anything but what comes from above."""
     case = make(rng, name)
     tape = case.backward(np.zeros((T, B, H)))
-    dWh, down = np.zeros_like(case.Wh), np.zeros_like(case.own)
-    add_weight_gradients(case, tape, dWh, down)
+    dWh, d_own = np.zeros_like(case.Wh), np.zeros_like(case.own)
+    add_weight_gradients(case, tape, dWh, d_own)
 
     # Of the GRU the gradient of its recurrent product has a place of its own.
     dzh = getattr(tape, "zh", tape.z)
-    for gradient in (tape.z, dzh, tape.dstates, dWh, down):
+    for gradient in (tape.z, dzh, tape.dstates, dWh, d_own):
         assert (gradient == 0).all()
 
 
@@ -261,13 +261,13 @@ def test_second_backward_doubles_weight_gradients(
 ) -> None:
     """Weight gradients are added to, never replaced; the tape carries nothing over."""
     case, dy = make(rng, name), rng.normal(size=(T, B, H))
-    dWh, down = np.zeros_like(case.Wh), np.zeros_like(case.own)
-    add_weight_gradients(case, case.backward(dy), dWh, down)
-    once = dWh.copy(), down.copy()
-    add_weight_gradients(case, case.backward(dy), dWh, down)
+    dWh, d_own = np.zeros_like(case.Wh), np.zeros_like(case.own)
+    add_weight_gradients(case, case.backward(dy), dWh, d_own)
+    once = dWh.copy(), d_own.copy()
+    add_weight_gradients(case, case.backward(dy), dWh, d_own)
 
     np.testing.assert_allclose(dWh, 2 * once[0], rtol=1e-12)
-    np.testing.assert_allclose(down, 2 * once[1], rtol=1e-12)
+    np.testing.assert_allclose(d_own, 2 * once[1], rtol=1e-12)
 
 
 @cells
@@ -421,7 +421,7 @@ def test_same_contract(record: Cell) -> None:
     tape_type: Any = module.Tape
     for function in ("advance", "retreat", "add_gradients"):
         found, expected = (arguments_of(m, function) for m in (module, rnn))
-        if function == "add_gradients":  # `down` may have the name of what it is
+        if function == "add_gradients":  # `d_own` may have the name of what it is
             assert len(found) == len(expected)
             del found[4], expected[4]
         assert found == expected

@@ -7,13 +7,13 @@ import pytest
 from numba import config as numba_config
 from numpy.typing import NDArray
 
+from charrnn.examples.layers import packed
 from charrnn.kernels import head
 from charrnn.kernels.head import BLOCK, Head, HeadTape
 from charrnn.kernels.matmul import add_affine_gradient
 from charrnn.kernels.threads import limited, usable
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
-from tests.networks import packed
 
 pytestmark = pytest.mark.small
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from charrnn.examples.layers import packed
 from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.inputs import (
     carry_back,
@@ -16,7 +17,6 @@ from charrnn.kernels.inputs import (
 from charrnn.kernels.matmul import add_affine_gradient
 from charrnn.kernels.threads import limited, usable
 from tests.gradcheck import assert_same_gradient, numeric_gradient
-from tests.networks import packed
 
 pytestmark = pytest.mark.small
 

@@ -27,7 +27,7 @@ def averaging(**options: Any) -> Trainer:
 
 
 def outputs(network: Network, windows: list[Window]) -> list[NDArray[np.floating[Any]]]:
-    """Compute what the only layer puts out, before it is normalised: (N, H) each."""
+    """Compute what the only layer puts out, before it is normalized: (N, H) each."""
     plain = Network(replace(network.config, norm="none"))
     for name, values in plain.weights.items():
         values[...] = network.weights[name]

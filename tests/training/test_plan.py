@@ -184,7 +184,7 @@ def test_the_network_that_is_given_stands(model: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_an_lstm_is_normalised(cell: CellName) -> None:
+def test_an_lstm_is_normalized(cell: CellName) -> None:
     """It gains a lot by it, the others nothing."""
     shape, _ = planned(1_000_000, model={"cell": cell})
 

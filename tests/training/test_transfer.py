@@ -76,7 +76,7 @@ def test_rows_follow_their_characters(source: Job, tmp_path: Path) -> None:
 
 
 def test_running_averages_are_taken_over(tmp_path: Path) -> None:
-    """What batch normalisation evaluates with belongs to the weights."""
+    """What batch normalization evaluates with belongs to the weights."""
     norm = {"norm": "batch", "layers": 2}
     first = prepared(tmp_path / "t.txt", model=norm, steps=3)
     finish(run_of(first))

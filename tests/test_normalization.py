@@ -1,4 +1,4 @@
-"""Models whose layers are normalised: equations, gradients, running averages."""
+"""Models whose layers are normalized: equations, gradients, running averages."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from charrnn import parameters
 from charrnn.cells import names
 from charrnn.config import CellName, ModelConfig, NormName
 from charrnn.network import Network
-from charrnn.normalisation import MOMENTUM
+from charrnn.normalization import MOMENTUM
 from charrnn.parameters import Parameters
 from charrnn.windows import Window
 from tests import reference
@@ -89,7 +89,7 @@ def expected_losses(
 def test_evaluation_is_the_equations(
     build: Build, cell: CellName, norm: NormName, layers: int, rng: Any
 ) -> None:
-    """Batch normalisation takes running averages; the state is not normalised."""
+    """Batch normalization takes running averages; the state is not normalized."""
     network = build(cell, norm, layers)
     case = case_of(network, rng)
     state = case.state.copy()
@@ -107,7 +107,7 @@ def test_evaluation_is_the_equations(
 def test_loss_in_training_is_the_equations(
     build: Build, cell: CellName, norm: NormName, layers: int, rng: Any
 ) -> None:
-    """Batch normalisation takes the window; dropout comes after it."""
+    """Batch normalization takes the window; dropout comes after it."""
     network = build(cell, norm, layers)
     case = case_of(network, rng)
     loss, _, state = case.gradient(network, case.noise)
@@ -144,7 +144,7 @@ def test_every_parameters_gradient_is_the_central_difference(
 def test_gradient_of_many_chunks_is_that_of_one(
     build: Build, cell: CellName, norm: NormName, rng: Any
 ) -> None:
-    """However much is carried back at a time; batch normalisation takes it all."""
+    """However much is carried back at a time; batch normalization takes it all."""
     network = build(cell, norm)
     case = case_of(network, rng, sizes=(9, B))
     _, whole, _ = case.gradient(network, case.noise)
@@ -157,7 +157,7 @@ def test_gradient_of_many_chunks_is_that_of_one(
     np.testing.assert_allclose(parts, whole, rtol=1e-9, atol=1e-15)
 
 
-def test_batch_normalisation_takes_the_whole_window_back() -> None:
+def test_batch_normalization_takes_the_whole_window_back() -> None:
     """Even where a chunk is otherwise much less."""
     shape: dict[str, Any] = {"vocab_size": 2, "cell": "lstm", "hidden": 128}
     chunks = {
@@ -227,10 +227,10 @@ def test_a_row_alone_gets_the_same_bits_in_evaluation(
 
 @small
 @cells
-def test_layer_normalisation_is_the_same_in_training(
+def test_layer_normalization_is_the_same_in_training(
     build: Build, cell: CellName, rng: Any
 ) -> None:
-    """Batch normalisation is not, unless its averages are the window's own."""
+    """Batch normalization is not, unless its averages are the window's own."""
     case = case_of(build(cell, "layer"), rng)
 
     def both(network: Network) -> tuple[float, float]:

@@ -1,10 +1,10 @@
-"""Normalisation of a layer's outputs, over units or over a window, and back.
+"""Normalization of a layer's outputs, over units or over a window, and back.
 
     xhat = (x - mean) / sqrt(var + EPS)       mean 0, variance 1
     y = xhat * gain + shift                   (N, H)
 
-Layer normalisation (Ba et al. 2016) takes mean and variance of a row, over its
-H units: rows never meet. Batch normalisation (Ioffe & Szegedy 2015) takes them
+Layer normalization (Ba et al. 2016) takes mean and variance of a row, over its
+H units: rows never meet. Batch normalization (Ioffe & Szegedy 2015) takes them
 of a unit, over the N rows of a window; whoever evaluates has averages of them
 instead, which make it one multiply-add a number, `scale_and_shift`. Variances
 are divided by the count, not by one less.
@@ -32,12 +32,12 @@ ROWS = 64
 #: Columns that one thread takes at a time: some vectors, whole cache lines.
 COLUMNS = 64
 
-#: How the outputs of a layer are normalised, as kernels are told.
+#: How the outputs of a layer are normalized, as kernels are told.
 NONE, LAYER, AFFINE = range(3)
 
 
 class Tape(NamedTuple):
-    """What a normalised layer leaves behind for the way back."""
+    """What a normalized layer leaves behind for the way back."""
 
     xhat: Floats  # (N, H)
     inverse: Floats  # 1 / sqrt(var + EPS): of rows (N,), or of units (H,)
@@ -71,8 +71,8 @@ def _standardize(x: Floats, xhat: Floats) -> Any:
 
 
 @jit(inlined_early=True)
-def normalise_rows(code: int, x: Floats, gain: Floats, shift: Floats) -> None:
-    """Normalise rows in place and keep nothing, as generating does.
+def normalize_rows(code: int, x: Floats, gain: Floats, shift: Floats) -> None:
+    """Normalize rows in place and keep nothing, as generating does.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def scale_and_shift(x: Floats, gain: Floats, shift: Floats, workers: int) -> Non
 def layer_forward(
     x: Floats, gain: Floats, shift: Floats, tape: Tape, workers: int
 ) -> None:
-    """Normalise every row over its units.
+    """Normalize every row over its units.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def layer_backward(
 def batch_forward(
     x: Floats, gain: Floats, shift: Floats, tape: Tape, mean: Floats, var: Floats
 ) -> None:
-    """Normalise every unit over the rows of a window.
+    """Normalize every unit over the rows of a window.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Normalisation: the equations, their gradients, and sums that do not move."""
+"""Normalization: the equations, their gradients, and sums that do not move."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +9,8 @@ import pytest
 from numba import config as numba_config
 from numpy.typing import NDArray
 
-from charrnn.kernels import normalisation
-from charrnn.kernels.normalisation import AFFINE, COLUMNS, LAYER, NONE, ROWS, Tape
+from charrnn.kernels import normalization
+from charrnn.kernels.normalization import AFFINE, COLUMNS, LAYER, NONE, ROWS, Tape
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
 
@@ -27,7 +27,7 @@ sizes = pytest.mark.parametrize("sizes", SIZES)
 
 
 class Case:
-    """Outputs of a layer to be normalised, and the gradient of what comes out."""
+    """Outputs of a layer to be normalized, and the gradient of what comes out."""
 
     def __init__(
         self, rng: np.random.Generator, norm: str, sizes: tuple[int, int], dtype: Any
@@ -41,12 +41,12 @@ class Case:
         self.mean, self.var = np.full((2, H), 7, dtype)
 
     def forward(self, workers: int = 1) -> Array:
-        """Normalise a copy of x."""
+        """Normalize a copy of x."""
         y = self.x.copy()
         if self.norm == "layer":
-            normalisation.layer_forward(y, self.gain, self.shift, self.tape, workers)
+            normalization.layer_forward(y, self.gain, self.shift, self.tape, workers)
         else:
-            normalisation.batch_forward(
+            normalization.batch_forward(
                 y, self.gain, self.shift, self.tape, self.mean, self.var
             )
         return y
@@ -56,14 +56,14 @@ class Case:
         dx, dgain, dshift = (
             self.dy.copy(), np.ones_like(self.gain), np.ones_like(self.gain)
         )  # fmt: skip
-        back: Callable[..., None] = getattr(normalisation, f"{self.norm}_backward")
+        back: Callable[..., None] = getattr(normalization, f"{self.norm}_backward")
         back(dx, self.gain, self.tape, dgain, dshift)
         return dx, dgain, dshift
 
     def expected(self) -> Array:
-        """Normalise x as the equations say, all rows at once."""
+        """Normalize x as the equations say, all rows at once."""
         x, gain, shift = (a.astype(float) for a in (self.x, self.gain, self.shift))
-        return reference.normalised(x[None], self.norm, gain, shift)[0]
+        return reference.normalized(x[None], self.norm, gain, shift)[0]
 
 
 @norms
@@ -143,7 +143,7 @@ def test_threads_do_not_matter(rng: np.random.Generator, norm: str) -> None:
             np.testing.assert_array_equal(one, two)
 
 
-def test_rows_are_normalised_in_parts(rng: np.random.Generator) -> None:
+def test_rows_are_normalized_in_parts(rng: np.random.Generator) -> None:
     """The gradient of x needs no other row, and those of the weights add up."""
     whole = Case(rng, "layer", SIZES[1], np.float64)
     whole.forward()
@@ -152,7 +152,7 @@ def test_rows_are_normalised_in_parts(rng: np.random.Generator) -> None:
     found = whole.dy.copy()
     for rows in (slice(cut, None), slice(0, cut)):
         tape = Tape(*(a[rows] for a in whole.tape))
-        normalisation.layer_backward(found[rows], whole.gain, tape, *parts)
+        normalization.layer_backward(found[rows], whole.gain, tape, *parts)
 
     np.testing.assert_array_equal(found, dx)
     np.testing.assert_allclose(parts[0] + 1, dgain, rtol=1e-12)
@@ -160,21 +160,21 @@ def test_rows_are_normalised_in_parts(rng: np.random.Generator) -> None:
 
 
 def test_without_a_way_back_outputs_are_the_same(rng: np.random.Generator) -> None:
-    """Generating normalises rows with the same code, and keeps nothing."""
+    """Generating normalizes rows with the same code, and keeps nothing."""
     case = Case(rng, "layer", SIZES[1], np.float64)
     x, y = case.x.copy(), case.x.copy()
-    normalisation.normalise_rows(LAYER, x, case.gain, case.shift)
+    normalization.normalize_rows(LAYER, x, case.gain, case.shift)
     np.testing.assert_allclose(x, case.forward(), rtol=1e-13, atol=1e-15)
 
     x = case.x.copy()
-    normalisation.normalise_rows(AFFINE, x, case.gain, case.shift)
-    normalisation.scale_and_shift(y, case.gain, case.shift, 3)
+    normalization.normalize_rows(AFFINE, x, case.gain, case.shift)
+    normalization.scale_and_shift(y, case.gain, case.shift, 3)
     expected = case.x * case.gain + case.shift
     np.testing.assert_allclose(x, expected, rtol=1e-13, atol=1e-15)
     np.testing.assert_allclose(x, y, rtol=1e-13, atol=1e-15)
 
     x, nothing = case.x.copy(), np.zeros(0)
-    normalisation.normalise_rows(NONE, x, nothing, nothing)
+    normalization.normalize_rows(NONE, x, nothing, nothing)
     np.testing.assert_array_equal(x, case.x)
 
 
@@ -191,7 +191,7 @@ def test_what_does_not_vary_is_only_shifted(norm: str) -> None:
 @norms
 @pytest.mark.skipif(numba_config.DISABLE_JIT, reason="NumPy warns of NaN")
 def test_nan_is_not_hidden(rng: np.random.Generator, norm: str) -> None:
-    """It spreads to all that is normalised with it, so that divergence shows."""
+    """It spreads to all that is normalized with it, so that divergence shows."""
     case = Case(rng, norm, SIZES[0], np.float32)
     case.x[2, 3] = np.nan
     y = case.forward()

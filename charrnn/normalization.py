@@ -1,7 +1,7 @@
-"""Normalisation of every layer's output, in training and outside of it.
+"""Normalization of every layer's output, in training and outside of it.
 
-Layer normalisation is the same everywhere. Batch normalisation is not: a
-window in training is normalised by its own means and variances; evaluating and
+Layer normalization is the same everywhere. Batch normalization is not: a
+window in training is normalized by its own means and variances; evaluating and
 generating, where a text must not depend on what is read beside it, take running
 averages of them. These move when training says that a step was taken, so that
 a step that is given up leaves no trace.
@@ -9,7 +9,7 @@ a step that is given up leaves no trace.
 The average of step n weighs the newest window by the larger of 1 / n and
 `MOMENTUM`: the first windows count alike, not more than the averages' arbitrary
 first values, and later ones are forgotten as the weights change. The variance
-is that which normalised the window, divided by the number of rows: successive
+is that which normalized the window, divided by the number of rows: successive
 rows are too much alike for a correction that takes them to be independent.
 """
 
@@ -21,9 +21,9 @@ import numpy as np
 from charrnn import parameters
 from charrnn.arrays import Floats
 from charrnn.config import ModelConfig, NormName
-from charrnn.kernels import normalisation as kernels
-from charrnn.kernels.normalisation import Tape
-from charrnn.parameters import LayerParameters, Parameters
+from charrnn.kernels import normalization as kernels
+from charrnn.kernels.normalization import Tape
+from charrnn.parameters import LayerParameters, Parameters, Role
 
 CODES: dict[NormName, int] = {
     "none": kernels.NONE,
@@ -40,7 +40,7 @@ MOMENTUM = 0.1
 
 
 class Inference(NamedTuple):
-    """Normalisation of all layers as generating applies it."""
+    """Normalization of all layers as generating applies it."""
 
     code: int
     gain: Floats  # (L, H); (L, 0) for none
@@ -54,7 +54,7 @@ class Statistics(NamedTuple):
     var: Floats  # (H,)
 
 
-class Normalisation:
+class Normalization:
     """What a network's configuration says about its layers' outputs.
 
     Parameters
@@ -79,9 +79,10 @@ class Normalisation:
         self._dtype = weights.flat.dtype
         self._weights = weights.layers
         self.running: dict[str, Floats] = {
-            name: np.full(shape, float(name.endswith("var")), self._dtype)
-            for name, shape in parameters.statistics(config).items()
+            p.name: np.full(p.shape, p.initial, self._dtype)
+            for p in parameters.statistics(config)
         }
+        self._names = {(p.layer, p.role): p.name for p in parameters.statistics(config)}
         self.window = {name: np.zeros_like(a) for name, a in self.running.items()}
 
     def new_tape(self, rows: int, hidden: int) -> Tape:
@@ -92,7 +93,7 @@ class Normalisation:
         return Tape(xhat, np.zeros(per, self._dtype))
 
     def forward(self, k: int, y: Floats, tape: Tape, *, training: bool) -> None:
-        """Normalise the outputs of layer k, in place.
+        """Normalize the outputs of layer k, in place.
 
         Parameters
         ----------
@@ -108,7 +109,7 @@ class Normalisation:
         if self.kind == "layer":
             kernels.layer_forward(y, gain, shift, tape, self._threads)
         elif self.kind == "batch" and training:
-            kernels.batch_forward(y, gain, shift, tape, *_of_layer(self.window, k))
+            kernels.batch_forward(y, gain, shift, tape, *self._of_layer(self.window, k))
         elif self.kind == "batch":
             kernels.scale_and_shift(y, *self._folded(k), self._threads)
 
@@ -127,14 +128,14 @@ class Normalisation:
         Parameters
         ----------
         dy : (n, H) float array
-            Gradient of the normalised outputs of some rows (in training, of all
-            rows for batch normalisation); on exit that of the layer's own.
+            Gradient of the normalized outputs of some rows (in training, of all
+            rows for batch normalization); on exit that of the layer's own.
         rows : slice
             Which rows of the tape these are.
         gradients : LayerParameters, optional
             Accumulated into; None where nobody wants those of gain and shift.
         training : bool
-            As `forward` was told. By its running averages batch normalisation is a
+            As `forward` was told. By its running averages batch normalization is a
             factor for each unit, and has no gradient of gain and shift here.
         """
         if self.kind == "none":
@@ -178,7 +179,7 @@ class Normalisation:
 
     def _folded(self, k: int) -> tuple[Floats, Floats]:
         """Turn running averages, gain and shift into one scale and shift."""
-        mean, var = _of_layer(self.running, k)
+        mean, var = self._of_layer(self.running, k)
         gain, shift = self._weights[k].gain, self._weights[k].shift
         # A file may hold any numbers; a NaN shows in what comes of it.
         with np.errstate(all="ignore"):
@@ -186,8 +187,7 @@ class Normalisation:
             scale = gain / np.sqrt(var + self._dtype.type(kernels.EPS))
             return scale, shift - mean * scale
 
-
-def _of_layer(named: Mapping[str, Floats], k: int) -> Statistics:
-    """Take the mean and the variance of layer k out of those of all layers."""
-    mean, var = (named[f"layer{k}.running_{name}"] for name in ("mean", "var"))
-    return Statistics(mean, var)
+    def _of_layer(self, named: Mapping[str, Floats], k: int) -> Statistics:
+        """Take the mean and the variance of layer k out of those of all layers."""
+        mean, var = (named[self._names[k, r]] for r in (Role.MEAN, Role.VARIANCE))
+        return Statistics(mean, var)
