@@ -122,10 +122,14 @@ class Sealed:
         ------
         OSError
             It cannot be written.
+        DamagedError
+            The file system lets others write to it.
         """
         beside = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
         try:
             with open(beside, "xb", opener=_open) as file:
+                # Where every file is everybody's, it would never be read.
+                _check_file(os.fstat(file.fileno()))
                 file.write(self._header(path, payload))
                 file.write(payload)
             try:
@@ -166,7 +170,7 @@ def _check_file(status: os.stat_result) -> None:
     if hasattr(os, "getuid") and (
         status.st_uid not in {os.getuid(), 0} or status.st_mode & OTHERS_WRITE
     ):
-        msg = "others could have written it"
+        msg = "others can write to its files"
         raise DamagedError(msg)
 
 
