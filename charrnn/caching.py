@@ -82,7 +82,7 @@ class Place:
         for path in self._private(below):
             # What is there, whatever it is, is looked at next.
             with contextlib.suppress(FileExistsError):
-                path.mkdir(mode=0o700, parents=True)
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
             _check_private(path)
 
     def _private(self, below: str) -> list[Path]:

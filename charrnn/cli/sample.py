@@ -164,6 +164,7 @@ class _Run:
                 ) as sink:
                     writer = self._writer(sink, config, file, prompts)
                     _show(generation, writer, meter, self.notes.warn_of_cache)
+        self.notes.warn_of_cache()  # some options have kernels that run later
         self.notes.detail(str(meter))
 
     def _prompts(
