@@ -1,15 +1,19 @@
-"""Where compiled kernels are kept.
+"""Where compiled kernels are kept, and why they are not if they cannot be.
 
-Apart from `charrnn.kernels.jit`, which keeps them there, so that the place can
-be named without importing Numba.
+Apart from `charrnn.kernels`, which keeps them there, so that the place can be
+named without importing Numba. A kernel that cannot be kept stops nobody: the
+reason is noted here, and a command that compiled in vain says so.
 """
 
 import contextlib
+import errno
 import os
 import re
 import shutil
+import stat
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 #: Days after which compiled kernels that nobody has used are removed, once other
@@ -17,6 +21,9 @@ from pathlib import Path
 KEPT_DAYS = 30
 
 _DAY = 24 * 3600.0
+
+#: Permissions of somebody else to write.
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def cache_root() -> Path:
@@ -33,6 +40,140 @@ def cache_root() -> Path:
         return Path.home() / "Library" / "Caches" / "charrnn"
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "charrnn"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A directory for the kernels of one digest of their sources.
+
+    Parameters
+    ----------
+    directory : Path
+        It exists once `make` has been called.
+    root : Path, optional
+        The directory of this user that it stands in: both must be private. None
+        for a place that the user chose as it is.
+    """
+
+    directory: Path
+    root: Path | None
+
+    def check(self, below: str) -> None:
+        """See whether what is in a directory below it may be trusted.
+
+        Raises
+        ------
+        OSError
+            It is not there, or others can write to it.
+        """
+        for path in self._private(below):
+            _check_private(path)
+
+    def make(self, below: str = "") -> None:
+        """Make the directory, and one below it, unless they are there.
+
+        Raises
+        ------
+        OSError
+            It cannot be made, or what is there is not private.
+        """
+        if self.root is None:
+            (self.directory / below).mkdir(parents=True, exist_ok=True)
+        for path in self._private(below):
+            # What is there, whatever it is, is looked at next.
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_private(path)
+
+    def _private(self, below: str) -> list[Path]:
+        """List the directories that must be private, from the root down."""
+        if self.root is None:
+            return []
+        return [self.root, self.directory, self.directory / below]
+
+    def tidy(self) -> None:
+        """Note that it is in use; forget the kernels that have not been for long."""
+        if self.root is not None:
+            with contextlib.suppress(OSError):
+                is_new = not any(self.directory.iterdir())
+                keep_recent(self.root, self.directory, is_new=is_new)
+
+
+class NotPrivateError(PermissionError):
+    """A directory that is there may hold what others wrote."""
+
+
+def _check_private(path: Path) -> None:
+    """Refuse a directory that somebody else can write to.
+
+    Raises
+    ------
+    NotPrivateError
+    OSError
+        It cannot be looked at.
+    """
+    status = path.stat()
+    reason = None
+    if not stat.S_ISDIR(status.st_mode):
+        reason = "it is not a directory"
+    elif hasattr(os, "getuid"):
+        if status.st_uid != os.getuid():
+            reason = "it belongs to another user"
+        elif status.st_mode & OTHERS_WRITE:
+            reason = "others can write to it"
+    if reason is not None:
+        raise NotPrivateError(errno.EPERM, reason, str(path))
+
+
+@dataclass(frozen=True)
+class Unkept:
+    """Kernels were compiled that the next process has to compile again.
+
+    Parameters
+    ----------
+    directory : Path or None
+        Where they should have been kept; None if there is no place at all.
+    reason : str
+        In the middle of a sentence.
+    """
+
+    directory: Path | None
+    reason: str
+
+
+#: What could not be kept and has not been told yet.
+_unkept: list[Unkept] = []
+
+
+def note_unkept(directory: Path | None, error: Exception) -> None:
+    """Remember why a kernel that was compiled is not kept.
+
+    Parameters
+    ----------
+    directory : Path or None
+        See `Unkept`; one that is not private is named in its place.
+    error : Exception
+        What happened.
+    """
+    reason = str(error)
+    if isinstance(error, OSError):
+        reason = error.strerror or reason
+    if isinstance(error, NotPrivateError):
+        directory = Path(error.filename)
+    _unkept.append(Unkept(directory, reason[:1].lower() + reason[1:]))
+
+
+def take_unkept() -> Unkept | None:
+    """Take the first reason that has not been told; what came after is the same.
+
+    Returns
+    -------
+    Unkept or None
+        None if all that was compiled since is kept.
+    """
+    first = _unkept[0] if _unkept else None
+    _unkept.clear()
+    return first
 
 
 def keep_recent(root: Path, used: Path, *, is_new: bool) -> None:

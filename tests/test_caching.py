@@ -1,4 +1,4 @@
-"""Compiled kernels of other sources: forgotten ones go, those in use stay."""
+"""Where compiled kernels are kept: private, tidy, and told of when it cannot be."""
 
 import os
 import time
@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.caching import KEPT_DAYS, keep_recent
+from charrnn.caching import (
+    KEPT_DAYS,
+    NotPrivateError,
+    Place,
+    Unkept,
+    keep_recent,
+    note_unkept,
+    take_unkept,
+)
 
 DAY = 24 * 3600
 
@@ -107,3 +115,52 @@ def test_a_cache_that_cannot_be_tidied_still_works(root: Path) -> None:
     keep_recent(root, root / "gone", is_new=False)
 
     assert names(root) == {USED, RECENT, OLD}
+
+
+def test_a_place_is_tidied_when_its_kernels_are_new(root: Path) -> None:
+    """Which they are while there are none."""
+    Place(root / USED, root).tidy()
+    assert names(root) == {USED, RECENT, OLD}
+
+    empty = root / "44444444444444dd"
+    Place(empty, root).make()
+    Place(empty, root).tidy()
+    assert names(root) == {USED, RECENT, empty.name}
+
+
+def test_a_chosen_place_is_nobodys_to_tidy(root: Path) -> None:
+    Place(root / "44444444444444dd", root=None).make("below")
+    Place(root / "44444444444444dd", root=None).tidy()
+
+    assert (root / "44444444444444dd" / "below").is_dir()
+    assert OLD in names(root)
+
+
+def test_a_place_that_is_not_there_is_not_trusted(tmp_path: Path) -> None:
+    """Nor is it made to be looked at."""
+    place = Place(tmp_path / "cache" / USED, tmp_path / "cache")
+    with pytest.raises(FileNotFoundError):
+        place.check("kernels")
+    assert list(tmp_path.iterdir()) == []
+
+    place.make("kernels")
+    place.check("kernels")
+
+
+def test_the_first_reason_is_told_and_all_are_forgotten(tmp_path: Path) -> None:
+    """Whoever is told once knows what to do about the others."""
+    take_unkept()
+    assert take_unkept() is None
+    note_unkept(None, RuntimeError("There is no source"))
+    note_unkept(tmp_path, OSError(28, "No space left on device"))
+
+    assert take_unkept() == Unkept(None, "there is no source")
+    assert take_unkept() is None
+
+
+def test_a_directory_that_is_not_private_is_named(tmp_path: Path) -> None:
+    """Not the one that it stands in."""
+    take_unkept()
+    note_unkept(tmp_path, NotPrivateError(1, "others can write to it", "open"))
+
+    assert take_unkept() == Unkept(Path("open"), "others can write to it")

@@ -140,6 +140,7 @@ class Inspector:
                 for file in self.files:
                     self._save(file, sink)
         finally:
+            self.tell.warn_of_cache()
             if options.text is not None:
                 options.text.close()
         if faults:
@@ -281,7 +282,6 @@ class Inspector:
 
     def _warm_up(self, checkpoint: "InspectedCheckpoint") -> None:
         """Compile what training and sampling such a model need."""
-        from charrnn.inspection.compiling import kernels_are_kept
         from charrnn.training.probe import compile_kernels
 
         config, start = checkpoint.file.model, time.monotonic()
@@ -289,11 +289,7 @@ class Inspector:
             compile_kernels(config, self.threads)
         seconds = time.monotonic() - start
         self.tell.say(f"kernels of {config.cell} ready in {seconds:.1f} s")
-        if not kernels_are_kept():
-            self.tell.warn(
-                "they cannot be kept, so every command compiles anew: "
-                "CHARRNN_CACHE_DIR must name a directory that only you can write to"
-            )
+        self.tell.warn_of_cache()
 
     def _patience(self) -> Meter:
         """Say why nothing happens if what is done inside takes long."""

@@ -1,5 +1,6 @@
-"""What `sample` and `inspect` say on stderr beside their payload: few plain lines."""
+"""What commands say on stderr beside their payload: few plain lines."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -8,7 +9,9 @@ from typing import TYPE_CHECKING, Self
 
 import typer
 
+from charrnn.caching import take_unkept
 from charrnn.cli.options import Common
+from charrnn.escapes import one_line
 
 if TYPE_CHECKING:
     from charrnn.generation import Piece
@@ -20,11 +23,33 @@ PATIENCE = 1.5
 PREPARING = "getting ready; the first run compiles the kernels, which takes a while"
 
 
+def compiled_in_vain() -> str | None:
+    """Say why kernels that were compiled are not there for the next command.
+
+    Returns
+    -------
+    str or None
+        What to warn of; None if there is nothing, or if it has been asked for.
+    """
+    unkept = take_unkept()
+    if unkept is None:
+        return None
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    variable = "NUMBA_CACHE_DIR" if chosen else "CHARRNN_CACHE_DIR"
+    where = "" if unkept.directory is None else f" ({one_line(str(unkept.directory))})"
+    return (
+        "compiled kernels cannot be kept, so every command compiles anew: "
+        f"{unkept.reason}{where}; {variable} can name another directory, "
+        "one that only you can write to"
+    )
+
+
 class Notes:
     """Lines on stderr, as far as the user wants them."""
 
     def __init__(self, common: Common) -> None:
         self._common = common
+        self._told_of_cache = False
 
     def say(self, message: str) -> None:
         """Print a line, unless told to be quiet."""
@@ -35,6 +60,13 @@ class Notes:
     def warn(self, message: str) -> None:
         """Print a warning, unless told to be quiet."""
         self.say(f"warning: {message}")
+
+    def warn_of_cache(self) -> None:
+        """Warn, once, if what was compiled since the start could not be kept."""
+        message = None if self._told_of_cache else compiled_in_vain()
+        if message is not None:
+            self._told_of_cache = True
+            self.warn(message)
 
     def detail(self, message: str) -> None:
         """Print a line if told to be verbose."""

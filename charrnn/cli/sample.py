@@ -7,7 +7,7 @@ Numba imported. Generated text goes to the writers and to no other place.
 
 import math
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -162,7 +162,9 @@ class _Run:
                     keep=[self.path, *map(Path, files)],
                     raw=self.form.raw,
                 ) as sink:
-                    _show(generation, self._writer(sink, config, file, prompts), meter)
+                    writer = self._writer(sink, config, file, prompts)
+                    _show(generation, writer, meter, self.notes.warn_of_cache)
+        self.notes.warn_of_cache()  # some options have kernels that run later
         self.notes.detail(str(meter))
 
     def _prompts(
@@ -306,13 +308,25 @@ def _finite(bias: float) -> float | str:
     return bias if math.isfinite(bias) else "-inf"
 
 
-def _show(generation: "Generation", writer: Writer, meter: Meter) -> None:
-    """Generate and show; when interrupted, show what there is."""
+def _show(
+    generation: "Generation",
+    writer: Writer,
+    meter: Meter,
+    on_ready: Callable[[], None],
+) -> None:
+    """Generate and show; when interrupted, show what there is.
+
+    Parameters
+    ----------
+    on_ready : callable
+        Called when all kernels have run once, before anything is shown.
+    """
     pieces, started = meter.watch(generation.pieces()), False
     try:
         # Made before the prompt is echoed: a note on stderr that kernels are
         # being compiled must not stand in the middle of the prompt's line.
         first = next(pieces, None)
+        on_ready()
         started = True
         writer.start()
         if first is not None:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from charrnn.cells import cell_of
 from charrnn.checkpoint.archive import SIGNATURE
 from charrnn.cli.metrics import Lines, MetricsLog
+from charrnn.cli.notes import compiled_in_vain
 from charrnn.cli.options import Common
 from charrnn.cli.output import ReaderGone, open_stdout
 from charrnn.cli.signals import Caught, Killed, caught_signals, ending_at_once
@@ -51,7 +52,7 @@ from charrnn.errors import (
 from charrnn.escapes import one_line
 from charrnn.generation import Generation, Piece
 from charrnn.kernels.cells import kernels_of
-from charrnn.kernels.jit import is_cached
+from charrnn.kernels.jit import cache_directory, is_cached
 from charrnn.kernels.recurrence import way_back
 from charrnn.training.filenames import best_path
 from charrnn.training.job import Job
@@ -210,7 +211,8 @@ class Session:
     def _announce_compiling(self, cell: CellName) -> None:
         """Say that the kernels are not there yet, which takes a while."""
         if not is_cached(way_back(kernels_of(cell_of(cell)))):
-            self.display.say("compiling for this machine, once: 10 to 30 seconds")
+            once = ", once" if cache_directory() is not None else ""
+            self.display.say(f"compiling for this machine{once}: 10 to 30 seconds")
 
     def _speed(self, cell: CellName) -> float:
         """Measure this machine's speed for a plan."""
@@ -227,6 +229,8 @@ class Session:
             # Compiled in the middle of a run, it would keep a signal waiting.
             next(self._generation(job, 1), None)
         took = time.perf_counter() - began
+        if (message := compiled_in_vain()) is not None:
+            self.display.say(message, "warning")
         if self.common.quiet:
             return 0.0
         seconds = step_seconds(trainer)

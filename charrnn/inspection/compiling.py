@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from charrnn.textmodel import TextModel
 
 
-def kernels_are_kept() -> bool:
-    """Tell whether there is a place for compiled kernels until the next command."""
-    from charrnn.kernels.jit import cache_directory  # Numba, as above
-
-    return cache_directory() is not None
-
-
 def compile_forward(network: "Network") -> None:
     """Run one step of everything that reading a text needs."""
     one = Window.of_inputs(np.zeros((1, 1), np.int32))

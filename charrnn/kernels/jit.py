@@ -24,13 +24,13 @@ imports, so the cache directory is named after a digest of all kernel sources
 and of what the block shapes are chosen by. What other sources define, such as
 a cell from outside this package, the digest does not cover, and nothing of it is
 kept. A cache is pickle: whoever can write to it can run code as us. It therefore
-lives in a directory that only its user can write to, or nowhere.
+lives in a directory that only its user can write to, or nowhere; how its files are
+read, `charrnn.kernels.keeping` says.
 """
 
 import hashlib
 import os
 import platform
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
@@ -41,7 +41,8 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import config as numba_config
 
-from charrnn.caching import cache_root, keep_recent
+from charrnn.caching import Place, cache_root
+from charrnn.kernels.keeping import DamagedError, KernelCache, NoCache, Sealed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,39 +77,46 @@ def _digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def _private(path: Path) -> bool:
-    """Make `path` a directory that nobody else can write to, if that can be."""
+def _place() -> Place | None:
+    """Find where compiled kernels go; None for a user without a home directory."""
+    if explicit := os.environ.get("NUMBA_CACHE_DIR"):
+        return Place(Path(explicit), root=None)
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.stat()
-    except OSError:
-        return False
-    if not hasattr(os, "getuid"):
-        return True
-    others = stat.S_IWGRP | stat.S_IWOTH
-    return status.st_uid == os.getuid() and not status.st_mode & others
+        root = cache_root()
+    except RuntimeError:
+        return None
+    return Place(root / _digest(), root)
 
 
 def cache_directory() -> Path | None:
     """Where compiled kernels go; None where no private directory can be had.
 
-    ``NUMBA_CACHE_DIR`` is left to Numba when it is set.
+    ``NUMBA_CACHE_DIR`` is taken as it is when it is set.
     """
-    if explicit := os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(explicit)
-    try:
-        root = cache_root()
-    except RuntimeError:  # no home directory
+    place = _place()
+    if place is None:
         return None
-    directory = root / _digest()
-    is_new = not directory.exists()
-    usable = _private(root) and _private(directory) and os.access(directory, os.W_OK)
-    if usable:
-        keep_recent(root, directory, is_new=is_new)
-    return directory if usable else None
+    if place.root is not None:
+        try:
+            place.make()
+        except OSError:
+            return None
+        place.tidy()
+    return place.directory
 
 
+_PLACE, _SEALED = _place(), Sealed(_digest())
 _CACHE_DIRECTORY = cache_directory()
+
+
+def _new_cache(function: FunctionType) -> KernelCache | NoCache:
+    """Make the cache of one function, which notes what it cannot keep."""
+    if _PLACE is None:
+        return NoCache(FileNotFoundError("there is no home directory"))
+    try:
+        return KernelCache(function, _PLACE, _SEALED)
+    except (RuntimeError, OSError) as error:
+        return NoCache(error)
 
 
 def _compile(
@@ -119,7 +127,7 @@ def _compile(
     inlined_early: bool,
     cached: bool = True,
 ) -> Callable[P, R]:
-    """Hand one function to Numba, with a cache if there is a place for it."""
+    """Hand one function to Numba, with a cache of ours."""
     make = numba.njit(
         fastmath=FASTMATH,
         error_model="numpy",
@@ -131,16 +139,8 @@ def _compile(
     )
     compiled = make(function)
     cached = cached and function.__module__.startswith(PACKAGE)
-    if cached and _CACHE_DIRECTORY is not None and not numba_config.DISABLE_JIT:
-        before = numba_config.CACHE_DIR
-        # Numba picks the place when caching is enabled, from this setting.
-        numba_config.CACHE_DIR = str(_CACHE_DIRECTORY)
-        try:
-            compiled.enable_caching()
-        except (RuntimeError, OSError):
-            pass  # no place to write: compile anew in every process
-        finally:
-            numba_config.CACHE_DIR = before
+    if cached and not numba_config.DISABLE_JIT:
+        compiled._cache = _new_cache(compiled.py_func)
     return cast("Callable[P, R]", compiled)
 
 
@@ -175,7 +175,7 @@ def compiled_as(
 
 
 def is_cached(kernel: str) -> bool:
-    """Tell whether some compiled form of a kernel is in the cache.
+    """Tell whether some compiled form of a kernel is in the cache, and sound.
 
     Parameters
     ----------
@@ -184,7 +184,13 @@ def is_cached(kernel: str) -> bool:
     """
     if _CACHE_DIRECTORY is None:
         return False
-    return any(_CACHE_DIRECTORY.glob(f"*/{kernel}-*.nbi"))
+    files = list(_CACHE_DIRECTORY.glob(f"*/{kernel}-*.nb[ic]"))
+    try:
+        for path in files:
+            _SEALED.read(path)
+    except (OSError, DamagedError):
+        return False
+    return {path.suffix for path in files} == {".nbi", ".nbc"}
 
 
 @overload

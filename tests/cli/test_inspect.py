@@ -296,18 +296,6 @@ def test_warm_up_says_what_it_made_ready_and_shows_nothing(call, model):
     assert "kernels of lstm ready in " in err
 
 
-def test_warm_up_warns_where_kernels_cannot_be_kept(call, model, tmp_path, monkeypatch):
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    shared.chmod(0o777)
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    monkeypatch.setenv("CHARRNN_CACHE_DIR", str(shared))
-
-    assert "they cannot be kept" in call(model, "--warmup")[2]
-    shared.chmod(0o700)
-    assert "they cannot be kept" not in call(model, "--warmup")[2]
-
-
 def test_views_without_a_text_do_not_import_numba(model):
     names = [name for name in BUILT_IN if name not in TEXT_VIEWS | {"diversity"}]
     views = [word for name in names for word in ("--view", name)]

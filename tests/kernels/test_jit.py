@@ -12,7 +12,8 @@ from numba import config as numba_config
 
 from charrnn.caching import cache_root
 from charrnn.kernels import jit as policy
-from charrnn.kernels.jit import FASTMATH, cache_directory, jit
+from charrnn.kernels.jit import FASTMATH, cache_directory, is_cached, jit
+from charrnn.kernels.keeping import NoCache, Sealed
 
 pytestmark = pytest.mark.small
 
@@ -230,3 +231,36 @@ def test_an_edited_kernel_has_another_cache(
     assert before is not None
     assert before.parent == root
     assert cache_directory() not in {before, None}
+
+
+def test_only_sound_kernels_are_in_the_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever says that something has to be compiled goes by this."""
+    monkeypatch.setattr(policy, "_CACHE_DIRECTORY", tmp_path)
+    monkeypatch.setattr(policy, "_SEALED", Sealed("a version"))
+    below = tmp_path / "kernels_1"
+    below.mkdir()
+    index, data = below / "head.losses-79.nbi", below / "head.losses-79.1.nbc"
+    Sealed("a version").write(index, b"index")
+    assert not is_cached("head.losses")
+
+    Sealed("a version").write(data, b"data")
+    assert is_cached("head.losses")
+    assert not is_cached("head.loss")
+
+    data.write_bytes(data.read_bytes()[:-1])
+    assert not is_cached("head.losses")
+
+
+@compiled_only
+def test_without_a_home_a_kernel_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is compiled all the same."""
+    monkeypatch.setattr(policy, "_PLACE", None)
+
+    compiled: Any = _smallest
+    kernel: Any = jit(compiled.py_func)
+    kernel._cache = policy._new_cache(kernel.py_func)
+
+    assert isinstance(kernel._cache, NoCache)
+    assert kernel(np.array([2.0, 1.0])) == 1
