@@ -13,6 +13,8 @@ is a weak one, on purpose:
 """
 
 import builtins
+import errno
+import fcntl
 import io
 import os
 import stat
@@ -177,3 +179,25 @@ def test_a_careless_writer_is_found_out(path: Path, mutant: str) -> None:
             os.close(handle)
 
     assert wrong_states(path, path.read_bytes(), careless)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_macos_is_asked_to_empty_the_disks_cache(
+    path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """With a plain fsync instead where the file system refuses."""
+    calls: list[str] = []
+
+    def control(_: int, command: int) -> int:
+        assert command == 51
+        calls.append("full")
+        if not known:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        return 0
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", control)
+    monkeypatch.setattr(os, "fsync", lambda _: calls.append("plain"))
+    save(path, any_checkpoint())
+
+    assert calls == (["full"] * 2 if known else ["full", "plain"] * 2)
