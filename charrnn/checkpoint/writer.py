@@ -197,8 +197,12 @@ def _sync(handle: int) -> None:
     full = getattr(fcntl, "F_FULLFSYNC", None)
     if full is not None:
         # Some file systems, such as those of a network, do not know it.
-        with contextlib.suppress(OSError):
+        try:
             fcntl.fcntl(handle, full)
+        except OSError as error:
+            if error.errno not in {errno.ENOTSUP, errno.EINVAL, errno.ENOTTY}:
+                raise
+        else:
             return
     os.fsync(handle)
 

@@ -4,8 +4,9 @@ The calls of a real save are recorded, and the disk's possible states after a
 loss of power at every point are formed from them. The model of the file system
 is a weak one, on purpose:
 
-- A file's writes since its last fsync may be lost, kept up to any point, torn
-  within a block, or leave zeros in their place; an fsync makes them durable.
+- A file's writes since its last fsync may be lost, be kept up to the edge of any
+  block, up to their middle or but for the last byte, or leave zeros in place of
+  the rest; an fsync makes them durable.
 - A directory's changes (create, rename, unlink) since the directory's last
   fsync may each have happened or not, whatever the others did, and before the
   data of the files that they name; an fsync makes them durable. A rename is
