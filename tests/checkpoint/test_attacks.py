@@ -1,5 +1,6 @@
 """Files made to do harm: each is refused with its message, in little memory."""
 
+import gzip
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import resource
 import struct
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -148,6 +150,34 @@ def pickled_member() -> bytes:
     return archive_of(**{manifest.NAME: np.array([Evil()], dtype=object)})
 
 
+def tar_of(data: bytes) -> bytes:
+    """Put a file into a tar archive, which holds it as it is."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        info = tarfile.TarInfo("model.npz")
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
+    return stream.getvalue()
+
+
+def with_a_pickle_as_member() -> bytes:
+    """Add to the archive what loaders of other programs unpickle by its name."""
+    stream = io.BytesIO(SOUND)
+    with zipfile.ZipFile(stream, "a") as zipped:
+        zipped.writestr("archive/data.pkl", pickle.dumps(Evil()))
+    return stream.getvalue()
+
+
+#: Sound checkpoints that are something else as well, by what comes first.
+POLYGLOTS: dict[str, Callable[[], bytes]] = {
+    "pickle": lambda: pickle.dumps(Evil()) + SOUND,
+    "gzip": lambda: gzip.compress(b"x") + SOUND,
+    "tar": lambda: tar_of(SOUND),
+    "HTML": lambda: b"<script>alert(1)</script>" + SOUND,
+    "PDF": lambda: b"%PDF-1.4\n" + SOUND,
+    "zip": lambda: zip_of(("x", b"y")) + SOUND,
+}
+
 ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "zip bomb": (zip_bomb, "damaged header of charrnn.json"),
     "zip bomb in a tensor": (bomb_behind_a_manifest, "bytes too long"),
@@ -196,6 +226,11 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: Member(manifest.NAME, "|u1", (2**31,)).prefix(0),
         "damaged header of charrnn.json",
     ),
+    "zip with a pickle": (with_a_pickle_as_member, "bytes too long"),
+    **{
+        f"{name} and checkpoint": (make, manifest.NOT_OURS)
+        for name, make in POLYGLOTS.items()
+    },
 }
 
 
@@ -218,6 +253,23 @@ def test_attacks(tmp_path: Path) -> None:
         assert what != "loaded"
         assert grown < MB, name
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.promise(name="inert")
+def test_what_looks_like_another_file_inside_is_text(tmp_path: Path) -> None:
+    """A canonical checkpoint whose manifest and values spell other formats loads."""
+    table, tensors = split(SOUND)
+    spelled = "%PDF-1.4 <script>alert(1)</script> #!/bin/sh cos system"
+    text = json.dumps({"x": spelled, **table}).encode("ascii")
+    file = tmp_path / "model.npz"
+    file.write_bytes(join(text, members(table, tensors)))
+    assert b"%PDF-" in file.read_bytes()[:1024]  # where viewers look for it
+    with pytest.raises(pickle.UnpicklingError):
+        pickle.loads(file.read_bytes())  # noqa: S301 - it holds no opcode that acts
+
+    load(file)
+
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def loaded(files: list[Path], directory: Path) -> list[tuple[int, str]]:
