@@ -14,12 +14,12 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from charrnn.cli.output import silence
 from charrnn.cli.signals import Killed, die_by
 from charrnn.cli.spelling import as_option, color_option, help_hint
 from charrnn.display.color import wants_color
 from charrnn.errors import TOO_MANY, CharRNNError, OutputError, spell, writing_hint
 from charrnn.escapes import one_line
+from charrnn.stdio import settle, silence
 
 #: What only a write fails with.
 WRITING = {
@@ -128,7 +128,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _settle_streams() -> None:
+def _flush_streams() -> None:
     """Flush what is left; of a reader who has gone, Python must not complain.
 
     It would try once more at exit, print an error and change the exit code.
@@ -155,6 +155,7 @@ def _prepare_process() -> None:
 
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
+    settle()
     _prepare_process()
     try:
         code = run()
@@ -165,7 +166,7 @@ def main() -> NoReturn:
     if code > SIGNALLED:
         # Typer makes an exit code of a Ctrl-C.
         die_by(code - SIGNALLED)
-    _settle_streams()
+    _flush_streams()
     sys.exit(code)
 
 
