@@ -70,6 +70,32 @@ def _system_hint(error: OSError) -> str:
     return "run again with CHARRNN_DEBUG=1 to see what it was about"
 
 
+def _call(arguments: Sequence[str] | None) -> int:
+    """Run one command through typer, and return the exit code it ends with.
+
+    Typer's completion, whose codes a shell asks for, ends by `SystemExit`; so does
+    the help when nobody reads it any more, and that is no failure.
+    """
+    import typer
+
+    from charrnn.cli.app import Escaped, app
+
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(arguments, prog_name="charrnn", standalone_mode=False)
+    except Escaped as escaped:
+        raise escaped.error from None
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            return 0
+        result = ended.code
+    if result is None or isinstance(result, int):
+        return result or 0
+    # As Python has it: what is no number is a message, and a failure.
+    report(str(result), None)
+    return 1
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
@@ -81,11 +107,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     debug = bool(os.environ.get("CHARRNN_DEBUG"))
     import typer  # not needed to import this module
 
-    from charrnn.cli.app import app
-
-    command = typer.main.get_command(app)
     try:
-        result = command.main(arguments, prog_name="charrnn", standalone_mode=False)
+        return _call(arguments)
     except CharRNNError as error:
         if debug:
             traceback.print_exc()
@@ -98,8 +121,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return 0  # no command at all: the help has been printed
         report(*_usage(error, message))
         return error.exit_code
-    except SystemExit:
-        return 0  # rich's way out when nobody reads the help any more
     except OSError as error:
         # Commands translate their own; this is help or version on a full disk,
         # or a system in which nothing works.
@@ -125,7 +146,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
             f"internal error: {what}", "run again with CHARRNN_DEBUG=1 and report it"
         )
         return 1
-    return result if isinstance(result, int) else 0
 
 
 def _flush_streams() -> None:
@@ -163,9 +183,9 @@ def main() -> NoReturn:
         die_by(killed.number)
     except KeyboardInterrupt:  # while modules were still being imported
         die_by(signal.SIGINT)
-    if code > SIGNALLED:
+    if code == SIGNALLED + signal.SIGINT:
         # Typer makes an exit code of a Ctrl-C.
-        die_by(code - SIGNALLED)
+        die_by(signal.SIGINT)
     _flush_streams()
     sys.exit(code)
 

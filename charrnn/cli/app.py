@@ -1,8 +1,9 @@
 """The commands, put together."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from charrnn.cli.inspect import EXAMPLES as INSPECT_EXAMPLES
 from charrnn.cli.inspect import inspect
@@ -23,8 +24,37 @@ EXAMPLES = "\n".join(
     ]
 )
 
+
+class Escaped(Exception):  # noqa: N818 - an envelope, not an error
+    """Carry what escaped from a command past typer, which would hide what it was.
+
+    Typer takes an EOFError from anywhere for an end of input at a prompt of its own,
+    prints an empty line and aborts without a reason.
+
+    Parameters
+    ----------
+    error : EOFError
+    """
+
+    def __init__(self, error: EOFError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Commands(TyperGroup):
+    """All commands; none of them asks anybody anything."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise Escaped(error) from error
+
+
 app = typer.Typer(
     name="charrnn",
+    cls=Commands,
     help="Train character-level RNNs on any text, on a plain CPU, and sample them.",
     epilog=EXAMPLES,
     no_args_is_help=True,

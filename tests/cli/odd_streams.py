@@ -112,9 +112,9 @@ def become(arguments: list[str], states: dict[str, str]) -> None:
         else:
             os.dup2(descriptor, number)
             os.close(descriptor)
-            options = {"errors": "backslashreplace"} if name == "stderr" else {}
+            errors = "backslashreplace" if name == "stderr" else None
             mode = "w" if number else "r"
-            stream = open(number, mode, closefd=False, **options)  # noqa: SIM115
+            stream = open(number, mode, errors=errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
     sys.argv = ["charrnn", *arguments]
     main()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from charrnn.__main__ import run
 from tests.factories import write_sampled
@@ -118,6 +119,50 @@ def test_internal_errors_are_1(
     err = capsys.readouterr().err
     assert "internal error: ZeroDivisionError: of ours" in err
     assert "CHARRNN_DEBUG=1" in err
+
+
+def test_an_end_of_file_from_anywhere_keeps_its_reason(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typer would take it for an end of its own input, and abort without a word."""
+
+    def broken(*_: object) -> None:
+        msg = "a file was cut short"
+        raise EOFError(msg)
+
+    monkeypatch.setattr("charrnn.cli.sample._Run.run", broken)
+
+    assert run(["sample", "m.npz"]) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == ("charrnn: error: internal error: EOFError: a file was cut short")
+    assert "CHARRNN_DEBUG=1" in hint
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "told"),
+    [
+        (SystemExit(None), 0, ""),
+        (SystemExit(0), 0, ""),
+        (SystemExit(3), 3, ""),
+        (SystemExit("enough"), 1, "charrnn: error: enough\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (typer.Exit(5), 5, ""),
+    ],
+)
+def test_codes_that_are_meant_are_kept(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    raised: BaseException,
+    code: int,
+    told: str,
+) -> None:
+    def end(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("charrnn.cli.sample._Run.run", end)
+
+    assert run(["sample", "m.npz"]) == code
+    assert capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_pipeline() -> None:
     script = (
         f"set -o pipefail; cat t.txt | {train} - {options} -o - > piped.npz && "
         f"{train} t.txt {options} --json --log-every 1 | head -n 1 && "
-        f"{train} t.txt {options} -o closed.npz >&- 2>&-"
+        f"{train} t.txt {shlex.join(SHORT)} -o closed.npz >&- 2>&-"
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=120)
 
