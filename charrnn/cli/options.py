@@ -10,7 +10,7 @@ import typer
 from charrnn.cli.spelling import as_option, option_name
 from charrnn.errors import spell
 from charrnn.options import Entry, Option, OptionTable, check, option
-from charrnn.processors import check_threads, resolve_threads
+from charrnn.processors import check_threads, check_variables, resolve_threads
 
 ColorMode = Literal["auto", "always", "never"]
 ProgressMode = Literal["auto", "bar", "plain", "none"]
@@ -106,8 +106,9 @@ class Common:
     )
 
     def __post_init__(self) -> None:
-        """Check the choices."""
+        """Check the choices, and what is read before they are used."""
         check(self)
+        check_variables()
         if self.threads is not None:
             check_threads(self.threads)
 

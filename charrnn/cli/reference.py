@@ -45,6 +45,7 @@ EXIT_CODES: dict[str, str] = {
     "6": "an output cannot be written: it exists, no space, no permission, another "
     "run holds it",
     "7": "training diverged; the last good checkpoint is kept",
+    "8": "a component is missing or cannot be used: a library, a threading layer",
     "129, 130, 143": "ended by SIGHUP, SIGINT, SIGTERM; `train` has saved before",
 }
 

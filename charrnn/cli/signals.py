@@ -130,13 +130,18 @@ def ending_at_once(tidy: Callable[[], None]) -> Iterator[None]:
     before = signal.set_wakeup_fd(writing)
     arguments = reading, tidy, lambda number: reset(number, None)
     watcher = threading.Thread(target=_die_by_next, args=arguments, daemon=True)
-    watcher.start()
+    started = False
     try:
+        # Where no thread can be had, signals are noted, and obeyed a little later.
+        with contextlib.suppress(RuntimeError):
+            watcher.start()
+            started = True
         yield
     finally:
         signal.set_wakeup_fd(before)
         os.close(writing)  # which ends the thread
-        watcher.join()
+        if started:
+            watcher.join()
         os.close(reading)
 
 
