@@ -1,12 +1,15 @@
 """Compiled kernels of other sources: forgotten ones go, those in use stay."""
 
 import os
+import pwd
+import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from charrnn.caching import KEPT_DAYS, keep_recent
+from charrnn.caching import KEPT_DAYS, cache_root, keep_recent
 
 DAY = 24 * 3600
 
@@ -107,3 +110,68 @@ def test_a_cache_that_cannot_be_tidied_still_works(root: Path) -> None:
     keep_recent(root, root / "gone", is_new=False)
 
     assert names(root) == {USED, RECENT, OLD}
+
+
+# Where kernels are kept.
+
+#: What the system's list of users says.
+LISTED = "/listed/user"
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a home directory in the list of users, and no variable set."""
+    entry = pwd.getpwuid(0)
+    changed = pwd.struct_passwd((*entry[:5], LISTED, entry[6]))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: changed)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("CHARRNN_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize(
+    ("variables", "root"),
+    [
+        ({"HOME": "/home/me"}, "/home/me/.cache/charrnn"),
+        ({}, f"{LISTED}/.cache/charrnn"),
+        ({"HOME": ""}, f"{LISTED}/.cache/charrnn"),
+        ({"HOME": "me"}, f"{LISTED}/.cache/charrnn"),
+        ({"HOME": "."}, f"{LISTED}/.cache/charrnn"),
+        ({"HOME": "~"}, f"{LISTED}/.cache/charrnn"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "/x"}, "/x/charrnn"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": ""}, "/home/me/.cache/charrnn"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "x"}, "/home/me/.cache/charrnn"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "~/x"}, "/home/me/x/charrnn"),
+        ({"HOME": "", "XDG_CACHE_HOME": "~/x"}, f"{LISTED}/x/charrnn"),
+        ({"HOME": "/home/me", "CHARRNN_CACHE_DIR": "/c"}, "/c"),
+        ({"HOME": "/home/me", "CHARRNN_CACHE_DIR": "c"}, "c"),
+        ({"HOME": "/home/me", "CHARRNN_CACHE_DIR": "c~"}, "c~"),
+        ({"HOME": "/home/me", "CHARRNN_CACHE_DIR": "~"}, "/home/me"),
+        ({"HOME": "/home/me", "CHARRNN_CACHE_DIR": "~/c"}, "/home/me/c"),
+        ({"HOME": "me", "CHARRNN_CACHE_DIR": "~/c"}, f"{LISTED}/c"),
+    ],
+)
+def test_variables_name_the_place(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], root: str
+) -> None:
+    """None of them leads to a place that nobody has meant."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert cache_root() == Path(root)
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize("home", ["", "me", "~"])
+def test_nobodys_home_is_no_place(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    """As of a user whom a container has made up."""
+
+    def unknown(number: int) -> NoReturn:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setenv("HOME", home)
+
+    with pytest.raises(RuntimeError, match="no home directory"):
+        cache_root()

@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numba
 import pytest
 
 from charrnn import processors
 from charrnn.__main__ import _warn, run
 from charrnn.errors import CharRNNError, MissingComponentError, OptionError
-from charrnn.kernels import threads
 from charrnn.processors import resolve_threads, startable
 from charrnn.surroundings import NO_THREAD, explained, failed_library, memory_limit
 from tests.cli.support import command
@@ -279,8 +279,8 @@ def test_a_layer_that_is_missing_is_8(
         msg = "No threading layer could be loaded.\nHINT:\nIntel TBB is required"
         raise ValueError(msg)
 
-    monkeypatch.setattr(threads.numba.config, "THREADING_LAYER", "tbb")
-    monkeypatch.setattr(threads.numba, "get_num_threads", refuse)
+    monkeypatch.setattr(numba.config, "THREADING_LAYER", "tbb")
+    monkeypatch.setattr(numba, "get_num_threads", refuse)
 
     assert run(SAMPLE) == 8
     error, _ = capsys.readouterr().err.splitlines()
