@@ -5,13 +5,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from charrnn.cli.inspect import EXAMPLES as INSPECT_EXAMPLES
-from charrnn.cli.inspect import inspect
-from charrnn.cli.sample import EXAMPLES as SAMPLE_EXAMPLES
-from charrnn.cli.sample import sample
-from charrnn.cli.train import EXAMPLES as TRAIN_EXAMPLES
-from charrnn.cli.train import train
+from charrnn.cli import inspect, sample, train
 from charrnn.version import __version__
+
+ABOUT = "Train character-level RNNs on any text, on a plain CPU, and sample them."
 
 EXAMPLES = "\n".join(
     [
@@ -55,7 +52,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="charrnn",
     cls=Commands,
-    help="Train character-level RNNs on any text, on a plain CPU, and sample them.",
+    help=ABOUT,
     epilog=EXAMPLES,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -83,9 +80,12 @@ def charrnn(
         ),
     ] = False,
 ) -> None:
-    """Train character-level RNNs on any text, on a plain CPU, and sample them."""
+    """Carry out what stands before a command."""
 
 
-app.command(epilog=TRAIN_EXAMPLES)(train)
-app.command(epilog=SAMPLE_EXAMPLES)(sample)
-app.command(epilog=INSPECT_EXAMPLES)(inspect)
+for module, command in (
+    (train, train.train),
+    (sample, sample.sample),
+    (inspect, inspect.inspect),
+):
+    app.command(help=module.ABOUT, epilog=module.EXAMPLES)(command)

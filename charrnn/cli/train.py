@@ -23,6 +23,13 @@ from charrnn.config import (
 from charrnn.errors import OptionError
 from charrnn.options import OptionTable, configure
 
+#: What the command is about, for its help. No docstring: Python may leave those out.
+ABOUT = """Train a network on texts and save it as a checkpoint.
+
+Prints the checkpoint's path on stdout. Ctrl-C saves and tells how to
+go on.
+"""
+
 EXAMPLES = "\n".join(
     [
         "Examples:",
@@ -47,11 +54,7 @@ Paths = Annotated[
 
 @takes(OPTIONS)
 def train(context: typer.Context, paths: Paths = None, **options: Any) -> None:
-    """Train a network on texts and save it as a checkpoint.
-
-    Prints the checkpoint's path on stdout. Ctrl-C saves and tells how to
-    go on.
-    """
+    """Carry out what `ABOUT` says."""
     common = configure(Common, options)
     if not paths:
         _explain(context)

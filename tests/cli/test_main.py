@@ -3,6 +3,8 @@
 import errno
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -208,6 +210,19 @@ def test_working_directory_that_is_gone(
         "charrnn: error: no such file or directory\n"
         "hint: the working directory is gone: cd to another one\n"
     )
+
+
+def test_help_does_without_docstrings(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python leaves them out where it is told to optimize."""
+    pages = [["--help"], *([name, "--help"] for name in ("train", "sample", "inspect"))]
+    for page in pages:
+        assert run(page) == 0
+    script = f"from charrnn.__main__ import run\nfor page in {pages}: run(page)"
+    done = subprocess.run(
+        [sys.executable, "-OO", "-c", script], capture_output=True, text=True
+    )
+
+    assert done.stdout == capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
