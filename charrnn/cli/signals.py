@@ -21,7 +21,12 @@ REASONS: dict[int, StopReason] = {
     signal.SIGINT: "interrupted",
     signal.SIGTERM: "terminated",
     signal.SIGHUP: "hangup",
+    signal.SIGXCPU: "cpu_limit",
 }
+
+#: Those that come again by themselves: shell and terminal both send a hangup, and
+#: the system tells every second that the limit of processor time is exceeded.
+REPEATED = (signal.SIGHUP, signal.SIGXCPU)
 
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -56,13 +61,13 @@ class Caught:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Note the first signal; leave at once when asked a second time.
 
-        A second SIGHUP asks for nothing: shell and terminal both send one.
+        A second one of `REPEATED` asks for nothing.
         """
         if number == signal.SIGUSR1:
             self.save_now = True
         elif self.number is None:
             self.number = number
-        elif number != signal.SIGHUP:
+        elif number not in REPEATED:
             _show_cursor("\n")
             die_by(number)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -97,6 +98,22 @@ def test_terminated_run_is_saved() -> None:
     process.communicate(timeout=60)
 
     assert process.returncode == -signal.SIGTERM
+    assert position().step >= 3
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="not Linux")
+def test_run_that_has_used_up_its_time_is_saved() -> None:
+    """The system sends the signal once a second from the soft limit on."""
+    process = start("t.txt", *ENDLESS, *LOGGED, "--save-every", "0")
+    wait_for_step(process, 3)
+    resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.prlimit(process.pid, resource.RLIMIT_CPU)
+    resource.prlimit(process.pid, resource.RLIMIT_CPU, (1, hard))
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGXCPU
+    assert json.loads(out.splitlines()[-1])["reason"] == "cpu_limit"
+    assert "continue with: charrnn train" in err
     assert position().step >= 3
 
 
