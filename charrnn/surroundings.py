@@ -6,13 +6,17 @@ Here such a variable is found before a library reads it, and an error that only 
 surroundings can have caused becomes one that names what is to be changed.
 """
 
-import contextlib
 import os
 import re
+import sys
 import traceback
 from typing import NamedTuple
 
 from charrnn.errors import CharRNNError, MissingComponentError, OptionError
+
+# At once: where memory has run out, nothing more can be imported.
+if sys.platform != "win32":
+    import resource
 
 #: What Python says when the system refuses a thread.
 NO_THREAD = "can't start new thread"
@@ -72,12 +76,11 @@ TERMINAL_WIDTH = Variable(
 
 def memory_limit() -> str | None:
     """Write the limit of this process's memory as a shell sets it, if it has one."""
-    with contextlib.suppress(ImportError, OSError, ValueError):  # not on Windows
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit != resource.RLIM_INFINITY:
-            return f"ulimit -v {limit // 1024}"
+    if sys.platform != "win32":
+        for option, kind in (("v", resource.RLIMIT_AS), ("d", resource.RLIMIT_DATA)):
+            limit = resource.getrlimit(kind)[0]
+            if limit != resource.RLIM_INFINITY:
+                return f"ulimit -{option} {limit // 1024}"
     return None
 
 

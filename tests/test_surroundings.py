@@ -319,12 +319,17 @@ def test_a_library_that_has_no_room_is_not_missing() -> None:
     )
 
 
-def test_no_limit_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit, written in (
-        (resource.RLIM_INFINITY, None),
-        (1 << 30, "ulimit -v 1048576"),
+def test_limits_as_a_shell_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limited, written in (
+        (None, None),
+        (resource.RLIMIT_AS, "ulimit -v 1048576"),
+        (resource.RLIMIT_DATA, "ulimit -d 1048576"),
     ):
-        monkeypatch.setattr(resource, "getrlimit", lambda _, at=limit: (at, at))
+
+        def limit(kind: int, limited: int | None = limited) -> tuple[int, int]:
+            return (1 << 30 if kind == limited else resource.RLIM_INFINITY, -1)
+
+        monkeypatch.setattr(resource, "getrlimit", limit)
         assert memory_limit() == written
 
 

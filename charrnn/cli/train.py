@@ -20,6 +20,7 @@ from charrnn.config import (
     TextConfig,
     TrainConfig,
 )
+from charrnn.display.color import is_terminal
 from charrnn.errors import OptionError
 from charrnn.options import OptionTable, configure
 
@@ -69,7 +70,7 @@ def train(context: typer.Context, paths: Paths = None, **options: Any) -> None:
 
 def _explain(context: typer.Context) -> None:
     """Print the help to a person who gave no text, and refuse to guess."""
-    if sys.stderr.isatty():
+    if is_terminal(sys.stderr):
         typer.echo(context.get_help(), err=True)
     msg = "no text to train on"
     raise OptionError(msg, hint="charrnn train FILE..., or - for standard input")

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, OutputError
 from charrnn.examples import EXAMPLES
 from charrnn.stdio import settle, silence
 
@@ -88,6 +88,10 @@ def run_program(main: Callable[[], int]) -> NoReturn:
     except BrokenPipeError:
         silence(sys.stdout.buffer)
         code = 0
+    except OSError as error:  # examples open no file of their own
+        silence(sys.stdout.buffer)
+        print(f"cannot write: {error.strerror or error}", file=sys.stderr)
+        code = OutputError.exit_code
     except CharRNNError as error:
         print(error, error.hint or "", sep="\n", file=sys.stderr)
         code = error.exit_code
