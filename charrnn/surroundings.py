@@ -43,7 +43,7 @@ class Variable(NamedTuple):
     hint: str
 
     def check(self, name: str) -> str | None:
-        """Return the value; None if it is not set.
+        """Return the value; None if it is not set, or empty and may be so.
 
         Raises
         ------
@@ -52,13 +52,14 @@ class Variable(NamedTuple):
         """
         value = os.environ.get(name)
         if value is None or re.fullmatch(self.pattern, value, re.ASCII):
-            return value
+            return value or None
         msg = f"{name} is {value!r}, not {self.meaning}"
         raise OptionError(msg, hint=self.hint)
 
 
-# More digits than these no library takes for a number.
-_COUNT = r"\s*0*[1-9]\d{0,8}\s*"
+# More digits than these no library takes for a number. An empty variable is as good
+# as none: Numba warns of it, and goes on.
+_COUNT = r"(\s*0*[1-9]\d{0,8}\s*)?"
 
 #: What Numba fails to start with, and what typer fails to write a help with.
 NUMBA_THREADS = Variable(

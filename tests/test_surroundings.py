@@ -61,7 +61,7 @@ TRAIN = ["train", "t.txt", *SHORT, "-q"]
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("NUMBA_NUM_THREADS", value) for value in ("0", "abc", "-1", "1.5", "")),
+        *(("NUMBA_NUM_THREADS", value) for value in ("0", "abc", "-1", "1.5")),
         *(("NUMBA_THREADING_LAYER", value) for value in ("nope", "omp,tbb", "")),
         ("CHARRNN_THREADS", "0"),
         ("CHARRNN_THREADS", "9" * 5000),
@@ -126,6 +126,8 @@ def test_other_warnings_take_one_line(capsys: pytest.CaptureFixture[str]) -> Non
         (2, "1", None, 1, None),
         (2, "1", 2, 1, "2 threads asked for, 1 allowed by NUMBA_NUM_THREADS"),
         (2, "1", 1, 1, None),
+        (2, "", None, 2, None),
+        (2, " 01 ", None, 1, None),
         (2, "8", 2, 2, None),
         (2, "8", 3, 2, "3 threads asked for, 2 processors to use"),
         (2, "2", 3, 2, "3 threads asked for, 2 processors to use"),
