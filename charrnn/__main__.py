@@ -11,15 +11,17 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from charrnn.cli.output import silence
 from charrnn.cli.signals import Killed, die_by
 from charrnn.cli.spelling import as_option, color_option, help_hint
 from charrnn.display.color import wants_color
 from charrnn.errors import TOO_MANY, CharRNNError, OutputError, spell, writing_hint
 from charrnn.escapes import one_line
+from charrnn.stdio import settle, silence
+from charrnn.surroundings import explained
 
 #: What only a write fails with.
 WRITING = {
@@ -47,7 +49,11 @@ def report(what: str, hint: str | None) -> None:
     lines = [f"charrnn: {red}error:{off} {one_line(what)}"]
     if hint:
         lines.append(f"hint: {one_line(hint)}")
-    # If nobody listens, the exit code still tells.
+    _print_lines(lines)
+
+
+def _print_lines(lines: Sequence[str]) -> None:
+    """Print to stderr; if nobody listens, the exit code still tells."""
     with contextlib.suppress(OSError, ValueError):
         print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
 
@@ -70,6 +76,53 @@ def _system_hint(error: OSError) -> str:
     return "run again with CHARRNN_DEBUG=1 to see what it was about"
 
 
+def _report_refusal(error: OSError) -> int:
+    """Report what the system has refused, and return an exit code.
+
+    Commands translate their own errors; this is help or version on a full disk,
+    or a system in which nothing works.
+    """
+    reason = error.strerror or str(error)
+    if error.errno in WRITING:
+        report(f"cannot write: {reason}", writing_hint(error))
+        return OutputError.exit_code
+    where = "" if error.filename is None else f" ({error.filename})"
+    report(reason.lower() + where, _system_hint(error))
+    return 1
+
+
+def _call(arguments: Sequence[str] | None) -> int:
+    """Run one command through typer, and return the exit code it ends with.
+
+    Typer's completion, whose codes a shell asks for, ends by `SystemExit`; so does
+    the help when nobody reads it any more, and that is no failure.
+    """
+    import typer  # not needed to import this module
+
+    from charrnn.cli.app import Escaped, app
+
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(arguments, prog_name="charrnn", standalone_mode=False)
+    except Escaped as escaped:
+        raise escaped.error from None
+    except typer.TyperException as error:
+        message = error.format_message()
+        if not message:
+            return 0  # no command at all: the help has been printed
+        report(*_usage(error, message))
+        return int(error.exit_code)
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            return 0
+        result = ended.code
+    if result is None or isinstance(result, int):
+        return result or 0
+    # As Python has it: what is no number is a message, and a failure.
+    report(str(result), None)
+    return 1
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
@@ -78,57 +131,24 @@ def run(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         Those of the process if not given.
     """
-    debug = bool(os.environ.get("CHARRNN_DEBUG"))
-    import typer  # not needed to import this module
-
-    from charrnn.cli.app import app
-
-    command = typer.main.get_command(app)
     try:
-        result = command.main(arguments, prog_name="charrnn", standalone_mode=False)
-    except CharRNNError as error:
-        if debug:
-            traceback.print_exc()
-        hint = None if error.hint is None else spell(error.hint, as_option)
-        report(error.spelled(as_option), hint)
-        return error.exit_code
-    except typer.TyperException as error:
-        message = error.format_message()
-        if not message:
-            return 0  # no command at all: the help has been printed
-        report(*_usage(error, message))
-        return error.exit_code
-    except SystemExit:
-        return 0  # rich's way out when nobody reads the help any more
-    except OSError as error:
-        # Commands translate their own; this is help or version on a full disk,
-        # or a system in which nothing works.
-        if debug:
-            traceback.print_exc()
-        reason = error.strerror or str(error)
-        if error.errno in WRITING:
-            report(f"cannot write: {reason}", writing_hint(error))
-            return OutputError.exit_code
-        where = "" if error.filename is None else f" ({error.filename})"
-        report(reason.lower() + where, _system_hint(error))
-        return 1
-    except MemoryError:
-        if debug:
-            traceback.print_exc()
-        report("out of memory", "try a smaller network, batch or text")
-        return 1
+        return _call(arguments)
     except Exception as error:
-        if debug:
+        if os.environ.get("CHARRNN_DEBUG"):
             traceback.print_exc()
-        what = f"{type(error).__name__}: {error}"
-        report(
-            f"internal error: {what}", "run again with CHARRNN_DEBUG=1 and report it"
-        )
+        ours = error if isinstance(error, CharRNNError) else explained(error)
+        if ours is not None:
+            hint = None if ours.hint is None else spell(ours.hint, as_option)
+            report(ours.spelled(as_option), hint)
+            return ours.exit_code
+        if isinstance(error, OSError):
+            return _report_refusal(error)
+        what = f"internal error: {type(error).__name__}: {error}"
+        report(what, "run again with CHARRNN_DEBUG=1 and report it")
         return 1
-    return result if isinstance(result, int) else 0
 
 
-def _settle_streams() -> None:
+def _flush_streams() -> None:
     """Flush what is left; of a reader who has gone, Python must not complain.
 
     It would try once more at exit, print an error and change the exit code.
@@ -153,8 +173,15 @@ def _prepare_process() -> None:
         signal.signal(signal.SIGUSR1, lambda number, frame: None)
 
 
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a library's warning as one of ours, without the lines of its program."""
+    _print_lines([f"charrnn: warning: {one_line(str(message).partition(chr(10))[0])}"])
+
+
 def main() -> NoReturn:
     """Run the command line of this process and end it."""
+    settle()
+    warnings.showwarning = _warn
     _prepare_process()
     try:
         code = run()
@@ -162,10 +189,10 @@ def main() -> NoReturn:
         die_by(killed.number)
     except KeyboardInterrupt:  # while modules were still being imported
         die_by(signal.SIGINT)
-    if code > SIGNALED:
+    if code == SIGNALED + signal.SIGINT:
         # Typer makes an exit code of a Ctrl-C.
-        die_by(code - SIGNALED)
-    _settle_streams()
+        die_by(signal.SIGINT)
+    _flush_streams()
     sys.exit(code)
 
 

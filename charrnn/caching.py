@@ -29,17 +29,58 @@ OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 def cache_root() -> Path:
     """Directory below which compiled kernels are kept, existing or not.
 
+    A ``~`` that no shell has expanded stands for the home directory. Of
+    ``XDG_CACHE_HOME`` a relative path is ignored, as its specification asks for;
+    ``CHARRNN_CACHE_DIR`` may be relative to the working directory.
+
     Raises
     ------
     RuntimeError
         There is no home directory.
     """
     if explicit := os.environ.get("CHARRNN_CACHE_DIR"):
-        return Path(explicit)
+        return _expanded(explicit)
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "charrnn"
+        return _home() / "Library" / "Caches" / "charrnn"
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "charrnn"
+    if base and (directory := _expanded(base)).is_absolute():
+        return directory / "charrnn"
+    return _home() / ".cache" / "charrnn"
+
+
+def _home() -> Path:
+    """Find the home directory: what HOME says, or the system's list of users.
+
+    An empty HOME would be taken for the root of the file system, and a relative
+    one would be another directory wherever a command is run.
+
+    Raises
+    ------
+    RuntimeError
+        There is none.
+    """
+    if sys.platform == "win32":
+        return Path.home()
+    home = Path(os.environ.get("HOME") or "~")
+    if not home.is_absolute():
+        import pwd
+
+        try:
+            home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+        except KeyError:  # a user without an entry, as containers have them
+            home = Path("~")
+    if not home.is_absolute():
+        msg = "there is no home directory"
+        raise RuntimeError(msg)
+    return home
+
+
+def _expanded(name: str) -> Path:
+    """Put the home directory in the place of a ``~`` that a path begins with."""
+    path = Path(name)
+    if path.parts[:1] == ("~",):
+        return _home().joinpath(*path.parts[1:])
+    return path.expanduser()  # ~ with the name of a user
 
 
 @dataclass(frozen=True)

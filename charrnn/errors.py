@@ -288,6 +288,6 @@ class DivergedError(CharRNNError):
 
 
 class MissingComponentError(CharRNNError):
-    """An optional component is not installed."""
+    """A component is not installed, or cannot be used on this machine."""
 
     exit_code = 8

@@ -21,11 +21,12 @@ import numpy as np
 from charrnn import parameters
 from charrnn.arrays import Floats, Ids
 from charrnn.config import ModelConfig
+from charrnn.errors import MissingComponentError
 from charrnn.kernels import dropout, head
 from charrnn.kernels.generator import Inference
 from charrnn.kernels.head import HeadTape
 from charrnn.kernels.matmul import add_affine_gradient, new_packed, pack
-from charrnn.kernels.threads import limited, usable
+from charrnn.kernels.threads import limited, missing_layer, usable
 from charrnn.parameters import LayerParameters, Parameters
 from charrnn.stack import Noise, OnLayer, Passed, Stack, Workspace
 from charrnn.windows import Window
@@ -59,6 +60,9 @@ class Network:
     def __init__(
         self, config: ModelConfig, *, dtype: Any = np.float32, threads: int = 1
     ) -> None:
+        if why := missing_layer():
+            msg = f"NUMBA_THREADING_LAYER cannot be had: {why}"
+            raise MissingComponentError(msg, hint="unset it, or set it to another one")
         self.config = config
         self.dtype = np.dtype(dtype)
         self.threads = usable(threads)

@@ -195,6 +195,11 @@ class Entry:
         return str if get_origin(kind) is Literal else kind
 
     @property
+    def is_path(self) -> bool:
+        """Whether its value names a file."""
+        return self.type is Path or self.metavar in ("PATH", "FILE")
+
+    @property
     def many(self) -> bool:
         """Whether it may be given several times."""
         return isinstance(self.default, tuple)

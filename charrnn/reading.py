@@ -187,7 +187,23 @@ def _open(
     if stdin is None and sys.stdin is None:
         msg = "it is closed"
         raise ValueError(msg)
-    return contextlib.nullcontext(stdin or sys.stdin.buffer)
+    stream = stdin or sys.stdin.buffer
+    if _is_endless(stream):
+        msg = "it is a device"
+        raise ValueError(msg)
+    return contextlib.nullcontext(stream)
+
+
+def _is_endless(stream: BinaryIO) -> bool:
+    """Tell whether a stream is a device such as /dev/zero.
+
+    A terminal is none, where somebody may write a text, and /dev/null is empty.
+    """
+    with contextlib.suppress(OSError, ValueError):  # in memory: no device
+        status = os.fstat(stream.fileno())
+        empty = os.path.samestat(status, os.stat(os.devnull))  # noqa: PTH116
+        return stat.S_ISCHR(status.st_mode) and not (empty or stream.isatty())
+    return False
 
 
 def _unreadable(source: str, error: Exception) -> InputError:

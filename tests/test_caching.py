@@ -1,8 +1,11 @@
 """Where compiled kernels are kept: private, tidy, and told of when it cannot be."""
 
 import os
+import pwd
+import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -11,6 +14,7 @@ from charrnn.caching import (
     NotPrivateError,
     Place,
     Unkept,
+    cache_root,
     keep_recent,
     note_unkept,
     take_unkept,
@@ -164,3 +168,68 @@ def test_a_directory_that_is_not_private_is_named(tmp_path: Path) -> None:
     note_unkept(tmp_path, NotPrivateError(1, "others can write to it", "open"))
 
     assert take_unkept() == Unkept(Path("open"), "others can write to it")
+
+
+# Where kernels are kept.
+
+#: What the system's list of users says.
+LISTED = "/listed/user"
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a home directory in the list of users, and no variable set."""
+    entry = pwd.getpwuid(0)
+    changed = pwd.struct_passwd((*entry[:5], LISTED, entry[6]))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: changed)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("CHARRNN_CACHE_DIR", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize(
+    ("variables", "root"),
+    [
+        ({"HOME": "/home/me"}, "/home/me/.cache/charrnn"),
+        ({}, f"{LISTED}/.cache/charrnn"),
+        ({"HOME": ""}, f"{LISTED}/.cache/charrnn"),
+        ({"HOME": "me"}, f"{LISTED}/.cache/charrnn"),
+        ({"HOME": "."}, f"{LISTED}/.cache/charrnn"),
+        ({"HOME": "~"}, f"{LISTED}/.cache/charrnn"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "/x"}, "/x/charrnn"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": ""}, "/home/me/.cache/charrnn"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "x"}, "/home/me/.cache/charrnn"),
+        ({"HOME": "/home/me", "XDG_CACHE_HOME": "~/x"}, "/home/me/x/charrnn"),
+        ({"HOME": "", "XDG_CACHE_HOME": "~/x"}, f"{LISTED}/x/charrnn"),
+        ({"HOME": "/home/me", "CHARRNN_CACHE_DIR": "/c"}, "/c"),
+        ({"HOME": "/home/me", "CHARRNN_CACHE_DIR": "c"}, "c"),
+        ({"HOME": "/home/me", "CHARRNN_CACHE_DIR": "c~"}, "c~"),
+        ({"HOME": "/home/me", "CHARRNN_CACHE_DIR": "~"}, "/home/me"),
+        ({"HOME": "/home/me", "CHARRNN_CACHE_DIR": "~/c"}, "/home/me/c"),
+        ({"HOME": "me", "CHARRNN_CACHE_DIR": "~/c"}, f"{LISTED}/c"),
+    ],
+)
+def test_variables_name_the_place(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], root: str
+) -> None:
+    """None of them leads to a place that nobody has meant."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert cache_root() == Path(root)
+
+
+@pytest.mark.usefixtures("listed")
+@pytest.mark.parametrize("home", ["", "me", "~"])
+def test_nobodys_home_is_no_place(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    """As of a user whom a container has made up."""
+
+    def unknown(number: int) -> NoReturn:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setenv("HOME", home)
+
+    with pytest.raises(RuntimeError, match="no home directory"):
+        cache_root()

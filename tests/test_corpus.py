@@ -400,6 +400,31 @@ def test_standard_input_twice_or_closed(monkeypatch: pytest.MonkeyPatch) -> None
         read_corpus(["-"], ReadOptions())
 
 
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "/dev/urandom"])
+def test_a_device_that_never_ends_is_no_text(device: str) -> None:
+    """It would fill the memory, under its own name as at standard input."""
+    if not Path(device).exists():
+        pytest.skip("no such device here")
+    with Path(device).open("rb") as stdin:
+        for source in (device, "-"):
+            with pytest.raises(InputError, match="it is a device"):
+                read_corpus([source], ReadOptions(), stdin)
+
+
+def test_what_may_be_piped_in_is_no_such_device() -> None:
+    """/dev/null is an empty text, and at a terminal somebody may write one."""
+    with (
+        Path(os.devnull).open("rb") as stdin,
+        pytest.raises(CorpusError, match="empty"),
+    ):
+        read_corpus(["-"], ReadOptions(), stdin)
+    master, slave = os.openpty()
+    os.write(master, b"abc\n\x04\x04")  # Python reads on after the first end
+    with open(slave, "rb", buffering=0) as stdin:  # noqa: PTH123
+        assert read_corpus(["-"], ReadOptions(), stdin).characters == 4
+    os.close(master)
+
+
 def test_standard_input_is_left_open() -> None:
     stdin = io.BytesIO(b"abc")
     read_corpus(["-"], ReadOptions(), stdin)

@@ -1,16 +1,14 @@
 """The commands, put together."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from charrnn.cli.inspect import EXAMPLES as INSPECT_EXAMPLES
-from charrnn.cli.inspect import inspect
-from charrnn.cli.sample import EXAMPLES as SAMPLE_EXAMPLES
-from charrnn.cli.sample import sample
-from charrnn.cli.train import EXAMPLES as TRAIN_EXAMPLES
-from charrnn.cli.train import train
+from charrnn.cli import inspect, sample, train
 from charrnn.version import __version__
+
+ABOUT = "Train character-level RNNs on any text, on a plain CPU, and sample them."
 
 EXAMPLES = "\n".join(
     [
@@ -23,9 +21,38 @@ EXAMPLES = "\n".join(
     ]
 )
 
+
+class Escaped(Exception):  # noqa: N818 - an envelope, not an error
+    """Carry what escaped from a command past typer, which would hide what it was.
+
+    Typer takes an EOFError from anywhere for an end of input at a prompt of its own,
+    prints an empty line and aborts without a reason.
+
+    Parameters
+    ----------
+    error : EOFError
+    """
+
+    def __init__(self, error: EOFError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Commands(TyperGroup):
+    """All commands; none of them asks anybody anything."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:
+            raise Escaped(error) from error
+
+
 app = typer.Typer(
     name="charrnn",
-    help="Train character-level RNNs on any text, on a plain CPU, and sample them.",
+    cls=Commands,
+    help=ABOUT,
     epilog=EXAMPLES,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -53,9 +80,12 @@ def charrnn(
         ),
     ] = False,
 ) -> None:
-    """Train character-level RNNs on any text, on a plain CPU, and sample them."""
+    """Carry out what stands before a command."""
 
 
-app.command(epilog=TRAIN_EXAMPLES)(train)
-app.command(epilog=SAMPLE_EXAMPLES)(sample)
-app.command(epilog=INSPECT_EXAMPLES)(inspect)
+for module, command in (
+    (train, train.train),
+    (sample, sample.sample),
+    (inspect, inspect.inspect),
+):
+    app.command(help=module.ABOUT, epilog=module.EXAMPLES)(command)

@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from charrnn.inspection.view import AnyView
 
 
+#: What the command is about, for its help. No docstring: Python may leave those out.
+ABOUT = "Show what is in a checkpoint, and what its model makes of a text."
+
 EXAMPLES = "\n".join(
     [
         "Examples:",
@@ -84,7 +87,7 @@ Checkpoints = Annotated[
 
 @takes(OPTIONS)
 def inspect(checkpoint: Checkpoints, **options: Any) -> None:
-    """Show what is in a checkpoint, and what its model makes of a text."""
+    """Carry out what `ABOUT` says."""
     common = configure(Common, options)
     asked = tuple(dict.fromkeys(options["view"] or ()))
     if not asked and options["html"] is not None:

@@ -87,7 +87,8 @@ class Meter:
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
-        self._timer.start()
+        with suppress(RuntimeError):  # no more threads: then nothing is said
+            self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,44 +1,75 @@
 """Make options of a command out of the fields of configurations."""
 
+import functools
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 
 from charrnn.cli.spelling import as_option, option_name
 from charrnn.errors import spell
 from charrnn.options import Entry, Option, OptionTable, check, option
-from charrnn.processors import check_threads, resolve_threads
+from charrnn.processors import check_threads, check_variables, resolve_threads
 
 ColorMode = Literal["auto", "always", "never"]
 ProgressMode = Literal["auto", "bar", "plain", "none"]
 
 COMMON = "Common"
 
-Command = TypeVar("Command", bound=Callable[..., None])
+Command = Callable[..., None]
 
 
 def takes(table: OptionTable) -> Callable[[Command], Command]:
     """Declare that a command takes the options of a table.
 
     The command collects them in its last parameter, ``**options``; an option that
-    was not given is None there. Its signature, which typer reads, gets a parameter
-    for each of them.
+    was not given is None there, and texts are decoded (`as_text`). Its signature,
+    which typer reads, gets a parameter for each of them.
     """
+    texts = {entry.name for entry in table.entries if not entry.is_path}
 
     def declare(command: Command) -> Command:
+        @functools.wraps(command)
+        def called(*arguments: Any, **options: Any) -> None:
+            for name in texts & options.keys():
+                options[name] = _decoded(options[name])
+            command(*arguments, **options)
+
         signature = inspect.signature(command)
         first = list(signature.parameters.values())[:-1]
         parameters = [*first, *map(_parameter, table.entries)]
-        command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        called.__signature__ = signature.replace(  # type: ignore[attr-defined]
             parameters=parameters
         )
-        command.__annotations__ = {p.name: p.annotation for p in parameters}
-        return command
+        called.__annotations__ = {p.name: p.annotation for p in parameters}
+        return called
 
     return declare
+
+
+def _decoded(value: Any) -> Any:
+    """Decode the text, or the texts, of an option; other values are left alone."""
+    if isinstance(value, list):
+        return [_decoded(one) for one in value]
+    return as_text(value) if isinstance(value, str) else value
+
+
+def as_text(argument: str) -> str:
+    """Read an argument as UTF-8, whatever the locale says.
+
+    In a locale of ASCII, Python leaves every byte above it as a surrogate. What
+    names a file must stay so, since Python turns it back into the same bytes; a
+    text is told what it means. Bytes that are no UTF-8 stay as they are.
+    """
+    if not any("\udc80" <= character <= "\udcff" for character in argument):
+        return argument
+    try:
+        return os.fsencode(argument).decode("utf-8")
+    except UnicodeError:
+        return argument
 
 
 def _parameter(entry: Entry) -> inspect.Parameter:
@@ -106,8 +137,9 @@ class Common:
     )
 
     def __post_init__(self) -> None:
-        """Check the choices."""
+        """Check the choices, and what is read before they are used."""
         check(self)
+        check_variables()
         if self.threads is not None:
             check_threads(self.threads)
 

@@ -20,6 +20,7 @@ from typing import BinaryIO, Self
 
 from charrnn.errors import OutputError
 from charrnn.escapes import FOR_TERMINALS
+from charrnn.stdio import silence
 
 #: Longest time in seconds that text waits while more is being written. It is
 #: looked at when text comes, which takes up to 10 ms (`generation.batch`):
@@ -177,7 +178,7 @@ def open_stdout(*, raw: bool = False) -> TextSink:
     Raises
     ------
     OutputError
-        The process was started with standard output closed.
+        The process was started with standard output closed, or opened for reading.
     """
     if sys.stdout is None:
         msg = "standard output is closed"
@@ -185,30 +186,14 @@ def open_stdout(*, raw: bool = False) -> TextSink:
     return TextSink(sys.stdout.buffer, raw=raw)
 
 
-def silence(stream: BinaryIO) -> None:
-    """Point a stream's descriptor at /dev/null.
-
-    Python keeps what it failed to write and tries again at exit, where an
-    error would be printed and change the exit code.
-    """
-    try:
-        descriptor = stream.fileno()
-    except OSError:  # in memory: it has none
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, descriptor)
-    finally:
-        os.close(nowhere)
-
-
 def _has_left(error: OSError, stream: BinaryIO) -> bool:
     """Tell whether an error means that nobody reads any more.
 
-    A terminal that was closed answers with an error of input and output, and does
-    not pass for a terminal any more: it is a device, where a bad disk is a file.
+    A pipe and a socket say so. A terminal that was closed answers with an error of
+    input and output, and does not pass for a terminal any more: it is a device,
+    where a bad disk is a file.
     """
-    if isinstance(error, BrokenPipeError | ConnectionResetError):
+    if isinstance(error, ConnectionError):
         return True
     with suppress(OSError):
         device = stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)

@@ -56,6 +56,13 @@ SEEDS = 2**53
 #: Settings that --json tells as they are; biases have a form of their own.
 SAMPLER = tuple(e.name for e in entries_of(SampleConfig) if e.record.recorded)
 
+#: What the command is about, for its help. No docstring: Python may leave those out.
+ABOUT = """Write text as a trained model would.
+
+The text goes to standard output while it is made. It ends in a newline,
+unless --raw is given or a model of bytes writes to a pipe or a file.
+"""
+
 EXAMPLES = "\n".join(
     [
         "Examples:",
@@ -84,11 +91,7 @@ CheckpointPath = Annotated[
 
 @takes(OPTIONS)
 def sample(checkpoint: CheckpointPath, **options: Any) -> None:
-    """Write text as a trained model would.
-
-    The text goes to standard output while it is made. It ends in a newline,
-    unless --raw is given or a model of bytes writes to a pipe or a file.
-    """
+    """Carry out what `ABOUT` says."""
     common, form = configure(Common, options), configure(Form, options)
     inputs = configure(SampleInputs, options)
     source = Prompt(text=form.prompt, file=form.prompt_file, escape=form.escape)

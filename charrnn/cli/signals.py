@@ -21,7 +21,12 @@ REASONS: dict[int, StopReason] = {
     signal.SIGINT: "interrupted",
     signal.SIGTERM: "terminated",
     signal.SIGHUP: "hangup",
+    signal.SIGXCPU: "cpu_limit",
 }
+
+#: Those that come again by themselves: shell and terminal both send a hangup, and
+#: the system tells every second that the limit of processor time is exceeded.
+REPEATED = (signal.SIGHUP, signal.SIGXCPU)
 
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -56,13 +61,13 @@ class Caught:
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Note the first signal; leave at once when asked a second time.
 
-        A second SIGHUP asks for nothing: shell and terminal both send one.
+        A second one of `REPEATED` asks for nothing.
         """
         if number == signal.SIGUSR1:
             self.save_now = True
         elif self.number is None:
             self.number = number
-        elif number != signal.SIGHUP:
+        elif number not in REPEATED:
             _show_cursor("\n")
             die_by(number)
 
@@ -130,13 +135,18 @@ def ending_at_once(tidy: Callable[[], None]) -> Iterator[None]:
     before = signal.set_wakeup_fd(writing)
     arguments = reading, tidy, lambda number: reset(number, None)
     watcher = threading.Thread(target=_die_by_next, args=arguments, daemon=True)
-    watcher.start()
+    started = False
     try:
+        # Where no thread can be had, signals are noted, and obeyed a little later.
+        with contextlib.suppress(RuntimeError):
+            watcher.start()
+            started = True
         yield
     finally:
         signal.set_wakeup_fd(before)
         os.close(writing)  # which ends the thread
-        watcher.join()
+        if started:
+            watcher.join()
         os.close(reading)
 
 

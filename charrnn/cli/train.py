@@ -20,8 +20,16 @@ from charrnn.config import (
     TextConfig,
     TrainConfig,
 )
+from charrnn.display.color import is_terminal
 from charrnn.errors import OptionError
 from charrnn.options import OptionTable, configure
+
+#: What the command is about, for its help. No docstring: Python may leave those out.
+ABOUT = """Train a network on texts and save it as a checkpoint.
+
+Prints the checkpoint's path on stdout. Ctrl-C saves and tells how to
+go on.
+"""
 
 EXAMPLES = "\n".join(
     [
@@ -47,11 +55,7 @@ Paths = Annotated[
 
 @takes(OPTIONS)
 def train(context: typer.Context, paths: Paths = None, **options: Any) -> None:
-    """Train a network on texts and save it as a checkpoint.
-
-    Prints the checkpoint's path on stdout. Ctrl-C saves and tells how to
-    go on.
-    """
+    """Carry out what `ABOUT` says."""
     common = configure(Common, options)
     if not paths:
         _explain(context)
@@ -66,7 +70,7 @@ def train(context: typer.Context, paths: Paths = None, **options: Any) -> None:
 
 def _explain(context: typer.Context) -> None:
     """Print the help to a person who gave no text, and refuse to guess."""
-    if sys.stderr.isatty():
+    if is_terminal(sys.stderr):
         typer.echo(context.get_help(), err=True)
     msg = "no text to train on"
     raise OptionError(msg, hint="charrnn train FILE..., or - for standard input")

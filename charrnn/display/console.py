@@ -63,11 +63,20 @@ def wait_for_reader(stream: IO[str] | IO[bytes], given_up: Callable[[], bool]) -
     TimeoutError
         Nobody reads, and `given_up` says that nobody waits for it.
     """
-    try:
-        descriptor = stream.fileno()
-    except (OSError, ValueError):  # in memory, or closed: writing will tell
-        return
-    while not select.select([], [descriptor], [], STALLED)[1]:
+    while not _has_room(stream):
         if given_up():
             msg = "nobody reads it"
             raise TimeoutError(errno.ETIMEDOUT, msg)
+
+
+def _has_room(stream: IO[str] | IO[bytes]) -> bool:
+    """Wait a little until a line can be written, or until writing will tell.
+
+    The latter is so of whatever cannot be waited for: what is in memory, what is
+    closed, and rich's stand-in for a stream that is not there, whose descriptor
+    is -1.
+    """
+    try:
+        return bool(select.select([], [stream], [], STALLED)[1])
+    except (OSError, ValueError):
+        return True

@@ -1,6 +1,5 @@
 """An article's figures beside ours, line by line, and a verdict on each."""
 
-import os
 import sys
 from collections.abc import Callable
 from textwrap import wrap
@@ -9,8 +8,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike
 
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, OutputError
 from charrnn.examples import EXAMPLES
+from charrnn.stdio import settle, silence
 
 #: Columns of a line: what it is about, the article's figure, ours; a verdict.
 LABEL, FIGURE, WIDTH = 18, 27, 80
@@ -80,13 +80,18 @@ class Figures:
 
 def run_program(main: Callable[[], int]) -> NoReturn:
     """Run an example as a program; whoever reads its output may leave early."""
+    settle()
     try:
         code = main()
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        # Python would try to write the rest at exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout.buffer)
         code = 0
+    except OSError as error:  # examples open no file of their own
+        silence(sys.stdout.buffer)
+        print(f"cannot write: {error.strerror or error}", file=sys.stderr)
+        code = OutputError.exit_code
     except CharRNNError as error:
         print(error, error.hint or "", sep="\n", file=sys.stderr)
         code = error.exit_code

@@ -32,6 +32,20 @@ def usable(threads: int) -> int:
     return max(1, min(threads, numba.config.NUMBA_NUM_THREADS))
 
 
+def missing_layer() -> str | None:
+    """Say why the threading layer that was asked for cannot be had; None if it can.
+
+    The layer that Numba chooses by itself is one that is there.
+    """
+    if numba.config.THREADING_LAYER == "default":
+        return None
+    try:
+        numba.get_num_threads()
+    except ValueError as error:
+        return str(error).splitlines()[0]
+    return None
+
+
 @contextmanager
 def limited(threads: int) -> Iterator[None]:
     """Let the kernels that are called inside use so many threads and no more.

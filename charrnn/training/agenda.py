@@ -16,7 +16,12 @@ from charrnn.durations import Every
 from charrnn.training.records import StopReason
 
 #: Reasons of a user, who is not kept waiting by a last evaluation.
-ASKED: tuple[StopReason, ...] = ("interrupted", "terminated", "hangup")
+ASKED: tuple[StopReason, ...] = (
+    "interrupted",
+    "terminated",
+    "hangup",
+    "cpu_limit",
+)
 
 #: Steps from one state worth returning to, to the next.
 SNAPSHOT_EVERY = 100

@@ -84,7 +84,8 @@ class Average:
         scratch : (P,) float array
             Stands for both kinds of weights; overwritten.
         """
-        optimizers.update_ema(scratch, scratch, 0.0)
+        with limited(self._network.threads):
+            optimizers.update_ema(scratch, scratch, 0.0)
 
     def touch(self) -> None:
         """Note that the weights have changed."""

@@ -117,7 +117,8 @@ class Optimizer:
         scratch : (P,) float array
             Stands for parameters and gradient; overwritten.
         """
-        optimizers.squared_norm(scratch, self._partial_norms)
         plain = optimizers.Rule(optimizers.SGD, 0.0, 0.0, 0.0)
-        none = np.zeros(0, scratch.dtype)
-        optimizers.apply(scratch, scratch, none, none, plain, optimizers.Update(0.0))
+        none, still = np.zeros(0, scratch.dtype), optimizers.Update(0.0)
+        with limited(self._threads):
+            optimizers.squared_norm(scratch, self._partial_norms)
+            optimizers.apply(scratch, scratch, none, none, plain, still)

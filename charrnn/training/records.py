@@ -26,6 +26,7 @@ StopReason = Literal[
     "interrupted",
     "terminated",
     "hangup",
+    "cpu_limit",
     "diverged",
 ]
 

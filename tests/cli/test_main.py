@@ -3,10 +3,13 @@
 import errno
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from charrnn.__main__ import run
 from tests.factories import write_sampled
@@ -120,6 +123,50 @@ def test_internal_errors_are_1(
     assert "CHARRNN_DEBUG=1" in err
 
 
+def test_an_end_of_file_from_anywhere_keeps_its_reason(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typer would take it for an end of its own input, and abort without a word."""
+
+    def broken(*_: object) -> None:
+        msg = "a file was cut short"
+        raise EOFError(msg)
+
+    monkeypatch.setattr("charrnn.cli.sample._Run.run", broken)
+
+    assert run(["sample", "m.npz"]) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == ("charrnn: error: internal error: EOFError: a file was cut short")
+    assert "CHARRNN_DEBUG=1" in hint
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "told"),
+    [
+        (SystemExit(None), 0, ""),
+        (SystemExit(0), 0, ""),
+        (SystemExit(3), 3, ""),
+        (SystemExit("enough"), 1, "charrnn: error: enough\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (typer.Exit(5), 5, ""),
+    ],
+)
+def test_codes_that_are_meant_are_kept(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    raised: BaseException,
+    code: int,
+    told: str,
+) -> None:
+    def end(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("charrnn.cli.sample._Run.run", end)
+
+    assert run(["sample", "m.npz"]) == code
+    assert capsys.readouterr().err == told
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message", "hint"),
     [
@@ -163,6 +210,19 @@ def test_working_directory_that_is_gone(
         "charrnn: error: no such file or directory\n"
         "hint: the working directory is gone: cd to another one\n"
     )
+
+
+def test_help_does_without_docstrings(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python leaves them out where it is told to optimize."""
+    pages = [["--help"], *([name, "--help"] for name in ("train", "sample", "inspect"))]
+    for page in pages:
+        assert run(page) == 0
+    script = f"from charrnn.__main__ import run\nfor page in {pages}: run(page)"
+    done = subprocess.run(
+        [sys.executable, "-OO", "-c", script], capture_output=True, text=True
+    )
+
+    assert done.stdout == capsys.readouterr().out
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])

@@ -15,6 +15,7 @@ from charrnn.cli import signals
 from charrnn.cli.signals import REASONS, SHOW_CURSOR, caught_signals, ending_at_once
 
 INT, TERM, HUP, USR1 = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1
+XCPU = signal.SIGXCPU
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def deaths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def _handlers() -> Iterator[None]:
     """Begin with nothing ignored, as under nohup; put every handler back."""
     before = {n: signal.getsignal(n) for n in (*REASONS, USR1)}
-    for deadly in (TERM, HUP, USR1):
+    for deadly in (TERM, HUP, XCPU, USR1):
         signal.signal(deadly, signal.SIG_DFL)
     signal.signal(INT, signal.default_int_handler)
     yield
@@ -43,7 +44,13 @@ def send(*numbers: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "reason"), [(INT, "interrupted"), (TERM, "terminated"), (HUP, "hangup")]
+    ("number", "reason"),
+    [
+        (INT, "interrupted"),
+        (TERM, "terminated"),
+        (HUP, "hangup"),
+        (XCPU, "cpu_limit"),
+    ],
 )
 def test_first_signal_is_noted(number: int, reason: str, deaths: list[int]) -> None:
     with caught_signals() as caught:
@@ -64,6 +71,9 @@ def test_first_signal_is_noted(number: int, reason: str, deaths: list[int]) -> N
         ([INT, TERM], [TERM]),
         ([HUP, TERM], [TERM]),
         ([HUP, HUP], []),
+        ([XCPU, XCPU], []),
+        ([XCPU, TERM], [TERM]),
+        ([TERM, XCPU], []),
         ([TERM, HUP], []),
         ([INT, USR1], []),
     ],
@@ -71,7 +81,7 @@ def test_first_signal_is_noted(number: int, reason: str, deaths: list[int]) -> N
 def test_second_signal_ends_at_once(
     numbers: list[int], died: list[int], deaths: list[int]
 ) -> None:
-    """But for a hangup, of which a closed terminal may send two."""
+    """But for those that come again without being sent again."""
     with caught_signals() as caught:
         send(*numbers)
         assert caught.number == numbers[0]
@@ -196,7 +206,7 @@ def busy(*arguments: str) -> "subprocess.Popen[str]":
     return process
 
 
-@pytest.mark.parametrize("number", [INT, TERM, HUP])
+@pytest.mark.parametrize("number", [INT, TERM, HUP, XCPU])
 def test_before_training_a_signal_ends_it_at_once(number: int) -> None:
     """Whatever the main thread is busy with, and by that very signal."""
     process = busy()

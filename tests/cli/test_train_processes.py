@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -100,6 +101,22 @@ def test_terminated_run_is_saved() -> None:
     assert position().step >= 3
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="not Linux")
+def test_run_that_has_used_up_its_time_is_saved() -> None:
+    """The system sends the signal once a second from the soft limit on."""
+    process = start("t.txt", *ENDLESS, *LOGGED, "--save-every", "0")
+    wait_for_step(process, 3)
+    resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.prlimit(process.pid, resource.RLIMIT_CPU)
+    resource.prlimit(process.pid, resource.RLIMIT_CPU, (1, hard))
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGXCPU
+    assert json.loads(out.splitlines()[-1])["reason"] == "cpu_limit"
+    assert "continue with: charrnn train" in err
+    assert position().step >= 3
+
+
 def test_hangup_that_is_ignored_and_save_on_request() -> None:
     """As under nohup; SIGUSR1 saves and goes on."""
 
@@ -164,7 +181,7 @@ def test_pipeline() -> None:
     script = (
         f"set -o pipefail; cat t.txt | {train} - {options} -o - > piped.npz && "
         f"{train} t.txt {options} --json --log-every 1 | head -n 1 && "
-        f"{train} t.txt {options} -o closed.npz >&- 2>&-"
+        f"{train} t.txt {shlex.join(SHORT)} -o closed.npz >&- 2>&-"
     )
     done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=120)
 

@@ -177,7 +177,7 @@ def test_no_home_is_no_cache(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.delenv("CHARRNN_CACHE_DIR")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.setattr("charrnn.caching._home", homeless)
 
     assert cache_directory() is None
     assert not root.exists()

@@ -235,7 +235,7 @@ def test_save_on_request(ready: Ready) -> None:
     assert not stop.save_now
 
 
-@pytest.mark.parametrize("reason", ["interrupted", "terminated", "hangup"])
+@pytest.mark.parametrize("reason", ["interrupted", "terminated", "hangup", "cpu_limit"])
 def test_stop_on_request(ready: Ready, reason: StopReason) -> None:
     """The step is finished, nothing is evaluated, everything is saved."""
     stop, writer = Stop(), Recorder()
