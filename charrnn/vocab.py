@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from charrnn.arrays import Ids
 from charrnn.config import UnitName, UnknownPolicy
 from charrnn.errors import VocabError, field
+from charrnn.lineends import LineEnds
 from charrnn.options import check_choice
 
 CodePoints: TypeAlias = NDArray[np.uint32]
@@ -29,6 +30,14 @@ REPLACEMENT = "\ufffd"
 
 #: Unknown characters that an error names before it only counts the rest.
 NAMED = 10
+
+#: Unicode's forms of letters with marks, as one character and as several, and what
+#: to do about a text that is not in the form of the vocabulary.
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+TO_FORM = {
+    "NFC": "write letters with their marks as one (Unicode NFC: uconv -x any-nfc)",
+    "NFD": "write letters and marks apart (Unicode NFD: uconv -x any-nfd)",
+}
 
 #: Known look-alikes that an error offers for each of them.
 OFFERED = 3
@@ -65,6 +74,11 @@ def _plain(symbol: str) -> str:
     if not all(map(unicodedata.combining, marks)):
         return symbol  # several letters in one, such as a ligature
     return base.translate(LOOKALIKES)
+
+
+def _decomposed(symbol: str) -> str:
+    """Part a character into a letter and its marks."""
+    return unicodedata.normalize("NFD", symbol)
 
 
 def _utf8(text: str) -> bytes:
@@ -142,6 +156,21 @@ class Vocab:
         r"""The id of ``\n``, which parts lines and documents."""
         return self.id_of("\n")
 
+    @property
+    def line_end(self) -> str | None:
+        r"""The one line end that it knows, CR or LF; None where it knows both.
+
+        A vocabulary of bytes takes every byte as it is: None as well.
+        """
+        returns = "\r" in self.symbols
+        if self.unit == "byte" or (returns and "\n" in self.symbols):
+            return None
+        return "\r" if returns else "\n"
+
+    def adapted(self, text: str) -> str:
+        """Give a text the line ends of this vocabulary."""
+        return LineEnds(self.line_end).convert(text, final=True)
+
     @cached_property
     def most_frequent_id(self) -> int:
         """The symbol that stands in the corpus most often, the first of equals."""
@@ -199,7 +228,7 @@ class Vocab:
         if unknown == "skip":
             return ids[known]
         if unknown == "error":
-            raise self.not_encodable(self._places(points, known))
+            raise self.not_encodable(self._places(points, ids))
         ids[~known] = self.replacement_id
         return ids
 
@@ -215,21 +244,55 @@ class Vocab:
         -------
         places : dict
             Of each unknown symbol the first place, from 0, in the order of places.
+            A combining mark is named with the letter before it, where the vocabulary
+            has the two as one character.
         count : int
             How many unknown symbols there are in all.
         """
         points = code_points(symbols)
-        known = self.look_up(points) >= 0
-        return self._places(points, known), int(points.size - known.sum())
+        ids = self.look_up(points)
+        return self._places(points, ids), int(np.count_nonzero(ids < 0))
 
-    @staticmethod
-    def _places(points: CodePoints, known: NDArray[np.bool]) -> dict[str, int]:
+    def _places(self, points: CodePoints, ids: Ids) -> dict[str, int]:
         """Find the first place of each unknown code point."""
-        places = np.flatnonzero(~known)
+        places = np.flatnonzero(ids < 0)
         kinds, first = np.unique(points[places], return_index=True)
-        order = np.argsort(first)
-        found = zip(kinds[order].tolist(), places[first[order]].tolist(), strict=True)
-        return {chr(point): place for point, place in found}
+        found: list[tuple[int, str]] = []
+        for point, place in zip(kinds.tolist(), places[first].tolist(), strict=True):
+            marked = self._marked_letters(points, point) if self.unit == "char" else []
+            found += marked or [(place, chr(point))]
+        return {symbol: place for place, symbol in sorted(found)}
+
+    def _marked_letters(self, points: CodePoints, mark: int) -> list[tuple[int, str]]:
+        """Find the letters before a mark that are one known character with it.
+
+        Returns
+        -------
+        list
+            Of each such letter its first place, and the letter with the mark.
+        """
+        if not unicodedata.combining(chr(mark)):
+            return []
+        before = np.flatnonzero(points[1:] == mark)
+        letters, first = np.unique(points[before], return_index=True)
+        pairs = zip(before[first].tolist(), letters.tolist(), strict=True)
+        texts = [(place, f"{chr(letter)}{chr(mark)}") for place, letter in pairs]
+        return [(place, text) for place, text in texts if self._other_form(text)]
+
+    def _other_form(self, text: str) -> tuple[str, str] | None:
+        """Find the Unicode form of a text that the vocabulary has, if not this one.
+
+        Returns
+        -------
+        form : {"NFC", "NFD"}
+        text : str
+            The text in that form.
+        """
+        for form in FORMS:
+            other = unicodedata.normalize(form, text)
+            if other != text and set(other) <= set(self.symbols):
+                return form, other
+        return None
 
     def not_encodable(self, places: Mapping[str, int]) -> VocabError:
         """Build the error that names each unknown symbol of a text and its place."""
@@ -248,6 +311,7 @@ class Vocab:
         *,
         where: str | None = None,
         hint: str,
+        about: str | None = None,
     ) -> VocabError:
         """Build the error that names symbols this vocabulary does not have.
 
@@ -257,24 +321,43 @@ class Vocab:
             The unknown symbols, each once.
         details : sequence of str
             What to say of each: where it stands, or how often.
+        about : str, optional
+            The option that the error is about.
         """
-        items = []
+        items, forms = [], []
         for symbol, detail in zip(symbols[:NAMED], details, strict=False):
-            near = " ".join(map(repr, self.nearest(symbol)))
-            nearest = f" (nearest {near})" if near else ""
-            items.append(f"{name_symbol(symbol, self.unit)} {detail}{nearest}")
+            other = None if self.unit == "byte" else self._other_form(symbol)
+            if other is None:
+                near = " ".join(map(repr, self.nearest(symbol)))
+                known = f" (nearest {near})" if near else ""
+                forms += ["NFC"] if near and unicodedata.combining(symbol) else []
+            else:
+                form, text = other
+                names = " ".join(map(name_symbol, text))
+                known = f" (known in the form {form}: {names})"
+                forms.append(form)
+            name = name_symbol(symbol[0], self.unit)
+            if len(symbol) > 1:
+                name = f"{symbol!r} " + " ".join(f"U+{ord(s):04X}" for s in symbol)
+            items.append(f"{name} {detail}{known}")
+        if forms:
+            hint = f"{TO_FORM[forms[0]]}; {hint}"
         more = len(symbols) - NAMED
         rest = f" and {more:,} more" if more > 0 else ""
         msg = f"not in the vocabulary: {', '.join(items)}{rest}"
-        return VocabError(msg, where=where, hint=hint)
+        return VocabError(msg, where=where, hint=hint, field=about)
 
     def nearest(self, symbol: str) -> str:
         """Offer known symbols for an unknown one: the same letter, plain or cased.
 
-        Bytes have no neighbors: empty in byte mode.
+        For a combining mark these are letters with it. Bytes have no neighbors: empty
+        in byte mode.
         """
         if self.unit == "byte":
             return ""
+        if unicodedata.combining(symbol):
+            with_it = [s for s in self.symbols if symbol in _decomposed(s)]
+            return "".join(with_it[:OFFERED])
         plain = _plain(symbol)
         family = [s for s in self.symbols if _plain(s).casefold() == plain.casefold()]
         family.sort(key=lambda s: (s != plain, s != symbol.swapcase()))
