@@ -26,9 +26,17 @@ from charrnn.training.job import Job
 from charrnn.training.plan import Material, Speed, make_plan, nominal_speed
 from charrnn.training.request import TrainingRequest, shape_conflicts
 from charrnn.training.resume import resume
-from charrnn.training.texts import count_lines, divide, fingerprint, streams_of
+from charrnn.training.texts import (
+    Division,
+    count_lines,
+    divide,
+    fingerprint,
+    note_empty_lines,
+    streams_of,
+)
 from charrnn.training.trainer import Trainer, new_network
 from charrnn.training.transfer import transfer, union
+from charrnn.vocab import Vocab
 
 
 def prepare(
@@ -68,10 +76,15 @@ def prepare(
         # What a run that is resumed without the file holds out, too: nothing.
         request = replace(request, train={**request.train, "val_fraction": 0.0})
     config = TrainConfig(**request.train)
-    train, held_out = divide(request, config, ids, vocab, notes, stdin)
+    divided = divide(request, config, ids, vocab, notes, stdin)
+    train = divided.train
+    notes += note_empty_lines(config, train, vocab)
     material = Material(len(train), len(vocab), count_lines(config, train, vocab))
     model_config, config = make_plan(material, shape, request.train, speed)
-    config = _fitted(request, config, material, notes)
+    config, reduced = _fitted(request, config, material)
+    if reduced:
+        cause = _shortage(config, material, vocab, divided)
+        notes.append(f"{cause}: using {' and '.join(reduced)}")
     _check_size(model_config, config)
     network = new_network(model_config, config, threads)
     if source is not None:
@@ -82,7 +95,8 @@ def prepare(
         vocab=vocab,
         corpus=corpus,
         fingerprint=fingerprint(corpus),
-        held_out=held_out,
+        held_out=divided.held_out,
+        not_validated=divided.reason,
         history=History([]),
         notes=notes,
     )
@@ -124,10 +138,39 @@ def _check_size(model: ModelConfig, config: TrainConfig) -> None:
         raise OptionError(msg, hint=hint)
 
 
+def _shortage(
+    config: TrainConfig, material: Material, vocab: Vocab, divided: Division
+) -> str:
+    """Say what there is too little of for the usual batch.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        With the batch as it was reduced.
+    """
+    lines = material.lines
+    if lines == config.batch_size:  # and not what the characters would fill
+        are = "is only one line" if lines == 1 else f"are only {lines:,} lines"
+        returns = vocab.id_of("\r")
+        if returns is not None and vocab.counts[returns] > lines:
+            lf = field("newlines", "lf")
+            return f"there {are} to train on, as CR ends none ({lf} helps)"
+        return f"every line is a document, and there {are} to train on"
+    if divided.held_out is not None and len(divided.held_out) > len(divided.train):
+        return f"only {material.characters:,} characters are left to train on"
+    return "the text is short"
+
+
 def _fitted(
-    request: TrainingRequest, config: TrainConfig, material: Material, notes: list[str]
-) -> TrainConfig:
+    request: TrainingRequest, config: TrainConfig, material: Material
+) -> tuple[TrainConfig, list[str]]:
     """Reduce the batch of a new run to what the text can fill.
+
+    Returns
+    -------
+    config : TrainConfig
+    reduced : list of str
+        The options that were, with their values.
 
     Raises
     ------
@@ -151,10 +194,7 @@ def _fitted(
         reduced.append(field("batch_size", batch_size))
     if seq_length < config.seq_length:
         reduced.append(field("seq_length", seq_length))
-    config = replace(config, batch_size=batch_size, seq_length=seq_length)
-    if reduced:
-        notes.append(f"the text is short: using {' and '.join(reduced)}")
-    return config
+    return replace(config, batch_size=batch_size, seq_length=seq_length), reduced
 
 
 def memory_estimate(job: Job) -> int:

@@ -68,8 +68,10 @@ def resume(
     request = replace(request, read=options)
     corpus, same = _read_again(request, checkpoint, stdin)
     notes += corpus.notes
-    train, held_out = divide(request, config, corpus.ids, vocab, notes, stdin)
-    if held_out is None and any("val_loss" in row for row in checkpoint.history):
+    divided = divide(request, config, corpus.ids, vocab, notes, stdin)
+    train = divided.train
+    validated = any("val_loss" in row for row in checkpoint.history)
+    if divided.held_out is None and validated:
         text = field("val_file")
         notes.append(f"this run was validated before: name its {text} again")
     _refuse(request, _other_windows(request, config, train, vocab))
@@ -93,7 +95,8 @@ def resume(
         vocab=vocab,
         corpus=corpus,
         fingerprint=fingerprint(corpus),
-        held_out=held_out,
+        held_out=divided.held_out,
+        not_validated=divided.reason,
         history=History(list(checkpoint.history)),
         notes=notes,
     )
@@ -144,8 +147,10 @@ def _read_again(
     msg = f"not the text that {request.resume} was trained on"
     try:
         corpus = read_corpus(request.sources, request.read, stdin)
-    except VocabError:
+    except VocabError as error:
         if request.new_corpus:
+            if error.field != "newlines":
+                error.hint = f"for new characters {_begin_anew(request)}"
             raise
         raise CorpusError(msg, hint=hint) from None
     read, known = fingerprint(corpus), checkpoint.corpus
