@@ -80,7 +80,7 @@ def marked(head: bytes) -> str | None:
     return next((name for mark, name in marks if head.startswith(mark)), None)
 
 
-def recognize_wide(head: bytes, fewest: int = FEWEST_WIDE) -> Likeness | None:
+def recognize_wide(head: bytes, *, valid: bool = True) -> Likeness | None:
     """Tell whether a text without a mark is UTF-16 or UTF-32, by its zeros.
 
     Such a text may well be valid UTF-8, which has a character for every zero.
@@ -89,14 +89,18 @@ def recognize_wide(head: bytes, fewest: int = FEWEST_WIDE) -> Likeness | None:
     ----------
     head : bytes
         The text's beginning.
-    fewest : int
-        Characters of ASCII that it must have.
+    valid : bool
+        Whether it may be what it was read as: then spaces, and more than a few zeros,
+        must make sure that it is not.
     """
     if b"\0" not in head:
         return None
+    fewest = FEWEST_WIDE if valid else 1
     for order in ("le", "be"):
         whole = head[: len(head) // 4 * 4]
-        if len(whole) >= 4 * fewest and _is_text(whole, f"utf-32-{order}"):
+        if len(whole) >= 4 * fewest and _is_text(
+            whole, f"utf-32-{order}", spaced=valid
+        ):
             return Likeness("UTF-32", f"utf-32-{order}")
     whole = head[: len(head) // 2 * 2]
     for order, high, low in (("le", 1, 0), ("be", 0, 1)):
@@ -107,20 +111,20 @@ def recognize_wide(head: bytes, fewest: int = FEWEST_WIDE) -> Likeness | None:
         if (
             rows[0] >= max(fewest, len(whole) // 200, 50 * zeros)
             and alphabets >= 0.9 * (len(whole) // 2)
-            and _is_text(whole, f"utf-16-{order}")
+            and _is_text(whole, f"utf-16-{order}", spaced=valid)
         ):
             return Likeness("UTF-16", f"utf-16-{order}")
     return None
 
 
-def _is_text(data: bytes, encoding: str) -> bool:
-    """Tell whether bytes decode to characters that texts have."""
+def _is_text(data: bytes, encoding: str, *, spaced: bool) -> bool:
+    """Tell whether bytes decode to characters that texts have, perhaps with spaces."""
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(data)
     except UnicodeError:
         return False
     odd = sum(unicodedata.category(c) == "Cc" and not c.isspace() for c in text)
-    return odd <= len(text) // 50
+    return odd <= len(text) // 50 and (not spaced or any(map(str.isspace, text)))
 
 
 def recognize_encoding(data: bytes, head: bytes) -> Likeness | None:
@@ -134,7 +138,7 @@ def recognize_encoding(data: bytes, head: bytes) -> Likeness | None:
     head : bytes
         The text's beginning.
     """
-    if wide := recognize_wide(head, 1) or _recognize_wide_han(head):
+    if wide := recognize_wide(head, valid=False) or _recognize_wide_han(head):
         return wide
     if is_binary(head):
         return None

@@ -103,7 +103,8 @@ def test_zeros_make_sure_of_wide_characters(
         b"abcdefg\0" * 99,  # records, whose zeros are all at odd places
         b"abc\0" * 99,
         b"\0" * 999,
-        b"a\0b\0",  # too short to be sure
+        b"a\0b\0 \0",  # too short to be sure
+        b"a\0b\0" * 99,  # without a space
         bytes(range(256)) * 8,
     ],
 )
