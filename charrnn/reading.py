@@ -23,6 +23,7 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
+from charrnn.advice import HEAD, Advisor
 from charrnn.arrays import Ids
 from charrnn.config import TextConfig
 from charrnn.errors import (
@@ -35,16 +36,7 @@ from charrnn.errors import (
 )
 from charrnn.escapes import one_line
 from charrnn.lineends import LineEnds
-from charrnn.recognition import (
-    SAMPLE,
-    is_binary,
-    is_cesu8,
-    is_mostly_utf8,
-    marked,
-    recognize_encoding,
-    recognize_wide,
-)
-from charrnn.signatures import recognize_file
+from charrnn.recognition import SAMPLE
 from charrnn.vocab import CodePoints, Vocab, code_points
 
 #: Bytes read at a time: small enough for its arrays to stay in the cache.
@@ -55,10 +47,6 @@ MOST_NAMES = 10_000
 
 #: Python calls them text encodings, but no text file is written in them.
 NOT_FOR_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
-
-#: Bytes of a text's beginning, and of what stands before a wrong byte, that are
-#: looked at where a text seems to be none.
-HEAD = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -255,7 +243,7 @@ class Reader:
         lf = "\n" if options.newlines == "lf" else None
         self.line_ends = LineEnds(options.line_end or lf)
         self.begun = False  # whether anything has been decoded
-        self.head = b""  # the first bytes, to know what a text may be instead
+        self.advisor = Advisor(self.encoding, to_train=options.to_train)
         self.tail = b""  # the last bytes that were read before this slice
         self.slices: Iterator[bytes] = iter(())  # what has not been read yet
         self.bytes = 0
@@ -281,12 +269,10 @@ class Reader:
 
     def _text(self, data: bytes, *, final: bool = False) -> str:
         """Decode a slice, less a byte-order mark and unwanted line ends."""
-        is_new = len(self.head) < HEAD
-        if is_new:
-            self.head += data[: HEAD - len(self.head)]
+        is_new = self.advisor.see(data)
         text = self._decode(data, final)
         self.tail = (self.tail + data)[-HEAD:] if len(data) < HEAD else data[-HEAD:]
-        if is_new and (final or len(self.head) == HEAD):
+        if is_new and (final or self.advisor.has_seen_enough):
             self._refuse_no_text()
         self.lines += text.count("\n")
         if text and not self.begun:
@@ -309,7 +295,7 @@ class Reader:
                 place = self.characters + int(lone[0]) + 1
                 msg = f"half a surrogate pair, U+{points[lone[0]]:04X}, is no character"
                 where = f"{self.name}, character {place:,}"
-                raise CorpusError(msg, where=where, hint=self._hint_of_unknown())
+                raise CorpusError(msg, where=where, hint=self.advisor.on_unknown())
         self.characters += len(points)
         return points
 
@@ -333,19 +319,21 @@ class Reader:
             if final:
                 # Only what the slices before have left behind: a beginning.
                 reason = f"it ends inside a character at byte {place:,}"
-                hint = self._hint_of_cut(rest)
+                hint = self.advisor.on_cut(self.tail[:-rest], rest)
             else:
                 reason = error.reason
                 read = self.tail + data + self._more(rest)
                 self._refuse_no_text()
-                hint = self._hint(read, len(self.tail) + len(data) - rest)
-            what = f"{what}, {reason}"
-            msg = f"not valid {self.encoding}: {what}"
+                before = len(self.tail) + len(data) - rest
+                hint = self.advisor.on_wrong(read, before)
+            msg = f"not valid {self.encoding}: {what}, {reason}"
             raise CorpusError(msg, where=where, hint=hint) from error
         except UnicodeError as error:  # a codec's own, which knows no place
             self._refuse_no_text()
             msg = f"not valid {self.encoding}: {error}"
-            raise CorpusError(msg, where=self.name, hint=self._hint()) from error
+            raise CorpusError(
+                msg, where=self.name, hint=self.advisor.on_wrong()
+            ) from error
 
     def _more(self, rest: int) -> bytes:
         """Read on behind a wrong byte, to know by what follows what it may be.
@@ -359,7 +347,7 @@ class Reader:
         with contextlib.suppress(CharRNNError):
             while rest + len(more) < SAMPLE and (data := next(self.slices, b"")):
                 more += data
-        self.head += more[: HEAD - len(self.head)]
+        self.advisor.see(more)
         return more
 
     def _line_behind(self, good: bytes) -> str:
@@ -372,98 +360,8 @@ class Reader:
         return f", line {line:,}"
 
     def _refuse_no_text(self) -> None:
-        """Raise `CorpusError` if the first bytes are not those of a text.
-
-        They may decode all the same: Latin-1 has a character for every byte.
-        """
-        name = _codec_name(self.encoding)
-        wide = name.startswith(("utf-16", "utf-32"))
-        if wide or self.options.unit == "byte" or self.options.in_memory:
+        """Raise `CorpusError` if the first bytes are not those of a text."""
+        if self.options.unit == "byte" or self.options.in_memory:
             return
-        if kind := recognize_file(self.head):
-            msg = f"not a text: it is {kind}"
-            raise CorpusError(msg, where=self.name, hint=kind.remedy)
-        mark = marked(self.head)
-        if mark is not None and b"\0" in self.head:
-            msg = f"not {self.encoding}: it begins with the mark of {mark.upper()}"
-            raise CorpusError(msg, where=self.name, hint=self._hint())
-        if found := recognize_wide(self.head):
-            msg = f"not {self.encoding}: it has the zeros of {found.name}"
-            hint = f"without a byte-order mark: {self._remedy(found.encoding)}"
-            raise CorpusError(msg, where=self.name, hint=hint)
-
-    def _remedy(self, encoding: str) -> str:
-        """Say what to do about a text in another encoding."""
-        if self.options.to_train:
-            return str(field("encoding", encoding))
-        name = encoding.replace("latin-1", "latin1").replace("_", "-")
-        return f"convert it first, with iconv -f {name} -t utf-8"
-
-    def _hint_of_cut(self, length: int) -> str:
-        """Advise what to do about a text whose last bytes begin a character."""
-        last = "byte" if length == 1 else f"{length} bytes"
-        hint = f"is it whole? Else take its last {last} away"
-        good = self.tail[:-length]
-        if _codec_name(self.encoding) == "utf-8" and good.isascii():
-            # Nothing says that it is UTF-8 at all.
-            hint += f"; or is it Latin-1: {self._remedy('latin-1')}"
-            if self.options.to_train:
-                hint += f", or use {field('unit', 'byte')}"
-        return hint
-
-    def _hint(self, read: bytes = b"", place: int = 0) -> str:
-        """Guess the encoding that would have worked.
-
-        Parameters
-        ----------
-        read : bytes
-            Some of the text; none where nobody knows where it is wrong.
-        place : int
-            Where in it the wrong byte stands.
-        """
-        name = _codec_name(self.encoding)
-        mark = marked(self.head)
-        if mark not in (None, name):
-            return f"it starts like {mark.upper()}: {self._remedy(mark)}"
-        if mark is None and name in ("utf-16", "utf-32"):
-            return (
-                f"without a byte-order mark: {field('encoding', f'{name}-le')} "
-                f"or {name}-be"
-            )
-        if is_cesu8(read[place:][:SAMPLE]):
-            return (
-                "it looks like CESU-8, in which a character may be two surrogates: "
-                "convert it to UTF-8 first, for instance with uconv -f cesu-8"
-            )
-        if is_mostly_utf8(read[max(0, place - HEAD) : place], read[place:][:SAMPLE]):
-            return (
-                "the text around it is UTF-8: repair it, or drop what is wrong with "
-                "iconv -c -f utf-8 -t utf-8"
-            )
-        found = recognize_encoding(_from_line(read, place), self.head)
-        if found is not None and codecs.lookup(found.encoding).name != name:
-            return f"it looks like {found.name}: {self._remedy(found.encoding)}"
-        return self._hint_of_unknown()
-
-    def _hint_of_unknown(self) -> str:
-        """Advise what to do about bytes that look like nothing that is known."""
-        looks = "it looks like no text; " if is_binary(self.head) else ""
-        if self.options.to_train:
-            return (
-                f"{looks}name its encoding with {field('encoding')}, "
-                f"or use {field('unit', 'byte')}"
-            )
-        return f"{looks}it is read as UTF-8: convert it first, for instance with iconv"
-
-
-def _from_line(read: bytes, place: int) -> bytes:
-    """Give what was read from the beginning of a line, which no character parts.
-
-    Where there is no line end in front of the place, that is the place itself, or the
-    beginning, if it is not far.
-    """
-    first = max(0, place - HEAD)
-    begin = read.rfind(b"\n", first, place) + 1
-    if not begin and first:
-        begin = place
-    return read[begin:][:SAMPLE]
+        if refusal := self.advisor.refuse():
+            raise CorpusError(refusal.what, where=self.name, hint=refusal.hint)

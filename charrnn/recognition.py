@@ -182,8 +182,16 @@ def is_mostly_utf8(before: bytes, data: bytes) -> bool:
         The wrong byte, and what follows it.
     """
     wrong = data.decode("utf-8", "replace").count("\ufffd")
-    right = (before + data).decode("utf-8", "ignore")
-    return sum(not c.isascii() for c in right) >= 4 * wrong > 0
+    right = sum(not c.isascii() for c in (before + data).decode("utf-8", "ignore"))
+    return right >= 4 * wrong > 0
+
+
+def is_utf8(data: bytes) -> bool:
+    """Tell whether bytes are UTF-8 and not ASCII; the last may be half a character."""
+    try:
+        return not codecs.getincrementaldecoder("utf-8")().decode(data).isascii()
+    except UnicodeDecodeError:
+        return False
 
 
 def is_cesu8(data: bytes) -> bool:

@@ -324,6 +324,7 @@ def test_hints_name_an_encoding_that_may_work(
         ("l'été ".encode() * 9 + b"\x93", "the text around it is UTF-8"),
         (b"ab\xed\xa0\xbd\xed\xb8\x80", "CESU-8"),
         (bytes(range(256)) * 9, "it looks like no text"),
+        (b"x" * 300_000 + "人人生而自由\n".encode("gbk") * 9, "encoding='gbk'"),
     ],
 )
 def test_what_is_not_utf8_is_called_what_it_looks_like(
@@ -358,6 +359,12 @@ def test_what_is_no_text_is_refused_though_it_may_decode(
     assert what in error.what
     assert hint in str(error.hint)
     assert read_bytes(data, step, unit="byte").bytes == len(data)
+
+
+def test_utf8_that_is_read_as_something_else_is_named() -> None:
+    error = failure("déjà vu, là-bas".encode(), encoding="ascii")
+
+    assert error.hint == "it looks like UTF-8: encoding='utf-8'"
 
 
 def test_a_text_in_memory_may_hold_any_zeros() -> None:

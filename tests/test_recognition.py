@@ -7,6 +7,7 @@ from charrnn.recognition import (
     is_binary,
     is_cesu8,
     is_mostly_utf8,
+    is_utf8,
     marked,
     recognize_encoding,
     recognize_wide,
@@ -129,3 +130,10 @@ def test_utf8_with_a_wrong_byte_is_still_utf8() -> None:
     assert is_mostly_utf8(b"", b"\xff" + "é☃é☃".encode())
     assert not is_mostly_utf8("é".encode(), b"a\xffb")
     assert not is_mostly_utf8("é☃é☃".encode(), "é".encode())
+
+
+def test_utf8_is_known_from_ascii_and_from_others() -> None:
+    assert is_utf8("a☃".encode())
+    assert is_utf8("é☃".encode()[:-1])
+    assert not is_utf8(b"a")
+    assert not is_utf8(b"\xff")
