@@ -39,6 +39,9 @@ TO_FORM = {
     "NFD": "write letters and marks apart (Unicode NFD: uconv -x any-nfd)",
 }
 
+#: Unknown marks whose letters are looked at.
+MOST_MARKS = 100_000
+
 #: Known look-alikes that an error offers for each of them.
 OFFERED = 3
 
@@ -79,6 +82,14 @@ def _plain(symbol: str) -> str:
 def _decomposed(symbol: str) -> str:
     """Part a character into a letter and its marks."""
     return unicodedata.normalize("NFD", symbol)
+
+
+def _is_mark(symbol: str) -> bool:
+    """Tell whether a character belongs to the letter before it.
+
+    Marks do, and the vowels and final consonants of Korean syllables.
+    """
+    return unicodedata.combining(symbol) > 0 or "\u1160" <= symbol <= "\u11ff"
 
 
 def _utf8(text: str) -> bytes:
@@ -244,8 +255,8 @@ class Vocab:
         -------
         places : dict
             Of each unknown symbol the first place, from 0, in the order of places.
-            A combining mark is named with the letter before it, where the vocabulary
-            has the two as one character.
+            Marks are named with the letter before them, where the vocabulary has
+            all as one character.
         count : int
             How many unknown symbols there are in all.
         """
@@ -254,30 +265,50 @@ class Vocab:
         return self._places(points, ids), int(np.count_nonzero(ids < 0))
 
     def _places(self, points: CodePoints, ids: Ids) -> dict[str, int]:
-        """Find the first place of each unknown code point."""
+        """Find the first place of each unknown code point, or letter with its marks."""
         places = np.flatnonzero(ids < 0)
+        found, covered = self._letters_with_marks(points, places)
+        places = places[~np.isin(places, covered)]
         kinds, first = np.unique(points[places], return_index=True)
-        found: list[tuple[int, str]] = []
-        for point, place in zip(kinds.tolist(), places[first].tolist(), strict=True):
-            marked = self._marked_letters(points, point) if self.unit == "char" else []
-            found += marked or [(place, chr(point))]
-        return {symbol: place for place, symbol in sorted(found)}
+        pairs = zip(kinds.tolist(), places[first].tolist(), strict=True)
+        found |= {chr(point): place for point, place in pairs}
+        return dict(sorted(found.items(), key=lambda item: item[1]))
 
-    def _marked_letters(self, points: CodePoints, mark: int) -> list[tuple[int, str]]:
-        """Find the letters before a mark that are one known character with it.
+    def _letters_with_marks(
+        self, points: CodePoints, places: NDArray[np.intp]
+    ) -> tuple[dict[str, int], list[int]]:
+        """Find letters with their marks that the vocabulary has as one character.
+
+        Parameters
+        ----------
+        points : (N,) code points
+            A text.
+        places : (M,) int array
+            Where it is unknown.
 
         Returns
         -------
-        list
-            Of each such letter its first place, and the letter with the mark.
+        found : dict
+            Of each such letter the first place.
+        covered : list of int
+            All places of such letters and their marks.
         """
-        if not unicodedata.combining(chr(mark)):
-            return []
-        before = np.flatnonzero(points[1:] == mark)
-        letters, first = np.unique(points[before], return_index=True)
-        pairs = zip(before[first].tolist(), letters.tolist(), strict=True)
-        texts = [(place, f"{chr(letter)}{chr(mark)}") for place, letter in pairs]
-        return [(place, text) for place, text in texts if self._other_form(text)]
+        found: dict[str, int] = {}
+        covered: list[int] = []
+        kinds = [n for n in np.unique(points[places]).tolist() if _is_mark(chr(n))]
+        if self.unit == "byte" or not kinds:
+            return found, covered
+        for place in places[np.isin(points[places], kinds)][:MOST_MARKS].tolist():
+            begin, end = place, place + 1
+            while begin and _is_mark(chr(points[begin])):
+                begin -= 1
+            while end < len(points) and _is_mark(chr(points[end])):
+                end += 1
+            letter = "".join(map(chr, points[begin:end]))
+            if self._other_form(letter):
+                found.setdefault(letter, begin)
+                covered += range(begin, end)
+        return found, covered
 
     def _other_form(self, text: str) -> tuple[str, str] | None:
         """Find the Unicode form of a text that the vocabulary has, if not this one.
@@ -330,7 +361,7 @@ class Vocab:
             if other is None:
                 near = " ".join(map(repr, self.nearest(symbol)))
                 known = f" (nearest {near})" if near else ""
-                forms += ["NFC"] if near and unicodedata.combining(symbol) else []
+                forms += ["NFC"] if near and _is_mark(symbol) else []
             else:
                 form, text = other
                 names = " ".join(map(name_symbol, text))
@@ -355,7 +386,7 @@ class Vocab:
         """
         if self.unit == "byte":
             return ""
-        if unicodedata.combining(symbol):
+        if _is_mark(symbol):
             with_it = [s for s in self.symbols if symbol in _decomposed(s)]
             return "".join(with_it[:OFFERED])
         plain = _plain(symbol)

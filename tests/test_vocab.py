@@ -1,5 +1,6 @@
 """The vocabulary: a bijection, and errors that a person can use."""
 
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,24 @@ def test_letters_with_marks_are_named_in_the_form_that_is_known() -> None:
     ) as caught:
         apart.encode("café")
     assert str(caught.value.hint).startswith("write letters and marks apart")
+
+
+@pytest.mark.parametrize("text", ["ế", "한국", "がぎ", "é"])
+def test_all_parts_of_a_letter_are_named_together(text: str) -> None:
+    """Vietnamese has two marks on a letter, Korean three letters in one."""
+    apart = unicodedata.normalize("NFD", text)
+
+    places, count = vocab_of(text).unknown_places(f"{apart}{apart}")
+
+    assert list(places) == [unicodedata.normalize("NFD", c) for c in text]
+    assert count == 2 * len(apart)
+    assert next(iter(places.values())) == 0
+
+
+def test_a_letter_is_named_where_it_stands_without_the_mark() -> None:
+    places, _ = vocab_of("é").unknown_places("e\u0301e\u0302")
+
+    assert places == {"e\u0301": 0, "e": 2, "\u0302": 3}
 
 
 def test_a_mark_alone_is_offered_letters_with_it() -> None:
