@@ -281,7 +281,7 @@ def _candidates() -> Iterator[_Candidate]:
     ):
         yield _Candidate(encoding, name, latin)
     for encoding, name, script in (
-        ("cp1255", "Windows-1255 (Hebrew)", "HEBREW"),
+        ("cp1255", "Windows-1255 (Hebrew)", "HEBREW LETTER"),
         ("cp1251", "Windows-1251 (Cyrillic)", "CYRILLIC"),
         ("cp1253", "Windows-1253 (Greek)", "GREEK"),
         ("koi8-r", "KOI8-R (Cyrillic)", "CYRILLIC"),

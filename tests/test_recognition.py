@@ -70,6 +70,10 @@ def test_windows_differs_from_latin_1_by_its_quotes() -> None:
     assert recognized("caf\xe9".encode("latin-1")) == "latin-1"
 
 
+def test_few_words_of_cyrillic_are_not_hebrew() -> None:
+    assert recognized("Привет, мир".encode("cp1251")) == "cp1251"
+
+
 def test_rare_characters_of_gbk_are_recognized_where_there_are_many() -> None:
     draw = np.random.default_rng(7)
     text = "".join(chr(0x4E00 + int(draw.integers(600))) for _ in range(900))
