@@ -12,7 +12,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 #: The longer marks first: one of UTF-32 starts with one of UTF-16.
 BYTE_ORDER_MARKS = {
@@ -38,14 +37,14 @@ COMMON_ROWS = {"gb2312": 0xD7, "big5": 0xC6, "euc_jp": 0xCF, "euc_kr": 0xC8}
 #: Signs that stand anywhere in a text of single bytes.
 SIGNS = set("\xa0“”„‘’‚«»‹›–—…•·¿¡§°€£¥©®™№")  # noqa: RUF001
 
-#: Capitals of a script that has them, and letters, in one row are a word at most.
-LONGEST_FOREIGN = 3
+#: Letters with accents that follow one another at most.
+MOST_ACCENTS = 3
+
+#: Bytes that UTF-16 is recognized by without a zero.
+FEWEST_HAN = 16
 
 #: A character outside the first 65,536, as Java and some databases write it.
 CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf]")
-
-#: A script, by how the names of its letters begin.
-Script: TypeAlias = str
 
 
 @dataclass(frozen=True)
@@ -158,6 +157,8 @@ def recognize_encoding(data: bytes, head: bytes) -> Likeness | None:
 
 def _recognize_wide_han(head: bytes) -> Likeness | None:
     """Tell whether a text is UTF-16 by its East Asian characters."""
+    if len(head) < FEWEST_HAN:
+        return None
     for order in ("le", "be"):
         for judge in (
             _likely_han("gb2312"),
@@ -205,44 +206,45 @@ def is_binary(data: bytes) -> bool:
     return controls > len(data) / 50
 
 
-def _likely_letters(*scripts: Script, longest: int = SAMPLE) -> Callable[[str], float]:
+def _likely_letters(script: str) -> Callable[[str], float]:
     """Judge texts whose foreign characters are letters of one script.
 
     Parameters
     ----------
-    longest : int
-        How many of them stand in a row at most.
+    script : str
+        How the names of its letters begin.
     """
+    most = MOST_ACCENTS if script == "LATIN" else SAMPLE
 
     def judge(text: str) -> float:
         good = total = row = 0
-        around = zip(f" {text}", text, f"{text[1:]} ", strict=False)
-        for before, symbol, after in around:
+        for before, symbol, after in zip(
+            f" {text}", text, f"{text[1:]} ", strict=False
+        ):
             row = 0 if symbol.isascii() else row + 1
             if row:
                 total += 1
-                in_row = row <= longest and _fits(before, symbol, after, scripts)
-                good += symbol in SIGNS or in_row
+                fits = row <= most and _fits(before, symbol, after, script)
+                good += symbol in SIGNS or fits
         return good / total if total else 0.0
 
     return judge
 
 
-def _fits(before: str, symbol: str, after: str, scripts: tuple[Script, ...]) -> bool:
+def _fits(before: str, symbol: str, after: str, script: str) -> bool:
     """Tell whether a character is a likely letter of a word."""
-    if not unicodedata.name(symbol, "").startswith(scripts):
+    if not unicodedata.name(symbol, "").startswith(script):
         return False
     if symbol.isupper() and before.islower():
         return False
     if symbol.isupper() and before.isupper() and after.islower():
         return False
-    foreign = "LATIN" not in scripts
     mixed = any(c.isascii() and c.isalpha() for c in (before, after))
-    return not (foreign and mixed)
+    return script == "LATIN" or not mixed
 
 
-def _likely_han(table: str, *scripts: Script) -> Callable[[str], float]:
-    """Judge East Asian texts: common characters of a table, and a script's own."""
+def _likely_han(table: str, *scripts: str) -> Callable[[str], float]:
+    """Judge East Asian texts: common characters of a table, and letters of scripts."""
 
     def judge(text: str) -> float:
         foreign = [c for c in text if not c.isascii()]
@@ -260,7 +262,7 @@ def _likely_japanese(text: str) -> float:
     return share if kana * 10 >= sum(not c.isascii() for c in text) else share / 2
 
 
-def _is_common(symbol: str, table: str, scripts: tuple[Script, ...]) -> bool:
+def _is_common(symbol: str, table: str, scripts: tuple[str, ...]) -> bool:
     """Tell whether a character is common in East Asian texts of one kind."""
     name = unicodedata.name(symbol, "")
     if name.startswith(("IDEOGRAPHIC", "FULLWIDTH", "LEFT", "RIGHT", *scripts)):
@@ -273,7 +275,7 @@ def _is_common(symbol: str, table: str, scripts: tuple[Script, ...]) -> bool:
 
 def _candidates() -> Iterator[_Candidate]:
     """List all encodings that are tried; of equally likely ones the first is taken."""
-    latin = _likely_letters("LATIN", longest=LONGEST_FOREIGN)
+    latin = _likely_letters("LATIN")
     for encoding, name in (
         ("latin-1", "Latin-1 (Western European)"),
         ("cp1252", "Windows-1252 (Western European)"),

@@ -31,7 +31,6 @@ from charrnn.training.texts import (
     count_lines,
     divide,
     fingerprint,
-    note_empty_lines,
     streams_of,
 )
 from charrnn.training.trainer import Trainer, new_network
@@ -78,13 +77,12 @@ def prepare(
     config = TrainConfig(**request.train)
     divided = divide(request, config, ids, vocab, notes, stdin)
     train = divided.train
-    notes += note_empty_lines(config, train, vocab)
     material = Material(len(train), len(vocab), count_lines(config, train, vocab))
     model_config, config = make_plan(material, shape, request.train, speed)
-    config, reduced = _fitted(request, config, material)
-    if reduced:
+    usual, config = config, _fitted(request, config, material, divided)
+    if config != usual:
         cause = _shortage(config, material, vocab, divided)
-        notes.append(f"{cause}: using {' and '.join(reduced)}")
+        notes.append(f"{cause}: using {_reduced(usual, config)}")
     _check_size(model_config, config)
     network = new_network(model_config, config, threads)
     if source is not None:
@@ -162,15 +160,9 @@ def _shortage(
 
 
 def _fitted(
-    request: TrainingRequest, config: TrainConfig, material: Material
-) -> tuple[TrainConfig, list[str]]:
+    request: TrainingRequest, config: TrainConfig, material: Material, divided: Division
+) -> TrainConfig:
     """Reduce the batch of a new run to what the text can fill.
-
-    Returns
-    -------
-    config : TrainConfig
-    reduced : list of str
-        The options that were, with their values.
 
     Raises
     ------
@@ -178,23 +170,25 @@ def _fitted(
         A batch size or window length that was asked for does not fit.
     """
     lines, count = material.lines, material.characters
+    text = "the text" if divided.held_out is None else "the text to train on"
     if "seq_length" in request.train and config.seq_length > count:
-        msg = f"the text ({count:,} characters) is shorter than one window"
+        msg = f"{text} ({count:,} characters) is shorter than one window"
         raise CorpusError(msg, hint=f"{field('seq_length', count)} or less")
     streams, noun = (count, "characters") if lines is None else (lines, "lines")
     if "batch_size" in request.train and config.batch_size > streams:
         msg = (
-            f"more streams ({config.batch_size:,}) than the text has {noun} "
-            f"({streams:,})"
+            f"more streams ({config.batch_size:,}) than {text} has {noun} ({streams:,})"
         )
         raise CorpusError(msg, hint=f"{field('batch_size', streams)} or less")
     batch_size, seq_length = fit(count, config.batch_size, config.seq_length, lines)
-    reduced = []
-    if batch_size < config.batch_size:
-        reduced.append(field("batch_size", batch_size))
-    if seq_length < config.seq_length:
-        reduced.append(field("seq_length", seq_length))
-    return replace(config, batch_size=batch_size, seq_length=seq_length), reduced
+    return replace(config, batch_size=batch_size, seq_length=seq_length)
+
+
+def _reduced(usual: TrainConfig, config: TrainConfig) -> str:
+    """Name the options that were reduced, with their values."""
+    names = ("batch_size", "seq_length")
+    changed = [name for name in names if getattr(config, name) != getattr(usual, name)]
+    return " and ".join(field(name, getattr(config, name)) for name in changed)
 
 
 def memory_estimate(job: Job) -> int:

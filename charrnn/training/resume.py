@@ -70,10 +70,8 @@ def resume(
     notes += corpus.notes
     divided = divide(request, config, corpus.ids, vocab, notes, stdin)
     train = divided.train
-    validated = any("val_loss" in row for row in checkpoint.history)
-    if divided.held_out is None and validated:
-        text = field("val_file")
-        notes.append(f"this run was validated before: name its {text} again")
+    if divided.held_out is None:
+        notes += _validated_before(checkpoint)
     _refuse(request, _other_windows(request, config, train, vocab))
     if not same:
         notes.append("a new text: training goes on from its beginning")
@@ -100,6 +98,13 @@ def resume(
         history=History(list(checkpoint.history)),
         notes=notes,
     )
+
+
+def _validated_before(checkpoint: Checkpoint) -> list[str]:
+    """Say so where a run that is not validated any more was."""
+    if not any("val_loss" in row for row in checkpoint.history):
+        return []
+    return [f"this run was validated before: name its {field('val_file')} again"]
 
 
 def _begin_anew(request: TrainingRequest) -> str:

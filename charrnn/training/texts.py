@@ -55,6 +55,7 @@ def divide(
     notes : list of str
         Added to.
     """
+    notes += _note_empty_lines(config, ids, vocab)
     if request.val_file is not None:
         options = replace(request.read, vocab=vocab, unit=vocab.unit)
         held = read_corpus((request.val_file,), options, stdin)
@@ -79,7 +80,7 @@ def count_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None
     return int(np.count_nonzero(ids == vocab.newline_id)) if config.lines else None
 
 
-def note_empty_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> list[str]:
+def _note_empty_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> list[str]:
     """Say so where many lines are empty and each is a document."""
     if not config.lines:
         return []
@@ -93,8 +94,8 @@ def note_empty_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> list[
     if count * EMPTY_LINES <= len(ends):
         return []
     return [
-        f"{count:,} of {len(ends):,} lines to train on are empty, and as many samples "
-        "will be: take them out of the text unless that is wanted"
+        f"{count:,} of {len(ends):,} lines are empty, and as many samples will be: "
+        "take them out of the text unless that is wanted"
     ]
 
 

@@ -117,7 +117,7 @@ def test_many_empty_lines_are_noted(text: Path, end: str) -> None:
         return [note for note in made.notes if "empty" in note]
 
     (note,) = notes("".join(names), lines=True)
-    assert note.startswith("50 of 150 lines to train on are empty")
+    assert note.startswith("50 of 150 lines are empty")
     assert notes("".join(names)) == []
     assert notes(f"Ann{end}" * 200 + end, lines=True) == []
 
