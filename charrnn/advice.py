@@ -118,6 +118,8 @@ class Advisor:
         if mark not in (None, self._codec):
             return f"it starts like {mark.upper()}: {self._remedy(mark)}"
         if mark is None and self._codec in ("utf-16", "utf-32"):
+            if found := recognize_wide(self.head, valid=False):
+                return f"without a byte-order mark: {self._remedy(found.encoding)}"
             little = field("encoding", f"{self._codec}-le")
             return f"without a byte-order mark: {little} or {self._codec}-be"
         before, rest = read[max(0, place - HEAD) : place], read[place:][:SAMPLE]

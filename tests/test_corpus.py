@@ -302,6 +302,7 @@ def test_undecodable_bytes_are_found_in_the_file(
         ("ab".encode("utf-16"), "utf-8", "encoding='utf-16'"),
         ("ab".encode("utf-32"), "utf-8", "encoding='utf-32'"),
         (b"abcd", "utf-16", "encoding='utf-16-le'"),
+        (b"\0a\0b", "utf-16", "mark: encoding='utf-16-be'"),
         ("a\0\0".encode("utf-16") + b"\0", "utf16", "take its last byte away"),
     ],
 )
