@@ -126,14 +126,14 @@ class Advisor:
         if is_cesu8(rest):
             return (
                 "it looks like CESU-8, in which a character may be two surrogates: "
-                "convert it to UTF-8 first, for instance with uconv -f cesu-8"
+                "convert it to UTF-8 first, for instance with uconv"
             )
         if is_utf8(rest):
             return f"it looks like UTF-8: {self._remedy('utf-8')}"
         if self._codec == "utf-8" and is_mostly_utf8(before, rest):
             return (
-                "the text around it is UTF-8: repair it, or drop what is wrong with "
-                "iconv -c -f utf-8 -t utf-8"
+                "the text around it is UTF-8: repair it, or let iconv leave out what "
+                "is wrong"
             )
         found = recognize_encoding(_from_line(read, place), self.head)
         if found is not None and codecs.lookup(found.encoding).name != self._codec:
@@ -148,14 +148,14 @@ class Advisor:
                 f"{looks}name its encoding with {field('encoding')}, "
                 f"or use {field('unit', 'byte')}"
             )
-        return f"{looks}it is read as UTF-8: convert it first, for instance with iconv"
+        return f"{looks}convert it to utf-8 first, for instance with iconv"
 
     def _remedy(self, encoding: str) -> str:
         """Say what to do about a text in another encoding."""
         if self._to_train:
             return str(field("encoding", encoding))
         name = encoding.replace("latin-1", "latin1").replace("_", "-")
-        return f"convert it first, with iconv -f {name} -t utf-8"
+        return f"convert it from {name} to utf-8 first, for instance with iconv"
 
 
 def _from_line(read: bytes, place: int) -> bytes:

@@ -19,12 +19,12 @@ class FileKind:
         return self.name
 
 
-GZIP = FileKind("a gzip file", f"{UNPACK}, for instance with gzip -d")
-BZIP2 = FileKind("a bzip2 file", f"{UNPACK}, for instance with bzip2 -d")
-XZ = FileKind("an xz file", f"{UNPACK}, for instance with xz -d")
-ZSTD = FileKind("a Zstandard file", f"{UNPACK}, for instance with zstd -d")
+GZIP = FileKind("a gzip file", f"{UNPACK}, for instance with gunzip")
+BZIP2 = FileKind("a bzip2 file", f"{UNPACK}, for instance with bunzip2")
+XZ = FileKind("an xz file", f"{UNPACK}, for instance with unxz")
+ZSTD = FileKind("a Zstandard file", f"{UNPACK}, for instance with unzstd")
 ZIP = FileKind("a zip archive", f"{UNPACK}, for instance with unzip")
-TAR = FileKind("a tar archive", f"{UNPACK}, for instance with tar -x")
+TAR = FileKind("a tar archive", f"{UNPACK}, for instance with tar")
 PDF = FileKind("a PDF document", "take its text out first, for instance with pdftotext")
 OFFICE = FileKind("a document of an office program (a zip archive)", EXPORT)
 ARRAYS = FileKind("an archive of arrays (.npz), as checkpoints are")

@@ -35,8 +35,8 @@ NAMED = 10
 #: to do about a text that is not in the form of the vocabulary.
 FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 TO_FORM = {
-    "NFC": "write letters with their marks as one (Unicode NFC: uconv -x any-nfc)",
-    "NFD": "write letters and marks apart (Unicode NFD: uconv -x any-nfd)",
+    "NFC": "write letters with their marks as one (Unicode's form NFC)",
+    "NFD": "write letters and marks apart (Unicode's form NFD)",
 }
 
 #: Unknown marks whose letters are looked at.

@@ -315,9 +315,17 @@ def test_prompt_that_is_no_text_is_named(sample: Run, tmp_path: Path) -> None:
     """With a way to make it one, since its encoding is no option."""
     path = tmp_path / "p.txt"
     for data, what, hint in (
-        (gzip.compress(b"The"), "the prompt is not a text: it is a gzip file", "gzip"),
-        ("The".encode("utf-16"), "the prompt is not utf-8", "iconv -f utf-16 -t"),
-        ("“The”".encode("cp1252"), "not valid utf-8: byte 0x93", "iconv -f cp1252"),
+        (
+            gzip.compress(b"The"),
+            "the prompt is not a text: it is a gzip file",
+            "gunzip",
+        ),
+        ("The".encode("utf-16"), "the prompt is not utf-8", "from utf-16 to utf-8"),
+        (
+            "“The”".encode("cp1252"),
+            "not valid utf-8: byte 0x93",
+            "from cp1252 to utf-8",
+        ),
         ("Thé".encode()[:-1], "it ends inside a character at byte 2", "whole?"),
     ):
         path.write_bytes(data)

@@ -65,7 +65,7 @@ def test_what_is_no_utf8_is_named_with_a_way_to_convert_it(tmp_path: Path):
     with pytest.raises(CorpusError) as caught:
         Text.from_file(str(path)).count(VOCAB, "skip")
     assert "GBK" in str(caught.value.hint)
-    assert "iconv -f gbk" in str(caught.value.hint)
+    assert "from gbk to utf-8" in str(caught.value.hint)
 
 
 def test_a_model_of_bytes_reads_any_bytes(tmp_path: Path):
