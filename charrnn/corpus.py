@@ -12,7 +12,7 @@ import hashlib
 import stat
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,6 +37,9 @@ __all__ = ["Corpus", "ReadOptions", "read_corpus", "split"]
 
 #: More distinct characters than this are a mistake more likely than a text.
 MAX_SYMBOLS = 20_000
+
+#: Code points of which line ends are made.
+LINE_ENDS = frozenset(map(ord, "\r\n"))
 
 #: A file's size is only believed up to here before anything was read of it.
 MAX_RESERVED = 1 << 30
@@ -94,10 +97,7 @@ def read_corpus(
     digest = hashlib.sha256()
     readers = []
     for source in sources:
-        how = (
-            replace(options, encoding="utf-8") if isinstance(source, Text) else options
-        )
-        reader = Reader(shown_name(source), how, digest.update)
+        reader = Reader(shown_name(source), options.of(source), digest.update)
         for points in reader.read(read_slices(source, stdin)):
             packer.append(points)
         readers.append(reader)
@@ -283,12 +283,14 @@ def _within(
     replacement = vocab.id_of(REPLACEMENT)
     if replacement is None:
         order = np.argsort(-counts, kind="stable")
+        points = packer.points[vocab.size :][order].tolist()
+        hint, about = _advice(set(points))
         raise vocab.unknown_symbols(
-            [chr(point) for point in packer.points[vocab.size :][order]],
+            list(map(chr, points)),
             [f"{count:,} times" if count > 1 else "once" for count in counts[order]],
             where=names,
-            hint="take them out of the text, or train with "
-            f"{field('min_count', 2)}, after which U+FFFD can stand for them",
+            hint=hint,
+            about=about,
         )
     final_ids[vocab.size :] = replacement
     notes.append(
@@ -298,13 +300,39 @@ def _within(
     return final_ids
 
 
+def _advice(strange: set[int]) -> tuple[str, str | None]:
+    """Advise what to do about characters outside a vocabulary.
+
+    Returns
+    -------
+    hint : str
+    about : str or None
+        The one option that makes all of them disappear.
+    """
+    line_ends = f"{field('newlines', 'lf')} makes all line ends LF"
+    if strange <= LINE_ENDS:
+        return line_ends, "newlines"
+    rest = "take them out of the text"
+    if strange & LINE_ENDS:
+        rest = f"{line_ends}; take the rest out of the text"
+    min_count = field("min_count", 2)
+    return f"{rest}, or train with {min_count}, after which U+FFFD stands for it", None
+
+
 def _notes(readers: Sequence[Reader]) -> list[str]:
     """Say what was odd about the texts."""
     notes = [f"{r.name} is empty" for r in readers if not r.characters]
+    readers = [r for r in readers if r.options.unit == "char"]  # bytes stay as they are
     if returns := sum(reader.carriage_returns for reader in readers):
         found = _plural(returns, "carriage return")
         advice = f"{field('newlines', 'lf')} turns CR LF and CR into LF"
         notes.append(f"{found} (CR) found and kept; {advice}")
+    if marks := sum(reader.marks for reader in readers):
+        found = _plural(marks, "byte-order mark")
+        notes.append(
+            f"{found} (U+FEFF) inside the text kept as invisible characters; "
+            "take them out unless they are wanted"
+        )
     return notes
 
 

@@ -7,19 +7,20 @@ Every such character is written by its number, always in the same spelling
 and HTML take for markup is no concern of this module.
 """
 
+import unicodedata
 from typing import Literal
 
 #: Characters whose escapes have a letter of their own.
 LETTERS = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
-#: Control characters (all of C0 and C1, and delete, except newline and tab) and
-#: the surrogates that Python puts for bytes of an argument that are not text,
-#: each with what a terminal is sent in its place: a table for `str.translate`.
-FOR_TERMINALS = {
-    code: f"\\x{code:02x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0))
-    if chr(code) not in "\n\t"
-} | {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+#: What looks odd to Python and steers no terminal: joiners, without which words of
+#: Persian and families of emoji fall apart, and marks of direction, which reorder
+#: nothing but the signs beside them.
+HARMLESS = "\n\t\u200c\u200d\u200e\u200f\u061c"
+
+#: Categories of Unicode that may steer a terminal or break a line: control and
+#: format characters, separators of lines and paragraphs, halves of pairs.
+STEERING = ("Cc", "Cf", "Zl", "Zp", "Cs")
 
 
 def code_escape(symbol: str) -> str:
@@ -38,8 +39,29 @@ def one_line(text: str) -> str:
 
 
 def several_lines(text: str) -> str:
-    """Escape what would steer a terminal, and keep the line breaks."""
-    return "".join(c if c.isprintable() or c == "\n" else code_escape(c) for c in text)
+    r"""Escape what would steer a terminal, and keep line breaks, tabs and spaces.
+
+    Bytes of an argument that are no text, for which Python puts surrogates, are
+    written as bytes: ``\xe9``.
+    """
+    return text if text.isprintable() else text.translate(_FOR_TERMINALS)
+
+
+class _ForTerminals(dict[int, str]):
+    """What a terminal is sent for a character: found once, when it is met."""
+
+    def __missing__(self, code: int) -> str:
+        """Decide about a character that has not been met."""
+        symbol = shown = chr(code)
+        if 0xDC80 <= code <= 0xDCFF:
+            shown = code_escape(chr(code - 0xDC00))
+        elif symbol not in HARMLESS and unicodedata.category(symbol) in STEERING:
+            shown = code_escape(symbol)
+        self[code] = shown
+        return shown
+
+
+_FOR_TERMINALS = _ForTerminals()
 
 
 def table_cell(text: str, unit: Literal["char", "byte"] = "char") -> str:

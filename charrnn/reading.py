@@ -17,12 +17,13 @@ import select
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
+from charrnn.advice import HEAD, Advisor
 from charrnn.arrays import Ids
 from charrnn.config import TextConfig
 from charrnn.errors import (
@@ -34,6 +35,8 @@ from charrnn.errors import (
     reading_hint,
 )
 from charrnn.escapes import one_line
+from charrnn.lineends import LineEnds
+from charrnn.recognition import SAMPLE
 from charrnn.vocab import CodePoints, Vocab, code_points
 
 #: Bytes read at a time: small enough for its arrays to stay in the cache.
@@ -44,14 +47,6 @@ MOST_NAMES = 10_000
 
 #: Python calls them text encodings, but no text file is written in them.
 NOT_FOR_FILES = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
-
-#: The longer marks first: one of UTF-32 starts with one of UTF-16.
-BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 
 
 @dataclass(frozen=True)
@@ -79,6 +74,9 @@ class ReadOptions(TextConfig):
 
     lines: bool = False  # every line a document: each source ends in a newline
     vocab: Vocab | None = None  # given: what it lacks becomes its U+FFFD, or an error
+    line_end: str | None = None  # given: what every line ends in, whatever `newlines`
+    to_train: bool = True  # whether the user chooses how the text is read
+    in_memory: bool = False  # whether it was characters before it was bytes
 
     def __post_init__(self) -> None:
         """Check each option and what cannot go together."""
@@ -98,6 +96,12 @@ class ReadOptions(TextConfig):
         if self.vocab is not None and self.vocab.unit != self.unit:
             msg = f"a vocabulary of {self.vocab.unit}s cannot read {self.unit}s"
             raise ValueError(msg)
+
+    def of(self, source: Source) -> "ReadOptions":
+        """Say how one source is read: a text in memory has no encoding."""
+        if not isinstance(source, Text):
+            return self
+        return replace(self, encoding="utf-8", in_memory=True)
 
 
 def _codec_name(encoding: str) -> str:
@@ -145,6 +149,15 @@ def read_slices(source: Source, stdin: BinaryIO | None) -> Iterator[bytes]:
         raise _unreadable(source, error) from error
 
 
+def options_for(vocab: Vocab) -> ReadOptions:
+    """Say how texts are read for a model that is there: prompts, texts to inspect.
+
+    They are UTF-8, or any bytes for a model of bytes, and their line ends are read as
+    the vocabulary has them.
+    """
+    return ReadOptions(unit=vocab.unit, line_end=vocab.line_end, to_train=False)
+
+
 def read_known(sources: Iterable[Source], vocab: Vocab) -> Ids:
     """Read texts, one behind the other, as the ids of a vocabulary.
 
@@ -162,12 +175,11 @@ def read_known(sources: Iterable[Source], vocab: Vocab) -> Ids:
     CorpusError
         It is not UTF-8, for a vocabulary of characters.
     """
-    kept = vocab.unit == "byte" or "\r" in vocab.symbols
-    options = ReadOptions(unit=vocab.unit, newlines="keep" if kept else "lf")
+    options = options_for(vocab)
     border = np.full(1, -1, np.int32)
     parts = [np.zeros(0, np.int32)]
     for source in sources:
-        reader = Reader(shown_name(source), options, lambda _: None)
+        reader = Reader(shown_name(source), options.of(source), lambda _: None)
         parts += map(vocab.look_up, reader.read(read_slices(source, None)))
         parts.append(border)
     return np.concatenate(parts)
@@ -221,12 +233,6 @@ def _unreadable(source: str, error: Exception) -> InputError:
     return InputError(f"{name} cannot be read: {reason}", hint=hint)
 
 
-def without_training(error: CharRNNError) -> None:
-    """Let an error in reading advise nothing that only training can do."""
-    if isinstance(error, CorpusError):
-        error.hint = "texts to compare with are read as UTF-8"
-
-
 def _near(source: str) -> str:
     """Look for a file with nearly the name of one that does not exist."""
     from difflib import get_close_matches  # of use in an error only
@@ -250,18 +256,23 @@ class Reader:
         self.options = options
         self.encoding = "latin-1" if options.unit == "byte" else options.encoding
         self.decoder = codecs.getincrementaldecoder(self.encoding)()
-        self.newlines = io.IncrementalNewlineDecoder(None, translate=True)
+        lf = "\n" if options.newlines == "lf" else None
+        self.line_ends = LineEnds(options.line_end or lf)
         self.begun = False  # whether anything has been decoded
-        self.head = b""  # the first bytes, to know a byte-order mark by
+        self.advisor = Advisor(self.encoding, to_train=options.to_train)
+        self.tail = b""  # the last bytes that were read before this slice
+        self.slices: Iterator[bytes] = iter(())  # what has not been read yet
         self.bytes = 0
         self.lines = 0
         self.characters = 0
         self.carriage_returns = 0
+        self.marks = 0  # byte-order marks that stand inside the text
 
     def read(self, slices: Iterable[bytes]) -> Iterator[CodePoints]:
         """Decode slice after slice."""
         last = "\n"
-        for data in slices:
+        self.slices = iter(slices)
+        for data in self.slices:
             self.digest(data)
             if text := self._text(data):
                 last = text[-1]
@@ -274,18 +285,20 @@ class Reader:
 
     def _text(self, data: bytes, *, final: bool = False) -> str:
         """Decode a slice, less a byte-order mark and unwanted line ends."""
-        if len(self.head) < 4:
-            self.head = (self.head + data)[:4]
+        is_new = self.advisor.see(data)
         text = self._decode(data, final)
+        self.tail = (self.tail + data)[-HEAD:] if len(data) < HEAD else data[-HEAD:]
+        if is_new and (final or self.advisor.has_seen_enough):
+            self._refuse_no_text()
         self.lines += text.count("\n")
         if text and not self.begun:
             # Only at the very beginning; a CR may have been read and not passed on.
             self.begun = True
             if self.options.unit == "char":
                 text = text.removeprefix("\ufeff")
-        if self.options.newlines == "lf":
-            return self.newlines.decode(text, final)
+        text = self.line_ends.convert(text, final=final)
         self.carriage_returns += text.count("\r")
+        self.marks += 0 if text.isascii() else text.count("\ufeff")
         return text
 
     def _points(self, text: str) -> CodePoints:
@@ -298,7 +311,7 @@ class Reader:
                 place = self.characters + int(lone[0]) + 1
                 msg = f"half a surrogate pair, U+{points[lone[0]]:04X}, is no character"
                 where = f"{self.name}, character {place:,}"
-                raise CorpusError(msg, where=where, hint=self._hint())
+                raise CorpusError(msg, where=where, hint=self.advisor.on_unknown())
         self.characters += len(points)
         return points
 
@@ -312,17 +325,46 @@ class Reader:
             # What the decoder had kept from the slice before stands at the
             # front of its object: places are counted from the end.
             rest = len(error.object) - error.start
+            place = self.bytes - rest
             self.decoder.setstate(state)
             line = self._line_behind(data[: max(0, len(data) - rest)])
-            where = f"{self.name}, byte offset {self.bytes - rest:,}{line}"
+            where = f"{self.name}, byte offset {place:,}{line}"
             bad = error.object[error.start : error.end][:4]
-            shown = " ".join(f"0x{byte:02X}" for byte in bad)
-            noun = "byte" if len(bad) == 1 else "bytes"
-            msg = f"not valid {self.encoding}: {noun} {shown}, {error.reason}"
-            raise CorpusError(msg, where=where, hint=self._hint()) from error
+            what = " ".join(f"0x{byte:02X}" for byte in bad)
+            what = f"{'byte' if len(bad) == 1 else 'bytes'} {what}"
+            if final:
+                # Only what the slices before have left behind: a beginning.
+                reason = f"it ends inside a character at byte {place:,}"
+                hint = self.advisor.on_cut(self.tail[:-rest], rest)
+            else:
+                reason = error.reason
+                read = self.tail + data + self._more(rest)
+                self._refuse_no_text()
+                before = len(self.tail) + len(data) - rest
+                hint = self.advisor.on_wrong(read, before)
+            msg = f"not valid {self.encoding}: {what}, {reason}"
+            raise CorpusError(msg, where=where, hint=hint) from error
         except UnicodeError as error:  # a codec's own, which knows no place
+            self._refuse_no_text()
             msg = f"not valid {self.encoding}: {error}"
-            raise CorpusError(msg, where=self.name, hint=self._hint()) from error
+            raise CorpusError(
+                msg, where=self.name, hint=self.advisor.on_wrong()
+            ) from error
+
+    def _more(self, rest: int) -> bytes:
+        """Read on behind a wrong byte, to know by what follows what it may be.
+
+        Parameters
+        ----------
+        rest : int
+            How many bytes from it on have been read.
+        """
+        more = b""
+        with contextlib.suppress(CharRNNError):
+            while rest + len(more) < SAMPLE and (data := next(self.slices, b"")):
+                more += data
+        self.advisor.see(more)
+        return more
 
     def _line_behind(self, good: bytes) -> str:
         """Say in which line a slice's good bytes end, if there are lines."""
@@ -333,19 +375,9 @@ class Reader:
         line = self.lines + text.count("\n") + 1
         return f", line {line:,}"
 
-    def _hint(self) -> str:
-        """Guess the encoding that would have worked."""
-        name = _codec_name(self.encoding)
-        marks = BYTE_ORDER_MARKS.items()
-        marked = next((e for mark, e in marks if self.head.startswith(mark)), None)
-        if marked not in (None, name):
-            return f"it starts like {marked.upper()}: {field('encoding', marked)}"
-        if marked is None and name in BYTE_ORDER_MARKS.values():
-            return (
-                f"without a byte-order mark: {field('encoding', f'{name}-le')} "
-                f"or {name}-be"
-            )
-        return (
-            f"name its encoding, such as {field('encoding', 'latin-1')}, "
-            f"or use {field('unit', 'byte')}"
-        )
+    def _refuse_no_text(self) -> None:
+        """Raise `CorpusError` if the first bytes are not those of a text."""
+        if self.options.unit == "byte" or self.options.in_memory:
+            return
+        if refusal := self.advisor.refuse():
+            raise CorpusError(refusal.what, where=self.name, hint=refusal.hint)

@@ -58,7 +58,9 @@ class TextModel:
     """A network that predicts the next character of a text.
 
     `sample`, `loss`, `surprise`, `states` and `save` take and give texts, paths and
-    plain arrays. The other methods are what these are made of; they speak ids.
+    plain arrays. A text's line ends are read as the vocabulary has them: CR LF is one
+    character, LF, for a model that knows no CR. The other methods are what these are
+    made of; they speak ids.
     """
 
     network: Network
@@ -136,7 +138,7 @@ class TextModel:
     def _written(self, prompt: str, wanted: Asked) -> Iterator[str]:
         """Generate one sample, piece by piece."""
         copied = wanted.read_corpus(self.vocab)
-        ids = self.vocab.encode(prompt, wanted.unknown)
+        ids = self._encode(prompt, wanted.unknown)
         config = wanted.config.in_symbols(self.vocab.to_symbols)
         generation = Generation(self, [ids], config, scored=False, corpus=copied)
         if self.vocab.unit == "char":
@@ -146,6 +148,10 @@ class TextModel:
         for piece in generation.pieces():
             yield decoder.decode(piece.text.encode("latin-1"))
         yield decoder.decode(b"", final=True)
+
+    def _encode(self, text: str, unknown: UnknownPolicy) -> Ids:
+        """Turn a text into ids, its line ends into those of the vocabulary."""
+        return self.vocab.encode(self.vocab.adapted(text), unknown)
 
     def loss(self, text: str, *, unknown: UnknownPolicy = "error") -> float:
         """Compute what a character of a text costs on average, in nats.
@@ -168,7 +174,7 @@ class TextModel:
         VocabError
             A character is unknown, and `unknown` is "error".
         """
-        ids = self.vocab.encode(text, unknown)
+        ids = self._encode(text, unknown)
         if not ids.size:
             msg = "the text is empty: nothing to score"
             raise CorpusError(msg, hint=SOME_TEXT)
@@ -190,14 +196,14 @@ class TextModel:
         Returns
         -------
         (N,) float64 array
-            A number a character; of a model of bytes, a number a byte.
+            A number a character as it is read; of a model of bytes, a number a byte.
 
         Raises
         ------
         VocabError
             A character is unknown, and `unknown` is "error".
         """
-        ids = self.vocab.encode(text, unknown)
+        ids = self._encode(text, unknown)
         return np.concatenate(
             [np.zeros(0), *(nats for _, nats in self.costs([ids]))]
         ).astype(np.float64)
@@ -221,7 +227,7 @@ class TextModel:
             A character is unknown, and `unknown` is "error".
         """
         config = self.network.config
-        ids = self.vocab.encode(text, unknown)
+        ids = self._encode(text, unknown)
         none = np.zeros((config.layers, 1, 0, config.hidden), self.network.dtype)
         found = np.concatenate([none, *self.signals(ids, ("h",))], axis=2)
         return np.ascontiguousarray(found[:, 0].transpose(1, 0, 2))

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from charrnn.arrays import Ids
 from charrnn.config import UnitName, UnknownPolicy
 from charrnn.errors import VocabError, field
+from charrnn.lineends import LineEnds
 from charrnn.options import check_choice
 
 CodePoints: TypeAlias = NDArray[np.uint32]
@@ -29,6 +30,17 @@ REPLACEMENT = "\ufffd"
 
 #: Unknown characters that an error names before it only counts the rest.
 NAMED = 10
+
+#: Unicode's forms of letters with marks, as one character and as several, and what
+#: to do about a text that is not in the form of the vocabulary.
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+TO_FORM = {
+    "NFC": "write letters with their marks as one (Unicode's form NFC)",
+    "NFD": "write letters and marks apart (Unicode's form NFD)",
+}
+
+#: Unknown marks whose letters are looked at.
+MOST_MARKS = 100_000
 
 #: Known look-alikes that an error offers for each of them.
 OFFERED = 3
@@ -65,6 +77,19 @@ def _plain(symbol: str) -> str:
     if not all(map(unicodedata.combining, marks)):
         return symbol  # several letters in one, such as a ligature
     return base.translate(LOOKALIKES)
+
+
+def _decomposed(symbol: str) -> str:
+    """Part a character into a letter and its marks."""
+    return unicodedata.normalize("NFD", symbol)
+
+
+def _is_mark(symbol: str) -> bool:
+    """Tell whether a character belongs to the letter before it.
+
+    Marks do, and the vowels and final consonants of Korean syllables.
+    """
+    return unicodedata.combining(symbol) > 0 or "\u1160" <= symbol <= "\u11ff"
 
 
 def _utf8(text: str) -> bytes:
@@ -142,6 +167,21 @@ class Vocab:
         r"""The id of ``\n``, which parts lines and documents."""
         return self.id_of("\n")
 
+    @property
+    def line_end(self) -> str | None:
+        r"""The one line end that it knows, CR or LF; None where it knows both.
+
+        A vocabulary of bytes takes every byte as it is: None as well.
+        """
+        returns = "\r" in self.symbols
+        if self.unit == "byte" or (returns and "\n" in self.symbols):
+            return None
+        return "\r" if returns else "\n"
+
+    def adapted(self, text: str) -> str:
+        """Give a text the line ends of this vocabulary."""
+        return LineEnds(self.line_end).convert(text, final=True)
+
     @cached_property
     def most_frequent_id(self) -> int:
         """The symbol that stands in the corpus most often, the first of equals."""
@@ -208,7 +248,7 @@ class Vocab:
         if unknown == "skip":
             return ids[known]
         if unknown == "error":
-            raise self.not_encodable(self._places(points, known))
+            raise self.not_encodable(self._places(points, ids))
         ids[~known] = self.replacement_id
         return ids
 
@@ -224,21 +264,75 @@ class Vocab:
         -------
         places : dict
             Of each unknown symbol the first place, from 0, in the order of places.
+            Marks are named with the letter before them, where the vocabulary has
+            all as one character.
         count : int
             How many unknown symbols there are in all.
         """
         points = code_points(symbols)
-        known = self.look_up(points) >= 0
-        return self._places(points, known), int(points.size - known.sum())
+        ids = self.look_up(points)
+        return self._places(points, ids), int(np.count_nonzero(ids < 0))
 
-    @staticmethod
-    def _places(points: CodePoints, known: NDArray[np.bool]) -> dict[str, int]:
-        """Find the first place of each unknown code point."""
-        places = np.flatnonzero(~known)
+    def _places(self, points: CodePoints, ids: Ids) -> dict[str, int]:
+        """Find the first place of each unknown code point, or letter with its marks."""
+        places = np.flatnonzero(ids < 0)
+        found, covered = self._letters_with_marks(points, places)
+        places = places[~np.isin(places, covered)]
         kinds, first = np.unique(points[places], return_index=True)
-        order = np.argsort(first)
-        found = zip(kinds[order].tolist(), places[first[order]].tolist(), strict=True)
-        return {chr(point): place for point, place in found}
+        pairs = zip(kinds.tolist(), places[first].tolist(), strict=True)
+        found |= {chr(point): place for point, place in pairs}
+        return dict(sorted(found.items(), key=lambda item: item[1]))
+
+    def _letters_with_marks(
+        self, points: CodePoints, places: NDArray[np.intp]
+    ) -> tuple[dict[str, int], list[int]]:
+        """Find letters with their marks that the vocabulary has as one character.
+
+        Parameters
+        ----------
+        points : (N,) code points
+            A text.
+        places : (M,) int array
+            Where it is unknown.
+
+        Returns
+        -------
+        found : dict
+            Of each such letter the first place.
+        covered : list of int
+            All places of such letters and their marks.
+        """
+        found: dict[str, int] = {}
+        covered: list[int] = []
+        kinds = [n for n in np.unique(points[places]).tolist() if _is_mark(chr(n))]
+        if self.unit == "byte" or not kinds:
+            return found, covered
+        for place in places[np.isin(points[places], kinds)][:MOST_MARKS].tolist():
+            begin, end = place, place + 1
+            while begin and _is_mark(chr(points[begin])):
+                begin -= 1
+            while end < len(points) and _is_mark(chr(points[end])):
+                end += 1
+            letter = "".join(map(chr, points[begin:end]))
+            if self._other_form(letter):
+                found.setdefault(letter, begin)
+                covered += range(begin, end)
+        return found, covered
+
+    def _other_form(self, text: str) -> tuple[str, str] | None:
+        """Find the Unicode form of a text that the vocabulary has, if not this one.
+
+        Returns
+        -------
+        form : {"NFC", "NFD"}
+        text : str
+            The text in that form.
+        """
+        for form in FORMS:
+            other = unicodedata.normalize(form, text)
+            if other != text and set(other) <= set(self.symbols):
+                return form, other
+        return None
 
     def not_encodable(self, places: Mapping[str, int]) -> VocabError:
         """Build the error that names each unknown symbol of a text and its place."""
@@ -257,6 +351,7 @@ class Vocab:
         *,
         where: str | None = None,
         hint: str,
+        about: str | None = None,
     ) -> VocabError:
         """Build the error that names symbols this vocabulary does not have.
 
@@ -266,24 +361,43 @@ class Vocab:
             The unknown symbols, each once.
         details : sequence of str
             What to say of each: where it stands, or how often.
+        about : str, optional
+            The option that the error is about.
         """
-        items = []
+        items, forms = [], []
         for symbol, detail in zip(symbols[:NAMED], details, strict=False):
-            near = " ".join(map(repr, self.nearest(symbol)))
-            nearest = f" (nearest {near})" if near else ""
-            items.append(f"{name_symbol(symbol, self.unit)} {detail}{nearest}")
+            other = None if self.unit == "byte" else self._other_form(symbol)
+            if other is None:
+                near = " ".join(map(repr, self.nearest(symbol)))
+                known = f" (nearest {near})" if near else ""
+                forms += ["NFC"] if near and _is_mark(symbol) else []
+            else:
+                form, text = other
+                names = " ".join(map(name_symbol, text))
+                known = f" (known in the form {form}: {names})"
+                forms.append(form)
+            name = name_symbol(symbol[0], self.unit)
+            if len(symbol) > 1:
+                name = f"{symbol!r} " + " ".join(f"U+{ord(s):04X}" for s in symbol)
+            items.append(f"{name} {detail}{known}")
+        if forms:
+            hint = f"{TO_FORM[forms[0]]}; {hint}"
         more = len(symbols) - NAMED
         rest = f" and {more:,} more" if more > 0 else ""
         msg = f"not in the vocabulary: {', '.join(items)}{rest}"
-        return VocabError(msg, where=where, hint=hint)
+        return VocabError(msg, where=where, hint=hint, field=about)
 
     def nearest(self, symbol: str) -> str:
         """Offer known symbols for an unknown one: the same letter, plain or cased.
 
-        Bytes have no neighbors: empty in byte mode.
+        For a combining mark these are letters with it. Bytes have no neighbors: empty
+        in byte mode.
         """
         if self.unit == "byte":
             return ""
+        if _is_mark(symbol):
+            with_it = [s for s in self.symbols if symbol in _decomposed(s)]
+            return "".join(with_it[:OFFERED])
         plain = _plain(symbol)
         family = [s for s in self.symbols if _plain(s).casefold() == plain.casefold()]
         family.sort(key=lambda s: (s != plain, s != symbol.swapcase()))

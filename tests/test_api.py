@@ -44,6 +44,16 @@ def model() -> TextModel:
     return run.model
 
 
+def test_strings_are_read_with_the_line_ends_of_the_model(model: TextModel) -> None:
+    windows, unix = "the sea!\r\nold\r\n", "the sea!\nold\n"
+
+    assert model.loss(windows) == model.loss(unix)
+    assert model.surprise(windows).tolist() == model.surprise(unix).tolist()
+    assert model.states(windows).tolist() == model.states(unix).tolist()
+    sampled = [model.sample(text, length=9, seed=1) for text in (windows, unix)]
+    assert sampled[0] == sampled[1]
+
+
 def test_importing_it_costs_neither_numpy_nor_numba() -> None:
     """Names are there all the same, and looked up on use."""
     program = (

@@ -1,6 +1,7 @@
 """Reading texts: the same ids however they come, and errors that say where."""
 
 import codecs
+import gzip
 import hashlib
 import io
 import os
@@ -26,8 +27,8 @@ from charrnn.errors import (
     VocabError,
     spell,
 )
-from charrnn.reading import SLICE, read_known
-from charrnn.vocab import Vocab
+from charrnn.reading import SLICE, Text, read_known
+from charrnn.vocab import Vocab, code_points
 
 texts = st.text(st.characters(codec="utf-8"), min_size=2).filter(
     lambda text: len(text.removeprefix("\ufeff")) >= 2
@@ -113,6 +114,18 @@ def test_kept_carriage_returns_are_noted() -> None:
     (note,) = corpus.notes
     assert note.startswith("2 carriage returns")
     assert "newlines='lf'" in spell(note)
+
+
+def test_bytes_are_not_advised_to_lose_their_carriage_returns() -> None:
+    assert read_bytes(b"a\r\nb\r\n", unit="byte").notes == ()
+
+
+def test_byte_order_marks_inside_a_text_are_noted() -> None:
+    (note,) = read_bytes("\ufeffa\ufeffb\ufeff".encode()).notes
+
+    assert note.startswith("2 byte-order marks (U+FEFF) inside the text")
+    assert read_bytes("\ufeffab".encode()).notes == ()
+    assert read_bytes("ab\ufeff".encode(), unit="byte").notes == ()
 
 
 def test_sources_are_joined_in_order(tmp_path: Path) -> None:
@@ -220,6 +233,42 @@ def test_characters_outside_a_given_vocabulary_are_named() -> None:
     )
 
 
+def test_other_line_ends_are_unknown_and_can_be_changed() -> None:
+    vocab = Vocab("\nab", (1, 1, 1))
+    error = failure(b"a\r\nb", vocab=vocab)
+    other = failure(b"a\r\nbx", vocab=vocab)
+
+    assert error.hint == "newlines='lf' makes all line ends LF"
+    assert error.field == "newlines"
+    assert "newlines='lf'" in str(other.hint)
+    assert "min_count=2" in str(other.hint)
+    assert text_of(read_bytes(b"a\r\nb", vocab=vocab, newlines="lf")) == "a\nb"
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ("abc\n", "a\nb\nc\n"),
+        ("abc\r", "a\rb\rc\r"),
+        ("abc\r\n", "a\r\nb\nc\r"),
+        ("abc", "a.b.c."),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, SLICE])
+def test_line_ends_of_a_model_are_read_everywhere(
+    known: str, expected: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A string at once, and a text in slices."""
+    monkeypatch.setattr("charrnn.reading.SLICE", size)
+    vocab = Vocab("".join(sorted(known)), (1,) * len(known))
+    text = "a\r\nb\nc\r"
+    adapted = vocab.adapted(text)
+    ids = read_known([Text(text)], vocab)[:-1]
+
+    assert adapted.replace("\n", "." if "\n" not in known else "\n") == expected
+    assert ids.tolist() == vocab.look_up(code_points(adapted)).tolist()
+
+
 @pytest.mark.parametrize("step", [0, 1, 2, 5])
 @pytest.mark.parametrize(
     ("data", "encoding", "what", "where"),
@@ -253,7 +302,8 @@ def test_undecodable_bytes_are_found_in_the_file(
         ("ab".encode("utf-16"), "utf-8", "encoding='utf-16'"),
         ("ab".encode("utf-32"), "utf-8", "encoding='utf-32'"),
         (b"abcd", "utf-16", "encoding='utf-16-le'"),
-        ("a\0\0".encode("utf-16") + b"\0", "utf16", "encoding='latin-1'"),
+        (b"\0a\0b", "utf-16", "mark: encoding='utf-16-be'"),
+        ("a\0\0".encode("utf-16") + b"\0", "utf16", "take its last byte away"),
     ],
 )
 def test_hints_name_an_encoding_that_may_work(
@@ -261,6 +311,86 @@ def test_hints_name_an_encoding_that_may_work(
 ) -> None:
     assert hint in str(failure(data, encoding=encoding).hint)
     assert hint in str(failure(data, 4, encoding=encoding).hint)
+
+
+@pytest.mark.parametrize("step", [0, 7])
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [
+        ("“the gate”\n".encode("cp1252"), "encoding='cp1252'"),
+        ("人人生而自由\n".encode("gbk") * 9, "encoding='gbk'"),
+        ("すべての人間は\n".encode("shift_jis") * 9, "encoding='shift_jis'"),
+        ("все люди\n".encode("cp1251") * 9, "encoding='cp1251'"),
+        (b"a" * 9999 + b"\n\x93quoted\x94", "encoding='cp1252'"),
+        ("l'été ".encode() * 9 + b"\x93", "the text around it is UTF-8"),
+        (b"ab\xed\xa0\xbd\xed\xb8\x80", "CESU-8"),
+        (bytes(range(256)) * 9, "it looks like no text"),
+        (b"x" * 300_000 + "人人生而自由\n".encode("gbk") * 9, "encoding='gbk'"),
+    ],
+)
+def test_what_is_not_utf8_is_called_what_it_looks_like(
+    data: bytes, hint: str, step: int
+) -> None:
+    """The same, however the text comes."""
+    error = failure(data, step)
+
+    assert error.exit_code == 4
+    assert hint in str(error.hint)
+
+
+@pytest.mark.parametrize("step", [0, 5])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "cp1252", "shift_jis"])
+@pytest.mark.parametrize(
+    ("data", "what", "hint"),
+    [
+        (gzip.compress(b"the old gate"), "not a text: it is a gzip file", "gunzip"),
+        (b"PK\3\4" + bytes(400), "not a text: it is a zip archive", "unpack"),
+        ("the old".encode("utf-16-le") * 9, "zeros of UTF-16", "'utf-16-le'"),
+        ("the old".encode("utf-16-be") * 9, "zeros of UTF-16", "'utf-16-be'"),
+        ("the old".encode("utf-32-be") * 9, "zeros of UTF-32", "'utf-32-be'"),
+        (codecs.BOM_UTF16_BE + b"\0a\0b", "mark of UTF-16", "encoding='utf-16'"),
+    ],
+)
+def test_what_is_no_text_is_refused_though_it_may_decode(
+    data: bytes, encoding: str, what: str, hint: str, step: int
+) -> None:
+    error = failure(data, step, encoding=encoding)
+
+    assert error.exit_code == 4
+    assert what in error.what
+    assert hint in str(error.hint)
+    assert read_bytes(data, step, unit="byte").bytes == len(data)
+
+
+def test_utf8_that_is_read_as_something_else_is_named() -> None:
+    error = failure("déjà vu, là-bas".encode(), encoding="ascii")
+
+    assert error.hint == "it looks like UTF-8: encoding='utf-8'"
+
+
+def test_a_text_in_memory_may_hold_any_zeros() -> None:
+    text = "t\0h\0e\0 \0" * 9
+
+    corpus = read_corpus([Text(text)], ReadOptions())
+
+    assert text_of(corpus) == text
+
+
+def test_wide_characters_are_read_when_they_are_named() -> None:
+    data = "the old gate".encode("utf-16-le")
+
+    assert text_of(read_bytes(data, encoding="utf-16-le")) == "the old gate"
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_a_text_that_is_cut_ends_inside_a_character(step: int) -> None:
+    error = failure("the old café".encode()[:-1], step)
+    surely = failure("déjà ☃".encode()[:-1], step)
+
+    assert "ends inside a character at byte 11" in error.what
+    assert "encoding='latin-1'" in str(error.hint)
+    assert "ends inside a character at byte 7" in surely.what
+    assert surely.hint == "is it whole? Else take its last 2 bytes away"
 
 
 def test_undecodable_behind_a_missing_byte_order_mark() -> None:

@@ -1,11 +1,12 @@
 """What may steer a terminal or break a line is spelled out, and nothing else."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.escapes import (
-    FOR_TERMINALS,
     code_escape,
     one_line,
     several_lines,
@@ -41,12 +42,28 @@ def test_only_what_cannot_be_shown_is_escaped():
 def test_line_breaks_are_kept_where_several_lines_are_shown(text: str):
     shown = several_lines(text)
 
-    assert shown.replace("\n", "").isprintable()
     assert shown.count("\n") == text.count("\n")
+    assert shown.count("\t") == text.count("\t")
+
+
+@given(ANYTHING)
+def test_nothing_that_steers_is_sent_to_a_terminal(text: str):
+    sent = several_lines(text)
+    odd = {c for c in sent if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs")}
+
+    assert odd <= set("\n\t\u200c\u200d\u200e\u200f\u061c")
 
 
 def test_overrides_of_the_direction_are_written_in_full():
-    assert several_lines("é☃\n\t\x9b\u202e") == "é☃\n\\x09\\x9b\\u202e"
+    assert several_lines("é☃\n\x9b\u202e\u2066") == "é☃\n\\x9b\\u202e\\u2066"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a\tb", "\u3000\u3000世界", "ah\xa0!", "می\u200cروم", "👨\u200d👩", "\u202f;"],
+)
+def test_tabs_spaces_and_joiners_reach_a_terminal(text: str):
+    assert several_lines(text) == text
 
 
 @given(st.text(max_size=20))
@@ -72,6 +89,6 @@ def test_bytes_above_ascii_are_not_taken_for_latin_1():
 
 
 def test_a_terminal_is_sent_newlines_tabs_and_text_and_no_other_controls():
-    shown = "a\n\t\x1b\x9b\x7f\udcffé".translate(FOR_TERMINALS)
+    shown = several_lines("a\n\t\x1b\x9b\x7f\udcffé")
 
     assert shown == "a\n\t\\x1b\\x9b\\x7f\\xffé"

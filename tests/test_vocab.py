@@ -1,5 +1,6 @@
 """The vocabulary: a bijection, and errors that a person can use."""
 
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,47 @@ def test_error_can_be_built_from_places_of_several_slices() -> None:
 
     assert str(error) == str(caught.value)
     assert error.hint == caught.value.hint
+
+
+def test_letters_with_marks_are_named_in_the_form_that_is_known() -> None:
+    """An NFD text for an NFC vocabulary, and the other way round."""
+    composed, apart = vocab_of("café à"), vocab_of("cafe\u0301")
+
+    with pytest.raises(VocabError) as caught:
+        composed.encode("cafe\u0301 a\u0300")
+    assert "'e\u0301' U+0065 U+0301 at 4 (known in the form NFC: 'é' U+00E9)" in str(
+        caught.value
+    )
+    assert "'à' U+00E0" in str(caught.value)
+    assert str(caught.value.hint).startswith("write letters with their marks as one")
+    with pytest.raises(
+        VocabError, match="known in the form NFD: 'e' U\\+0065"
+    ) as caught:
+        apart.encode("café")
+    assert str(caught.value.hint).startswith("write letters and marks apart")
+
+
+@pytest.mark.parametrize("text", ["ế", "한국", "がぎ", "é"])
+def test_all_parts_of_a_letter_are_named_together(text: str) -> None:
+    """Vietnamese has two marks on a letter, Korean three letters in one."""
+    apart = unicodedata.normalize("NFD", text)
+
+    places, count = vocab_of(text).unknown_places(f"{apart}{apart}")
+
+    assert list(places) == [unicodedata.normalize("NFD", c) for c in text]
+    assert count == 2 * len(apart)
+    assert next(iter(places.values())) == 0
+
+
+def test_a_letter_is_named_where_it_stands_without_the_mark() -> None:
+    places, _ = vocab_of("é").unknown_places("e\u0301e\u0302")
+
+    assert places == {"e\u0301": 0, "e": 2, "\u0302": 3}
+
+
+def test_a_mark_alone_is_offered_letters_with_it() -> None:
+    assert vocab_of("aéíz").nearest("\u0301") == "éí"
+    assert vocab_of("az").nearest("\u0301") == ""
 
 
 def test_text_in_byte_mode_is_its_utf8() -> None:

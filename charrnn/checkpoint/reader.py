@@ -55,6 +55,8 @@ def errors_at(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         hint = reading_hint(error)
+        if isinstance(error, FileNotFoundError) and str(path) == "-":
+            hint = "it is not read from standard input: save it to a file first"
         raise InputError(reason(error), where=str(path), hint=hint) from None
 
 

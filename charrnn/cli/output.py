@@ -2,7 +2,7 @@
 
 Text goes out as UTF-8 bytes, whatever the locale says, and never through
 rich, which would wrap it and read markup into it. At a terminal it must
-appear smoothly and do no harm: control characters are shown, not sent. To a
+appear smoothly and do no harm: what could steer it is shown, not sent. To a
 pipe it goes in lines or larger pieces, and the reader may leave at any time.
 """
 
@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from charrnn.errors import OutputError
-from charrnn.escapes import FOR_TERMINALS
+from charrnn.escapes import several_lines
 from charrnn.stdio import silence
 
 #: Longest time in seconds that text waits while more is being written. It is
@@ -145,7 +145,7 @@ class TextSink:
             decoded = self._decoder.decode(text)
         else:
             decoded = self._decoder.decode(b"", final=True) + text
-        return _utf8(decoded.translate(FOR_TERMINALS))
+        return _utf8(several_lines(decoded))
 
     def _is_due(self, piece: bytes) -> bool:
         """Decide whether what waits is passed on, now that `piece` was added."""

@@ -16,15 +16,19 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from charrnn.config import UnitName
 from charrnn.errors import CorpusError, InputError, OptionError, reading_hint
+from charrnn.lineends import LINE_END, final_line_end
+
+if TYPE_CHECKING:
+    from charrnn.reading import ReadOptions
 
 #: Seconds without an end of file before the user is told what we wait for.
 PATIENCE = 2.0
@@ -43,8 +47,6 @@ READ = 1 << 18
 LONGEST = 1 << 26
 ENDLESS = 1 << 30
 
-TO_UTF8 = "convert it first, for instance with iconv -f latin1 -t utf-8"
-
 STDIN = "standard input"
 
 #: A backslash with what it may begin; whatever else follows is an error.
@@ -61,7 +63,8 @@ class PromptText:
 
     Parameters
     ----------
-    unit : {"char", "byte"}
+    options : ReadOptions
+        How the model's texts are read.
     text : str
         The whole prompt; or empty, and the prompt is in `file`.
     file : binary file, optional
@@ -70,7 +73,7 @@ class PromptText:
         Where it came from, for errors.
     """
 
-    unit: UnitName
+    options: "ReadOptions"
     text: str = ""
     file: BinaryIO | None = None
     name: str = STDIN
@@ -86,18 +89,9 @@ class PromptText:
         if self.file is None:
             yield self.text
             return
-        from charrnn.reading import Reader, ReadOptions  # imports NumPy
-        from charrnn.vocab import from_code_points
-
         self.file.seek(0)
-        reader = Reader(self.name, ReadOptions(unit=self.unit), lambda _: None)
-        try:
-            for points in reader.read(iter(partial(self.file.read, READ), b"")):
-                yield from_code_points(points)
-        except CorpusError as error:
-            error.what = f"the prompt is {error.what}"
-            error.hint = TO_UTF8
-            raise
+        slices = iter(partial(self.file.read, READ), b"")
+        yield from _decoded(slices, self.options, self.name)
 
     def close(self) -> None:
         """Let go of the temporary file, if there is one."""
@@ -118,12 +112,12 @@ class PromptText:
             msg = f"the prompt is longer than {LONGEST >> 20} MiB"
             hint = "only a single sample, as plain text, takes a longer one"
             raise CorpusError(msg, where=self.name, hint=hint)
-        return PromptText(self.unit, "".join(self), name=self.name)
+        return PromptText(self.options, "".join(self), name=self.name)
 
     def lines(self) -> "list[PromptText]":
-        """Part the prompt at its newlines into prompts, which need no file."""
-        text = self.whole().text
-        return [PromptText(self.unit, line) for line in text.split("\n")]
+        """Part the prompt at its line ends into prompts, which need no file."""
+        lines = LINE_END.split(self.whole().text)
+        return [PromptText(self.options, line) for line in lines]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,14 +148,16 @@ class Prompt:
             return piped_stdin() is not None
         return self.file == "-"
 
-    def read(self, unit: UnitName, on_wait: Callable[[], None]) -> PromptText:
+    def read(self, options: "ReadOptions", on_wait: Callable[[], None]) -> PromptText:
         """Read the prompt and turn it into symbols.
 
         Parameters
         ----------
-        unit : {"char", "byte"}
-            What the model is made of. Any bytes are a prompt for "byte"; for
-            "char" they must be UTF-8, of which a byte-order mark is dropped.
+        options : ReadOptions
+            How the model's texts are read. Any bytes are a prompt for the unit
+            "byte"; for "char" they must be UTF-8, of which a byte-order mark is
+            dropped, and their line ends become those of the model. What a backslash
+            escape stands for stays as it is.
         on_wait : callable
             Called once if a pipe that nobody named does not end in time.
 
@@ -174,44 +170,59 @@ class Prompt:
         OptionError
             It has a backslash that begins no escape.
         """
-        prompt = self._fetch(unit, on_wait)
+        prompt = self._fetch(options, on_wait)
         if not self.escape:
             return prompt
         with closing(prompt):
-            return PromptText(unit, expand(prompt.whole().text, unit))
+            return PromptText(options, expand(prompt.whole().text, options.unit))
 
-    def _fetch(self, unit: UnitName, on_wait: Callable[[], None]) -> PromptText:
+    def _fetch(self, options: "ReadOptions", on_wait: Callable[[], None]) -> PromptText:
         """Get the prompt as it was given."""
         if self.text is not None:
             data = self.text.encode("utf-8", "surrogateescape")
-            return _as_text(data, unit, "--prompt")
+            return _as_text(data, options, "--prompt")
         if self.file is not None:
             name = STDIN if self.file == "-" else self.file
-            return _kept(read_file(self.file), unit, name)
+            return _kept(read_file(self.file), options, name)
         descriptor = piped_stdin()
         if descriptor is None:
-            return PromptText(unit)
-        return _kept(read_all(descriptor, STDIN, on_wait), unit, STDIN)
+            return PromptText(options)
+        return _kept(read_all(descriptor, STDIN, on_wait), options, STDIN)
 
 
-def _as_text(data: bytes, unit: UnitName, name: str) -> PromptText:
+def _as_text(data: bytes, options: "ReadOptions", name: str) -> PromptText:
     """Turn bytes that are a whole prompt into symbols."""
-    text = data.decode("latin-1") if unit == "byte" else _decode(data, name)
-    return PromptText(unit, text, name=name)
+    text = "".join(_decoded([data], options, name))
+    return PromptText(options, text, name=name)
 
 
-def _kept(file: BinaryIO, unit: UnitName, name: str) -> PromptText:
-    """Keep what was read, less one final newline, where there is room for it."""
+def _decoded(
+    slices: Iterable[bytes], options: "ReadOptions", name: str
+) -> Iterator[str]:
+    """Turn bytes into symbols, slice by slice, or say why they are no prompt."""
+    from charrnn.reading import Reader  # imports NumPy
+    from charrnn.vocab import from_code_points
+
+    try:
+        for points in Reader(name, options, lambda _: None).read(slices):
+            yield from_code_points(points)
+    except CorpusError as error:
+        error.what = f"the prompt is {error.what}"
+        raise
+
+
+def _kept(file: BinaryIO, options: "ReadOptions", name: str) -> PromptText:
+    """Keep what was read, less one final line end, where there is room for it."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 1))
-    if file.read(1) == b"\n":  # that echo and editors put at the end
-        size -= 1
-        file.truncate(size)
+    file.seek(max(0, size - 2))
+    # Which echo and editors put at the end.
+    size -= final_line_end(file.read(2))
+    file.truncate(size)
     if size > READ:
-        return PromptText(unit, file=file, name=name)
+        return PromptText(options, file=file, name=name)
     with file:
         file.seek(0)
-        return _as_text(file.read(), unit, name)
+        return _as_text(file.read(), options, name)
 
 
 def to_symbols(text: str, unit: UnitName, *, escape: bool = False) -> str:
@@ -375,15 +386,3 @@ def _read_some(descriptor: int, name: str) -> bytes:
             msg = f"cannot read the prompt: {error.strerror}"
             hint = reading_hint(error)
             raise InputError(msg, where=name, hint=hint) from None
-
-
-def _decode(data: bytes, name: str) -> str:
-    """Decode UTF-8, or say where it is none."""
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        where = f"{name}, byte offset {error.start:,}, line {line:,}"
-        bad = data[error.start]
-        msg = f"the prompt is not valid utf-8: byte 0x{bad:02X}, {error.reason}"
-        raise CorpusError(msg, where=where, hint=TO_UTF8) from None

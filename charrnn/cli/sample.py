@@ -37,7 +37,7 @@ from charrnn.config import (
     UnknownPolicy,
     usual_length,
 )
-from charrnn.errors import CorpusError, InputError, OptionError
+from charrnn.errors import OptionError
 from charrnn.options import OptionTable, configure, entries_of, read
 
 if TYPE_CHECKING:
@@ -174,7 +174,9 @@ class _Run:
         self, source: Prompt, vocab: "Vocab", config: SampleConfig
     ) -> list[PromptText]:
         """Read the prompts."""
-        prompt = source.read(vocab.unit, lambda: self.notes.say(WAITING))
+        from charrnn.reading import options_for
+
+        prompt = source.read(options_for(vocab), lambda: self.notes.say(WAITING))
         if self.form.prompt_lines:
             with closing(prompt):
                 return prompt.lines()
@@ -211,13 +213,9 @@ class _Run:
         """Read the text that --no-copy speaks of, if any."""
         if not paths:
             return None
-        from charrnn.reading import read_known, without_training
+        from charrnn.reading import read_known
 
-        try:
-            return read_known(paths, vocab)
-        except (InputError, CorpusError) as error:
-            without_training(error)
-            raise
+        return read_known(paths, vocab)
 
     def _read_model(self, file: "CheckpointFile") -> "TextModel":
         """Read the model that a checkpoint holds."""

@@ -33,7 +33,7 @@ class Form:
     prompt_file: str | None = option(
         None,
         Option(
-            "File with the prompt; - is standard input. A final newline is dropped.",
+            "File with the prompt; - is standard input. A final line end is dropped.",
             PROMPT,
             metavar="PATH",
         ),

@@ -201,9 +201,8 @@ class Session:
             self.display.say(self._clamped, "warning")
         for line in description(job):
             self.display.say(line)
-        if job.held_out is None and job.trainer.config.val_fraction:
-            message = "validation is off: what would be held out is less than a window"
-            self.display.say(message, "warning")
+        if job.not_validated is not None:
+            self.display.say(f"validation is off: {job.not_validated}", "warning")
         if request.train.get("patience") and job.held_out is None:
             self.display.say("--patience does nothing without validation", "warning")
         return job

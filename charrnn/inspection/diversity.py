@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from charrnn.config import SampleConfig, UnitName
-from charrnn.errors import SOME_TEXT, CharRNNError, CorpusError
+from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection.blocks import (
     PICTURED,
     Block,
@@ -29,13 +29,7 @@ from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import symbols
 from charrnn.inspection.view import Extent, View
 from charrnn.inspection.wording import number, plural
-from charrnn.reading import (
-    Reader,
-    ReadOptions,
-    read_slices,
-    shown_name,
-    without_training,
-)
+from charrnn.reading import Reader, options_for, read_slices, shown_name
 from charrnn.vocab import CodePoints, Vocab, code_points, from_code_points
 
 if TYPE_CHECKING:
@@ -227,15 +221,10 @@ def compare(
 ) -> Overlap:
     """Find in a corpus what texts have copied, and measure its beginning."""
     search, head = Search(grams, COPIED), _Head(characters)
-    kept = vocab.unit == "byte" or "\r" in vocab.symbols
-    options = ReadOptions(unit=vocab.unit, newlines="keep" if kept else "lf")
-    try:
-        for source in corpus:
-            reader = Reader(shown_name(source), options, lambda _: None)
-            search.read(map(head.keep, reader.read(read_slices(source, None))))
-    except CharRNNError as error:
-        without_training(error)
-        raise
+    options = options_for(vocab)
+    for source in corpus:
+        reader = Reader(shown_name(source), options, lambda _: None)
+        search.read(map(head.keep, reader.read(read_slices(source, None))))
     seen = search.finish()
     beginning = head.points()
     return Overlap(

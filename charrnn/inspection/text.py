@@ -1,9 +1,10 @@
 """The text that a view reads, from the command line or from a file of any size.
 
 It is read in slices, anew for every checkpoint and view, and encoded by that
-checkpoint's vocabulary. Files are UTF-8, less a byte-order mark, or plain bytes
-for a model of bytes. What can be read only once, such as standard input, is
-first put aside: in memory as long as it is short, then in a temporary file.
+checkpoint's vocabulary, whose line ends it gets. Files are UTF-8, less a byte-order
+mark, or plain bytes for a model of bytes. What can be read only once, such as
+standard input, is first put aside: in memory as long as it is short, then in a
+temporary file.
 """
 
 import stat
@@ -16,14 +17,8 @@ import numpy as np
 
 from charrnn.arrays import Ids
 from charrnn.config import UnknownPolicy
-from charrnn.errors import CorpusError, InputError, VocabError, field
-from charrnn.reading import (
-    SLICE,
-    Reader,
-    ReadOptions,
-    read_slices,
-    shown_name,
-)
+from charrnn.errors import InputError, VocabError, field
+from charrnn.reading import SLICE, Reader, options_for, read_slices, shown_name
 from charrnn.vocab import CodePoints, Vocab, code_points
 
 #: Bytes of standard input that are kept in memory.
@@ -84,17 +79,13 @@ class Text:
         if self._path is None and self._spool is None:
             yield self._given(vocab)
             return
-        reader = Reader(self.name, ReadOptions(unit=vocab.unit), lambda _: None)
-        try:
-            yield from reader.read(self._bytes())
-        except CorpusError as error:
-            error.hint = "texts to inspect are read as UTF-8"
-            raise
+        reader = Reader(self.name, options_for(vocab), lambda _: None)
+        yield from reader.read(self._bytes())
 
     def _given(self, vocab: Vocab) -> CodePoints:
         """Turn what an option said into symbols."""
         if vocab.unit == "char":
-            return code_points(self._content)
+            return code_points(vocab.adapted(self._content))
         every = Vocab("".join(map(chr, range(256))), (0,) * 256, "byte")
         return every.encode(self._content).astype(np.uint32)
 

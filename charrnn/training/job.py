@@ -23,6 +23,7 @@ class Job:
     corpus: Corpus  # the text as it was read, before some of it was held out
     fingerprint: CorpusFingerprint
     held_out: PackedIds | None  # the validation text, (N,)
+    not_validated: str | None = None  # why there is none though it was wanted
     history: History
     notes: list[str]  # what the user should know about the texts and the options
 

@@ -26,9 +26,16 @@ from charrnn.training.job import Job
 from charrnn.training.plan import Material, Speed, make_plan, nominal_speed
 from charrnn.training.request import TrainingRequest, shape_conflicts
 from charrnn.training.resume import resume
-from charrnn.training.texts import count_lines, divide, fingerprint, streams_of
+from charrnn.training.texts import (
+    Division,
+    count_lines,
+    divide,
+    fingerprint,
+    streams_of,
+)
 from charrnn.training.trainer import Trainer, new_network
 from charrnn.training.transfer import transfer, union
+from charrnn.vocab import Vocab
 
 
 def prepare(
@@ -69,10 +76,14 @@ def prepare(
         # What a run that is resumed without the file holds out, too: nothing.
         request = replace(request, train={**request.train, "val_fraction": 0.0})
     config = TrainConfig(**request.train)
-    train, held_out = divide(request, config, ids, vocab, notes, stdin)
+    divided = divide(request, config, ids, vocab, notes, stdin)
+    train = divided.train
     material = Material(len(train), len(vocab), count_lines(config, train, vocab))
     model_config, config = make_plan(material, shape, request.train, speed)
-    config = _fitted(request, config, material, notes)
+    usual, config = config, _fitted(request, config, material, divided)
+    if config != usual:
+        cause = _shortage(config, material, vocab, divided)
+        notes.append(f"{cause}: using {_reduced(usual, config)}")
     _check_size(model_config, config)
     network = new_network(model_config, config, threads)
     if source is not None:
@@ -83,7 +94,8 @@ def prepare(
         vocab=vocab,
         corpus=corpus,
         fingerprint=fingerprint(corpus),
-        held_out=held_out,
+        held_out=divided.held_out,
+        not_validated=divided.reason,
         history=History([]),
         notes=notes,
     )
@@ -125,8 +137,31 @@ def _check_size(model: ModelConfig, config: TrainConfig) -> None:
         raise OptionError(msg, hint=hint)
 
 
+def _shortage(
+    config: TrainConfig, material: Material, vocab: Vocab, divided: Division
+) -> str:
+    """Say what there is too little of for the usual batch.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        With the batch as it was reduced.
+    """
+    lines = material.lines
+    if lines == config.batch_size:  # and not what the characters would fill
+        are = "is only one line" if lines == 1 else f"are only {lines:,} lines"
+        returns = vocab.id_of("\r")
+        if returns is not None and vocab.counts[returns] > lines:
+            lf = field("newlines", "lf")
+            return f"there {are} to train on, as CR ends none ({lf} helps)"
+        return f"every line is a document, and there {are} to train on"
+    if divided.held_out is not None and len(divided.held_out) > len(divided.train):
+        return f"only {material.characters:,} characters are left to train on"
+    return "the text is short"
+
+
 def _fitted(
-    request: TrainingRequest, config: TrainConfig, material: Material, notes: list[str]
+    request: TrainingRequest, config: TrainConfig, material: Material, divided: Division
 ) -> TrainConfig:
     """Reduce the batch of a new run to what the text can fill.
 
@@ -136,26 +171,25 @@ def _fitted(
         A batch size or window length that was asked for does not fit.
     """
     lines, count = material.lines, material.characters
+    text = "the text" if divided.held_out is None else "the text to train on"
     if "seq_length" in request.train and config.seq_length > count:
-        msg = f"the text ({count:,} characters) is shorter than one window"
+        msg = f"{text} ({count:,} characters) is shorter than one window"
         raise CorpusError(msg, hint=f"{field('seq_length', count)} or less")
     streams, noun = (count, "characters") if lines is None else (lines, "lines")
     if "batch_size" in request.train and config.batch_size > streams:
         msg = (
-            f"more streams ({config.batch_size:,}) than the text has {noun} "
-            f"({streams:,})"
+            f"more streams ({config.batch_size:,}) than {text} has {noun} ({streams:,})"
         )
         raise CorpusError(msg, hint=f"{field('batch_size', streams)} or less")
     batch_size, seq_length = fit(count, config.batch_size, config.seq_length, lines)
-    reduced = []
-    if batch_size < config.batch_size:
-        reduced.append(field("batch_size", batch_size))
-    if seq_length < config.seq_length:
-        reduced.append(field("seq_length", seq_length))
-    config = replace(config, batch_size=batch_size, seq_length=seq_length)
-    if reduced:
-        notes.append(f"the text is short: using {' and '.join(reduced)}")
-    return config
+    return replace(config, batch_size=batch_size, seq_length=seq_length)
+
+
+def _reduced(usual: TrainConfig, config: TrainConfig) -> str:
+    """Name the options that were reduced, with their values."""
+    names = ("batch_size", "seq_length")
+    changed = [name for name in names if getattr(config, name) != getattr(usual, name)]
+    return " and ".join(field(name, getattr(config, name)) for name in changed)
 
 
 def memory_estimate(job: Job) -> int:

@@ -66,10 +66,10 @@ def resume(
         raise OptionError(msg, hint=hint)
     corpus, same = _read_again(request, checkpoint, config, stdin)
     notes += corpus.notes
-    train, held_out = divide(request, config, corpus.ids, vocab, notes, stdin)
-    if held_out is None and any("val_loss" in row for row in checkpoint.history):
-        text = field("val_file")
-        notes.append(f"this run was validated before: name its {text} again")
+    divided = divide(request, config, corpus.ids, vocab, notes, stdin)
+    train = divided.train
+    if divided.held_out is None:
+        notes += _validated_before(checkpoint)
     _refuse(request, _other_windows(request, config, train, vocab))
     if not same:
         notes.append("a new text: training goes on from its beginning")
@@ -91,10 +91,18 @@ def resume(
         vocab=vocab,
         corpus=corpus,
         fingerprint=fingerprint(corpus),
-        held_out=held_out,
+        held_out=divided.held_out,
+        not_validated=divided.reason,
         history=History(list(checkpoint.history)),
         notes=notes,
     )
+
+
+def _validated_before(checkpoint: Checkpoint) -> list[str]:
+    """Say so where a run that is not validated any more was."""
+    if not any("val_loss" in row for row in checkpoint.history):
+        return []
+    return [f"this run was validated before: name its {field('val_file')} again"]
 
 
 def _begin_anew(request: TrainingRequest) -> str:
@@ -146,8 +154,10 @@ def _read_again(
     options = request.read_options(lines=config.lines, vocab=checkpoint.vocab)
     try:
         corpus = read_corpus(request.sources, options, stdin)
-    except VocabError:
+    except VocabError as error:
         if request.run.new_corpus:
+            if error.field != "newlines":
+                error.hint = f"for new characters {_begin_anew(request)}"
             raise
         raise CorpusError(msg, hint=hint) from None
     read, known = fingerprint(corpus), checkpoint.corpus

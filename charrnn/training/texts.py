@@ -1,5 +1,6 @@
 """A run's text: what is held out, what is trained on, and how that is cut."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,19 @@ from charrnn.windows import Documents
 RESET_RATE = 0.01
 
 
+#: Of more empty lines than one in so many, each a document, the user is told.
+EMPTY_LINES = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Division:
+    """A text, parted into what is trained on and what is held out."""
+
+    train: PackedIds  # (N,)
+    held_out: PackedIds | None = None  # (M,); None where nothing is
+    reason: str | None = None  # why nothing is held out though that was wanted
+
+
 def fingerprint(corpus: Corpus) -> CorpusFingerprint:
     """Note down by what this text will be known again."""
     names = tuple(Path(name).name for name in corpus.files)
@@ -31,7 +45,7 @@ def divide(
     vocab: Vocab,
     notes: list[str],
     stdin: BinaryIO | None,
-) -> tuple[PackedIds, PackedIds | None]:
+) -> Division:
     """Split the text into what is trained on and what is held out.
 
     Parameters
@@ -40,31 +54,49 @@ def divide(
         Its window may be longer than the text.
     notes : list of str
         Added to.
-
-    Returns
-    -------
-    train : (N,) unsigned array
-    held_out : (M,) unsigned array or None
-        None where nothing is wanted, or where it would be less than a window.
     """
+    notes += _note_empty_lines(config, ids, vocab)
     if request.val_file is not None:
         options = request.read_options(lines=config.lines, vocab=vocab)
         held = read_corpus((request.val_file,), options, stdin)
         notes += held.notes
-        return ids, held.ids
+        return Division(ids, held.ids)
     if config.val_fraction == 0:
-        return ids, None
+        return Division(ids)
     newline = Documents.of(vocab, lines=config.lines).start
     train, held_out = split(ids, config.val_fraction, lines_newline_id=newline)
-    enough = 1 if config.lines else min(config.seq_length, 64)
-    if len(held_out) < enough or len(train) < 2:
-        return ids, None
-    return train, held_out
+    reason = None
+    if config.lines and not len(held_out):
+        reason = "what would be held out is less than a line"
+    elif not config.lines and len(held_out) < min(config.seq_length, 64):
+        reason = "what would be held out is less than a window"
+    elif len(train) < 2:
+        reason = "too little would be left to train on"
+    return Division(train, held_out) if reason is None else Division(ids, None, reason)
 
 
 def count_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None:
     """Count the lines, where each is a document."""
     return int(np.count_nonzero(ids == vocab.newline_id)) if config.lines else None
+
+
+def _note_empty_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> list[str]:
+    """Say so where many lines are empty and each is a document."""
+    if not config.lines:
+        return []
+    ends = np.flatnonzero(ids == vocab.newline_id)
+    lengths = np.diff(ends, prepend=-1) - 1
+    empty = lengths == 0
+    returns = vocab.id_of("\r")
+    if returns is not None:  # of lines that end in CR LF
+        empty |= (lengths == 1) & (ids[ends - 1] == returns)
+    count = int(np.count_nonzero(empty))
+    if count * EMPTY_LINES <= len(ends):
+        return []
+    return [
+        f"{count:,} of {len(ends):,} lines are empty, and as many samples will be: "
+        "take them out of the text unless that is wanted"
+    ]
 
 
 def streams_of(ids: PackedIds, vocab: Vocab, config: TrainConfig) -> AnyStreams:

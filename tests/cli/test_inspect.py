@@ -53,6 +53,19 @@ def test_without_options_the_summary_is_drawn(call, model):
     assert "lstm, 2 layers of 5 units" in out
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_line_ends_of_a_text_are_those_of_the_model(call, model, tmp_path, end):
+    """As of a corpus that it is compared with."""
+    view = [model, "--view", "surprise", "--view", "diversity", "--json"]
+    path = tmp_path / "t.txt"
+    path.write_bytes(TEXT.encode())
+    expected = call(*view, "--text-file", path, "--corpus", path)
+    path.write_bytes(TEXT.replace("\n", end).encode())
+
+    assert expected[0] == 0
+    assert call(*view, "--text-file", path, "--corpus", path) == expected
+
+
 def test_views_come_in_the_order_they_are_asked_for(call, model):
     _, out, _ = call(
         model, "--view", "history", "--view", "summary", "--view", "history"

@@ -26,6 +26,8 @@ from charrnn.cli.prompts import (
 )
 from charrnn.config import UnitName
 from charrnn.errors import CharRNNError, CorpusError, InputError, OptionError
+from charrnn.lineends import final_line_end
+from charrnn.reading import ReadOptions
 
 Pipe = Callable[[bytes], None]
 
@@ -35,11 +37,19 @@ def never() -> None:
     pytest.fail("said that it waits")
 
 
+def read_as(unit: UnitName, line_end: str | None = None) -> ReadOptions:
+    """Read for a model, which knows all line ends or one."""
+    return ReadOptions(unit=unit, line_end=line_end, to_train=False)
+
+
 def content(
-    prompt: Prompt, unit: UnitName = "char", on_wait: Callable[[], None] = never
+    prompt: Prompt,
+    unit: UnitName = "char",
+    on_wait: Callable[[], None] = never,
+    line_end: str | None = None,
 ) -> str:
     """Read a prompt, and put its slices together."""
-    found = prompt.read(unit, on_wait)
+    found = prompt.read(read_as(unit, line_end), on_wait)
     try:
         return "".join(found)
     finally:
@@ -121,9 +131,19 @@ def test_option_leaves_the_pipe_alone(pipe: Pipe, text: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("data", "prompt"),
-    [(b"a\n", "a"), (b"a\n\n", "a\n"), (b"\n", ""), (b"", ""), (b"a\r\n", "a\r")],
+    [
+        (b"a\n", "a"),
+        (b"a\n\n", "a\n"),
+        (b"\n", ""),
+        (b"", ""),
+        (b"a\r\n", "a"),
+        (b"a\r", "a"),
+        (b"a\r\n\r\n", "a\r\n"),
+        (b"a\n\r", "a\n"),
+        (b"\r\n", ""),
+    ],
 )
-def test_exactly_one_final_newline_is_removed(
+def test_exactly_one_final_line_end_is_removed(
     pipe: Pipe, tmp_path: Path, data: bytes, prompt: str
 ) -> None:
     """From a pipe and from a file, but not from the text of an option."""
@@ -134,6 +154,30 @@ def test_exactly_one_final_newline_is_removed(
     assert content(Prompt(file="-")) == prompt
     assert content(Prompt(file=str(path))) == prompt
     assert content(Prompt(text=data.decode())) == data.decode()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_line_ends_of_a_prompt_become_those_of_the_model(
+    pipe: Pipe, tmp_path: Path, end: str
+) -> None:
+    """However it is given; what an escape stands for is left alone."""
+    text, expected = "a\r\nb\nc\rd", f"a{end}b{end}c{end}d"
+    path = tmp_path / "p.txt"
+    path.write_bytes(text.encode() + b"\r\n")
+    pipe(text.encode())
+
+    assert content(Prompt(), line_end=end) == expected
+    assert content(Prompt(file=str(path)), line_end=end) == expected
+    assert content(Prompt(text=text), line_end=end) == expected
+    escaped = Prompt(text="\r\n" + r"\x0d\n", escape=True)
+    assert content(escaped, line_end=end) == f"{end}\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_line_ends_of_a_long_prompt_may_be_cut(tmp_path: Path, size: int) -> None:
+    data = b"a\r\nb\r\rc\r\n"
+    with read(data, "char", tmp_path / "p.txt", size, line_end="\n") as prompt:
+        assert "".join(prompt) == "a\nb\n\nc"
 
 
 def test_undecodable_prompt_says_where(pipe: Pipe) -> None:
@@ -229,13 +273,17 @@ def test_endless_prompt_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def read(
-    data: bytes, unit: UnitName, path: Path, limit: int = prompts.READ
+    data: bytes,
+    unit: UnitName,
+    path: Path,
+    limit: int = prompts.READ,
+    line_end: str | None = None,
 ) -> Iterator[PromptText]:
     """Read a prompt from a file; what is longer than `limit` in slices of it."""
     path.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prompts, "READ", limit)
-        prompt = Prompt(file=str(path)).read(unit, never)
+        prompt = Prompt(file=str(path)).read(read_as(unit, line_end), never)
         try:
             yield prompt
         finally:
@@ -249,7 +297,8 @@ def outcome(
     """Read a prompt and put it together, or say where it is not UTF-8."""
     try:
         with read(data, unit, path, limit) as prompt:
-            assert (prompt.file is None) == (len(data.removesuffix(b"\n")) <= limit)
+            kept = len(data) - final_line_end(data)
+            assert (prompt.file is None) == (kept <= limit)
             return "".join(prompt), None
     except CorpusError as error:
         return f"{error.what[:35]} {error.hint}", error.where
@@ -257,7 +306,9 @@ def outcome(
 
 utf8 = st.text(st.characters(codec="utf-8")).map(str.encode)
 marked = st.sampled_from([b"", codecs.BOM_UTF8])
-ends = st.sampled_from([b"", b"\n", b"\n\n", b"\r\n", b"\xff", b"\xe2\x98", b"\xf0x"])
+ends = st.sampled_from(
+    [b"", b"\n", b"\n\n", b"\r\n", b"\r", b"\xff", b"\xe2\x98", b"\xf0x"]
+)
 
 
 @given(marked, utf8 | st.binary(), ends, st.integers(7, 12), st.booleans())
@@ -301,7 +352,8 @@ def test_invalid_byte_late_in_a_long_prompt_says_where(tmp_path: Path) -> None:
 
     text, where = outcome(data, "char", tmp_path / "p.txt")
 
-    assert text == f"the prompt is not valid utf-8: byte {prompts.TO_UTF8}"
+    assert text.startswith("the prompt is not valid utf-8: byte")
+    assert "the text around it is UTF-8" in text
     name, *place = str(where).rsplit(", ", 2)
     assert name == str(tmp_path / "p.txt")
     assert place == [f"byte offset {count * len(line) + 4:,}", f"line {count + 1:,}"]
@@ -331,11 +383,14 @@ def test_prompt_can_be_too_long_to_be_held(
         ("a", ["a"]),
         ("a\n\nb", ["a", "", "b"]),
         ("\na\n", ["", "a", ""]),
-        ("a\r\n\u2028b", ["a\r", "\u2028b"]),
+        ("a\r\n\u2028b", ["a", "\u2028b"]),
+        ("a\rb\r\n\r\n", ["a", "b", "", ""]),
     ],
 )
-def test_lines_are_parted_by_newlines_only(text: str, lines: list[str]) -> None:
-    assert [line.text for line in PromptText("char", text).lines()] == lines
+def test_lines_are_parted_by_line_ends_only(text: str, lines: list[str]) -> None:
+    prompt = PromptText(read_as("char"), text)
+
+    assert [line.text for line in prompt.lines()] == lines
 
 
 def test_whether_there_is_a_prompt(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,7 +461,7 @@ def test_any_bytes_can_be_escaped(data: bytes) -> None:
 def test_errors_have_hints() -> None:
     for broken in (
         lambda: expand("\\q", "char"),
-        lambda: prompts._decode(b"\xff", "x"),
+        lambda: content(Prompt(text="\udcff")),
     ):
         with pytest.raises(CharRNNError) as caught:
             broken()

@@ -1,5 +1,6 @@
 """`charrnn sample`: text in a stream, in a file, as JSON; alone and in pipelines."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -308,6 +309,38 @@ def test_broken_inputs(sample: Run, directory: Path, tmp_path: Path) -> None:
     assert code("m.npz", "--prompt-file", str(tmp_path / "x.txt")) == 4
     assert code("m.npz", "-p", "z") == 4
     assert target.read_text() == "old"
+
+
+def test_prompt_that_is_no_text_is_named(sample: Run, tmp_path: Path) -> None:
+    """With a way to make it one, since its encoding is no option."""
+    path = tmp_path / "p.txt"
+    for data, what, hint in (
+        (
+            gzip.compress(b"The"),
+            "the prompt is not a text: it is a gzip file",
+            "gunzip",
+        ),
+        ("The".encode("utf-16"), "the prompt is not utf-8", "from utf-16 to utf-8"),
+        (
+            "“The”".encode("cp1252"),
+            "not valid utf-8: byte 0x93",
+            "from cp1252 to utf-8",
+        ),
+        ("Thé".encode()[:-1], "it ends inside a character at byte 2", "whole?"),
+    ):
+        path.write_bytes(data)
+        code, out, err = sample("m.npz", "-n", "5", "--prompt-file", str(path))
+        assert (code, out) == (4, b"")
+        assert what in err
+        assert hint in err.splitlines()[-1]
+        assert "--encoding" not in err
+
+
+def test_checkpoint_is_not_read_from_a_pipe(sample: Run) -> None:
+    code, out, err = sample("-")
+
+    assert (code, out) == (3, b"")
+    assert "save it to a file first" in err
 
 
 def test_empty_prompt_file_is_no_prompt(

@@ -36,6 +36,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_sampled(path / "b.npz", unit="byte")
     write_sampled(path / "few.npz", symbols=FEW)
     write_sampled(path / "one-line.npz", symbols="abc")
+    write_sampled(path / "dos.npz", symbols="\n\rab")
+    write_sampled(path / "mac.npz", symbols="\rab")
     write_sampled(path / "equals.npz", symbols="\n=\\ab")
     return path
 
@@ -95,6 +97,27 @@ def test_every_line_is_a_prompt(records: Records, text: Text, tmp_path: Path) ->
         alone = records(*options, "-p", record["prompt"], "-N", "4")
         assert record["text"] == alone[i]["text"]
     assert found[0]["text"] == text(*options, "-p", "The cat")
+
+
+@pytest.mark.parametrize("model", ["m.npz", "dos.npz", "mac.npz", "b.npz"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_of_prompts_are_no_part_of_them(
+    records: Records, sample: Run, tmp_path: Path, model: str, end: str
+) -> None:
+    """Whichever they are, and whichever the model knows."""
+    path = tmp_path / "p.txt"
+    path.write_bytes(f"ab{end}ba{end}".encode())
+    options = [model, "-n", "5", "--seed", "3", "--prompt-file", str(path)]
+
+    lines = records(*options, "--prompt-lines")
+    skipped = sample(*options, "--prompt-lines", "--unknown", "skip")
+
+    assert [record["prompt"] for record in lines] == ["ab", "ba"]
+    assert skipped[2] == ""
+    assert skipped[1] == sample(*options, "--prompt-lines")[1]
+    (whole,) = records(*options)
+    between = {"m.npz": "\n", "mac.npz": "\r"}.get(model, end)
+    assert whole["prompt"] == f"ab{between}ba"
 
 
 def test_every_line_is_continued_several_times(

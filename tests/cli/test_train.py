@@ -399,10 +399,42 @@ def test_init_from_takes_the_weights(train: Train) -> None:
     assert "--hidden 9 (it has 8)" in err
 
 
+def test_new_characters_in_a_run_that_goes_on(train: Train) -> None:
+    """They need another run; other line ends need an option."""
+    assert train("t.txt", *SHORT)[0] == 0
+    again = ["--resume", "--steps", "20", "--new-corpus", "-o", "t.npz"]
+    Path("new.txt").write_text(TEXT + "é" * 9)
+    code, _, err = train("new.txt", *again)
+    assert code == 4
+    assert "--init-from t.npz -o OTHER.npz" in err.splitlines()[-1]
+
+    Path("dos.txt").write_bytes(TEXT.replace("\n", "\r\n").encode())
+    code, _, err = train("dos.txt", *again)
+    assert code == 4
+    assert "--newlines lf makes all line ends LF" in err.splitlines()[-1]
+    assert train("dos.txt", *again, "--newlines", "lf")[0] == 0
+
+
+def test_line_ends_of_a_validation_file(train: Train) -> None:
+    Path("dos.txt").write_bytes(TEXT.replace("\n", "\r\n").encode())
+
+    code, _, err = train("t.txt", *SHORT, "--val-file", "dos.txt")
+    assert code == 4
+    assert err.splitlines()[-1] == "hint: --newlines lf makes all line ends LF"
+    arguments = ["t.txt", *SHORT, "--val-file", "dos.txt", "--newlines", "lf"]
+    assert train(*arguments)[0] == 0
+
+
 def test_a_tail_too_small_to_hold_out_is_warned_of(train: Train) -> None:
     _, _, err = train("t.txt", "--val-fraction", "0.001", "--steps", "2")
 
-    assert "warning: validation is off" in err
+    assert "warning: validation is off: what would be held out is less" in err
+
+
+def test_a_tail_that_leaves_nothing_to_train_on_is_warned_of(train: Train) -> None:
+    _, _, err = train("t.txt", "--val-fraction", "0.9999", "--steps", "2")
+
+    assert "warning: validation is off: too little would be left to train on" in err
 
 
 def test_verbose_tells_how_long_the_kernels_took(train: Train) -> None:

@@ -45,6 +45,29 @@ def test_files_are_utf_8_without_their_byte_order_mark(tmp_path: Path):
     assert encoded(Text.from_file(str(path))) == "aé"
 
 
+def test_line_ends_are_those_of_the_model(tmp_path: Path):
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"a\r\nb\na\r")
+    for known, expected in (
+        ("ab\n", "a\nb\na\n"),
+        ("ab\r", "a\rb\ra\r"),
+        ("ab\r\n", "a\r\nb\na\r"),
+    ):
+        vocab = make_vocab(known)
+        assert encoded(Text.from_file(str(path)), vocab) == expected
+        assert encoded(Text("a\r\nb\na\r"), vocab) == expected
+
+
+def test_what_is_no_utf8_is_named_with_a_way_to_convert_it(tmp_path: Path):
+    path = tmp_path / "t.txt"
+    path.write_bytes("人人生而自由".encode("gbk"))
+
+    with pytest.raises(CorpusError) as caught:
+        Text.from_file(str(path)).count(VOCAB, "skip")
+    assert "GBK" in str(caught.value.hint)
+    assert "from gbk to utf-8" in str(caught.value.hint)
+
+
 def test_a_model_of_bytes_reads_any_bytes(tmp_path: Path):
     path = tmp_path / "t.txt"
     path.write_bytes(b"a\xc3\xa9")

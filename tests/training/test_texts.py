@@ -70,6 +70,58 @@ def test_a_single_line_leaves_nothing_to_hold_out(text: Path) -> None:
     assert parts(made) == ("one line and no more\n", "")
 
 
+def test_the_reason_why_nothing_is_held_out(text: Path) -> None:
+    plan: dict[str, Any] = {"batch_size": None, "seq_length": None}
+    tried: list[tuple[str, dict[str, Any], str]] = [
+        ("abcdefgh" * 99, {"val_fraction": 0.9999}, "too little would be left"),
+        ("abcdefgh" * 9, {"val_fraction": 0.1}, "less than a window"),
+        ("one line", {"val_fraction": 0.1, "lines": True}, "less than a line"),
+    ]
+    for content, options, reason in tried:
+        made = prepared(text, content, **plan, **options)
+        assert made.held_out is None
+        assert reason in str(made.not_validated)
+    assert prepared(text, val_fraction=0.0).not_validated is None
+    assert prepared(text, val_fraction=0.25).not_validated is None
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "cause"),
+    [
+        ("a very long line " * 400, {"lines": True}, "there is only one line"),
+        ("one\rtwo\rthree\r" * 99, {"lines": True}, "CR ends none"),
+        ((("a long line " * 40) + "\n") * 9, {"lines": True}, "there are only 9 lines"),
+        ("abcdefgh" * 99, {"val_fraction": 0.97}, "only 24 characters are left"),
+        ("abcdefgh" * 9, {}, "the text is short"),
+    ],
+)
+def test_the_reason_why_a_batch_is_small(
+    text: Path, content: str, options: dict[str, Any], cause: str
+) -> None:
+    plan = {"batch_size": None, "seq_length": None, "val_fraction": 0.0} | options
+    made = prepared(text, content, **plan)
+
+    (note,) = (note for note in made.notes if "using" in note)
+    assert cause in note
+    assert ("the text is short" in note) == (cause == "the text is short")
+    assert f"batch_size={made.trainer.config.batch_size}" in note
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_many_empty_lines_are_noted(text: Path, end: str) -> None:
+    """Where each is a document, and more than a few are."""
+    names = [f"Ann{end}{end}", f"Bob{end}"] * 50
+
+    def notes(content: str, **options: Any) -> list[str]:
+        made = prepared(text, content, val_fraction=0.0, **options)
+        return [note for note in made.notes if "empty" in note]
+
+    (note,) = notes("".join(names), lines=True)
+    assert note.startswith("50 of 150 lines are empty")
+    assert notes("".join(names)) == []
+    assert notes(f"Ann{end}" * 200 + end, lines=True) == []
+
+
 def test_validation_file_leaves_the_whole_text(text: Path, tmp_path: Path) -> None:
     other = tmp_path / "v.txt"
     other.write_text("the old girl came back\n")
