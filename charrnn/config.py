@@ -175,7 +175,7 @@ class TrainConfig:
     time: float | None = option(
         None,
         Option(
-            "Time of training: 90s, 30m, 2h. The first limit reached ends.",
+            "Time of training: 90s, 30m, 1h30m. The first limit reached ends.",
             RUN_LENGTH,
             metavar="DUR",
             low=MIN_TRAINING,
@@ -581,7 +581,7 @@ class SampleConfig:
     time: float | None = option(
         None,
         Option(
-            "End after so long: 10s, 5m. The text then depends on the machine.",
+            "End after so long: 10s, 5min. The text then depends on the machine.",
             LENGTH,
             metavar="DUR",
             parse=parse_duration,

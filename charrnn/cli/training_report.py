@@ -9,8 +9,7 @@ from charrnn.cli.metrics import bits
 from charrnn.cli.spelling import as_option
 from charrnn.cli.training_settings import Settings, default_output
 from charrnn.config import RunConfig, TextConfig, TrainConfig, UnitName
-from charrnn.display.training import duration_text
-from charrnn.durations import Every
+from charrnn.durations import duration_text
 from charrnn.errors import spell
 from charrnn.training.baselines import Baselines, measure
 from charrnn.training.job import Job
@@ -129,7 +128,7 @@ def continuation(settings: Settings) -> str:
     if settings.run.val_file is not None:
         words += ["--val-file", settings.run.val_file]
     if settings.run.save_every != RunConfig.save_every:
-        words += ["--save-every", every_text(settings.run.save_every)]
+        words += ["--save-every", str(settings.run.save_every)]
     if not settings.run.keep_best:
         words.append("--no-keep-best")
     if settings.run.on_divergence != RunConfig.on_divergence:
@@ -139,11 +138,6 @@ def continuation(settings: Settings) -> str:
     if settings.reports.log_file is not None:
         words += ["--log-file", str(settings.reports.log_file)]
     return shell_command(words)
-
-
-def every_text(every: Every) -> str:
-    """Write an interval as its option takes it."""
-    return f"{every.seconds:g}s" if every.seconds else str(every.steps)
 
 
 def as_argument(path: str) -> str:

@@ -1,6 +1,7 @@
 r"""What is said of a training: commands that can be pasted, and only what is true."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from charrnn.cli.training_report import as_argument, shell_command
+from charrnn.durations import parse_duration
+from charrnn.errors import field
 from tests.cli.support import command
 from tests.cli.training import SHORT, SMALL, Train, position
 
@@ -109,7 +112,17 @@ def test_length_of_a_resumed_run(train: Train) -> None:
     _, _, err = train("t.txt", "--resume", "--steps", "20")
 
     assert "20 steps, " in err
-    assert ", 8 of them in 0s" in err
+    told = re.search(r", 8 of them in (\S+)", err)
+    assert told
+    assert 0 < parse_duration(told[1], field("time")) < 3600
+
+
+def test_changed_times_are_told_as_they_are_given(train: Train) -> None:
+    assert train("t.txt", *SMALL, "--time", "0.1s", "-q")[0] == 0
+    _, _, err = train("t.txt", "--resume", "--time", "150e-3s")
+
+    assert "--time: 0.1s before, 0.15s now" in err
+    assert "run: 0.15s" in err
 
 
 def test_a_validation_text_that_is_missing(train: Train) -> None:
