@@ -30,6 +30,7 @@ from charrnn.durations import (
     parse_every,
 )
 from charrnn.errors import OptionError, field
+from charrnn.filenames import read_output
 from charrnn.options import Option, check, check_number, option
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
@@ -371,6 +372,7 @@ class RunConfig:
             OUTPUT,
             metavar="PATH",
             short="o",
+            parse=read_output,
         ),
     )
     force: bool = option(

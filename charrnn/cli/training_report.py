@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from charrnn.cells import cell_of
 from charrnn.cli.metrics import bits
 from charrnn.cli.spelling import as_option
-from charrnn.cli.training_settings import Settings, default_output
+from charrnn.cli.training_settings import Settings
 from charrnn.config import RunConfig, TextConfig, TrainConfig, UnitName
 from charrnn.durations import duration_text
 from charrnn.errors import spell
+from charrnn.filenames import default_output
 from charrnn.training.baselines import Baselines, measure
 from charrnn.training.job import Job
 from charrnn.training.kneser_ney import Texts
@@ -136,7 +137,7 @@ def continuation(settings: Settings) -> str:
     if settings.reports.json:
         words.append("--json")
     if settings.reports.log_file is not None:
-        words += ["--log-file", str(settings.reports.log_file)]
+        words += ["--log-file", settings.reports.log_file]
     return shell_command(words)
 
 

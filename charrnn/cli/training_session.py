@@ -50,11 +50,11 @@ from charrnn.errors import (
     writing_hint,
 )
 from charrnn.escapes import one_line
+from charrnn.filenames import best_path
 from charrnn.generation import Generation, Piece
 from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.jit import is_cached
 from charrnn.kernels.recurrence import way_back
-from charrnn.training.filenames import best_path
 from charrnn.training.job import Job
 from charrnn.training.output import FileOutput, StreamOutput
 from charrnn.training.prepare import memory_estimate, prepare
@@ -160,12 +160,12 @@ class Session:
         if path is None:
             return contextlib.nullcontext()
         try:
-            _check_log(path)
-            return path.open("ab")
+            _check_log(Path(path))
+            return Path(path).open("ab")
         except OSError as error:
             msg = f"cannot open the log file: {error.strerror}"
             hint = f"--log-file: {writing_hint(error)}"
-            raise OutputError(msg, where=str(path), hint=hint) from None
+            raise OutputError(msg, where=path, hint=hint) from None
 
     def _logs(self, log_file: BinaryIO | None) -> list[MetricsLog]:
         """List what records are written to as JSON."""

@@ -17,9 +17,9 @@ from charrnn.config import (
     TrainConfig,
 )
 from charrnn.durations import MAX_COUNT
-from charrnn.errors import OptionError, OutputError, field
+from charrnn.errors import OptionError, field
+from charrnn.filenames import STREAM, best_path, default_output, read_output
 from charrnn.options import Option, check, configure, option, read
-from charrnn.training.filenames import best_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,14 @@ class ReportOptions:
         160, Option("Length of a preview.", REPORTS, low=0, high=MAX_COUNT)
     )
     json: bool = option(False, Option("JSON Lines of metrics on stdout.", REPORTS))
-    log_file: Path | None = option(
-        None, Option("Append the same lines to a file.", REPORTS)
+    log_file: str | None = option(
+        None,
+        Option(
+            "Append the same lines to a file.",
+            REPORTS,
+            metavar="PATH",
+            parse=read_output,
+        ),
     )
     dry_run: bool = option(
         False, Option("Show size, memory and time; write nothing.", REPORTS)
@@ -74,36 +80,11 @@ class Settings:
     reports: ReportOptions
 
 
-def default_output(source: str) -> Path:
-    """Name the checkpoint after the first text, in the working directory."""
-    if source == "-":
-        return Path("charrnn.npz")
-    return Path(Path(source).stem + ".npz")
-
-
 def _place(output: str | None, source: str) -> Path | None:
-    """Settle where the checkpoint goes; None is standard output.
-
-    Raises
-    ------
-    OptionError
-        The name is empty.
-    OutputError
-        It can only be a directory's, such as ``.`` or ``/``.
-    """
-    if output == "-":
+    """Settle where the checkpoint goes; None is standard output."""
+    if output == STREAM:
         return None
-    if output is None:
-        return default_output(source)
-    if not output:
-        msg = f"{field('output')} is empty"
-        raise OptionError(msg, hint="name a file, or leave it away")
-    path = Path(output)
-    if not path.name:
-        msg = "is a directory"
-        hint = f"name a file in it with {field('output')}"
-        raise OutputError(msg, where=output, hint=hint)
-    return path
+    return default_output(source) if output is None else Path(output)
 
 
 def _refuse_conflicts(settings: Settings) -> None:
@@ -164,9 +145,9 @@ def _spare_checkpoints(settings: Settings) -> None:
     # /dev/null and the like take anything from anybody.
     device = piped is not None and stat.S_ISCHR(piped.st_mode)
     if os.path.realpath(log_file) in files or (
-        not device and _is_file(log_file, piped)
+        not device and _is_file(Path(log_file), piped)
     ):
-        msg = f"--log-file {log_file} is where a checkpoint goes"
+        msg = f"--log-file {Path(log_file)} is where a checkpoint goes"
         raise OptionError(msg, hint="name another file with --log-file")
 
 
@@ -176,7 +157,7 @@ def _written(settings: Settings) -> Iterator[tuple[str, Path]]:
         yield "--output", settings.output
         yield "--output", best_path(settings.output)
     if settings.reports.log_file is not None:
-        yield "--log-file", settings.reports.log_file
+        yield "--log-file", Path(settings.reports.log_file)
 
 
 def _status(stream: TextIO | None) -> os.stat_result | None:
