@@ -1,10 +1,9 @@
 """What is said of a training before it begins and when it is over."""
 
-import os
-import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from charrnn.cells import cell_of
+from charrnn.cli.commands import as_argument, shell_command
 from charrnn.cli.metrics import bits
 from charrnn.cli.spelling import as_option
 from charrnn.cli.training_settings import Settings
@@ -138,32 +137,7 @@ def continuation(settings: Settings) -> str:
         words.append("--json")
     if settings.reports.log_file is not None:
         words += ["--log-file", settings.reports.log_file]
-    return shell_command(words)
-
-
-def as_argument(path: str) -> str:
-    """Write a path so that no command takes it for an option."""
-    return f"./{path}" if path.startswith("-") and path != "-" else path
-
-
-def shell_command(words: Iterable[str]) -> str:
-    r"""Join words into a command that can be pasted into a shell.
-
-    What would not survive that, bytes that are no text included, is written as
-    bash, ksh and zsh read it: $'\xff'.
-    """
-    return " ".join(map(_shell_word, words))
-
-
-def _shell_word(word: str) -> str:
-    """Quote one word."""
-    if word.isprintable():
-        return shlex.quote(word)
-    plain = set(range(0x20, 0x7F)) - set(b"'\\")
-    escaped = (
-        chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(word)
-    )
-    return f"$'{''.join(escaped)}'"
+    return shell_command(*words)
 
 
 def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
@@ -247,4 +221,4 @@ def baselines(
 def suggestion(output: str) -> str:
     """Write the command that samples what was trained."""
     words = ["charrnn", "sample", "--temperature", str(TEMPERATURE)]
-    return f"try: {shell_command([*words, as_argument(output)])}"
+    return f"try: {shell_command(*words, as_argument(output))}"

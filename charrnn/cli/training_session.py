@@ -5,6 +5,7 @@ makes sure that neither a reader who leaves nor a signal loses anything.
 """
 
 import contextlib
+import os
 import stat
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import BinaryIO
 
 from charrnn.cells import cell_of
 from charrnn.checkpoint.archive import SIGNATURE
+from charrnn.cli.commands import FilesIn, shell_command
 from charrnn.cli.metrics import Lines, MetricsLog
 from charrnn.cli.options import Common
 from charrnn.cli.output import ReaderGone, open_stdout
@@ -49,7 +51,6 @@ from charrnn.errors import (
     spell,
     writing_hint,
 )
-from charrnn.escapes import one_line
 from charrnn.filenames import best_path
 from charrnn.generation import Generation, Piece
 from charrnn.kernels.cells import kernels_of
@@ -206,8 +207,10 @@ class Session:
             job = prepare(request, self.threads, stdin, self._speed)
         except InputError as error:
             if isinstance(error.__cause__, IsADirectoryError):
-                directory = one_line(str(error.__cause__.filename)).rstrip("/")
-                error.hint = f"charrnn train {directory}/*.txt"
+                directory = os.fsdecode(error.__cause__.filename)
+                if Path(directory) in map(Path, s.sources):
+                    files = FilesIn(directory, "*.txt")
+                    error.hint = shell_command("charrnn", "train", files)
             raise
         if self._clamped:
             self.display.say(self._clamped, "warning")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.cli.training_report import as_argument, shell_command
 from charrnn.durations import parse_duration
 from charrnn.errors import field
 from tests.cli.support import command
@@ -20,37 +19,6 @@ OVERFITTING = [
     *("--dropout", "0", "--weight-dropout", "0", "--ema", "0", "--val-fraction", "0.3"),
     *("--schedule", "constant", "--eval-every", "20", "--patience", "0"),
 ]
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("plain.txt", "plain.txt"),
-        ("two words", "'two words'"),
-        ("é☃.txt", "'é☃.txt'"),
-        ("it's", "'it'\"'\"'s'"),
-        ("two\nlines", r"$'two\x0alines'"),
-        ("\x1b[31m", r"$'\x1b[31m'"),
-        (os.fsdecode(b"\xff'\\"), r"$'\xff\x27\x5c'"),
-    ],
-)
-def test_words_of_a_command(word: str, expected: str) -> None:
-    assert shell_command(["a", word]) == f"a {expected}"
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-@pytest.mark.parametrize("name", [b"caf\xe9 \xff\x01", b"\x1b'\\n", b"x" * 200])
-def test_a_shell_reads_what_was_meant(name: bytes) -> None:
-    line = shell_command(["printf", "%s", os.fsdecode(name)])
-    done = subprocess.run(["bash", "-c", line], capture_output=True, check=True)
-
-    assert done.stdout == name
-
-
-def test_paths_that_look_like_options() -> None:
-    names = ("-x.txt", "-", "--lr", "a-b")
-
-    assert [*map(as_argument, names)] == ["./-x.txt", "-", "./--lr", "a-b"]
 
 
 def test_a_long_command_is_one_line(train: Train, tmp_path: Path) -> None:
