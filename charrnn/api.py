@@ -24,7 +24,7 @@ from charrnn.checkpoint import Checkpoint, CheckpointFile
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
 from charrnn.errors import OptionError, field
 from charrnn.options import Option, OptionTable, configure, option, read
-from charrnn.processors import resolve_threads
+from charrnn.processors import THREADS_DEFAULT, resolve_threads
 from charrnn.reading import ReadOptions, Text
 from charrnn.textmodel import TextModel
 from charrnn.training.output import FileOutput
@@ -60,7 +60,7 @@ class Machine:
     """What a run uses of the machine."""
 
     threads: int | None = option(
-        None, Option("Processors to use; all that are allowed by default.", "Common")
+        None, Option(f"Processors to use. {THREADS_DEFAULT}", "Common")
     )
 
 

@@ -10,7 +10,7 @@ import typer
 from charrnn.cli.spelling import as_option, option_name
 from charrnn.errors import spell
 from charrnn.options import Entry, Option, OptionTable, check, option
-from charrnn.processors import check_threads, resolve_threads
+from charrnn.processors import THREADS_DEFAULT, check_threads, resolve_threads
 
 ColorMode = Literal["auto", "always", "never"]
 ProgressMode = Literal["auto", "bar", "plain", "none"]
@@ -102,7 +102,7 @@ class Common:
         "auto", Option("auto, bar, plain or none.", COMMON, metavar="HOW")
     )
     threads: int | None = option(
-        None, Option("Processors to use; all that are allowed by default.", COMMON)
+        None, Option(f"Processors to use. {THREADS_DEFAULT}", COMMON)
     )
 
     def __post_init__(self) -> None:
