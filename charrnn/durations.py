@@ -53,8 +53,8 @@ def duration_text(seconds: float) -> str:
     `parse_duration` reads what this writes, unless nothing is left of it (``0s``).
     """
     if 0 < seconds < 1:
-        # Two digits; anything below a millisecond would be written with an exponent.
-        return f"{max(seconds, 0.001):.2g}s"
+        # Two digits, down to a millisecond.
+        return f"{max(0.001, round(seconds, 3)):.2g}s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"

@@ -13,7 +13,6 @@ import contextlib
 import io
 import itertools
 import os
-import select
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +34,7 @@ from charrnn.errors import (
 )
 from charrnn.escapes import one_line
 from charrnn.vocab import CodePoints, Vocab, code_points
+from charrnn.waiting import readable
 
 #: Bytes read at a time: small enough for its arrays to stay in the cache.
 SLICE = 1 << 18
@@ -138,7 +138,7 @@ def read_slices(source: Source, stdin: BinaryIO | None) -> Iterator[bytes]:
         with _open(source, stdin) as stream:
             while (data := stream.read(SLICE)) != b"":
                 if data is None:  # somebody who shares the pipe made it so
-                    select.select([stream], [], [])
+                    readable(stream.fileno())
                 else:
                     yield data
     except (OSError, ValueError) as error:

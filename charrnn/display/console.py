@@ -1,7 +1,6 @@
 """The one way to a rich console for stderr."""
 
 import errno
-import select
 import sys
 from collections.abc import Callable
 from typing import IO
@@ -9,6 +8,7 @@ from typing import IO
 from rich.console import Console
 
 from charrnn.display.color import is_terminal, wants_color
+from charrnn.waiting import writable
 
 #: Columns where neither the terminal nor COLUMNS names a number above 0.
 WIDTH = 80
@@ -67,7 +67,7 @@ def wait_for_reader(stream: IO[str] | IO[bytes], given_up: Callable[[], bool]) -
         descriptor = stream.fileno()
     except (OSError, ValueError):  # in memory, or closed: writing will tell
         return
-    while not select.select([], [descriptor], [], STALLED)[1]:
+    while not writable(descriptor, STALLED):
         if given_up():
             msg = "nobody reads it"
             raise TimeoutError(errno.ETIMEDOUT, msg)
