@@ -70,6 +70,24 @@ def keep_owner(path: Path, former: os.stat_result) -> None:
             os.chown(path, former.st_uid, former.st_gid)
 
 
+def sync(handle: int) -> None:
+    """Bring what was written to an open file to the disk.
+
+    Raises
+    ------
+    OSError
+        The disk does not take it.
+    """
+    # On a Mac, `os.fsync` leaves it in the memory of the disk, which a power cut
+    # empties.
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        with contextlib.suppress(OSError):  # some disks do not know how
+            fcntl.fcntl(handle, full)
+            return
+    os.fsync(handle)
+
+
 def sync_directory(directory: Path) -> None:
     """Bring a directory's new entry to the disk, where directories can be opened."""
     # The new file is complete and in its place; a file system that does not
@@ -77,6 +95,6 @@ def sync_directory(directory: Path) -> None:
     with contextlib.suppress(OSError):
         handle = os.open(directory, flags("RDONLY", "DIRECTORY", "CLOEXEC"))
         try:
-            os.fsync(handle)
+            sync(handle)
         finally:
             os.close(handle)

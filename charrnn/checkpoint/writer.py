@@ -23,7 +23,7 @@ from charrnn.checkpoint import archive, manifest
 from charrnn.checkpoint.archive import Member
 from charrnn.checkpoint.contents import Checkpoint, Tensor
 from charrnn.checkpoint.reader import CHUNK, CheckpointFile, reason
-from charrnn.checkpoint.systems import flags, keep_owner, lock, sync_directory
+from charrnn.checkpoint.systems import flags, keep_owner, lock, sync, sync_directory
 from charrnn.errors import (
     ELSEWHERE,
     CharRNNError,
@@ -56,7 +56,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             with temporary.open("wb") as file:
                 write_to(file, checkpoint)
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
             with CheckpointFile(temporary) as written:
                 written.verify()
     except OSError as error:

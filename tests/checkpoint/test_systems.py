@@ -107,6 +107,32 @@ def test_owners_are_kept_where_there_are_some(
     systems.keep_owner(tmp_path, status)
 
 
+def test_a_mac_is_asked_to_empty_the_memory_of_the_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And other systems, or disks that do not know how, for what they have."""
+    asked: list[object] = []
+
+    def control(handle: int, what: int) -> None:
+        asked.append(what)
+        if refused:
+            raise OSError(errno.ENOTSUP, "not supported")
+
+    refused = False
+    monkeypatch.setattr(os, "fsync", lambda handle: asked.append("fsync"))
+    systems.sync(0)
+    monkeypatch.setattr(systems, "fcntl", None)
+    systems.sync(0)
+    assert asked == ["fsync", "fsync"]
+    mac = SimpleNamespace(F_FULLFSYNC=51, fcntl=control)
+    monkeypatch.setattr(systems, "fcntl", mac)
+    systems.sync(0)
+    assert asked[2:] == [51]
+    refused = True
+    systems.sync(0)
+    assert asked[3:] == [51, "fsync"]
+
+
 def test_a_directory_that_cannot_be_opened_is_not_synced(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
