@@ -4,6 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.cli.inspect import OPTIONS as INSPECT
+from charrnn.cli.sample import OPTIONS as SAMPLE
+from charrnn.cli.train import OPTIONS as TRAIN
 from charrnn.durations import (
     MAX_SECONDS,
     SPELLINGS,
@@ -139,3 +142,18 @@ def test_units_stand_in_decreasing_order(order: list[int], data: st.DataObject) 
     else:
         with pytest.raises(OptionError, match="not a duration"):
             parse_duration(text, field("time"))
+
+
+def test_every_option_that_takes_a_duration_reads_all_of_them() -> None:
+    found = {
+        entry.name: entry.record.parse
+        for table in (TRAIN, SAMPLE, INSPECT)
+        for entry in table.entries
+        if "DUR" in entry.metavar or entry.record.parse in (parse_duration, parse_every)
+    }
+
+    assert found == {
+        "time": parse_duration,  # of training, and of sampling
+        "save_every": parse_every,
+        "eval_every": parse_every,
+    }
