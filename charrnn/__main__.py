@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from charrnn.cli.signals import Killed, die_by
+from charrnn.cli.signals import SAVE, SIGNALED, Killed, die_by
 from charrnn.cli.spelling import as_option, color_option, help_hint
 from charrnn.display.color import wants_color
 from charrnn.errors import TOO_MANY, CharRNNError, OutputError, spell, writing_hint
@@ -35,9 +35,6 @@ WRITING = {
     errno.EPIPE,
     errno.EROFS,
 }
-
-#: What shells add to a signal's number to make an exit code of it.
-SIGNALED = 128
 
 
 def report(what: str, hint: str | None) -> None:
@@ -168,9 +165,9 @@ def _prepare_process() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Asks a training to save. While there is nothing to save yet, it must not
     # kill; SIG_IGN would be taken for the parent's wish and stay.
-    default = signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
-    if default and sys.argv[1:2] == ["train"]:
-        signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    deadly = SAVE is not None and signal.getsignal(SAVE) == signal.SIG_DFL
+    if SAVE is not None and deadly and sys.argv[1:2] == ["train"]:
+        signal.signal(SAVE, lambda number, frame: None)
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

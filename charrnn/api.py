@@ -21,11 +21,11 @@ from typing import Any
 from charrnn.checkpoint import CheckpointFile
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
 from charrnn.errors import OptionError, field
+from charrnn.filenames import STREAM, read_output
 from charrnn.options import Option, OptionTable, configure, option
-from charrnn.processors import resolve_threads
+from charrnn.processors import THREADS_DEFAULT, resolve_threads
 from charrnn.reading import Text
 from charrnn.textmodel import TextModel
-from charrnn.training.filenames import output_path
 from charrnn.training.output import FileOutput, NoOutput
 from charrnn.training.prepare import prepare
 from charrnn.training.probe import get_ready, measure_speed
@@ -58,7 +58,7 @@ class Machine:
     """What a run uses of the machine."""
 
     threads: int | None = option(
-        None, Option("Processors to use; all that are allowed by default.", "Common")
+        None, Option(f"Processors to use. {THREADS_DEFAULT}", "Common")
     )
 
 
@@ -138,10 +138,10 @@ def _output(name: object) -> Path | None:
     """
     if name is None:
         return None
-    if not isinstance(name, str) or name == "-":
+    if not isinstance(name, str) or name == STREAM:
         msg = f"{field('output')} is the name of a file, not {name!r}"
         raise OptionError(msg, hint="run.save writes a file when it is asked to")
-    return output_path(name)
+    return Path(read_output(name, field("output")))
 
 
 def _plain(value: object) -> object:

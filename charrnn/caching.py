@@ -59,7 +59,7 @@ def _home() -> Path:
     RuntimeError
         There is none.
     """
-    if sys.platform == "win32":
+    if not hasattr(os, "getuid"):  # on Windows
         return Path.home()
     home = Path(os.environ.get("HOME") or "~")
     if not home.is_absolute():

@@ -30,6 +30,7 @@ from charrnn.durations import (
     parse_every,
 )
 from charrnn.errors import OptionError, field
+from charrnn.filenames import read_output
 from charrnn.options import Option, check, check_number, option
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
@@ -178,7 +179,7 @@ class TrainConfig:
     time: float | None = option(
         None,
         Option(
-            "Time of training: 90s, 30m, 2h. The first limit reached ends.",
+            "Time of training: 90s, 30m, 1h30m. The first limit reached ends.",
             RUN_LENGTH,
             metavar="DUR",
             low=MIN_TRAINING,
@@ -381,6 +382,7 @@ class RunConfig:
             OUTPUT,
             metavar="PATH",
             short="o",
+            parse=read_output,
         ),
     )
     force: bool = option(
@@ -591,7 +593,7 @@ class SampleConfig:
     time: float | None = option(
         None,
         Option(
-            "End after so long: 10s, 5m. The text then depends on the machine.",
+            "End after so long: 10s, 5min. The text then depends on the machine.",
             LENGTH,
             metavar="DUR",
             parse=parse_duration,

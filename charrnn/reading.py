@@ -13,7 +13,6 @@ import contextlib
 import io
 import itertools
 import os
-import select
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +37,7 @@ from charrnn.escapes import one_line
 from charrnn.lineends import LineEnds
 from charrnn.recognition import SAMPLE
 from charrnn.vocab import CodePoints, Vocab, code_points
+from charrnn.waiting import readable
 
 #: Bytes read at a time: small enough for its arrays to stay in the cache.
 SLICE = 1 << 18
@@ -142,7 +142,7 @@ def read_slices(source: Source, stdin: BinaryIO | None) -> Iterator[bytes]:
         with _open(source, stdin) as stream:
             while (data := stream.read(SLICE)) != b"":
                 if data is None:  # somebody who shares the pipe made it so
-                    select.select([stream], [], [])
+                    readable(stream.fileno())
                 else:
                     yield data
     except (OSError, ValueError) as error:

@@ -27,6 +27,7 @@ from charrnn.checkpoint import (
 )
 from charrnn.config import UnknownPolicy
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
+from charrnn.filenames import read_output
 from charrnn.generation import Generation
 from charrnn.generation.asked import Asked, asked
 from charrnn.network import Network
@@ -250,7 +251,7 @@ class TextModel:
             statistics=self.network.norm.running,
             lines=self.documents.start is not None,
         )
-        target = Path(path)
+        target = Path(read_output(os.fspath(path), "path"))
         try:
             save(resolve_output(target), checkpoint)
         except OutputError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import charrnn
+from charrnn.cli.commands import shell_word
 from charrnn.cli.spelling import as_option
 from charrnn.config import ModelConfig, SampleConfig
 from charrnn.errors import CharRNNError, Message, OptionError, field, spell
@@ -32,7 +33,7 @@ OTHERS = {"display/html_style.py", "kernels/jit.py"}
         (field("lr", 0.5), "lr=0.5", "--lr 0.5"),
         (field("force", True), "force=True", "--force"),
         (field("output", brief=True), "output", "-o"),
-        (field("output", Path("a b"), brief=True), "output='a b'", "-o a b"),
+        (field("output", Path("a b"), brief=True), "output='a b'", "-o 'a b'"),
         (field("hidden", brief=True), "hidden", "--hidden"),
     ],
     ids=range(8),  # marks are other ones in every process, names of tests must not be
@@ -76,7 +77,8 @@ def test_the_one_field_that_is_wrong_is_told() -> None:
 def test_what_a_user_wrote_comes_through_unharmed(name: str) -> None:
     error = CharRNNError(f"{name} is no number, says {field('stop', name)}")
     assert str(error) == f"{name} is no number, says stop={name!r}"
-    assert error.spelled(as_option) == f"{name} is no number, says --stop {name}"
+    said = f"{name} is no number, says --stop {shell_word(name)}"
+    assert error.spelled(as_option) == said
 
 
 def test_a_mark_that_was_printed_once_cannot_be_used_in_another_message() -> None:

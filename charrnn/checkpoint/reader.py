@@ -30,6 +30,7 @@ from charrnn.checkpoint.contents import (
     to_rows,
 )
 from charrnn.checkpoint.manifest import NOT_OURS, Manifest, TensorEntry
+from charrnn.checkpoint.systems import flags
 from charrnn.errors import CheckpointError, InputError, reading_hint
 from charrnn.parameters import shapes, statistics
 
@@ -72,7 +73,7 @@ def open_regular(path: Path) -> BufferedReader:
     """
     with errors_at(path):
         # Without O_NONBLOCK a named pipe would block until somebody writes.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(path, flags("RDONLY", "NONBLOCK", "CLOEXEC"))
         mode = os.fstat(handle).st_mode
         if stat.S_ISREG(mode):
             return open(handle, "rb")  # noqa: PTH123 - a descriptor, not a path

@@ -19,6 +19,7 @@ from charrnn.errors import (
     OutputError,
     writing_hint,
 )
+from charrnn.filenames import STREAM
 
 if TYPE_CHECKING:
     from charrnn.display.html_page import Chapter
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
     from charrnn.inspection.records import ViewData
     from charrnn.inspection.view import AnyView
-
-STDOUT = "-"
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Output:
         """
         from charrnn.checkpoint import resolve_output  # imports NumPy
 
-        if self.name == STDOUT:
+        if self.name == STREAM:
             return
         target = resolve_output(Path(self.name))
         for path in inputs:
@@ -77,7 +76,7 @@ class Output:
         """
         from charrnn.checkpoint import replacement, resolve_output
 
-        if self.name == STDOUT:
+        if self.name == STREAM:
             sink.write(text)
             return
         try:
@@ -100,8 +99,8 @@ def check_outputs(outputs: Sequence[Output], others: Sequence[str]) -> None:
     others : sequence of str
         Options in use that write to standard output.
     """
-    names = [os.path.realpath(o.name) for o in outputs if o.name != STDOUT]
-    streams = [o.option for o in outputs if o.name == STDOUT] + list(others)
+    names = [os.path.realpath(o.name) for o in outputs if o.name != STREAM]
+    streams = [o.option for o in outputs if o.name == STREAM] + list(others)
     if len(set(names)) < len(names):
         msg = "--svg and --html name the same file"
         raise OptionError(msg, hint="name two files")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from charrnn import cells
 from charrnn.config import UnknownPolicy
 from charrnn.errors import field
+from charrnn.filenames import read_output
 from charrnn.inspection import MAX_LAG, SignalName
 from charrnn.inspection.registry import names, readers
 from charrnn.options import Option, check, option
@@ -112,7 +113,12 @@ class InspectOptions:
     plain: bool = option(False, Option("Tab-separated, the column names first.", FORM))
     svg: str | None = option(
         None,
-        Option("Draw into a file; - is standard output.", FORM, metavar="FILE"),
+        Option(
+            "Draw into a file; - is standard output.",
+            FORM,
+            metavar="FILE",
+            parse=read_output,
+        ),
     )
     html: str | None = option(
         None,
@@ -121,6 +127,7 @@ class InspectOptions:
             "there is.",
             FORM,
             metavar="FILE",
+            parse=read_output,
         ),
     )
     width: int | None = option(

@@ -12,7 +12,12 @@ import typer
 from charrnn.cli.spelling import as_option, option_name
 from charrnn.errors import spell
 from charrnn.options import Entry, Option, OptionTable, check, option
-from charrnn.processors import check_threads, check_variables, resolve_threads
+from charrnn.processors import (
+    THREADS_DEFAULT,
+    check_threads,
+    check_variables,
+    resolve_threads,
+)
 
 ColorMode = Literal["auto", "always", "never"]
 ProgressMode = Literal["auto", "bar", "plain", "none"]
@@ -133,7 +138,7 @@ class Common:
         "auto", Option("auto, bar, plain or none.", COMMON, metavar="HOW")
     )
     threads: int | None = option(
-        None, Option("Processors to use; all that are allowed by default.", COMMON)
+        None, Option(f"Processors to use. {THREADS_DEFAULT}", COMMON)
     )
 
     def __post_init__(self) -> None:

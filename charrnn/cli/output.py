@@ -9,7 +9,6 @@ pipe it goes in lines or larger pieces, and the reader may leave at any time.
 import codecs
 import errno
 import os
-import select
 import stat
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import BinaryIO, Self
 from charrnn.errors import OutputError
 from charrnn.escapes import several_lines
 from charrnn.stdio import silence
+from charrnn.waiting import writable
 
 #: Longest time in seconds that text waits while more is being written. It is
 #: looked at when text comes, which takes up to 10 ms (`generation.batch`):
@@ -236,4 +236,4 @@ def _send(stream: BinaryIO, data: bytes) -> None:
 
 def _wait_writable(stream: BinaryIO) -> None:
     """Sleep until the reader has made room."""
-    select.select([], [stream], [])
+    writable(stream.fileno())

@@ -12,6 +12,7 @@ from charrnn.cli.notes import Notes
 from charrnn.cli.prompts import expand, to_symbols
 from charrnn.config import OUTPUT, PROMPT, SampleConfig
 from charrnn.errors import OptionError
+from charrnn.filenames import read_output
 from charrnn.options import Option, option
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Form:
             OUTPUT,
             metavar="PATH",
             short="o",
+            parse=read_output,
         ),
     )
     separator: str | None = option(

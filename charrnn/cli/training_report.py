@@ -1,17 +1,16 @@
 """What is said of a training before it begins and when it is over."""
 
-import os
-import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from charrnn.cells import cell_of
+from charrnn.cli.commands import as_argument, shell_command
 from charrnn.cli.metrics import bits
 from charrnn.cli.spelling import as_option
-from charrnn.cli.training_settings import Settings, default_output
+from charrnn.cli.training_settings import Settings
 from charrnn.config import RunConfig, TextConfig, TrainConfig, UnitName
-from charrnn.display.training import duration_text
-from charrnn.durations import Every
+from charrnn.durations import duration_text
 from charrnn.errors import spell
+from charrnn.filenames import default_output
 from charrnn.training.baselines import Baselines, measure
 from charrnn.training.job import Job
 from charrnn.training.kneser_ney import Texts
@@ -130,7 +129,7 @@ def continuation(settings: Settings) -> str:
     if run.val_file is not None:
         words += ["--val-file", run.val_file]
     if run.save_every != RunConfig.save_every:
-        words += ["--save-every", every_text(run.save_every)]
+        words += ["--save-every", str(run.save_every)]
     if not run.keep_best:
         words.append("--no-keep-best")
     if run.on_divergence != RunConfig.on_divergence:
@@ -138,38 +137,8 @@ def continuation(settings: Settings) -> str:
     if settings.reports.json:
         words.append("--json")
     if settings.reports.log_file is not None:
-        words += ["--log-file", str(settings.reports.log_file)]
-    return shell_command(words)
-
-
-def every_text(every: Every) -> str:
-    """Write an interval as its option takes it."""
-    return f"{every.seconds:g}s" if every.seconds else str(every.steps)
-
-
-def as_argument(path: str) -> str:
-    """Write a path so that no command takes it for an option."""
-    return f"./{path}" if path.startswith("-") and path != "-" else path
-
-
-def shell_command(words: Iterable[str]) -> str:
-    r"""Join words into a command that can be pasted into a shell.
-
-    What would not survive that, bytes that are no text included, is written as
-    bash, ksh and zsh read it: $'\xff'.
-    """
-    return " ".join(map(_shell_word, words))
-
-
-def _shell_word(word: str) -> str:
-    """Quote one word."""
-    if word.isprintable():
-        return shlex.quote(word)
-    plain = set(range(0x20, 0x7F)) - set(b"'\\")
-    escaped = (
-        chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(word)
-    )
-    return f"$'{''.join(escaped)}'"
+        words += ["--log-file", settings.reports.log_file]
+    return shell_command(*words)
 
 
 def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
@@ -253,4 +222,4 @@ def baselines(
 def suggestion(output: str) -> str:
     """Write the command that samples what was trained."""
     words = ["charrnn", "sample", "--temperature", str(TEMPERATURE)]
-    return f"try: {shell_command([*words, as_argument(output)])}"
+    return f"try: {shell_command(*words, as_argument(output))}"

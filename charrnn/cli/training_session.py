@@ -5,6 +5,7 @@ makes sure that neither a reader who leaves nor a signal loses anything.
 """
 
 import contextlib
+import os
 import stat
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import BinaryIO
 
 from charrnn.cells import cell_of
 from charrnn.checkpoint.archive import SIGNATURE
+from charrnn.cli.commands import FilesIn, shell_command
 from charrnn.cli.metrics import Lines, MetricsLog
 from charrnn.cli.notes import compiled_in_vain
 from charrnn.cli.options import Common
@@ -49,12 +51,11 @@ from charrnn.errors import (
     spell,
     writing_hint,
 )
-from charrnn.escapes import one_line
+from charrnn.filenames import best_path
 from charrnn.generation import Generation, Piece
 from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.jit import cache_directory, is_cached
 from charrnn.kernels.recurrence import way_back
-from charrnn.training.filenames import best_path
 from charrnn.training.job import Job
 from charrnn.training.output import FileOutput, StreamOutput
 from charrnn.training.prepare import memory_estimate, prepare
@@ -159,12 +160,12 @@ class Session:
         if path is None:
             return contextlib.nullcontext()
         try:
-            _check_log(path)
-            return path.open("ab")
+            _check_log(Path(path))
+            return Path(path).open("ab")
         except OSError as error:
             msg = f"cannot open the log file: {error.strerror}"
             hint = f"--log-file: {writing_hint(error)}"
-            raise OutputError(msg, where=str(path), hint=hint) from None
+            raise OutputError(msg, where=path, hint=hint) from None
 
     def _logs(self, log_file: BinaryIO | None) -> list[MetricsLog]:
         """List what records are written to as JSON."""
@@ -194,8 +195,11 @@ class Session:
             job = prepare(request, self.threads, stdin, self._speed)
         except InputError as error:
             if isinstance(error.__cause__, IsADirectoryError):
-                directory = one_line(str(error.__cause__.filename)).rstrip("/")
-                error.hint = f"charrnn train {directory}/*.txt"
+                directory = os.fsdecode(error.__cause__.filename)
+                named = (text for text in request.sources if isinstance(text, str))
+                if Path(directory) in map(Path, named):
+                    files = FilesIn(directory, "*.txt")
+                    error.hint = shell_command("charrnn", "train", files)
             raise
         if self._clamped:
             self.display.say(self._clamped, "warning")

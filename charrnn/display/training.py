@@ -23,6 +23,7 @@ from rich.text import Text
 
 from charrnn.display.color import is_terminal
 from charrnn.display.console import wait_for_reader
+from charrnn.durations import duration_text
 from charrnn.escapes import one_line, several_lines
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
 
@@ -39,16 +40,6 @@ MARGIN = "  │ "
 def loss_text(nats: float) -> str:
     """Write a loss in nats and bits."""
     return f"{nats:.4f} nats {nats / LN2:.3f} bits"
-
-
-def duration_text(seconds: float) -> str:
-    """Write a time so that it is short at every size."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
 class TrainingDisplay(Protocol):

@@ -14,7 +14,7 @@ from charrnn.checkpoint import (
     write_to,
 )
 from charrnn.errors import DivergedError, OutputError, field, writing_hint
-from charrnn.training.filenames import best_path, files_of
+from charrnn.filenames import best_path, files_of
 from charrnn.training.records import Saved
 
 #: What to do about a directory in which no lock can be made.

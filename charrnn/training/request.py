@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 from charrnn import errors
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
 from charrnn.errors import OptionError
+from charrnn.filenames import files_of
 from charrnn.options import configure, read
-from charrnn.training.filenames import files_of
 
 if TYPE_CHECKING:
     from charrnn.reading import ReadOptions, Source

@@ -12,7 +12,7 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, TrainingState
 from charrnn.config import TrainConfig
 from charrnn.corpus import Corpus, read_corpus
-from charrnn.durations import Every
+from charrnn.durations import Every, exact_duration
 from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError, field
 from charrnn.network import Network
 from charrnn.options import entries_of
@@ -226,18 +226,22 @@ def _changed(
         given = dict.fromkeys(LIMITS) | given
     config = replace(stored, **given)
     notes = [
-        f"{field(name)}: {_shown(getattr(stored, name))} before, {_shown(value)} now"
+        f"{field(name)}: {_shown(name, getattr(stored, name))} before, "
+        f"{_shown(name, value)} now"
         for name, value in given.items()
         if getattr(stored, name) != value
     ]
     return config, notes
 
 
-def _shown(value: object) -> str:
+def _shown(name: str, value: object) -> str:
     """Write an option's value for a note."""
     if value is None:
         return "none"
     if isinstance(value, Every):
-        seconds = f"{value.seconds:g} s" if value.seconds else "never"
-        return f"{value.steps:,} steps" if value.steps else seconds
+        if value.steps:
+            return f"{value.steps:,} steps"
+        return str(value) if value else "never"
+    if name == "time" and isinstance(value, float):
+        return exact_duration(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -18,6 +18,7 @@ from charrnn.checkpoint import Checkpoint, resolve_output, save
 from charrnn.config import DivergencePolicy, RunConfig
 from charrnn.durations import Every
 from charrnn.errors import DivergedError, OutputError, field
+from charrnn.filenames import read_output
 from charrnn.network import Network
 from charrnn.textmodel import Stopped, TextModel
 from charrnn.training import agenda
@@ -245,7 +246,7 @@ class Run:
         DivergedError
             Something in it is not finite.
         """
-        target = Path(path)
+        target = Path(read_output(os.fspath(path), "path"))
         try:
             save(resolve_output(target), self.job.checkpoint())
         except (OutputError, DivergedError) as error:

@@ -16,7 +16,6 @@ from charrnn.display.training import (
     MessageDisplay,
     PlainDisplay,
     QuietDisplay,
-    duration_text,
     loss_text,
     training_display,
 )
@@ -358,11 +357,3 @@ def test_messages_without_progress(out: io.StringIO, clock: Clock) -> None:
 
 def test_texts() -> None:
     assert loss_text(math.log(4)) == "1.3863 nats 2.000 bits"
-    assert [duration_text(s) for s in (0.4, 59.4, 60, 3599, 3600, 90_061)] == [
-        "0s",
-        "59s",
-        "1m00s",
-        "59m59s",
-        "1h00m",
-        "25h01m",
-    ]
