@@ -118,7 +118,7 @@ def make_plan(
     shape = base if "hidden" in model else _widest(base, budget)
     characters = budget.characters(shape)
     passes = characters / material.characters
-    chosen: dict[str, Any] = {"lr": peak_rate(shape), **dropout(passes)}
+    chosen: dict[str, Any] = {"lr": peak_rate(shape), **dropout_by_passes(passes)}
     if shape.activation in RECTIFIED:
         # What is kept is scaled up, and nothing bounds what comes of that: after 64
         # steps the very first losses are 1e4 nats and more.
@@ -139,7 +139,7 @@ def peak_rate(model: ModelConfig) -> float:
     return float(f"{rate:.2g}")
 
 
-def dropout(passes: float) -> dict[str, float]:
+def dropout_by_passes(passes: float) -> dict[str, float]:
     """Choose both kinds of dropout for a text that is read so often.
 
     Parameters
