@@ -35,8 +35,9 @@ from charrnn.vocab import Vocab
 FORMAT = "charrnn"
 VERSION = "1.0"
 
-#: The version of files that say `Manifest.lines`, which 1.0 does not know.
-LINES_VERSION = "1.1"
+#: The version of files that say what 1.0 does not know: `Manifest.lines`, or lags
+#: of a model.
+LATER_VERSION = "1.1"
 
 #: The manifest's member, the first of the file.
 NAME = "charrnn.json"
@@ -121,8 +122,9 @@ def encode(checkpoint: Checkpoint, digests: dict[str, str]) -> bytes:
     shapes = expected_tensors(checkpoint.model, checkpoint.training)
     history = to_columns(thinned(checkpoint.history))
     lines = checkpoint.lines and checkpoint.training is None
+    lagged = len(checkpoint.model.lags) > 1
     manifest = Manifest(
-        version=LINES_VERSION if lines else VERSION,
+        version=LATER_VERSION if lines or lagged else VERSION,
         lines=lines,
         model=checkpoint.model,
         vocab=checkpoint.vocab,
@@ -139,6 +141,8 @@ def encode(checkpoint: Checkpoint, digests: dict[str, str]) -> bytes:
     written = _plain(manifest)
     if not lines:
         del written["lines"]
+    if not lagged:
+        del written["model"]["lags"]
     text = json.dumps(written, allow_nan=False, separators=(",", ":"))
     if len(text) > MAX_BYTES or _memory_needed(text) > MAX_MEMORY:
         msg = "the vocabulary or the list of files is too large for a checkpoint"

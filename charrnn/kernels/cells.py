@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from numba.extending import overload
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Flags, Floats
 from charrnn.cells import Cell
+from charrnn.kernels import lagged
 from charrnn.kernels.jit import FASTMATH, PACKAGE
 from charrnn.kernels.recurrent import Recurrent
 
@@ -21,7 +22,9 @@ from charrnn.kernels.recurrent import Recurrent
 class Tape(Protocol):
     """One window of T steps: what a layer's way forward leaves for the way back.
 
-    A cell's own tape is a NamedTuple with these fields and perhaps more.
+    A cell's own tape is a NamedTuple with these fields and perhaps more. If it has
+    those of `lagged.Links`, too, and the cell multiplies Wh by what is ``seen``, it
+    can have further lags than 1.
     """
 
     @property
@@ -116,6 +119,39 @@ def retreat(weights: Recurrent, tape: Any, t: int, a: int, b: int, dy: Floats) -
     _BY_TAPE[type(tape)].retreat(weights, tape, t, a, b, dy)
 
 
+def look_back(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
+    """Gather what step t sees, for rows a to b, if that is not the state itself."""
+    if has_lags(tape):
+        lagged.gather(tape, resets, t, a, b)
+
+
+def hand_in(tape: Any, t: int, a: int, b: int) -> None:
+    """Hand the gradient of the state after step t in; see `lagged.hand_in`."""
+    if has_lags(tape):
+        lagged.hand_in(tape, t, a, b)
+
+
+def hand_back(tape: Any, t: int, a: int, b: int) -> None:
+    """Hand the gradients of what step t saw back; see `lagged.hand_back`."""
+    if has_lags(tape):
+        lagged.hand_back(tape, t, a, b)
+
+
+def look_back_carried(tape: Any, state: Floats) -> None:
+    """Gather what a single step sees from one layer's carried state (..., B, H).
+
+    The past of that state is moved on by a step; h and the others are not.
+    """
+    if has_lags(tape):
+        lagged.gather_carried(tape, state)
+        lagged.grow_older(tape, state)
+
+
+def has_lags(tape: Any) -> bool:
+    """Tell whether steps of a tape see further states than the one before."""
+    return hasattr(tape, "lags") and len(tape.lags) > 1
+
+
 _chosen = {"strict": False, "jit_options": {"fastmath": FASTMATH, "forceinline": True}}
 
 
@@ -127,6 +163,38 @@ def _advance(weights: Any, tape: Any, t: Any, a: Any, b: Any) -> Any:
 @overload(retreat, **_chosen)  # type: ignore[untyped-decorator]
 def _retreat(weights: Any, tape: Any, t: Any, a: Any, b: Any, dy: Any) -> Any:
     return _python(_BY_TAPE[tape.instance_class].retreat)
+
+
+@overload(has_lags, **_chosen)  # type: ignore[untyped-decorator]
+def _has_lags(tape: Any) -> Any:
+    if "lags" not in tape.fields:
+        return lambda tape: False
+    return lambda tape: tape.lags.size > 1
+
+
+@overload(look_back, **_chosen)  # type: ignore[untyped-decorator]
+def _look_back(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> Any:
+    return _linked(tape, look_back, lambda tape, resets, t, a, b: None)
+
+
+@overload(hand_in, **_chosen)  # type: ignore[untyped-decorator]
+def _hand_in(tape: Any, t: Any, a: Any, b: Any) -> Any:
+    return _linked(tape, hand_in, lambda tape, t, a, b: None)
+
+
+@overload(hand_back, **_chosen)  # type: ignore[untyped-decorator]
+def _hand_back(tape: Any, t: Any, a: Any, b: Any) -> Any:
+    return _linked(tape, hand_back, lambda tape, t, a, b: None)
+
+
+@overload(look_back_carried, **_chosen)  # type: ignore[untyped-decorator]
+def _look_back_carried(tape: Any, state: Any) -> Any:
+    return _linked(tape, look_back_carried, lambda tape, state: None)
+
+
+def _linked(tape: Any, function: Any, nothing: Any) -> Any:
+    """Choose what is compiled for a kind of tape: nothing, if it has no links."""
+    return function if "lags" in tape.fields else nothing
 
 
 def _python(function: Any) -> Any:

@@ -1,0 +1,208 @@
+"""Links of a cell to its own outputs further back than one step (``lags``).
+
+    seen = [h_(t-1), h_(t-l), h_(t-m), ...]     the K states that a step sees, (B, KH)
+    z    = x Wx^T + b + seen Wh^T               Wh (GH, KH), a block of columns a lag
+
+A cell multiplies Wh by what it sees, as one product, and need not know how that
+came about. What stands here puts the states side by side before a step, and takes
+their gradients apart after the way back through it. No link reaches back over the
+beginning of a document: what stood before it is seen as zeros.
+
+With the lag 1 alone a cell sees its state itself, and nothing is copied.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from charrnn.arrays import Flags, Floats, Ids
+from charrnn.kernels.jit import jit
+
+
+class Links(NamedTuple):
+    """Which states a step sees, and room for them in one window (T, B).
+
+    They are fields of a cell's tape, each by itself: a parallel loop takes no tuple
+    within a tuple.
+
+    With the lag 1 alone `seen` and `dseen` are the cell's states and gradients of
+    states themselves, and what follows them is empty. M is the largest lag.
+    """
+
+    lags: Ids  # (K,): from small to large; the first is 1
+    seen: Floats  # (T, B, KH): what each step saw
+    dseen: Floats  # (B, KH): its gradient at one step
+    reach: Ids  # (T, B): how many steps back, at most M, the document reaches
+    past: Floats  # (M - 1, B, H): h of 1, 2, ... steps before the window's state
+    pending: Floats  # (M, B, H): gradients of h on their way to earlier steps; that
+    #                  of the state before step t stands at t modulo M
+
+
+def own_state(states: Floats, dstates: Floats) -> Links:
+    """Let each step see the state before it and nothing else, in its place.
+
+    Parameters
+    ----------
+    states : (S, T + 1, B, H) float array
+    dstates : (S, B, H) float array
+        Those of a cell's tape.
+    """
+    return Links(
+        lags=np.ones(1, np.int32),
+        seen=states[0, :-1],
+        dseen=dstates[0],
+        reach=np.zeros((0, 0), np.int32),
+        past=np.zeros((0, 0, 0), states.dtype),
+        pending=np.zeros((0, 0, 0), states.dtype),
+    )
+
+
+def new_links(lags: tuple[int, ...], T: int, B: int, H: int, dtype: Any) -> Links:
+    """Make room for one window with several lags."""
+    K, M = len(lags), lags[-1]
+    return Links(
+        lags=np.array(lags, np.int32),
+        seen=np.zeros((T, B, K * H), dtype),
+        dseen=np.zeros((B, K * H), dtype),
+        reach=np.zeros((T, B), np.int32),
+        past=np.zeros((M - 1, B, H), dtype),
+        pending=np.zeros((M, B, H), dtype),
+    )
+
+
+@jit
+def gather(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
+    """Put what step t sees side by side, for rows a to b.
+
+    Parameters
+    ----------
+    tape : Tape
+        With links. The h of its states is known up to t, where it is zero if a
+        document begins; seen[t] and reach[t] are written.
+    resets : (T, B) uint8 array
+        Rows whose document begins at a step.
+    """
+    lags, seen, reach, past = tape.lags, tape.seen, tape.reach, tape.past
+    h = tape.states[0]
+    H, furthest = h.shape[2], lags[lags.size - 1]
+    for n in range(a, b):
+        reached = furthest
+        if resets[t, n]:
+            reached = 0
+        elif t > 0:
+            reached = min(furthest, reach[t - 1, n] + 1)
+        reach[t, n] = reached
+        for k in range(lags.size):
+            out = seen[t, n, k * H : (k + 1) * H]
+            source = t + 1 - lags[k]
+            if k > 0 and lags[k] > reached:
+                for j in range(H):
+                    out[j] = 0
+            else:
+                row = h[source, n] if source >= 0 else past[-1 - source, n]
+                for j in range(H):
+                    out[j] = row[j]
+
+
+@jit
+def hand_in(tape: Any, t: int, a: int, b: int) -> None:
+    """Begin the way back through step t with the gradient of the state after it.
+
+    Parameters
+    ----------
+    tape : Tape
+        With links, and in dstates the gradient of h after the step, from all later
+        steps. Its dseen is written: that, and zeros for the further lags. At the
+        last step of a window gradients of another one are forgotten.
+    """
+    dseen, pending, dh = tape.dseen, tape.pending, tape.dstates[0]
+    H = dh.shape[1]
+    if t == tape.seen.shape[0] - 1:
+        for slot in range(pending.shape[0]):
+            for n in range(a, b):
+                for j in range(H):
+                    pending[slot, n, j] = 0
+    for n in range(a, b):
+        for j in range(H):
+            dseen[n, j] = dh[n, j]
+        for j in range(H, dseen.shape[1]):
+            dseen[n, j] = 0
+
+
+@jit
+def hand_back(tape: Any, t: int, a: int, b: int) -> None:
+    """Share the gradient of what step t saw out to the states that it saw.
+
+    Parameters
+    ----------
+    tape : Tape
+        With links. The h of its dstates is written: the gradient of h before the
+        step, from this step and all later ones.
+    """
+    lags, dseen, reach, pending = tape.lags, tape.dseen, tape.reach, tape.pending
+    dh = tape.dstates[0]
+    H, M = dh.shape[1], lags[lags.size - 1]
+    for n in range(a, b):
+        due = pending[t % M, n]
+        for j in range(H):
+            dh[n, j] = dseen[n, j] + due[j]
+            due[j] = 0
+        for k in range(1, lags.size):
+            if lags[k] <= reach[t, n]:
+                row = pending[(t + 1 - lags[k] + M) % M, n]
+                for j in range(H):
+                    row[j] += dseen[n, k * H + j]
+
+
+@jit
+def gather_carried(tape: Any, state: Floats) -> None:
+    """Put what a single step sees side by side, out of one layer's carried state.
+
+    Parameters
+    ----------
+    tape : Tape
+        With links, of one step; its seen[0] is written.
+    state : (S + M - 1, B, H) float array
+        The cell's S arrays, then h of 1, 2, ... steps before.
+    """
+    lags, seen, kinds = tape.lags, tape.seen, tape.states.shape[0]
+    H = state.shape[2]
+    for k in range(lags.size):
+        source = state[kinds + lags[k] - 2] if k > 0 else state[0]
+        for n in range(state.shape[1]):
+            for j in range(H):
+                seen[0, n, k * H + j] = source[n, j]
+
+
+@jit
+def grow_older(tape: Any, state: Floats) -> None:
+    """Move the past of a layer's carried state on by a step, h included.
+
+    See `gather_carried`; h itself is still to be written.
+    """
+    kinds = tape.states.shape[0]
+    for age in range(state.shape[0] - 1, kinds - 1, -1):
+        younger = state[age - 1] if age > kinds else state[0]
+        for n in range(state.shape[1]):
+            for j in range(state.shape[2]):
+                state[age, n, j] = younger[n, j]
+
+
+def carry(tape: Any, past: Floats) -> None:
+    """Write the past of the state that a window leaves.
+
+    Parameters
+    ----------
+    tape : Tape
+        With links, as the way forward left it.
+    past : (M - 1, B, H) float array
+        Written: h of 1, 2, ... steps before the last; zeros where the document
+        does not reach so far back.
+    """
+    h = tape.states[0]
+    last = len(h) - 1
+    reached = tape.reach[-1] + 1  # by a step that would come next
+    for age in range(1, len(past) + 1):
+        source = h[last - age] if age <= last else tape.past[age - last - 1]
+        within = (age + 1 <= reached)[:, None]
+        past[age - 1] = np.where(within, source, 0)
