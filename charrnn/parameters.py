@@ -14,9 +14,10 @@ V characters and layers 0 to L - 1, in the order of storage::
     head.by       (V,)
 
 Weight matrices have one row per output unit, ``z = x Wx^T + h Wh^T + b``, but
-for layer 0's. Wh is multiplied by the states of all lags, one after another. A gate is a block of H rows (for layer 0's Wx, of H columns), in
-the order of the cell's record. All matrices come before all vectors, so that
-weight decay acts on one leading slice.
+for layer 0's. h is the state before the step or, with further lags than 1, the
+states of all lags one after another. A gate is a block of H rows (for layer 0's Wx,
+of H columns), in the order of the cell's record. All matrices come before all
+vectors, so that weight decay acts on one leading slice.
 
 Files store parameters by name and know nothing of the order; see
 :mod:`charrnn.checkpoint`.

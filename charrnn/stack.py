@@ -113,6 +113,12 @@ class Passed:
         return self.space.tapes
 
     @property
+    def on_their_way(self) -> list[Floats]:
+        """Gradients that are on their way to earlier steps, each (..., B, H)."""
+        linked = [tape.pending for tape in self.tapes if has_lags(tape)]
+        return [*(tape.dstates for tape in self.tapes), *linked]
+
+    @property
     def y(self) -> Floats:
         """The outputs of the last layer, (T * B, H)."""
         y: Floats = self.space.tapes[-1].y

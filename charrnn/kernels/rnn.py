@@ -111,9 +111,7 @@ def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     single step.
     """
     h, seen, z, y = tape.states[0], tape.seen, tape.z, tape.y
-    step(
-        weights.Wh, tape.activation, z[t, a:b], seen[t, a:b], h[t + 1, a:b], y[t, a:b]
-    )
+    step(weights.Wh, tape.activation, z[t, a:b], seen[t, a:b], h[t + 1, a:b], y[t, a:b])
 
 
 @jit
