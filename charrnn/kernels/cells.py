@@ -149,7 +149,7 @@ def look_back_carried(tape: Any, state: Floats) -> None:
 
 def has_lags(tape: Any) -> bool:
     """Tell whether steps of a tape see further states than the one before."""
-    return hasattr(tape, "lags") and len(tape.lags) > 1
+    return hasattr(tape, "lags") and len(tape.lags) > 0
 
 
 _chosen = {"strict": False, "jit_options": {"fastmath": FASTMATH, "forceinline": True}}
@@ -169,7 +169,7 @@ def _retreat(weights: Any, tape: Any, t: Any, a: Any, b: Any, dy: Any) -> Any:
 def _has_lags(tape: Any) -> Any:
     if "lags" not in tape.fields:
         return lambda tape: False
-    return lambda tape: tape.lags.size > 1
+    return lambda tape: tape.lags.size > 0
 
 
 @overload(look_back, **_chosen)  # type: ignore[untyped-decorator]

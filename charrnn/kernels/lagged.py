@@ -26,7 +26,7 @@ class Links(NamedTuple):
     within a tuple.
 
     With the lag 1 alone `seen` and `dseen` are the cell's states and gradients of
-    states themselves, and what follows them is empty. M is the largest lag.
+    states themselves, and all else is empty. M is the largest lag.
     """
 
     lags: Ids  # (K,): from small to large; the first is 1
@@ -48,7 +48,7 @@ def own_state(states: Floats, dstates: Floats) -> Links:
         Those of a cell's tape.
     """
     return Links(
-        lags=np.ones(1, np.int32),
+        lags=np.zeros(0, np.int32),
         seen=states[0, :-1],
         dseen=dstates[0],
         reach=np.zeros((0, 0), np.int32),

@@ -87,7 +87,7 @@ LAGS: list[tuple[object, str]] = [
     ([1, 2.0], "invalid manifest: lags is 2.0"),
     ([1, True], "invalid manifest: lags is True"),
     ([*range(1, 10)], "at most 8 are allowed"),
-    ([1] * 100_000, "at most 8 are allowed"),
+    ([1] * 1000, "at most 8 are allowed"),
 ]
 
 
