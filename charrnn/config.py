@@ -118,7 +118,7 @@ def read_lags(given: Any, name: str) -> tuple[int, ...]:
             except (TypeError, ValueError):
                 number = None
             if number is None or isinstance(word, bool):
-                shown = repr(given)
+                shown = repr(part)
                 shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
                 msg = f"{name} must be whole numbers such as 1,2,3, not {shown}"
                 raise OptionError(msg, hint=LAGS_HINT)

@@ -22,8 +22,9 @@ import numpy as np
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.cells import cell_of
 from charrnn.config import ModelConfig
+from charrnn.errors import OptionError, field
 from charrnn.kernels import dropout, inputs, lagged
-from charrnn.kernels.cells import Tape, has_lags, kernels_of
+from charrnn.kernels.cells import Tape, can_have_lags, has_lags, kernels_of
 from charrnn.kernels.lagged import new_links
 from charrnn.kernels.matmul import (
     Packed,
@@ -139,12 +140,20 @@ class Stack:
     weights : Parameters
         The network's. Call `pack` after changing them.
     threads : int
+
+    Raises
+    ------
+    OptionError
+        The cell cannot have the lags.
     """
 
     def __init__(self, config: ModelConfig, weights: Parameters, threads: int) -> None:
         self.config = config
         self.cell = cell_of(config.cell)
         self.kernels = kernels_of(self.cell)
+        if len(config.lags) > 1 and not can_have_lags(self.kernels):
+            msg = f"a cell of kind {config.cell} sees no further state than the last"
+            raise OptionError(msg, hint=f"leave {field('lags')} away")
         self.norm = Normalization(config, weights, threads)
         self.loops = loops(self.kernels)
         self._dtype = weights.flat.dtype

@@ -109,6 +109,11 @@ def is_built_in(kernels: CellKernels) -> bool:
     return kernels.__name__.startswith(PACKAGE)
 
 
+def can_have_lags(kernels: CellKernels) -> bool:
+    """Tell whether a cell can see further states than the one before a step."""
+    return set(lagged.Links._fields) <= set(getattr(kernels.Tape, "_fields", ()))
+
+
 def advance(weights: Recurrent, tape: Any, t: int, a: int, b: int) -> None:
     """Take step t of a tape for rows a to b; see `CellKernels`."""
     _BY_TAPE[type(tape)].advance(weights, tape, t, a, b)
