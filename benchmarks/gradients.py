@@ -40,7 +40,7 @@ HIDDEN, STEPS = 128, 600
 #: The copy task: how many letters are copied, of how many different ones; after how
 #: many blanks; in how many steps of how many sequences it is learned.
 COPIED, LETTERS, DELAYS = 3, 8, (10, 20, 40, 60)
-COPY_STEPS, COPY_BATCH, COPY_HIDDEN, JUDGED = 2000, 64, 64, 1000
+COPY_STEPS, COPY_BATCH, COPY_HIDDEN, JUDGED = 1000, 64, 64, 1000
 
 TEXT = Path(__file__).parent.parent / "corpora" / "saltmarsh.txt"
 

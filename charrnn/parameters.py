@@ -48,8 +48,9 @@ IDENTITY_SCALE = 0.9
 
 
 #: The recurrent weights of further lags than 1 start as this times what those of
-#: lag 1 start as.
-FURTHER_SCALE = 0.1
+#: lag 1 start as. A vanilla cell with the lags 1, 4 and 16 learns to copy over 60
+#: steps from 0.3 on, and not from 0, 0.03 or 0.1; text is learned best with 0.3, too.
+FURTHER_SCALE = 0.3
 
 
 class Role(Enum):
