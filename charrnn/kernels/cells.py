@@ -127,19 +127,19 @@ def retreat(weights: Recurrent, tape: Any, t: int, a: int, b: int, dy: Floats) -
 def look_back(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
     """Gather what step t sees, for rows a to b, if that is not the state itself."""
     if has_lags(tape):
-        lagged.gather(tape, resets, t, a, b)
+        _look_back_far(tape, resets, t, a, b)
 
 
 def hand_in(tape: Any, t: int, a: int, b: int) -> None:
     """Hand the gradient of the state after step t in; see `lagged.hand_in`."""
     if has_lags(tape):
-        lagged.hand_in(tape, t, a, b)
+        _hand_in_far(tape, t, a, b)
 
 
 def hand_back(tape: Any, t: int, a: int, b: int) -> None:
     """Hand the gradients of what step t saw back; see `lagged.hand_back`."""
     if has_lags(tape):
-        lagged.hand_back(tape, t, a, b)
+        _hand_back_far(tape, t, a, b)
 
 
 def look_back_carried(tape: Any, state: Floats) -> None:
@@ -148,8 +148,7 @@ def look_back_carried(tape: Any, state: Floats) -> None:
     The past of that state is moved on by a step; h and the others are not.
     """
     if has_lags(tape):
-        lagged.gather_carried(tape, state)
-        lagged.grow_older(tape, state)
+        _look_back_carried_far(tape, state)
 
 
 def has_lags(tape: Any) -> bool:
@@ -170,31 +169,53 @@ def _retreat(weights: Any, tape: Any, t: Any, a: Any, b: Any, dy: Any) -> Any:
     return _python(_BY_TAPE[tape.instance_class].retreat)
 
 
-@overload(has_lags, **_chosen)  # type: ignore[untyped-decorator]
-def _has_lags(tape: Any) -> Any:
-    if "lags" not in tape.fields:
-        return lambda tape: False
-    return lambda tape: tape.lags.size > 0
+# What is compiled in place of the four above, for tapes with links.
+
+
+def _look_back_far(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> None:
+    if tape.lags.size > 0:
+        lagged.gather(
+            tape.lags, tape.seen, tape.reach, tape.past, tape.states[0], resets,
+            t, a, b,
+        )  # fmt: skip
+
+
+def _hand_in_far(tape: Any, t: Any, a: Any, b: Any) -> None:
+    if tape.lags.size > 0:
+        last = t == tape.seen.shape[0] - 1
+        lagged.hand_in(tape.dseen, tape.pending, tape.dstates[0], a, b, last)
+
+
+def _hand_back_far(tape: Any, t: Any, a: Any, b: Any) -> None:
+    if tape.lags.size > 0:
+        lagged.hand_back(
+            tape.lags, tape.dseen, tape.reach, tape.pending, tape.dstates[0], t, a, b
+        )
+
+
+def _look_back_carried_far(tape: Any, state: Any) -> None:
+    if tape.lags.size > 0:
+        lagged.gather_carried(tape.lags, tape.seen, state, tape.states.shape[0])
 
 
 @overload(look_back, **_chosen)  # type: ignore[untyped-decorator]
 def _look_back(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> Any:
-    return _linked(tape, look_back, lambda tape, resets, t, a, b: None)
+    return _linked(tape, _look_back_far, lambda tape, resets, t, a, b: None)
 
 
 @overload(hand_in, **_chosen)  # type: ignore[untyped-decorator]
 def _hand_in(tape: Any, t: Any, a: Any, b: Any) -> Any:
-    return _linked(tape, hand_in, lambda tape, t, a, b: None)
+    return _linked(tape, _hand_in_far, lambda tape, t, a, b: None)
 
 
 @overload(hand_back, **_chosen)  # type: ignore[untyped-decorator]
 def _hand_back(tape: Any, t: Any, a: Any, b: Any) -> Any:
-    return _linked(tape, hand_back, lambda tape, t, a, b: None)
+    return _linked(tape, _hand_back_far, lambda tape, t, a, b: None)
 
 
 @overload(look_back_carried, **_chosen)  # type: ignore[untyped-decorator]
 def _look_back_carried(tape: Any, state: Any) -> Any:
-    return _linked(tape, look_back_carried, lambda tape, state: None)
+    return _linked(tape, _look_back_carried_far, lambda tape, state: None)
 
 
 def _linked(tape: Any, function: Any, nothing: Any) -> Any:

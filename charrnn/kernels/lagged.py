@@ -8,6 +8,9 @@ came about. What stands here puts the states side by side before a step, and tak
 their gradients apart after the way back through it. No link reaches back over the
 beginning of a document: what stood before it is seen as zeros.
 
+The kernels here are compiled by themselves, once for all cells, and not into every
+loop that calls them: they copy and add, which gives the same bits in any copy.
+
 With the lag 1 alone a cell sees its state itself, and nothing is copied.
 """
 
@@ -70,20 +73,23 @@ def new_links(lags: tuple[int, ...], T: int, B: int, H: int, dtype: Any) -> Link
     )
 
 
-@jit
-def gather(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
+@jit(parallel=False)
+def gather(
+    lags: Ids, seen: Floats, reach: Ids, past: Floats, h: Floats, resets: Flags,
+    t: int, a: int, b: int,
+) -> None:  # fmt: skip
     """Put what step t sees side by side, for rows a to b.
 
     Parameters
     ----------
-    tape : Tape
-        With links. The h of its states is known up to t, where it is zero if a
-        document begins; seen[t] and reach[t] are written.
+    lags, seen, reach, past
+        Of `Links`; seen[t] and reach[t] are written.
+    h : (T + 1, B, H) float array
+        The states before each step, known up to t, where they are zero if a document
+        begins.
     resets : (T, B) uint8 array
         Rows whose document begins at a step.
     """
-    lags, seen, reach, past = tape.lags, tape.seen, tape.reach, tape.past
-    h = tape.states[0]
     H, furthest = h.shape[2], lags[lags.size - 1]
     for n in range(a, b):
         reached = furthest
@@ -104,20 +110,24 @@ def gather(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
                     out[j] = row[j]
 
 
-@jit
-def hand_in(tape: Any, t: int, a: int, b: int) -> None:
-    """Begin the way back through step t with the gradient of the state after it.
+@jit(parallel=False)
+def hand_in(
+    dseen: Floats, pending: Floats, dh: Floats, a: int, b: int, last: bool
+) -> None:
+    """Begin the way back through a step with the gradient of the state after it.
 
     Parameters
     ----------
-    tape : Tape
-        With links, and in dstates the gradient of h after the step, from all later
-        steps. Its dseen is written: that, and zeros for the further lags. At the
-        last step of a window gradients of another one are forgotten.
+    dseen, pending
+        Of `Links`; dseen is written: dh, and zeros for the further lags.
+    dh : (B, H) float array
+        The gradient of h after the step, from all later steps.
+    last : bool
+        Whether it is the last step of a window: what another window has left in
+        `pending` is then forgotten.
     """
-    dseen, pending, dh = tape.dseen, tape.pending, tape.dstates[0]
     H = dh.shape[1]
-    if t == tape.seen.shape[0] - 1:
+    if last:
         for slot in range(pending.shape[0]):
             for n in range(a, b):
                 for j in range(H):
@@ -129,18 +139,21 @@ def hand_in(tape: Any, t: int, a: int, b: int) -> None:
             dseen[n, j] = 0
 
 
-@jit
-def hand_back(tape: Any, t: int, a: int, b: int) -> None:
+@jit(parallel=False)
+def hand_back(
+    lags: Ids, dseen: Floats, reach: Ids, pending: Floats, dh: Floats, t: int, a: int,
+    b: int,
+) -> None:  # fmt: skip
     """Share the gradient of what step t saw out to the states that it saw.
 
     Parameters
     ----------
-    tape : Tape
-        With links. The h of its dstates is written: the gradient of h before the
-        step, from this step and all later ones.
+    lags, dseen, reach, pending
+        Of `Links`.
+    dh : (B, H) float array
+        Written: the gradient of h before the step, from this step and all later
+        ones.
     """
-    lags, dseen, reach, pending = tape.lags, tape.dseen, tape.reach, tape.pending
-    dh = tape.dstates[0]
     H, M = dh.shape[1], lags[lags.size - 1]
     for n in range(a, b):
         due = pending[t % M, n]
@@ -154,33 +167,28 @@ def hand_back(tape: Any, t: int, a: int, b: int) -> None:
                     row[j] += dseen[n, k * H + j]
 
 
-@jit
-def gather_carried(tape: Any, state: Floats) -> None:
+@jit(parallel=False)
+def gather_carried(lags: Ids, seen: Floats, state: Floats, kinds: int) -> None:
     """Put what a single step sees side by side, out of one layer's carried state.
+
+    The past of that state is then moved on by a step, h included; h itself is still
+    to be written.
 
     Parameters
     ----------
-    tape : Tape
-        With links, of one step; its seen[0] is written.
+    lags, seen
+        Of `Links`, for one step; seen[0] is written.
     state : (S + M - 1, B, H) float array
         The cell's S arrays, then h of 1, 2, ... steps before.
+    kinds : int
+        S.
     """
-    lags, seen, kinds = tape.lags, tape.seen, tape.states.shape[0]
     H = state.shape[2]
     for k in range(lags.size):
         source = state[kinds + lags[k] - 2] if k > 0 else state[0]
         for n in range(state.shape[1]):
             for j in range(H):
                 seen[0, n, k * H + j] = source[n, j]
-
-
-@jit
-def grow_older(tape: Any, state: Floats) -> None:
-    """Move the past of a layer's carried state on by a step, h included.
-
-    See `gather_carried`; h itself is still to be written.
-    """
-    kinds = tape.states.shape[0]
     for age in range(state.shape[0] - 1, kinds - 1, -1):
         younger = state[age - 1] if age > kinds else state[0]
         for n in range(state.shape[1]):
