@@ -312,6 +312,8 @@ class Stack:
             if on_layer is not None:
                 on_layer(k, by_step)
             read = self._inputs(k, window.inputs, space.tapes)
+            if has_lags(tape):
+                lagged.begin_back(tape, whole=last == T)
             self.loops.backward(
                 layer.back, read, tape, by_step, window.resets, space.cuts,
                 first, last,

@@ -130,16 +130,10 @@ def look_back(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
         _look_back_far(tape, resets, t, a, b)
 
 
-def hand_in(tape: Any, t: int, a: int, b: int) -> None:
-    """Hand the gradient of the state after step t in; see `lagged.hand_in`."""
-    if has_lags(tape):
-        _hand_in_far(tape, t, a, b)
-
-
-def hand_back(tape: Any, t: int, a: int, b: int) -> None:
+def hand_back(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
     """Hand the gradients of what step t saw back; see `lagged.hand_back`."""
     if has_lags(tape):
-        _hand_back_far(tape, t, a, b)
+        _hand_back_far(tape, resets, t, a, b)
 
 
 def look_back_carried(tape: Any, state: Floats) -> None:
@@ -169,7 +163,7 @@ def _retreat(weights: Any, tape: Any, t: Any, a: Any, b: Any, dy: Any) -> Any:
     return _python(_BY_TAPE[tape.instance_class].retreat)
 
 
-# What is compiled in place of the four above, for tapes with links.
+# What is compiled in place of these, for tapes with links.
 
 
 def _look_back_far(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> None:
@@ -180,17 +174,12 @@ def _look_back_far(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> None:
         )  # fmt: skip
 
 
-def _hand_in_far(tape: Any, t: Any, a: Any, b: Any) -> None:
-    if tape.lags.size > 0:
-        last = t == tape.seen.shape[0] - 1
-        lagged.hand_in(tape.dseen, tape.pending, tape.dstates[0], a, b, last)
-
-
-def _hand_back_far(tape: Any, t: Any, a: Any, b: Any) -> None:
+def _hand_back_far(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> None:
     if tape.lags.size > 0:
         lagged.hand_back(
-            tape.lags, tape.dseen, tape.reach, tape.pending, tape.dstates[0], t, a, b
-        )
+            tape.lags, tape.dseen, tape.reach, tape.pending, tape.dstates[0], resets,
+            t, a, b,
+        )  # fmt: skip
 
 
 def _look_back_carried_far(tape: Any, state: Any) -> None:
@@ -203,14 +192,9 @@ def _look_back(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> Any:
     return _linked(tape, _look_back_far, lambda tape, resets, t, a, b: None)
 
 
-@overload(hand_in, **_chosen)  # type: ignore[untyped-decorator]
-def _hand_in(tape: Any, t: Any, a: Any, b: Any) -> Any:
-    return _linked(tape, _hand_in_far, lambda tape, t, a, b: None)
-
-
 @overload(hand_back, **_chosen)  # type: ignore[untyped-decorator]
-def _hand_back(tape: Any, t: Any, a: Any, b: Any) -> Any:
-    return _linked(tape, _hand_back_far, lambda tape, t, a, b: None)
+def _hand_back(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> Any:
+    return _linked(tape, _hand_back_far, lambda tape, resets, t, a, b: None)
 
 
 @overload(look_back_carried, **_chosen)  # type: ignore[untyped-decorator]

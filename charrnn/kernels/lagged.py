@@ -111,60 +111,39 @@ def gather(
 
 
 @jit(parallel=False)
-def hand_in(
-    dseen: Floats, pending: Floats, dh: Floats, a: int, b: int, last: bool
-) -> None:
-    """Begin the way back through a step with the gradient of the state after it.
-
-    Parameters
-    ----------
-    dseen, pending
-        Of `Links`; dseen is written: dh, and zeros for the further lags.
-    dh : (B, H) float array
-        The gradient of h after the step, from all later steps.
-    last : bool
-        Whether it is the last step of a window: what another window has left in
-        `pending` is then forgotten.
-    """
-    H = dh.shape[1]
-    if last:
-        for slot in range(pending.shape[0]):
-            for n in range(a, b):
-                for j in range(H):
-                    pending[slot, n, j] = 0
-    for n in range(a, b):
-        for j in range(H):
-            dseen[n, j] = dh[n, j]
-        for j in range(H, dseen.shape[1]):
-            dseen[n, j] = 0
-
-
-@jit(parallel=False)
 def hand_back(
-    lags: Ids, dseen: Floats, reach: Ids, pending: Floats, dh: Floats, t: int, a: int,
-    b: int,
+    lags: Ids, dseen: Floats, reach: Ids, pending: Floats, dh: Floats, resets: Flags,
+    t: int, a: int, b: int,
 ) -> None:  # fmt: skip
     """Share the gradient of what step t saw out to the states that it saw.
 
     Parameters
     ----------
     lags, dseen, reach, pending
-        Of `Links`.
+        Of `Links`. dseen is made ready for the step before: dh, and zeros for the
+        further lags.
     dh : (B, H) float array
         Written: the gradient of h before the step, from this step and all later
         ones.
+    resets : (T, B) uint8 array
+        Rows whose document begins at a step: dh is zero there.
     """
     H, M = dh.shape[1], lags[lags.size - 1]
     for n in range(a, b):
         due = pending[t % M, n]
         for j in range(H):
-            dh[n, j] = dseen[n, j] + due[j]
+            if resets[t, n]:
+                dh[n, j] = 0
+            else:
+                dh[n, j] = dseen[n, j] + due[j]
             due[j] = 0
+            dseen[n, j] = dh[n, j]
         for k in range(1, lags.size):
-            if lags[k] <= reach[t, n]:
-                row = pending[(t + 1 - lags[k] + M) % M, n]
-                for j in range(H):
+            row = pending[(t + 1 - lags[k] + M) % M, n]
+            for j in range(H):
+                if lags[k] <= reach[t, n]:
                     row[j] += dseen[n, k * H + j]
+                dseen[n, k * H + j] = 0
 
 
 @jit(parallel=False)
@@ -194,6 +173,25 @@ def gather_carried(lags: Ids, seen: Floats, state: Floats, kinds: int) -> None:
         for n in range(state.shape[1]):
             for j in range(state.shape[2]):
                 state[age, n, j] = younger[n, j]
+
+
+def begin_back(tape: Any, *, whole: bool) -> None:
+    """Make ready for the way back through a window, or through the rest of it.
+
+    Parameters
+    ----------
+    tape : Tape
+        With links, and the gradient of h after the step that is gone back through
+        first.
+    whole : bool
+        Whether that is the window's last step: there is no gradient yet, and what
+        another window has left is forgotten.
+    """
+    dh = tape.dstates[0]
+    tape.dseen[:, : dh.shape[1]] = 0 if whole else dh
+    tape.dseen[:, dh.shape[1] :] = 0
+    if whole:
+        tape.pending[...] = 0
 
 
 def carry(tape: Any, past: Floats) -> None:

@@ -22,7 +22,6 @@ from charrnn.kernels.cells import (
     CellKernels,
     advance,
     hand_back,
-    hand_in,
     is_built_in,
     look_back,
     retreat,
@@ -90,8 +89,9 @@ def backward(
     Parameters
     ----------
     weights, inputs, tape, resets, cuts
-        As `forward` left them. On exit ``tape.z`` holds the gradient of the
-        input projection and ``tape.dstates`` that of the state before `first`.
+        As `forward` left them, and with links `lagged.begin_back`. On exit
+        ``tape.z`` holds the gradient of the input projection and ``tape.dstates``
+        that of the state before `first`.
     dy : (last - first, B, H) float array
         Gradient of these steps' outputs; on exit that of the outputs of the layer
         below, if there is one.
@@ -107,9 +107,8 @@ def backward(
                 dstates[kind, a:b] = 0
         for t in range(last - 1, first - 1, -1):
             # Inside functions of their own, as in `forward`.
-            hand_in(tape, t, a, b)
             retreat(weights, tape, t, a, b, dy[t - first, a:b])
-            hand_back(tape, t, a, b)
+            hand_back(tape, resets, t, a, b)
             for kind in range(dstates.shape[0]):
                 clear(resets[t, a:b], dstates[kind, a:b])
             carry_back(inputs, z[t, a:b], dy[t - first, a:b])
