@@ -92,7 +92,7 @@ def step(
 @jit(inlined_early=True)
 def step_backward(
     Wh: Floats, keep: Floats, z: Floats, m_prev: Floats, m: Floats, dy: Floats,
-    dseen: Floats, dm: Floats, dkeep: Floats,
+    dh: Floats, dm: Floats, dkeep: Floats,
 ) -> None:  # fmt: skip
     """Carry gradients back through one `step`."""
     B, H = dy.shape
@@ -100,7 +100,7 @@ def step_backward(
         for j in range(H):
             g, o, s = z[n, j], z[n, H + j], sigmoid(keep[j])
             # h = y = o * m
-            dh_j = dseen[n, j] + dy[n, j]
+            dh_j = dh[n, j] + dy[n, j]
             do = dh_j * m[n, j]
             dm_j = dm[n, j] + dh_j * o
             # m = s * m_prev + (1 - s) * g
@@ -112,7 +112,7 @@ def step_backward(
             z[n, H + j] = do * o * (ONE - o)
             z[n, j] = dg * (ONE - g * g)
     # z += seen Wh^T
-    multiply(z, Wh, dseen, False)
+    multiply(z, Wh, dh, False)
 
 
 @jit

@@ -93,7 +93,7 @@ def step(
 
 @jit(inlined_early=True)
 def step_backward(
-    Wh: Floats, z: Floats, zh: Floats, seen: Floats, dy: Floats, dseen: Floats
+    Wh: Floats, z: Floats, zh: Floats, seen: Floats, dy: Floats, dh: Floats
 ) -> None:
     """Carry gradients back through one `step`.
 
@@ -107,7 +107,7 @@ def step_backward(
         On entry as `step` left them; on exit the gradients of z and of zh.
     dy : (B, H) float array
         Gradient of the output y.
-    dseen : (B, KH) float array
+    dh : (B, KH) float array
         On entry the gradient of h from later steps, in the first H columns, and zeros;
         on exit that of all that `step` saw.
     """
@@ -118,10 +118,10 @@ def step_backward(
         for j in range(H):
             r, u, candidate = z_r[j], z_u[j], z_n[j]
             # h = y = (1 - u) * n + u * h_prev
-            dh_j = dseen[n, j] + dy[n, j]
+            dh_j = dh[n, j] + dy[n, j]
             du = dh_j * (seen[n, j] - candidate)
             dn = dh_j * (ONE - u)
-            dseen[n, j] = dh_j * u
+            dh[n, j] = dh_j * u
             # n = tanh(z_n + r * zh_n)
             dz_n = dn * (ONE - candidate * candidate)
             dr = dz_n * zh_n[j]
@@ -130,7 +130,7 @@ def step_backward(
             z_r[j], z_u[j], z_n[j] = dz_r, dz_u, dz_n
             zh_r[j], zh_u[j], zh_n[j] = dz_r, dz_u, dz_n * r
     # zh = seen Wh^T, beside the direct path u * h_prev
-    multiply(zh, Wh, dseen, True)
+    multiply(zh, Wh, dh, True)
 
 
 @jit

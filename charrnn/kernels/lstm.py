@@ -105,7 +105,7 @@ def step(
 @jit(inlined_early=True)
 def step_backward(
     Wh: Floats, z: Floats, c_prev: Floats, tanh_c: Floats, dy: Floats,
-    dseen: Floats, dc: Floats,
+    dh: Floats, dc: Floats,
 ) -> None:  # fmt: skip
     """Carry gradients back through one `step`.
 
@@ -119,7 +119,7 @@ def step_backward(
         On entry the gates, as `step` left them; on exit the gradient of z.
     dy : (B, H) float array
         Gradient of the output y.
-    dseen : (B, KH) float array
+    dh : (B, KH) float array
         On entry the gradient of h from later steps, in the first H columns; on exit
         that of all that `step` saw.
     dc : (B, H) float array
@@ -137,7 +137,7 @@ def step_backward(
             i, f, o, g = z_i[j], z_f[j], z_o[j], z_g[j]
             squashed = tanh_c[n, j]
             # h = y = o * tanh(c)
-            dh_j = dseen[n, j] + dy[n, j]
+            dh_j = dh[n, j] + dy[n, j]
             do = dh_j * squashed
             dc_j = dc[n, j] + dh_j * o * (ONE - squashed * squashed)
             # c = f * c_prev + i * g
@@ -151,7 +151,7 @@ def step_backward(
             z_o[j] = do * o * (ONE - o)
             z_g[j] = dg * (ONE - g * g)
     # z += seen Wh^T
-    multiply(z, Wh, dseen, False)
+    multiply(z, Wh, dh, False)
 
 
 @jit

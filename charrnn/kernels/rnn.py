@@ -77,7 +77,7 @@ def step(
 
 @jit(inlined_early=True)
 def step_backward(
-    Wh: Floats, activation: int, z: Floats, dy: Floats, dseen: Floats
+    Wh: Floats, activation: int, z: Floats, dy: Floats, dh: Floats
 ) -> None:
     """Carry gradients back through one `step`.
 
@@ -90,7 +90,7 @@ def step_backward(
         On entry f(z), as `step` left it; on exit the gradient of z.
     dy : (B, H) float array
         Gradient of the output y.
-    dseen : (B, KH) float array
+    dh : (B, KH) float array
         On entry the gradient of h from later steps, in the first H columns; on exit
         that of all that `step` saw.
     """
@@ -98,9 +98,9 @@ def step_backward(
     for n in range(B):
         for j in range(H):
             # h = y = f(z)
-            z[n, j] = (dseen[n, j] + dy[n, j]) * slope(activation, z[n, j])
+            z[n, j] = (dh[n, j] + dy[n, j]) * slope(activation, z[n, j])
     # z += seen Wh^T
-    multiply(z, Wh, dseen, False)
+    multiply(z, Wh, dh, False)
 
 
 @jit
