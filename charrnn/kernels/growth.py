@@ -54,6 +54,48 @@ class Growth(NamedTuple):
     earlier: Ids  # (E,) the count of the same node before, or NONE
 
 
+def new_growth(nodes: int, counts: int) -> Growth:
+    """Make room for so many contexts, beside the empty one, and so many counts."""
+    return Growth(
+        used=np.array([1, 0], np.int32),
+        keys=np.full(_slots(nodes + counts), _EMPTY, np.int64),
+        slots=np.empty(_slots(nodes + counts), np.int32),
+        totals=np.zeros(nodes + 1),
+        kept=np.zeros(nodes + 1),
+        last=np.full(nodes + 1, NONE, np.int32),
+        **{
+            name: np.empty(counts, np.int32)
+            for name in ("symbols", "known", "counts", "earlier")
+        },
+    )
+
+
+def _slots(entries: int) -> int:
+    """Choose a number of slots, of which at least half stay empty."""
+    return 1 << (2 * entries + 1).bit_length()
+
+
+def with_room(growth: Growth, nodes: int, counts: int) -> Growth:
+    """Make sure that there is room for so many contexts and counts more.
+
+    Returns
+    -------
+    Growth
+        The same one, or a copy with twice the room that it needs.
+    """
+    K, E = growth.used.tolist()
+    if K + nodes <= growth.totals.size and E + counts <= growth.symbols.size:
+        return growth
+    larger = new_growth(2 * (K + nodes), 2 * (E + counts))
+    larger.used[:] = growth.used
+    for name in ("totals", "kept", "last"):
+        getattr(larger, name)[:K] = getattr(growth, name)[:K]
+    for name in ("symbols", "known", "counts", "earlier"):
+        getattr(larger, name)[:E] = getattr(growth, name)[:E]
+    _move(growth, larger)
+    return larger
+
+
 @jit(inlined_early=True)
 def _slot(growth: Growth, key: int) -> int:
     """Find the slot that a key stands in, or the empty one where it belongs."""
@@ -306,3 +348,13 @@ def score(
         reach = grow(tables, growth, read, before, path)
         p[i - first] = look_up_one(tables, nodes, found, growth, path, reach, ids[i])
         count(tables, nodes, found, growth, path, reach, ids[i])
+
+
+@jit(parallel=False)
+def _move(growth: Growth, larger: Growth) -> None:
+    """Put all keys into the slots of a larger table."""
+    for at in range(growth.keys.size):
+        key = growth.keys[at]
+        if key != _EMPTY:
+            to = _slot(larger, key)
+            larger.keys[to], larger.slots[to] = key, growth.slots[at]

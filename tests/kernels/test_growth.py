@@ -1,0 +1,146 @@
+"""Counts that go on: against plain dictionaries, and by laws."""
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from charrnn.kernels import growth, ngrams
+from charrnn.kernels.growth import WEIGHT, Growth
+from charrnn.kernels.ngrams import NONE, Tables
+from charrnn.memory import Memory
+
+pytestmark = pytest.mark.small
+
+Array = NDArray[Any]
+
+
+def memory(ids: list[int], V: int, order: int, newline: int | None) -> Memory:
+    return Memory(
+        ids=np.array(ids, np.min_scalar_type(V)), order=order, share=0.5,
+        vocab_size=V, before=0, newline=newline,
+    )  # fmt: skip
+
+
+class Dictionaries:
+    """The same model in words of Python: every count stands under its n-gram."""
+
+    def __init__(self, counted: Memory) -> None:
+        self.V, self.order = counted.vocab_size, counted.order
+        self.newline = counted.newline
+        self.counts: dict[tuple[int, ...], dict[int, int]] = defaultdict(dict)
+        self.D = counted.tables.discounts
+        read = [counted.before]
+        for symbol in counted.ids.tolist():
+            self.count(read, symbol, 1)
+            read.append(symbol)
+
+    def contexts(self, read: list[int]) -> list[tuple[int, ...]]:
+        """Those of a place, from the longest to the empty one."""
+        longest = len(read)
+        for back, symbol in enumerate(reversed(read), 1):
+            if symbol == self.newline:
+                longest = min(longest, back)
+        longest = min(longest, self.order - 1)
+        return [tuple(read[len(read) - k :]) for k in range(longest, -1, -1)]
+
+    def count(self, read: list[int], symbol: int, weight: int) -> None:
+        for context in self.contexts(read):
+            counts = self.counts[context]
+            counts[symbol] = counts.get(symbol, 0) + weight
+            if counts[symbol] > weight:
+                break
+
+    def row(self, read: list[int]) -> Array:
+        p = np.full(self.V, 1 / self.V)
+        for k, context in enumerate(reversed(self.contexts(read))):
+            if counts := self.counts.get(context):
+                D, total = self.D[k], sum(counts.values())
+                p *= sum(D[min(n, 3)] for n in counts.values()) / total
+                for symbol, n in counts.items():
+                    p[symbol] += (n - D[min(n, 3)]) / total
+        return p
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Memory, list[int]]:
+    """Make a text to count and one to read, often with phrases in common."""
+    V = draw(st.integers(1, 5))
+    symbols = st.integers(0, V - 1)
+    phrase = draw(st.lists(symbols, min_size=1, max_size=6))
+    trained = draw(st.lists(symbols, min_size=1, max_size=40)) + 2 * phrase
+    text = draw(st.lists(symbols, max_size=12)) + 3 * phrase
+    newline = draw(st.sampled_from([None, 0]))
+    return memory(trained, V, draw(st.integers(1, 6)), newline), text
+
+
+def rows(tables: Tables, grown: Growth, text: list[int]) -> Array:
+    """Find what is expected at every place of a text, which is counted as well."""
+    order, V = len(tables.discounts), tables.vocab_size
+    nodes, path = np.empty(order, np.int32), np.empty(order, np.int32)
+    read, found = np.zeros(1, np.int32), np.empty((len(text), V))
+    for row, symbol in zip(found, text, strict=True):
+        known = ngrams.find(tables, read, NONE, nodes)
+        seen = growth.follow(tables, grown, read, NONE, path)
+        growth.fill(tables, nodes, known, grown, path, seen, row)
+        reach = growth.grow(tables, grown, read, NONE, path)
+        growth.count(tables, nodes, known, grown, path, reach, symbol)
+        read = np.append(read, np.int32(symbol))
+    return found
+
+
+@given(cases())
+def test_dictionaries_say_the_same(case: tuple[Memory, list[int]]) -> None:
+    counted, text = case
+    plain, read = Dictionaries(counted), [counted.before]
+    expected = []
+    for symbol in text:
+        expected.append(plain.row(read))
+        plain.count(read, symbol, WEIGHT)
+        read.append(symbol)
+    room = len(text) * counted.order
+    found = rows(counted.tables, growth.new_growth(room, room), text)
+
+    np.testing.assert_allclose(found, expected, 1e-12)
+    np.testing.assert_allclose(found.sum(axis=1), 1, 0, 1e-12)
+    assert (found > 0).all()
+
+
+@given(cases())
+def test_scores_are_those_of_the_rows(case: tuple[Memory, list[int]]) -> None:
+    counted, text = case
+    tables, room = counted.tables, len(text) * counted.order
+    found = rows(tables, growth.new_growth(room, room), text)
+    p, ids = np.empty(len(text)), np.array([counted.before, *text], np.int32)
+    growth.score(tables, growth.new_growth(room, room), ids, 1, NONE, p)
+
+    np.testing.assert_allclose(p, found[np.arange(len(text)), text], 1e-12)
+
+
+@given(cases())
+def test_room_is_made_without_a_trace(case: tuple[Memory, list[int]]) -> None:
+    """Nothing that was counted is lost when there is more to come."""
+    counted, text = case
+    tables, room = counted.tables, len(text) * counted.order
+    whole, parts = np.empty(len(text)), np.empty(len(text))
+    ids = np.array([counted.before, *text], np.int32)
+    growth.score(tables, growth.new_growth(room, room), ids, 1, NONE, whole)
+    grown = growth.new_growth(0, 0)
+    for i in range(len(text)):
+        grown = growth.with_room(grown, counted.order, counted.order)
+        growth.score(tables, grown, ids[: i + 2], i + 1, NONE, parts[i : i + 1])
+
+    assert parts.tolist() == whole.tolist()
+
+
+def test_what_was_read_is_expected_again() -> None:
+    counted = memory([0, 1, 2, 3] * 9, 8, 4, None)
+    name = [5, 6, 7, 4]
+    p, ids = np.empty(12), np.array([0, *name * 3], np.int32)
+    growth.score(counted.tables, growth.new_growth(99, 99), ids, 1, NONE, p)
+
+    assert p[5:8].min() > 0.5 > p[1:4].max()
