@@ -30,9 +30,9 @@ WEIGHT = 2
 #: What stands in an empty slot.
 _EMPTY = -1
 
-#: An odd number with bits everywhere, by which keys are scattered over the slots:
-#: 2^64 divided by the golden ratio.
-_SCATTER = np.uint64(0x9E3779B97F4A7C15)
+#: A number with bits everywhere, by which the lower half of a key is scattered over
+#: the slots: 2^29 divided by the golden ratio. The product fits into 64 bits.
+_SCATTER, _HALF = 0x13C6EF37, 0xFFFFFFFF
 
 
 class Growth(NamedTuple):
@@ -100,7 +100,7 @@ def with_room(growth: Growth, nodes: int, counts: int) -> Growth:
 def _slot(growth: Growth, key: int) -> int:
     """Find the slot that a key stands in, or the empty one where it belongs."""
     keys, mask = growth.keys, growth.keys.size - 1
-    at = int((np.uint64(key) * _SCATTER) >> np.uint64(32)) & mask
+    at = (((key & _HALF) * _SCATTER >> 20) ^ (key >> 32)) & mask
     while keys[at] != _EMPTY and keys[at] != key:
         at = (at + 1) & mask
     return at
