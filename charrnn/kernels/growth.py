@@ -116,7 +116,7 @@ def _key(node: int, symbol: int, vocab_size: int, counted: int) -> int:
         1 for a symbol behind it, which is counted; 0 for one before it, which
         makes a longer context.
     """
-    return (node * vocab_size + symbol) * 2 + counted
+    return (np.int64(node) * vocab_size + symbol) * 2 + counted
 
 
 @jit(inlined_early=True)
