@@ -97,7 +97,7 @@ def with_room(growth: Growth, nodes: int, counts: int) -> Growth:
 
 
 @jit(inlined_early=True)
-def _slot(growth: Growth, key: int) -> int:
+def _slot(growth: Growth, key: np.int64) -> int:
     """Find the slot that a key stands in, or the empty one where it belongs."""
     keys, mask = growth.keys, growth.keys.size - 1
     at = (((key & _HALF) * _SCATTER >> 20) ^ (key >> 32)) & mask
@@ -107,7 +107,7 @@ def _slot(growth: Growth, key: int) -> int:
 
 
 @jit(inlined_early=True)
-def _key(node: int, symbol: int, vocab_size: int, counted: int) -> int:
+def _key(node: int, symbol: int, vocab_size: int, counted: int) -> np.int64:
     """Give a number to what stands before or behind the context of a node.
 
     Parameters
