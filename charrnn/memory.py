@@ -20,7 +20,11 @@ from charrnn.arrays import Floats, Ids, PackedIds
 from charrnn.kernels import ngrams
 from charrnn.kernels.ngrams import (
     ALONE,
+    FIRST,
+    LEAF,
+    LONGER,
     NONE,
+    SYMBOL,
     Blend,
     Level,
     Places,
@@ -312,17 +316,17 @@ def _joined(
     discounts = np.array(
         [_discounts(*each) for each in zip(levels, alone, strict=True)]
     )
-    firsts, size = np.empty(len(tree.longer), np.int32), 0
+    nodes, size = np.empty((len(tree.longer), 4), np.int32), 0
+    nodes[:-1, SYMBOL], nodes[:-1, LEAF] = tree.symbols, tree.leaves
+    nodes[:, LONGER] = tree.longer
     for k, level in enumerate(levels):
-        firsts[tree.levels[k] : tree.levels[k + 1]] = level.firsts[:-1] + size
+        here = slice(tree.levels[k], tree.levels[k + 1])
+        nodes[here, FIRST] = level.firsts[:-1] + size
         size += len(level.symbols)
-    firsts[-1] = size
+    nodes[-1, [SYMBOL, LEAF, FIRST]] = NONE, NONE, size
     return Tables(
         text=text,
-        symbols=tree.symbols,
-        longer=tree.longer,
-        leaves=tree.leaves,
-        firsts=firsts,
+        nodes=nodes,
         followers=np.concatenate([level.symbols for level in levels]),
         counts=np.concatenate([level.counts for level in levels]),
         discounts=discounts,

@@ -82,12 +82,12 @@ class Tables(NamedTuple):
     """All that is known of a text's n-grams, as it is looked up."""
 
     text: Text
-    symbols: Ids  # (K,) as `Tree` has them
-    longer: Ids  # (K + 1,) likewise
-    leaves: Ids  # (K,) likewise
-    firsts: Ids  # (K + 1,) as `Level` has them, of all levels
-    followers: Ids  # (E,) likewise
-    counts: Ids  # (E,) likewise
+    #: (K + 1, 4) of each context its SYMBOL, its LONGER ones and its LEAF, as `Tree`
+    #: has them, and the FIRST of its list. Side by side they come out of memory at
+    #: once, for which a look-up mostly waits.
+    nodes: Ids
+    followers: Ids  # (E,) what follows each context, list after list
+    counts: Ids  # (E,) how often; below the highest order, after how many
     discounts: Floats  # (order, 4) float64: D(0) to D(3 and more), by level
     single: Floats  # (V,) float64: probabilities without any context
     newline: int  # given where every line is a document; else NONE
@@ -103,14 +103,14 @@ class Blend(NamedTuple):
     before: int
 
 
+#: Columns of `Tables.nodes`.
+SYMBOL, LONGER, LEAF, FIRST = range(4)
+
 #: Tables of nothing.
 _NO_IDS = np.zeros(0, np.int32)
 _NO_TABLES = Tables(
     text=Text(_NO_IDS, np.zeros(0, np.uint8)),
-    symbols=_NO_IDS,
-    longer=_NO_IDS,
-    leaves=_NO_IDS,
-    firsts=_NO_IDS,
+    nodes=np.zeros((0, 4), np.int32),
     followers=_NO_IDS,
     counts=_NO_IDS,
     discounts=np.zeros((0, 4)),
@@ -370,20 +370,20 @@ def find(tables: Tables, read: Ids, before: int, nodes: Ids) -> int:
         last = symbol < 0 or symbol == tables.newline
         if symbol < 0:
             symbol = before
-        leaf = tables.leaves[node]
+        leaf = tables.nodes[node, LEAF]
         if leaf >= 0:
             if found > reach[leaf] or chars[nodes.size + leaf - found] != symbol + 1:
                 break
         else:
-            low, high = tables.longer[node], tables.longer[node + 1]
+            low, high = tables.nodes[node, LONGER], tables.nodes[node + 1, LONGER]
             end = high
             while low < high:
                 middle = (low + high) // 2
-                if tables.symbols[middle] < symbol:
+                if tables.nodes[middle, SYMBOL] < symbol:
                     low = middle + 1
                 else:
                     high = middle
-            if low == end or tables.symbols[low] != symbol:
+            if low == end or tables.nodes[low, SYMBOL] != symbol:
                 break
             node = low
         nodes[found] = node
@@ -421,12 +421,13 @@ def fill(tables: Tables, nodes: Ids, found: int, p: Floats) -> None:
         p[v] = 0
     left = 1.0  # what the longer contexts leave to the shorter ones
     for k in range(found - 1, 0, -1):
-        D, leaf = tables.discounts[k], tables.leaves[nodes[k]]
+        D, node = tables.discounts[k], nodes[k]
+        leaf = tables.nodes[node, LEAF]
         if leaf >= 0:
             p[tables.text.chars[nodes.size + leaf] - 1] += left * (1 - D[1])
             left *= D[1]
             continue
-        listed = slice(tables.firsts[nodes[k]], tables.firsts[nodes[k] + 1])
+        listed = slice(tables.nodes[node, FIRST], tables.nodes[node + 1, FIRST])
         followers, counts = tables.followers[listed], tables.counts[listed]
         total, kept = _sums(counts, D)
         scale = left / total
@@ -442,13 +443,14 @@ def look_up_one(tables: Tables, nodes: Ids, found: int, symbol: int) -> float:
     """Find the probability of one symbol; see `fill`."""
     p, left = 0.0, 1.0
     for k in range(found - 1, 0, -1):
-        D, leaf = tables.discounts[k], tables.leaves[nodes[k]]
+        D, node = tables.discounts[k], nodes[k]
+        leaf = tables.nodes[node, LEAF]
         if leaf >= 0:
             if tables.text.chars[nodes.size + leaf] - 1 == symbol:
                 p += left * (1 - D[1])
             left *= D[1]
             continue
-        listed = slice(tables.firsts[nodes[k]], tables.firsts[nodes[k] + 1])
+        listed = slice(tables.nodes[node, FIRST], tables.nodes[node + 1, FIRST])
         followers, counts = tables.followers[listed], tables.counts[listed]
         total, kept = _sums(counts, D)
         scale, count = left / total, np.int32(0)
