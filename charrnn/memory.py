@@ -255,7 +255,7 @@ def _grown(text: Text, order: int, places: Places) -> tuple[Tree, Ids]:
     levels, alone = np.empty(order + 1, np.int32), np.empty(order, np.int32)
     ngrams.compare_neighbors(text, places, levels)
     K = int(levels[-1])
-    tree = Tree(levels, *(np.empty(size, np.int32) for size in (K, K + 1, K, K)))
+    tree = Tree(levels, *(np.empty(size, np.int32) for size in (K, K + 1, K, K, K)))
     ngrams.grow(text, places, tree, alone)
     return tree, alone
 

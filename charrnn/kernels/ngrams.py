@@ -68,6 +68,7 @@ class Tree(NamedTuple):
     longer: Ids  # (K + 1,) the first of its children; they are sorted by symbol
     begins: Ids  # (K,) the first of its places, in the order of `Places`
     leaves: Ids  # (K,) the only place of a leaf; else NONE
+    followers: Ids  # (K,) what stands there
 
 
 class Level(NamedTuple):
@@ -248,7 +249,7 @@ def grow(text: Text, places: Places, tree: Tree, alone: Ids) -> None:
         stored or not.
     """
     chars, reach = text
-    levels, symbols, longer, begins, leaves = tree
+    levels, symbols, longer, begins, leaves, followers = tree
     order, N = levels.size - 1, places.at.size
     following = levels.copy()  # the next node of each level
     symbols[0], longer[0], begins[0], leaves[0] = NONE, levels[1], 0, NONE
@@ -263,6 +264,7 @@ def grow(text: Text, places: Places, tree: Tree, alone: Ids) -> None:
             longer[node] = following[k + 1]
             begins[node] = i
             leaves[node] = p if k > after else NONE
+            followers[node] = chars[order + p] - 1
         for k in range(max(shared, after) + 1, int(reach[p]) + 1):
             alone[k] += 1
     longer[symbols.size] = symbols.size
@@ -318,9 +320,8 @@ def count_level(
             found = _count(chars[order + places.at[i]] - 1, counts, touched, found)
             i += 1
         for child in range(tree.longer[node], tree.longer[node + 1]):
-            leaf = tree.leaves[child]
-            if leaf >= 0:
-                found = _count(chars[order + leaf] - 1, counts, touched, found)
+            if tree.leaves[child] >= 0:
+                found = _count(tree.followers[child], counts, touched, found)
                 continue
             for e in range(below.firsts[child - last], below.firsts[child - last + 1]):
                 found = _count(below.symbols[e], counts, touched, found)
@@ -400,7 +401,7 @@ def _sums(counts: Ids, D: Floats) -> tuple[int, float]:
         ones += np.int32(counts[e] == 1)
         twos += np.int32(counts[e] == 2)
     more = counts.size - ones - twos
-    return total, ones * D[1] + twos * D[2] + more * D[3]
+    return int(total), ones * D[1] + twos * D[2] + more * D[3]
 
 
 @jit(inlined_early=True)
