@@ -34,6 +34,13 @@ from charrnn.kernels.ngrams import (
 )
 from charrnn.windows import Documents
 
+#: The highest order. Contexts beyond tell next to nothing, and their lengths are
+#: bytes.
+MAX_ORDER = 32
+
+#: Characters that can be counted: places are integers of 32 bits.
+MAX_SIZE = 2**31 - 1 - MAX_ORDER
+
 #: D(0), D(1), D(2), D(3 and more) where a text has too little to estimate them.
 FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])
 
@@ -53,6 +60,30 @@ class Memory:
     vocab_size: int  # V; every id is below
     before: int  # the id that stands before a document
     newline: int | None = None  # given where every line is a document
+
+    def __post_init__(self) -> None:
+        """Check what kernels rely on.
+
+        Raises
+        ------
+        ValueError
+            A number is out of range, or there is nothing to count.
+        """
+        ids, V = self.ids, self.vocab_size
+        if ids.ndim != 1 or not 1 <= ids.size <= MAX_SIZE:
+            msg = f"a text of shape {ids.shape} cannot be counted"
+            raise ValueError(msg)
+        if not 1 <= self.order <= MAX_ORDER:
+            msg = f"the order is {self.order}, not from 1 to {MAX_ORDER}"
+            raise ValueError(msg)
+        if not 0 <= self.share <= 1:
+            msg = f"the share is {self.share}, not from 0 to 1"
+            raise ValueError(msg)
+        others = (self.before, self.before if self.newline is None else self.newline)
+        lowest, highest = min(int(ids.min()), *others), max(int(ids.max()), *others)
+        if not 0 <= lowest <= highest < V:
+            msg = f"ids are from {lowest} to {highest}, with {V} symbols"
+            raise ValueError(msg)
 
     @cached_property
     def tables(self) -> Tables:
