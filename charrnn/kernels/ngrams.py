@@ -104,6 +104,9 @@ class Blend(NamedTuple):
     before: int
 
 
+#: Counters of a sort, at most, unless the alphabet needs more: 32 KB.
+_COUNTERS = 8192
+
 #: Columns of `Tables.nodes`.
 SYMBOL, LONGER, LEAF, FIRST = range(4)
 
@@ -155,8 +158,9 @@ def sort_places(
 ) -> None:
     """Sort all places of a text by their contexts, the nearest character first.
 
-    A stable sort by counting for every character of a context, the farthest one
-    first: it costs the same for any alphabet.
+    A stable sort by counting, again and again: by the farthest characters of a
+    context first, and by as many at a time as leave the counters in the cache. It
+    works for any alphabet.
 
     Parameters
     ----------
@@ -168,28 +172,43 @@ def sort_places(
     spare : (N,) int32 array
         Room to work in.
     """
-    chars, reach = text
-    N = places.size
+    N, base = places.size, vocab_size + 1
+    width, size = 1, base
+    while width < order - 1 and size * base <= _COUNTERS:
+        width, size = width + 1, size * base
+    room = np.zeros(size, np.int32)
     for p in range(N):
         places[p] = p
     source, target = places, spare
-    room = np.zeros(vocab_size + 1, np.int32)
-    for back in range(order - 1, 0, -1):
+    back, passes = order - 1, 0
+    while back > 0:
+        near = max(0, back - width) + 1
         room[:] = 0
         for p in range(N):
-            room[chars[order + p - back] if back <= reach[p] else NOTHING] += 1
+            room[_key(text, order, p, near, back, base)] += 1
         total = 0
-        for c in range(room.size):
+        for c in range(size):
             total, room[c] = total + room[c], total
         for i in range(N):
             p = source[i]
-            c = chars[order + p - back] if back <= reach[p] else NOTHING
+            c = _key(text, order, p, near, back, base)
             target[room[c]] = p
             room[c] += 1
         source, target = target, source
-    if order % 2 == 0:  # an odd number of passes
+        back, passes = near - 1, passes + 1
+    if passes % 2:
         for i in range(N):
             places[i] = spare[i]
+
+
+@jit(inlined_early=True)
+def _key(text: Text, order: int, p: int, near: int, far: int, base: int) -> int:
+    """Join some characters of the context of a place, the nearest one first."""
+    chars, reach = text
+    key = 0
+    for back in range(near, far + 1):
+        key = key * base + (chars[order + p - back] if back <= reach[p] else NOTHING)
+    return key
 
 
 @jit(inlined_early=True)
