@@ -20,7 +20,7 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids, Longs
 from charrnn.kernels.jit import jit
-from charrnn.kernels.ngrams import NONE, Tables, find
+from charrnn.kernels.ngrams import FIRST, LEAF, NONE, Tables, find, sums
 
 #: What a count of the text that is read is worth. On the held-out text of
 #: tinyshakespeare, blended with a network of 60 seconds: 1 makes 1.3497 nats,
@@ -100,7 +100,7 @@ def with_room(growth: Growth, nodes: int, counts: int) -> Growth:
 def _slot(growth: Growth, key: np.int64) -> int:
     """Find the slot that a key stands in, or the empty one where it belongs."""
     keys, mask = growth.keys, growth.keys.size - 1
-    at = (((key & _HALF) * _SCATTER >> 20) ^ (key >> 32)) & mask
+    at = int(((key & _HALF) * _SCATTER >> 20) ^ (key >> 32)) & mask
     while keys[at] != _EMPTY and keys[at] != key:
         at = (at + 1) & mask
     return at
@@ -137,7 +137,7 @@ def follow(tables: Tables, growth: Growth, read: Ids, before: int, path: Ids) ->
             symbol = before
         if symbol < 0:
             break
-        at = _slot(growth, _key(path[found - 1], symbol, tables.vocab_size, 0))
+        at = _slot(growth, _key(path[found - 1], symbol, tables.single.size, 0))
         if growth.keys[at] == _EMPTY:
             break
         path[found] = growth.slots[at]
@@ -163,7 +163,7 @@ def grow(tables: Tables, growth: Growth, read: Ids, before: int, path: Ids) -> i
             symbol = before
         if symbol < 0:
             break
-        key = _key(path[found - 1], symbol, tables.vocab_size, 0)
+        key = _key(path[found - 1], symbol, tables.single.size, 0)
         at = _slot(growth, key)
         if growth.keys[at] == _EMPTY:
             node = growth.used[0]
@@ -179,12 +179,32 @@ def grow(tables: Tables, growth: Growth, read: Ids, before: int, path: Ids) -> i
 
 
 @jit(inlined_early=True)
+def _follower(tables: Tables, leaf: int) -> int:
+    """Look up what follows a context that stands at one place only."""
+    return tables.text.chars[tables.discounts.shape[0] + leaf] - 1
+
+
+@jit(inlined_early=True)
 def _known(tables: Tables, node: int, symbol: int) -> int:
     """Look up how often a symbol follows a context by the tables."""
-    for e in range(tables.firsts[node], tables.firsts[node + 1]):
+    leaf = tables.nodes[node, LEAF]
+    if leaf >= 0:
+        return int(_follower(tables, leaf) == symbol)
+    for e in range(tables.nodes[node, FIRST], tables.nodes[node + 1, FIRST]):
         if tables.followers[e] == symbol:
             return tables.counts[e]
     return 0
+
+
+@jit(inlined_early=True)
+def _sums(tables: Tables, node: int, D: Floats) -> tuple[float, float]:
+    """Add up what follows a context by the tables, and what is kept back of it."""
+    if tables.nodes[node, LEAF] >= 0:
+        return 1.0, D[1]
+    total, kept = sums(
+        tables.counts[tables.nodes[node, FIRST] : tables.nodes[node + 1, FIRST]], D
+    )
+    return float(total), kept
 
 
 @jit(inlined_early=True)
@@ -214,7 +234,7 @@ def count(
     """
     for k in range(reach - 1, -1, -1):
         node = path[k]
-        key = _key(node, symbol, tables.vocab_size, 1)
+        key = _key(node, symbol, tables.single.size, 1)
         at = _slot(growth, key)
         if growth.keys[at] == _EMPTY:
             e = growth.used[1]
@@ -269,15 +289,22 @@ def fill(
     for k in range(max(found, grown) - 1, -1, -1):
         D, total, kept = tables.discounts[k], 0.0, 0.0
         if k < found:
-            total, kept = tables.totals[nodes[k]], tables.kept[nodes[k]]
+            total, kept = _sums(tables, nodes[k], D)
         if k < grown:
             total += growth.totals[path[k]]
             kept += growth.kept[path[k]]
         if total == 0:
             continue
         scale = left / total
-        if k < found:
-            for e in range(tables.firsts[nodes[k]], tables.firsts[nodes[k] + 1]):
+        leaf = tables.nodes[nodes[k], LEAF] if k < found else NONE
+        if leaf >= 0:
+            p[_follower(tables, leaf)] += scale * (1 - D[1])
+        elif k < found:
+            first, last = (
+                tables.nodes[nodes[k], FIRST],
+                tables.nodes[nodes[k] + 1, FIRST],
+            )
+            for e in range(first, last):
                 n = tables.counts[e]
                 p[tables.followers[e]] += scale * (n - D[min(n, 3)])
         if k < grown:
@@ -306,19 +333,19 @@ def look_up_one(
     for k in range(max(found, grown) - 1, -1, -1):
         D, total, kept, n = tables.discounts[k], 0.0, 0.0, 0
         if k < found:
-            total, kept = tables.totals[nodes[k]], tables.kept[nodes[k]]
+            total, kept = _sums(tables, nodes[k], D)
             n = _known(tables, nodes[k], symbol)
         if k < grown:
             total += growth.totals[path[k]]
             kept += growth.kept[path[k]]
-            at = _slot(growth, _key(path[k], symbol, tables.vocab_size, 1))
+            at = _slot(growth, _key(path[k], symbol, tables.single.size, 1))
             if growth.keys[at] != _EMPTY:
                 n += growth.counts[growth.slots[at]]
         if total == 0:
             continue
         p += left / total * (n - D[min(n, 3)])
         left *= kept / total
-    return p + left / tables.vocab_size
+    return p + left / tables.single.size
 
 
 @jit(parallel=False)

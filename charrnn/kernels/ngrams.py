@@ -412,7 +412,7 @@ def find(tables: Tables, read: Ids, before: int, nodes: Ids) -> int:
 
 
 @jit(inlined_early=True)
-def _sums(counts: Ids, D: Floats) -> tuple[int, float]:
+def sums(counts: Ids, D: Floats) -> tuple[int, float]:
     """Add up the counts of what follows a context, and what is kept back of them."""
     total, ones, twos = np.int32(0), np.int32(0), np.int32(0)
     for e in range(counts.size):
@@ -449,7 +449,7 @@ def fill(tables: Tables, nodes: Ids, found: int, p: Floats) -> None:
             continue
         listed = slice(tables.nodes[node, FIRST], tables.nodes[node + 1, FIRST])
         followers, counts = tables.followers[listed], tables.counts[listed]
-        total, kept = _sums(counts, D)
+        total, kept = sums(counts, D)
         scale = left / total
         for e in range(counts.size):
             p[followers[e]] += scale * (counts[e] - D[min(counts[e], 3)])
@@ -472,7 +472,7 @@ def look_up_one(tables: Tables, nodes: Ids, found: int, symbol: int) -> float:
             continue
         listed = slice(tables.nodes[node, FIRST], tables.nodes[node + 1, FIRST])
         followers, counts = tables.followers[listed], tables.counts[listed]
-        total, kept = _sums(counts, D)
+        total, kept = sums(counts, D)
         scale, count = left / total, np.int32(0)
         for e in range(counts.size):
             count += counts[e] if followers[e] == symbol else np.int32(0)

@@ -80,7 +80,7 @@ def cases(draw: st.DrawFn) -> tuple[Memory, list[int]]:
 
 def rows(tables: Tables, grown: Growth, text: list[int]) -> Array:
     """Find what is expected at every place of a text, which is counted as well."""
-    order, V = len(tables.discounts), tables.vocab_size
+    order, V = len(tables.discounts), len(tables.single)
     nodes, path = np.empty(order, np.int32), np.empty(order, np.int32)
     read, found = np.zeros(1, np.int32), np.empty((len(text), V))
     for row, symbol in zip(found, text, strict=True):
