@@ -20,7 +20,7 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids, Longs
 from charrnn.kernels.jit import jit
-from charrnn.kernels.ngrams import FIRST, LEAF, NONE, Tables, find, sums
+from charrnn.kernels.ngrams import FIRST, LEAF, NONE, Tables
 
 #: What a count of the text that is read is worth. On the held-out text of
 #: tinyshakespeare, blended with a network of 60 seconds: 1 makes 1.3497 nats,
@@ -28,7 +28,7 @@ from charrnn.kernels.ngrams import FIRST, LEAF, NONE, Tables, find, sums
 WEIGHT = 2
 
 #: What stands in an empty slot.
-_EMPTY = -1
+EMPTY = -1
 
 #: A number with bits everywhere, by which the lower half of a key is scattered over
 #: the slots: 2^29 divided by the golden ratio. The product fits into 64 bits.
@@ -43,7 +43,7 @@ class Growth(NamedTuple):
     """
 
     used: Ids  # (2,) how many nodes there are, and how many counts
-    keys: Longs  # (S,) what stands in each slot, or _EMPTY; S is a power of two
+    keys: Longs  # (S,) what stands in each slot, or EMPTY; S is a power of two
     slots: Ids  # (S,) the node or the count that a key stands for
     totals: Floats  # (K,) float64: what is added to the totals of a context
     kept: Floats  # (K,) float64: what is added to the part that is kept back
@@ -58,7 +58,7 @@ def new_growth(nodes: int, counts: int) -> Growth:
     """Make room for so many contexts, beside the empty one, and so many counts."""
     return Growth(
         used=np.array([1, 0], np.int32),
-        keys=np.full(_slots(nodes + counts), _EMPTY, np.int64),
+        keys=np.full(_slots(nodes + counts), EMPTY, np.int64),
         slots=np.empty(_slots(nodes + counts), np.int32),
         totals=np.zeros(nodes + 1),
         kept=np.zeros(nodes + 1),
@@ -75,7 +75,16 @@ def _slots(entries: int) -> int:
     return 1 << (2 * entries + 1).bit_length()
 
 
-def with_room(growth: Growth, nodes: int, counts: int) -> Growth:
+#: Nothing that was read is counted.
+NO_GROWTH = new_growth(0, 0)
+
+
+def copied(growth: Growth) -> Growth:
+    """Copy all of it, to go on by itself."""
+    return Growth(*(array.copy() for array in growth))
+
+
+def enlarged(growth: Growth, nodes: int, counts: int) -> Growth:
     """Make sure that there is room for so many contexts and counts more.
 
     Returns
@@ -97,17 +106,27 @@ def with_room(growth: Growth, nodes: int, counts: int) -> Growth:
 
 
 @jit(inlined_early=True)
-def _slot(growth: Growth, key: np.int64) -> int:
+def slot_of(growth: Growth, key: np.int64) -> int:
     """Find the slot that a key stands in, or the empty one where it belongs."""
     keys, mask = growth.keys, growth.keys.size - 1
     at = int(((key & _HALF) * _SCATTER >> 20) ^ (key >> 32)) & mask
-    while keys[at] != _EMPTY and keys[at] != key:
+    while keys[at] != EMPTY and keys[at] != key:
         at = (at + 1) & mask
     return at
 
 
+@jit(parallel=False)
+def _move(growth: Growth, larger: Growth) -> None:
+    """Put all keys into the slots of a larger table."""
+    for at in range(growth.keys.size):
+        key = growth.keys[at]
+        if key != EMPTY:
+            to = slot_of(larger, key)
+            larger.keys[to], larger.slots[to] = key, growth.slots[at]
+
+
 @jit(inlined_early=True)
-def _key(node: int, symbol: int, vocab_size: int, counted: int) -> np.int64:
+def key_of(node: int, symbol: int, vocab_size: int, counted: int) -> np.int64:
     """Give a number to what stands before or behind the context of a node.
 
     Parameters
@@ -137,8 +156,8 @@ def follow(tables: Tables, growth: Growth, read: Ids, before: int, path: Ids) ->
             symbol = before
         if symbol < 0:
             break
-        at = _slot(growth, _key(path[found - 1], symbol, tables.single.size, 0))
-        if growth.keys[at] == _EMPTY:
+        at = slot_of(growth, key_of(path[found - 1], symbol, tables.single.size, 0))
+        if growth.keys[at] == EMPTY:
             break
         path[found] = growth.slots[at]
         found += 1
@@ -163,9 +182,9 @@ def grow(tables: Tables, growth: Growth, read: Ids, before: int, path: Ids) -> i
             symbol = before
         if symbol < 0:
             break
-        key = _key(path[found - 1], symbol, tables.single.size, 0)
-        at = _slot(growth, key)
-        if growth.keys[at] == _EMPTY:
+        key = key_of(path[found - 1], symbol, tables.single.size, 0)
+        at = slot_of(growth, key)
+        if growth.keys[at] == EMPTY:
             node = growth.used[0]
             growth.used[0] = node + 1
             growth.keys[at], growth.slots[at] = key, node
@@ -179,32 +198,21 @@ def grow(tables: Tables, growth: Growth, read: Ids, before: int, path: Ids) -> i
 
 
 @jit(inlined_early=True)
-def _follower(tables: Tables, leaf: int) -> int:
+def follower_of(tables: Tables, leaf: int) -> int:
     """Look up what follows a context that stands at one place only."""
     return tables.text.chars[tables.discounts.shape[0] + leaf] - 1
 
 
 @jit(inlined_early=True)
-def _known(tables: Tables, node: int, symbol: int) -> int:
+def count_of(tables: Tables, node: int, symbol: int) -> int:
     """Look up how often a symbol follows a context by the tables."""
     leaf = tables.nodes[node, LEAF]
     if leaf >= 0:
-        return int(_follower(tables, leaf) == symbol)
+        return int(follower_of(tables, leaf) == symbol)
     for e in range(tables.nodes[node, FIRST], tables.nodes[node + 1, FIRST]):
         if tables.followers[e] == symbol:
             return tables.counts[e]
     return 0
-
-
-@jit(inlined_early=True)
-def _sums(tables: Tables, node: int, D: Floats) -> tuple[float, float]:
-    """Add up what follows a context by the tables, and what is kept back of it."""
-    if tables.nodes[node, LEAF] >= 0:
-        return 1.0, D[1]
-    total, kept = sums(
-        tables.counts[tables.nodes[node, FIRST] : tables.nodes[node + 1, FIRST]], D
-    )
-    return float(total), kept
 
 
 @jit(inlined_early=True)
@@ -234,14 +242,14 @@ def count(
     """
     for k in range(reach - 1, -1, -1):
         node = path[k]
-        key = _key(node, symbol, tables.single.size, 1)
-        at = _slot(growth, key)
-        if growth.keys[at] == _EMPTY:
+        key = key_of(node, symbol, tables.single.size, 1)
+        at = slot_of(growth, key)
+        if growth.keys[at] == EMPTY:
             e = growth.used[1]
             growth.used[1] = e + 1
             growth.keys[at], growth.slots[at] = key, e
             growth.symbols[e], growth.counts[e] = symbol, 0
-            growth.known[e] = _known(tables, nodes[k], symbol) if k < found else 0
+            growth.known[e] = count_of(tables, nodes[k], symbol) if k < found else 0
             growth.earlier[e], growth.last[node] = growth.last[node], e
         e = growth.slots[at]
         D, old = tables.discounts[k], growth.known[e] + growth.counts[e]
@@ -250,138 +258,3 @@ def count(
         growth.kept[node] += D[min(old + WEIGHT, 3)] - D[min(old, 3)]
         if old > 0:
             break
-
-
-@jit(inlined_early=True)
-def _added(D: Floats, growth: Growth, e: int) -> float:
-    """Tell what a count adds to the discounted one of the tables."""
-    known = growth.known[e]
-    both = known + growth.counts[e]
-    return (both - D[min(both, 3)]) - (known - D[min(known, 3)])
-
-
-@jit(inlined_early=True)
-def fill(
-    tables: Tables,
-    nodes: Ids,
-    found: int,
-    growth: Growth,
-    path: Ids,
-    grown: int,
-    p: Floats,
-) -> None:
-    """Fill a row with the probabilities of what follows, by tables and growth.
-
-    Parameters
-    ----------
-    tables, nodes, found
-        See `ngrams.fill`.
-    growth : Growth
-    path : (order,) int32 array
-        The contexts in it, as many as `grown` says, which may be none.
-    grown : int
-    p : (V,) float64 array
-        Written.
-    """
-    for v in range(p.size):
-        p[v] = 0
-    left = 1.0  # what the longer contexts leave to the shorter ones
-    for k in range(max(found, grown) - 1, -1, -1):
-        D, total, kept = tables.discounts[k], 0.0, 0.0
-        if k < found:
-            total, kept = _sums(tables, nodes[k], D)
-        if k < grown:
-            total += growth.totals[path[k]]
-            kept += growth.kept[path[k]]
-        if total == 0:
-            continue
-        scale = left / total
-        leaf = tables.nodes[nodes[k], LEAF] if k < found else NONE
-        if leaf >= 0:
-            p[_follower(tables, leaf)] += scale * (1 - D[1])
-        elif k < found:
-            first, last = (
-                tables.nodes[nodes[k], FIRST],
-                tables.nodes[nodes[k] + 1, FIRST],
-            )
-            for e in range(first, last):
-                n = tables.counts[e]
-                p[tables.followers[e]] += scale * (n - D[min(n, 3)])
-        if k < grown:
-            e = growth.last[path[k]]
-            while e != NONE:
-                p[growth.symbols[e]] += scale * _added(D, growth, e)
-                e = growth.earlier[e]
-        left = scale * kept
-    left /= p.size
-    for v in range(p.size):
-        p[v] += left
-
-
-@jit(inlined_early=True)
-def look_up_one(
-    tables: Tables,
-    nodes: Ids,
-    found: int,
-    growth: Growth,
-    path: Ids,
-    grown: int,
-    symbol: int,
-) -> float:
-    """Find the probability of one symbol; see `fill`."""
-    p, left = 0.0, 1.0
-    for k in range(max(found, grown) - 1, -1, -1):
-        D, total, kept, n = tables.discounts[k], 0.0, 0.0, 0
-        if k < found:
-            total, kept = _sums(tables, nodes[k], D)
-            n = _known(tables, nodes[k], symbol)
-        if k < grown:
-            total += growth.totals[path[k]]
-            kept += growth.kept[path[k]]
-            at = _slot(growth, _key(path[k], symbol, tables.single.size, 1))
-            if growth.keys[at] != _EMPTY:
-                n += growth.counts[growth.slots[at]]
-        if total == 0:
-            continue
-        p += left / total * (n - D[min(n, 3)])
-        left *= kept / total
-    return p + left / tables.single.size
-
-
-@jit(parallel=False)
-def score(
-    tables: Tables, growth: Growth, ids: Ids, first: int, before: int, p: Floats
-) -> None:
-    """Find the probability of every character of a text, counting each behind it.
-
-    Parameters
-    ----------
-    tables : Tables
-    growth : Growth
-        Changed. It has room for all of them.
-    ids : (N,) int array
-    first : int
-        What stands before it is the context of the first one, and is not counted.
-    before : int
-        What stands before the text, though it was not read; or NONE.
-    p : (N - first,) float64 array
-        Written.
-    """
-    most = tables.discounts.shape[0]
-    nodes, path = np.empty(most, np.int32), np.empty(most, np.int32)
-    for i in range(first, ids.size):
-        read = ids[max(0, i - most) : i]
-        found = find(tables, read, before, nodes)
-        reach = grow(tables, growth, read, before, path)
-        p[i - first] = look_up_one(tables, nodes, found, growth, path, reach, ids[i])
-        count(tables, nodes, found, growth, path, reach, ids[i])
-
-
-@jit(parallel=False)
-def _move(growth: Growth, larger: Growth) -> None:
-    """Put all keys into the slots of a larger table."""
-    for at in range(growth.keys.size):
-        key = growth.keys[at]
-        if key != _EMPTY:
-            to = _slot(larger, key)
-            larger.keys[to], larger.slots[to] = key, growth.slots[at]

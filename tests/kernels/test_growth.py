@@ -131,7 +131,7 @@ def test_room_is_made_without_a_trace(case: tuple[Memory, list[int]]) -> None:
     growth.score(tables, growth.new_growth(room, room), ids, 1, NONE, whole)
     grown = growth.new_growth(0, 0)
     for i in range(len(text)):
-        grown = growth.with_room(grown, counted.order, counted.order)
+        grown = growth.enlarged(grown, counted.order, counted.order)
         growth.score(tables, grown, ids[: i + 2], i + 1, NONE, parts[i : i + 1])
 
     assert parts.tolist() == whole.tolist()
