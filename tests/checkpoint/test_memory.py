@@ -56,7 +56,7 @@ def test_a_memory_is_saved_with_a_run_or_without(path: Path, optimizer: Any) -> 
 def test_a_memory_takes_the_smallest_type_of_the_vocabulary(path: Path) -> None:
     """One byte a character, two where there are more than 256 symbols."""
     checkpoint = any_checkpoint("rnn", None, hidden=1, layers=1, symbols=MANY)
-    ids = np.arange(300, dtype=np.int64)
+    ids = np.arange(300, dtype=np.uint64)
     save(path, replace(checkpoint, memory=Remembered(ids=ids, order=3, share=1.0)))
 
     found = load(path).memory
