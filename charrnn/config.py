@@ -407,6 +407,14 @@ class RunConfig:
     keep_best: bool = option(
         True, Option("Keep the best validation in STEM.best.npz.", OUTPUT)
     )
+    memory: bool = option(
+        True,
+        Option(
+            "Store the text itself in the checkpoint at the end, in recoverable form: "
+            "blended with counts of what stands there, a model predicts better.",
+            OUTPUT,
+        ),
+    )
     val_file: str | None = option(
         None,
         Option("A text to validate on.", TEXT, metavar="PATH", after="val_fraction"),

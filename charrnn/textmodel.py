@@ -8,7 +8,7 @@ character is the same wherever it is said.
 import os
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from charrnn.checkpoint import (
     Checkpoint,
     CheckpointFile,
     CorpusFingerprint,
+    Remembered,
     resolve_output,
     save,
 )
@@ -29,6 +30,7 @@ from charrnn.config import UnknownPolicy
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.generation import Generation
 from charrnn.generation.asked import Asked, asked
+from charrnn.memory import Memory
 from charrnn.network import Network
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
@@ -68,6 +70,8 @@ class TextModel:
     documents: Documents
     #: The text that it was trained on, as far as a checkpoint knows it.
     corpus: CorpusFingerprint = UNKNOWN
+    #: What it knows by counting, and the network's share where both predict.
+    memory: Memory | None = None
 
     @classmethod
     def of(cls, network: Network, vocab: Vocab, *, lines: bool = False) -> "TextModel":
@@ -81,18 +85,39 @@ class TextModel:
         return cls(network, vocab, Documents.of(vocab, lines=lines))
 
     @classmethod
-    def read_from(cls, file: CheckpointFile, *, threads: int = 1) -> "TextModel":
+    def read_from(
+        cls, file: CheckpointFile, *, threads: int = 1, predicts: bool = True
+    ) -> "TextModel":
         """Read the model of an open checkpoint, and no more of it.
+
+        Parameters
+        ----------
+        predicts : bool
+            Whether its memory is read, too: what it is only good for.
 
         Raises
         ------
         CheckpointError
-            A tensor is damaged.
+            A tensor or the memory is damaged.
         """
         network = Network(file.model, threads=threads)
         network.load({name: file.read(name) for name in network.tensors})
         documents = Documents.of(file.vocab, lines=file.lines)
-        return cls(network, file.vocab, documents, file.corpus)
+        model = cls(network, file.vocab, documents, file.corpus)
+        remembered = file.read_memory() if predicts else None
+        return model if remembered is None else model.remembering(remembered)
+
+    def remembering(self, remembered: Remembered) -> "TextModel":
+        """Give the model with a memory, as a checkpoint has it."""
+        memory = Memory(
+            ids=remembered.ids,
+            order=remembered.order,
+            share=remembered.share,
+            vocab_size=len(self.vocab),
+            before=self.documents.stand_in,
+            newline=self.documents.start,
+        )
+        return replace(self, memory=memory)
 
     def sample(self, prompt: str = "", **options: Any) -> str:
         """Write a text as the model would go on from a prompt.
@@ -242,6 +267,11 @@ class TextModel:
         OutputError
             It cannot be written; what was there is as it was.
         """
+        memory, remembered = self.memory, None
+        if memory is not None:
+            remembered = Remembered(
+                ids=memory.ids, order=memory.order, share=memory.share
+            )
         checkpoint = Checkpoint(
             model=self.network.config,
             vocab=self.vocab,
@@ -249,6 +279,7 @@ class TextModel:
             corpus=self.corpus,
             statistics=self.network.norm.running,
             lines=self.documents.start is not None,
+            memory=remembered,
         )
         target = Path(path)
         try:

@@ -14,7 +14,7 @@ from charrnn.durations import Every
 from charrnn.errors import spell
 from charrnn.training.baselines import Baselines, measure
 from charrnn.training.job import Job
-from charrnn.training.kneser_ney import Texts
+from charrnn.training.kneser_ney import NGram
 from charrnn.training.records import Ended
 from charrnn.training.trainer import Trainer
 
@@ -234,20 +234,15 @@ def _row(name: str, loss: float) -> str:
 
 
 def baselines(
-    job: Job, stopped: Callable[[], bool] = lambda: False
+    job: Job,
+    stopped: Callable[[], bool] = lambda: False,
+    ngram: NGram | None = None,
 ) -> Baselines | None:
     """Score the held-out text, if there is one, by simpler means; see `measure`."""
-    trainer, held_out = job.trainer, job.held_out
-    if held_out is None:
+    if job.held_out is None:
         return None
-    texts = Texts(
-        train=trainer.streams.ids,
-        held_out=held_out,
-        vocab_size=trainer.network.config.vocab_size,
-        before=job.documents.stand_in,
-        newline=job.documents.start,
-    )
-    return measure(texts, stopped)
+    texts = job.texts(job.trainer.streams.ids, job.held_out)
+    return measure(texts, stopped, ngram)
 
 
 def suggestion(output: str) -> str:

@@ -1,0 +1,206 @@
+"""The n-grams of a run's text, and how much of a blend the network is to be.
+
+A network knows what follows in general; counts know what stood there, and err at
+other characters. So a model predicts better with both, each with a constant share:
+
+    p = share * p of the network + (1 - share) * p of the n-grams
+
+The order of the n-grams is the one that suits the held-out text best, and the share
+the one that this text is likeliest by. A loss that is told has been found with a
+share that does not know the text: each half is scored by the share of the other one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.arrays import PackedIds
+from charrnn.checkpoint import Remembered
+from charrnn.corpus import split
+from charrnn.textmodel import Stopped, TextModel
+from charrnn.training.job import Job
+from charrnn.training.kneser_ney import (
+    Counted,
+    NGram,
+    Probabilities,
+    Texts,
+    best_order,
+)
+
+#: Digits of a share. The loss is so flat at its lowest that more would tell nothing.
+DIGITS = 3
+
+#: Held-out characters that it takes to fit a share; of fewer, chance would choose it.
+ENOUGH = 1000
+
+#: The part of the text that shows which order to count where nothing is held out.
+PROBED = 0.1
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A network and the n-grams of its text, together."""
+
+    share: float  # the network's
+    order: int  # of the n-grams
+    loss: float | None  # nats per held-out character; None where none is held out
+    ngram: NGram | None  # what the n-grams alone make of the held-out text
+
+
+class Counting:
+    """The n-grams of a run's text, to be blended with networks of the run.
+
+    Parameters
+    ----------
+    job : Job
+    stopped : callable
+        Asked every few hundredths of a second whether to give up; must stay with
+        a yes.
+
+    Raises
+    ------
+    Stopped
+        `stopped` said yes.
+    MemoryError
+        The text is too long for this machine.
+    """
+
+    def __init__(self, job: Job, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._job = job
+        self._stopped = stopped
+        self._counted: Counted | None = None
+        train = job.trainer.streams.ids
+        if job.held_out is not None:
+            self._counted = count(job.texts(train, job.held_out), stopped)
+            self._order = self._counted.ngram.order
+            return
+        # The end of the text shows the order, and is counted like the rest of it.
+        head, tail = split(train, PROBED, lines_newline_id=job.documents.start)
+        self._order = 1
+        if len(head) and len(tail):
+            self._order = count(job.texts(head, tail), stopped).ngram.order
+
+    def blend(self, model: TextModel) -> Blend:
+        """Find the share of a network of the run.
+
+        Raises
+        ------
+        Stopped
+            `stopped` said yes.
+        """
+        job, counted, held_out = self._job, self._counted, self._job.held_out
+        usual = usual_share(len(job.trainer.streams.ids), job.trainer.epochs)
+        if counted is None or held_out is None:
+            return Blend(usual, self._order, None, None)
+        first = job.documents.first
+        if len(held_out) == first:  # nothing that the network predicts
+            return Blend(usual, self._order, None, counted.ngram)
+        p = network_probabilities(model, held_out, self._stopped)
+        q = counted.probabilities[first:]
+        if len(p) < ENOUGH:
+            return Blend(usual, self._order, cost(p, q, usual), counted.ngram)
+        share, loss = fit_share(p, q), cross_validated(p, q)
+        return Blend(share, self._order, loss, counted.ngram)
+
+    def memory(self, blend: Blend) -> Remembered:
+        """Give what a checkpoint keeps of the text for such a blend."""
+        ids = self._job.trainer.streams.ids
+        return Remembered(ids=ids, order=blend.order, share=blend.share)
+
+
+#: The network's usual share.
+USUAL = 0.6
+
+
+def usual_share(characters: int, epochs: float) -> float:
+    return USUAL
+
+
+def count(texts: Texts, stopped: Callable[[], bool]) -> Counted:
+    """Count a text, by the order that suits the held-out one best.
+
+    Raises
+    ------
+    Stopped
+        `stopped` said yes.
+    """
+    if (best := best_order(texts, stopped)) is None:
+        raise Stopped
+    return best
+
+
+def network_probabilities(
+    model: TextModel, ids: PackedIds, stopped: Callable[[], bool] = lambda: False
+) -> Probabilities:
+    """Compute what a network alone gives every character that it predicts, in order.
+
+    The text is read in pieces, as for a validation loss; see `Documents.pieces`.
+
+    Parameters
+    ----------
+    ids : (N,) unsigned array
+
+    Returns
+    -------
+    (N - model.documents.first,) float64 array
+
+    Raises
+    ------
+    Stopped
+        `stopped` said yes.
+    """
+    nats, scored, state = [], [], None
+    for window in model.documents.pieces(ids):
+        if stopped():
+            raise Stopped
+        if state is None:
+            state = model.network.new_state(window.inputs.shape[1])
+        nats.append(model.network.losses(window, state))
+        scored.append(window.targets >= 0)
+    # A column is a piece, and the next one is the one after it.
+    wanted = np.concatenate(scored).T
+    found: Probabilities = np.exp(-np.concatenate(nats).T[wanted])
+    return found
+
+
+def fit_share(p: Probabilities, q: Probabilities) -> float:
+    """Find the share s that makes s p + (1 - s) q likeliest.
+
+    The mean of the logarithms is concave in s, so its slope, which falls, shows at
+    each s on which side of it the best one lies.
+
+    Parameters
+    ----------
+    p, q : (M,) float array
+        All of q is positive.
+    """
+    low, high, gain = 0.0, 1.0, p - q
+    while high - low > 0.1**DIGITS / 4:
+        s = (low + high) / 2
+        rises = float((gain / (q + s * gain)).sum()) > 0
+        low, high = (s, high) if rises else (low, s)
+    return round((low + high) / 2, DIGITS)
+
+
+def cost(p: Probabilities, q: Probabilities, share: float) -> float:
+    """Compute the mean loss of a blend, in nats per character."""
+    with np.errstate(divide="ignore"):  # what has no probability costs infinity
+        return -float(np.log(share * p + (1 - share) * q).mean())
+
+
+def cross_validated(p: Probabilities, q: Probabilities) -> float:
+    """Score each half of a text by the share of the other, in nats per character.
+
+    Parameters
+    ----------
+    p, q : (M,) float array
+        M >= 2.
+    """
+    middle = len(p) // 2
+    halves = slice(middle), slice(middle, None)
+    total = 0.0
+    for fitted, scored in (halves, halves[::-1]):
+        share = fit_share(p[fitted], q[fitted])
+        total += cost(p[scored], q[scored], share) * len(p[scored])
+    return total / len(p)
