@@ -16,9 +16,19 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Ids, PackedIds
+from charrnn.arrays import Floats, Ids, PackedIds
 from charrnn.kernels import ngrams
-from charrnn.kernels.ngrams import NONE, Level, Places, Tables, Text, Tree
+from charrnn.kernels.ngrams import (
+    ALONE,
+    NONE,
+    Blend,
+    Level,
+    Places,
+    Tables,
+    Text,
+    Tree,
+)
+from charrnn.windows import Documents
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,6 +89,132 @@ class Memory:
         found: NDArray[np.float64] = np.empty((len(ids), self.vocab_size))
         ngrams.fill_rows(self.tables, _as_ids(ids), 0, self.before, found)
         return found
+
+    def opening(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Blend what is known of a text's first character where none is read before.
+
+        Parameters
+        ----------
+        shares : (V,) float64 array
+            Of the characters in the corpus: no network predicts the first one.
+        """
+        (counts,) = self.distributions(np.zeros(1, np.int32))
+        return self.share * shares + (1 - self.share) * counts
+
+
+class Reading:
+    """A text on its way past network and memory, whose predictions are blended.
+
+    Parameters
+    ----------
+    blend : Blend
+        Of a network that is alone everything stays as it is.
+    """
+
+    def __init__(self, blend: Blend) -> None:
+        self._blend = blend
+        self._order = len(blend.tables.discounts)
+        self._before = np.zeros(0, np.int32)  # what was read, as far as needed
+
+    def costs(self, network: Floats, inputs: Ids, targets: Ids) -> Floats:
+        """Read some characters, and compute what those behind them cost.
+
+        Parameters
+        ----------
+        network : (n,) float64 array
+            What they cost the network, in nats.
+        inputs : (n,) int array
+            At least one character.
+        targets : (n,) int array
+            What stands behind each: the inputs but for the first, and one more.
+
+        Returns
+        -------
+        (n,) float64 array
+            Nats.
+        """
+        if self._blend.share == 1:
+            return network
+        p: NDArray[np.float64] = np.empty(len(targets))
+        read, first = self._read(inputs)
+        ids = np.append(read, targets[-1:])
+        ngrams.score(self._blend.tables, ids, first, self._blend.before, p)
+        return blended_costs(self._blend.share, network, p)
+
+    def distributions(
+        self, network: NDArray[np.float64], inputs: Ids
+    ) -> NDArray[np.float64]:
+        """Read some characters, and compute what may stand behind the last of them.
+
+        Parameters
+        ----------
+        network : (m, V) float64 array
+            What the network expects behind the last m, which may be none.
+        inputs : (n,) int array
+            At least one character.
+
+        Returns
+        -------
+        (m, V) float64 array
+        """
+        share, tables = self._blend.share, self._blend.tables
+        if share == 1:
+            return network
+        read, _ = self._read(inputs)
+        p: NDArray[np.float64] = np.empty(network.shape)
+        first = len(read) - len(network) + 1
+        ngrams.fill_rows(tables, read, first, self._blend.before, p)
+        return share * network + (1 - share) * p
+
+    def _read(self, inputs: Ids) -> tuple[Ids, int]:
+        """Put what was read before some characters before them, and go on.
+
+        Returns
+        -------
+        read : (k + n,) int array
+        first : int
+            The place of what stands behind the first input: k + 1.
+        """
+        read = np.concatenate([self._before, inputs]).astype(np.int32)
+        first = len(self._before) + 1
+        self._before = read[-self._order :]
+        return read, first
+
+
+def blended_costs(
+    share: float, network: Floats, counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Compute what characters cost a blend, in nats.
+
+    Parameters
+    ----------
+    share : float
+        The network's.
+    network : (n,) float array
+        What they cost the network, in nats.
+    counts : (n,) float64 array
+        How likely they are by the counts.
+    """
+    p = share * np.exp(-network.astype(np.float64)) + (1 - share) * counts
+    # Where both are certain, rounding may exceed 1.
+    return np.maximum(0.0, -np.log(p))
+
+
+def blend_of(memory: Memory | None, documents: Documents) -> Blend:
+    """Give what kernels blend a network's predictions with.
+
+    Parameters
+    ----------
+    memory : Memory or None
+        Without one, the network is alone.
+    documents : Documents
+        What is read before a text. The counts know what stands there also where
+        nothing is read.
+    """
+    if memory is None or memory.share == 1:
+        return ALONE
+    before = memory.before if documents.before is None else NONE
+    return Blend(memory.tables, float(memory.share), before)
 
 
 def _as_ids(ids: PackedIds | Ids) -> Ids:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, PackedIds
+from charrnn.arrays import IGNORED, Floats, Ids, PackedIds
 from charrnn.cells import cell_of
 from charrnn.checkpoint import (
     Checkpoint,
@@ -30,8 +30,9 @@ from charrnn.config import UnknownPolicy
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.generation import Generation
 from charrnn.generation.asked import Asked, asked
-from charrnn.memory import Memory
+from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
+from charrnn.options import check_number
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
@@ -93,7 +94,7 @@ class TextModel:
         Parameters
         ----------
         predicts : bool
-            Whether its memory is read, too: what it is only good for.
+            Whether its memory is read, too, which is good for nothing else.
 
         Raises
         ------
@@ -119,18 +120,51 @@ class TextModel:
         )
         return replace(self, memory=memory)
 
-    def sample(self, prompt: str = "", **options: Any) -> str:
+    def blended(self, blend: float | str = "auto") -> "TextModel":
+        """Give the model with the network's share in its predictions chosen.
+
+        What predicts (`sample`, `surprise`, `costs` and so on) blends the network
+        with the counts of the memory: p = share * network + (1 - share) * counts.
+
+        Parameters
+        ----------
+        blend : float or "auto"
+            The network's share, in [0, 1]: 1 is the network alone. "auto" is the
+            memory's, or the network alone where there is no memory.
+
+        Raises
+        ------
+        OptionError
+            It is out of range, or there is no memory to blend with.
+        """
+        if blend == "auto":
+            return self
+        share = _share(blend)
+        if self.memory is not None:
+            return replace(self, memory=self.memory.with_share(share))
+        if share < 1:
+            msg = f"{field('blend', blend)} needs a memory, which this model lacks"
+            hint = f"leave {field('blend')} away for the network alone"
+            raise OptionError(msg, hint=hint)
+        return self
+
+    def sample(
+        self, prompt: str = "", *, blend: float | str = "auto", **options: Any
+    ) -> str:
         """Write a text as the model would go on from a prompt.
 
         Parameters
         ----------
         prompt : str
             What the text begins with. It is not part of the result.
+        blend : float or "auto"
+            The network's share beside the memory's; see `blended`.
         **options
             Those of ``charrnn sample`` that choose characters or end the text, with
             ``_`` for ``-``: ``length``, ``lines``, ``time``, ``stop``,
             ``include_stop``, ``temperature``, ``top_k``, ``top_p``, ``min_p``,
-            ``typical``, ``no_repeat``, ``no_copy`` with ``corpus``, ``logit_bias``,
+            ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
+            memory, where there is one and no other is given), ``logit_bias``,
             ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``. See
             `config.SampleConfig` for what they mean. The same seed gives the same
             text as the command line; without one every call gives another.
@@ -148,17 +182,22 @@ class TextModel:
             The model does not know a character of the prompt (and ``unknown`` is
             "error"), or has nothing to choose from.
         """
-        wanted = asked(options)
+        model = self.blended(blend)
+        wanted = asked(options, remembered=self.memory is not None)
         config = wanted.config
         if config.length < 0 and config.time is None and config.lines is None:
             msg = f"{field('length', -1)} would never end"
             hint = f"give {field('lines')} or {field('time')}, or use stream()"
             raise OptionError(msg, hint=hint)
-        return "".join(self._written(prompt, wanted))
+        return "".join(model._written(prompt, wanted))
 
-    def stream(self, prompt: str = "", **options: Any) -> Iterator[str]:
+    def stream(
+        self, prompt: str = "", *, blend: float | str = "auto", **options: Any
+    ) -> Iterator[str]:
         """Write a text as `sample` does, and yield its pieces as they are made."""
-        return self._written(prompt, asked(options))
+        model = self.blended(blend)
+        wanted = asked(options, remembered=self.memory is not None)
+        return model._written(prompt, wanted)
 
     def _written(self, prompt: str, wanted: Asked) -> Iterator[str]:
         """Generate one sample, piece by piece."""
@@ -178,17 +217,26 @@ class TextModel:
         """Turn a text into ids, its line ends into those of the vocabulary."""
         return self.vocab.encode(self.vocab.adapted(text), unknown)
 
-    def loss(self, text: str, *, unknown: UnknownPolicy = "error") -> float:
+    def loss(
+        self,
+        text: str,
+        *,
+        blend: float | str = "auto",
+        unknown: UnknownPolicy = "error",
+    ) -> float:
         """Compute what a character of a text costs on average, in nats.
 
-        This is the validation loss that training would find of the text. Where the
-        vocabulary has no newline, nothing stands before the first character: it
-        does not count here, while `surprise` scores it by its share of the corpus.
+        Of the network alone this is the validation loss that training would find of
+        the text. Where the vocabulary has no newline, nothing stands before the first
+        character: it does not count here, while `surprise` scores it by its share of
+        the corpus.
 
         Parameters
         ----------
         text : str
             At least one character.
+        blend : float or "auto"
+            The network's share beside the memory's; see `blended`.
         unknown : {"error", "skip", "replace"}
             What to do with characters that the model does not know.
 
@@ -196,9 +244,12 @@ class TextModel:
         ------
         CorpusError
             There is no character that the network predicts.
+        OptionError
+            There is no memory to blend with, or the share is out of range.
         VocabError
             A character is unknown, and `unknown` is "error".
         """
+        model = self.blended(blend)
         ids = self._encode(text, unknown)
         if not ids.size:
             msg = "the text is empty: nothing to score"
@@ -206,16 +257,22 @@ class TextModel:
         if len(ids) == self.documents.first:
             msg = "nothing stands before the only character: nothing to predict"
             raise CorpusError(msg, hint="give two characters or more")
-        return self.mean_loss(ids)
+        return model._blended_loss(ids)
 
     def surprise(
-        self, text: str, *, unknown: UnknownPolicy = "error"
+        self,
+        text: str,
+        *,
+        blend: float | str = "auto",
+        unknown: UnknownPolicy = "error",
     ) -> NDArray[np.float64]:
         """Compute what each character of a text costs: -log p, in nats.
 
         Parameters
         ----------
         text : str
+        blend : float or "auto"
+            The network's share beside the memory's; see `blended`.
         unknown : {"error", "skip", "replace"}
 
         Returns
@@ -225,12 +282,15 @@ class TextModel:
 
         Raises
         ------
+        OptionError
+            There is no memory to blend with, or the share is out of range.
         VocabError
             A character is unknown, and `unknown` is "error".
         """
+        model = self.blended(blend)
         ids = self._encode(text, unknown)
         return np.concatenate(
-            [np.zeros(0), *(nats for _, nats in self.costs([ids]))]
+            [np.zeros(0), *(nats for _, nats in model.costs([ids]))]
         ).astype(np.float64)
 
     def states(self, text: str, *, unknown: UnknownPolicy = "error") -> Floats:
@@ -298,13 +358,17 @@ class TextModel:
         Returns
         -------
         (V,) float64 array or None
-            The shares of the characters in the corpus, or None where a newline is
-            read before a text and the network predicts its first character, too.
+            The shares of the characters in the corpus, blended with what the memory
+            knows of them, or None where a newline is read before a text and the
+            network predicts its first character, too.
         """
         if self.documents.before is not None:
             return None
         counts = self.vocab.known_counts
-        return counts / counts.sum()
+        shares: NDArray[np.float64] = counts / counts.sum()
+        if self.memory is None or self.memory.share == 1:
+            return shares
+        return self.memory.opening(shares)
 
     def opening_cost(self, id_: int) -> float:
         """Compute -log p of a text's first character where counts make it; else 0."""
@@ -327,9 +391,17 @@ class TextModel:
             yield Costs(part[:1], np.array([self.opening_cost(int(part[0]))]))
             parts = chain([part], parts)
         state = self.network.new_state(1)
+        reading = self.reading()
         for window in self.read(parts):
-            nats = self.network.losses(window, state)
-            yield Costs(window.targets[:, 0], nats[:, 0])
+            nats, targets = (
+                self.network.losses(window, state)[:, 0],
+                window.targets[:, 0],
+            )
+            yield Costs(targets, reading.costs(nats, window.inputs[:, 0], targets))
+
+    def reading(self) -> Reading:
+        """Begin to read a text, for blending what the network says of it."""
+        return Reading(blend_of(self.memory, self.documents))
 
     def signals(self, ids: Ids, names: Sequence[str]) -> Iterator[Floats]:
         """Read a text and yield, slice by slice, what all units did.
@@ -416,6 +488,59 @@ class TextModel:
                 state = self.network.new_state(window.inputs.shape[1])
             total += float(self.network.losses(window, state).sum())
         return total / max(1, len(ids) - self.documents.first)
+
+    def network_costs(self, ids: PackedIds | Ids) -> NDArray[np.float64]:
+        """Compute what each character of a text costs the network alone, (N,).
+
+        A long text is read as `mean_loss` reads it: not from its beginning, but in
+        pieces side by side.
+
+        Parameters
+        ----------
+        ids : (N,) int array
+            The text, N >= 1.
+
+        Returns
+        -------
+        (N,) float64 array
+            Nats; 0 for the first character where the network does not predict it.
+        """
+        found, state = np.zeros(len(ids)), None
+        # The same windows over places instead of characters: where targets stand.
+        places = np.arange(len(ids), dtype=np.int32)
+        pieces = self.documents.pieces(ids), self.documents.pieces(places)
+        for window, (_, at, _) in zip(*pieces, strict=True):
+            if state is None:
+                state = self.network.new_state(window.inputs.shape[1])
+            scored = at != IGNORED
+            found[at[scored]] = self.network.losses(window, state)[scored]
+        return found
+
+    def _blended_loss(self, ids: Ids) -> float:
+        """Compute the mean loss of a text, blended where there is a memory."""
+        if self.memory is None or self.memory.share == 1:
+            return self.mean_loss(ids)
+        nats, p = self.network_costs(ids), self.memory.probabilities(ids)
+        found = blended_costs(self.memory.share, nats, p)
+        return float(found[self.documents.first :].mean())
+
+
+def _share(blend: float | str) -> float:
+    """Read a network's share.
+
+    Raises
+    ------
+    OptionError
+        It is no number, or out of range.
+    """
+    try:
+        share = float(blend)
+    except ValueError:
+        msg = f"{field('blend')} must be auto or a number, not {blend!r}"
+        hint = f"leave {field('blend')} away for its default"
+        raise OptionError(msg, hint=hint) from None
+    check_number(field("blend"), share, low=0, high=1)
+    return share
 
 
 def _documents(window: Window) -> Iterator[Window]:

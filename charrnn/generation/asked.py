@@ -32,8 +32,15 @@ class Asked:
         return read_known(self.corpus, vocab) if self.corpus else None
 
 
-def asked(options: Mapping[str, Any]) -> Asked:
+def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
     """Read the options of `TextModel.sample`.
+
+    Parameters
+    ----------
+    options : mapping
+        By their names.
+    remembered : bool
+        Whether the model has a text for ``no_copy`` to speak of.
 
     Raises
     ------
@@ -49,7 +56,8 @@ def asked(options: Mapping[str, Any]) -> Asked:
     given.setdefault("seed", secrets.randbelow(SEEDS))
     given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
     corpus = tuple(_sources(options.get("corpus") or ()))
-    if (given.get("no_copy") is None) != (not corpus):
+    without = given.get("no_copy") is None
+    if corpus if without else not (corpus or remembered):
         msg = f"{field('no_copy')} and {field('corpus')} need each other"
         raise OptionError(msg, hint="one says how many characters, one where from")
     others = {name: value for name, value in options.items() if name != "corpus"}

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Flags, Floats, Ids
 from charrnn.kernels.jit import jit
 
 #: In `Text.chars`, where there is no character; ids are larger by one.
@@ -44,14 +44,14 @@ class Text(NamedTuple):
     chars: Ids
     #: (N,) how many of them belong to the context of each place: less than
     #: the order, and not beyond the beginning of the place's document.
-    reach: Ids
+    reach: Flags
 
 
 class Places(NamedTuple):
     """All places of a text, sorted by their contexts, read backwards."""
 
     at: Ids  # (N,)
-    shared: Ids  # (N,) characters that the context has in common with the last one
+    shared: Flags  # (N,) characters that the context has in common with the last one
 
 
 class Tree(NamedTuple):
@@ -86,8 +86,43 @@ class Tables(NamedTuple):
     newline: int  # given where every line is a document; else NONE
 
 
+class Blend(NamedTuple):
+    """A network's predictions and those of the counts, as one distribution."""
+
+    tables: Tables
+    share: float  # the network's; 1 for the network alone
+    #: What stands before a text, as far as the counts know, where nothing was read
+    #: before it; else NONE.
+    before: int
+
+
+#: Tables of nothing.
+_NO_TABLES = Tables(
+    symbols=np.zeros(0, np.int32),
+    longer=np.zeros(0, np.int32),
+    totals=np.zeros(0),
+    kept=np.zeros(0),
+    firsts=np.zeros(0, np.int32),
+    followers=np.zeros(0, np.int32),
+    counts=np.zeros(0, np.int32),
+    discounts=np.zeros((0, 4)),
+    vocab_size=0,
+    newline=NONE,
+)
+
+#: The network alone.
+ALONE = Blend(_NO_TABLES, 1.0, NONE)
+
+
+class Mixing(NamedTuple):
+    """Room to blend one row, used again for the next."""
+
+    nodes: Ids  # (order,)
+    p: Floats  # (V,) float64
+
+
 @jit(parallel=False)
-def reaches(ids: Ids, order: int, newline: int, reach: Ids) -> None:
+def reaches(ids: Ids, order: int, newline: int, reach: Flags) -> None:
     """Find how far the context of every place of a text reaches back.
 
     Parameters
@@ -150,7 +185,7 @@ def sort_places(
 
 @jit(parallel=False)
 def compare_neighbors(
-    text: Text, order: int, places: Ids, shared: Ids, levels: Ids
+    text: Text, order: int, places: Ids, shared: Flags, levels: Ids
 ) -> None:
     """Find what each context has in common with the last one, and count contexts.
 
@@ -409,6 +444,44 @@ def look_up_one(tables: Tables, nodes: Ids, found: int, symbol: int) -> float:
                 break
         left = scale * tables.kept[node]
     return p + left / tables.vocab_size
+
+
+@jit(inlined_early=True)
+def new_mixing(blend: Blend, V: int) -> Mixing:
+    """Make room for a vocabulary of V characters."""
+    return Mixing(np.empty(blend.tables.discounts.shape[0], np.int32), np.empty(V))
+
+
+@jit(inlined_early=True)
+def mix(blend: Blend, read: Ids, logits: Floats, room: Mixing) -> None:
+    """Turn a network's logits into those of the blend: ln p.
+
+    Parameters
+    ----------
+    blend : Blend
+        Its share is below 1.
+    read : (n,) int array
+        What was read last; see `find`.
+    logits : (V,) float array
+        Changed. NaN, all of them, if there is a NaN or an infinity above 0.
+    room : Mixing
+    """
+    nodes, p = room
+    found = find(blend.tables, read, blend.before, nodes)
+    fill(blend.tables, nodes, found, p)
+    peak = logits[0]
+    for v in range(logits.size):
+        peak = max(peak, logits[v])
+    total = 0.0
+    for v in range(logits.size):
+        logits[v] = np.exp(logits[v] - peak)
+        total += logits[v]
+    scale = blend.share / total
+    for v in range(logits.size):
+        logits[v] = scale * logits[v] + (1 - blend.share) * p[v]
+    # Logarithms have a loop for themselves, and the precision of the logits.
+    for v in range(logits.size):
+        logits[v] = np.log(logits[v])
 
 
 @jit(parallel=False)

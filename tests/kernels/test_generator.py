@@ -19,6 +19,7 @@ from charrnn.cells import names
 from charrnn.config import CellName, ModelConfig, NormName
 from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.generator import choose_first, generator_of
+from charrnn.kernels.ngrams import ALONE, NONE, Blend
 from charrnn.network import Network
 from charrnn.windows import Window
 
@@ -39,9 +40,6 @@ H, V = 5, 7
 
 #: Steps and rows of most cases.
 STEPS, B = 11, 3
-
-#: No character begins a document.
-NONE = -1
 
 
 def filters_of(**settings: Any) -> Filters:
@@ -92,6 +90,7 @@ class Case(NamedTuple):
     u: Array  # (steps, B)
     filters: Filters = FILTERS
     start: int = NONE
+    blend: Blend = ALONE
 
     @property
     def past(self) -> int:
@@ -144,7 +143,7 @@ def make(
 
 def generate(case: Case, kept: int | None = None) -> Result:
     """Run the kernel on a copy of a case, on a tape full of something else."""
-    network, state, ids, known, u, filters, start = case.copy()
+    network, state, ids, known, u, filters, start, blend = case.copy()
     steps, rows = u.shape
     tape = network.stack.new_tape(1, rows)
     for array in tape:
@@ -155,14 +154,14 @@ def generate(case: Case, kept: int | None = None) -> Result:
     for n in range(rows):
         ids[case.past + known[n] :, n] = V + 999
     assert generator_of(network.stack.kernels)(
-        network.inference(), tape, state, ids, known, u, filters, start, logits
+        network.inference(), tape, state, ids, known, u, blend, filters, start, logits
     )
     return Result(state, ids, logits)
 
 
 def one_at_a_time(case: Case) -> Result:
     """Do the same in a loop, each row alone."""
-    network, state, ids, known, u, filters, start = case.copy()
+    network, state, ids, known, u, filters, start, _ = case.copy()
     logits = np.full((*u.shape, V), np.nan, network.dtype)
     scratch = new_scratch(V)
     for n in range(ids.shape[1]):
@@ -303,7 +302,7 @@ def test_n_grams_are_looked_for_in_the_past(
     known = np.full(1, steps, np.int32)
 
     assert generator_of(network.stack.kernels)(
-        network.inference(), tape, state, ids, known, u, filters, NONE, logits
+        network.inference(), tape, state, ids, known, u, ALONE, filters, NONE, logits
     )
     assert ids[-1, 0] == expected
 
@@ -366,7 +365,7 @@ def test_weights_that_are_not_finite_are_told_of(
             weights = case.network.inference()
             assert fine == generator_of(network.stack.kernels)(
                 *(weights, tape, case.state, case.ids, case.known, case.u),
-                *(FILTERS, NONE, logits),
+                *(ALONE, FILTERS, NONE, logits),
             )
 
 
