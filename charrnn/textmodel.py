@@ -489,7 +489,9 @@ class TextModel:
             total += float(self.network.losses(window, state).sum())
         return total / max(1, len(ids) - self.documents.first)
 
-    def network_costs(self, ids: PackedIds | Ids) -> NDArray[np.float64]:
+    def network_costs(
+        self, ids: PackedIds | Ids, stopped: Callable[[], bool] | None = None
+    ) -> NDArray[np.float64]:
         """Compute what each character of a text costs the network alone, (N,).
 
         A long text is read as `mean_loss` reads it: not from its beginning, but in
@@ -499,17 +501,26 @@ class TextModel:
         ----------
         ids : (N,) int array
             The text, N >= 1.
+        stopped : callable, optional
+            Asked after every window, a few hundredths of a second apart.
 
         Returns
         -------
         (N,) float64 array
             Nats; 0 for the first character where the network does not predict it.
+
+        Raises
+        ------
+        Stopped
+            When `stopped` says so.
         """
         found, state = np.zeros(len(ids)), None
         # The same windows over places instead of characters: where targets stand.
         places = np.arange(len(ids), dtype=np.int32)
         pieces = self.documents.pieces(ids), self.documents.pieces(places)
         for window, (_, at, _) in zip(*pieces, strict=True):
+            if stopped is not None and stopped():
+                raise Stopped
             if state is None:
                 state = self.network.new_state(window.inputs.shape[1])
             scored = at != IGNORED

@@ -13,6 +13,7 @@ from charrnn.display.training import duration_text
 from charrnn.durations import Every
 from charrnn.errors import spell
 from charrnn.training.baselines import Baselines, measure
+from charrnn.training.blending import Blend
 from charrnn.training.job import Job
 from charrnn.training.kneser_ney import NGram
 from charrnn.training.records import Ended
@@ -129,6 +130,8 @@ def continuation(settings: Settings) -> str:
         words += ["--newlines", text.newlines]
     if run.val_file is not None:
         words += ["--val-file", run.val_file]
+    if not run.memory:
+        words.append("--no-memory")
     if run.save_every != RunConfig.save_every:
         words += ["--save-every", every_text(run.save_every)]
     if not run.keep_best:
@@ -197,6 +200,8 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
         yield _row("training loss", ended.train_loss)
     if ended.val_loss is not None:
         yield _row("validation loss", ended.val_loss)
+    if ended.blend is not None:
+        yield from _blended(ended.blend)
     if better_before(ended):
         best_step = job.trainer.position.best_step
         name = "  best, kept apart" if kept else "  best, not kept"
@@ -206,6 +211,18 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
             f"what came after step {best_step:,} only learned the text by heart: "
             f"{advice}"
         )
+
+
+def _blended(blend: Blend) -> Iterator[str]:
+    """Say what n-grams make of the held-out text, without the network and with it."""
+    grams, network = f"{blend.order}-grams", f"{blend.share:.0%} network"
+    if blend.ngram is not None:
+        yield _row(f"  {grams} alone", blend.ngram.loss)
+    if blend.loss is not None:
+        yield _row(f"  both ({network})", blend.loss)
+    else:
+        yield f"samples are blended: {network}, {1 - blend.share:.0%} {grams} of the text"
+    yield "the checkpoint contains the text (--no-memory leaves it out)"
 
 
 def better_before(ended: Ended) -> bool:

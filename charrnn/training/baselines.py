@@ -66,8 +66,8 @@ def measure(
     characters = len(texts.train) + len(texts.held_out)
     if ngram is None and characters <= MAX_NGRAM:
         try:
-            counted = best_order(texts, stopped)
-            ngram = counted and counted.ngram
+            if (counted := best_order(texts, stopped)) is not None:
+                ngram = counted.ngram
         except MemoryError:
             notes.append("n-gram skipped: there is too little memory")
     elif ngram is None:

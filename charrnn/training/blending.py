@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Remembered
 from charrnn.corpus import split
 from charrnn.textmodel import Stopped, TextModel
@@ -96,7 +95,7 @@ class Counting:
         first = job.documents.first
         if len(held_out) == first:  # nothing that the network predicts
             return Blend(usual, self._order, None, counted.ngram)
-        p = network_probabilities(model, held_out, self._stopped)
+        p = np.exp(-model.network_costs(held_out, self._stopped)[first:])
         q = counted.probabilities[first:]
         if len(p) < ENOUGH:
             return Blend(usual, self._order, cost(p, q, usual), counted.ngram)
@@ -128,40 +127,6 @@ def count(texts: Texts, stopped: Callable[[], bool]) -> Counted:
     if (best := best_order(texts, stopped)) is None:
         raise Stopped
     return best
-
-
-def network_probabilities(
-    model: TextModel, ids: PackedIds, stopped: Callable[[], bool] = lambda: False
-) -> Probabilities:
-    """Compute what a network alone gives every character that it predicts, in order.
-
-    The text is read in pieces, as for a validation loss; see `Documents.pieces`.
-
-    Parameters
-    ----------
-    ids : (N,) unsigned array
-
-    Returns
-    -------
-    (N - model.documents.first,) float64 array
-
-    Raises
-    ------
-    Stopped
-        `stopped` said yes.
-    """
-    nats, scored, state = [], [], None
-    for window in model.documents.pieces(ids):
-        if stopped():
-            raise Stopped
-        if state is None:
-            state = model.network.new_state(window.inputs.shape[1])
-        nats.append(model.network.losses(window, state))
-        scored.append(window.targets >= 0)
-    # A column is a piece, and the next one is the one after it.
-    wanted = np.concatenate(scored).T
-    found: Probabilities = np.exp(-np.concatenate(nats).T[wanted])
-    return found
 
 
 def fit_share(p: Probabilities, q: Probabilities) -> float:
