@@ -112,6 +112,7 @@ class Done:
             evaluated=self.evaluated._replace(step=step if evaluated else NEVER),
             is_saved=False,
             better=False,
+            remembered=False,
         )
 
 

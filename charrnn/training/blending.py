@@ -30,8 +30,9 @@ from charrnn.training.kneser_ney import (
 #: Digits of a share. The loss is so flat at its lowest that more would tell nothing.
 DIGITS = 3
 
-#: Held-out characters that it takes to fit a share; of fewer, chance would choose it.
-ENOUGH = 1000
+#: Characters that the usual share is worth beside the held-out ones: where these are
+#: few, chance would choose a share.
+PRIOR = 10.0
 
 #: The part of the text that shows which order to count where nothing is held out.
 PROBED = 0.1
@@ -97,9 +98,7 @@ class Counting:
             return Blend(usual, self._order, None, counted.ngram)
         p = np.exp(-model.network_costs(held_out, self._stopped)[first:])
         q = counted.probabilities[first:]
-        if len(p) < ENOUGH:
-            return Blend(usual, self._order, cost(p, q, usual), counted.ngram)
-        share, loss = fit_share(p, q), cross_validated(p, q)
+        share, loss = fit_share(p, q, usual), cross_validated(p, q, usual)
         return Blend(share, self._order, loss, counted.ngram)
 
     def memory(self, blend: Blend) -> Remembered:
@@ -129,43 +128,48 @@ def count(texts: Texts, stopped: Callable[[], bool]) -> Counted:
     return best
 
 
-def fit_share(p: Probabilities, q: Probabilities) -> float:
+def fit_share(p: Probabilities, q: Probabilities, usual: float) -> float:
     """Find the share s that makes s p + (1 - s) q likeliest.
 
-    The mean of the logarithms is concave in s, so its slope, which falls, shows at
+    The sum of the logarithms is concave in s, so its slope, which falls, shows at
     each s on which side of it the best one lies.
 
     Parameters
     ----------
     p, q : (M,) float array
         All of q is positive.
+    usual : float
+        The share in (0, 1) that counts as seen in `PRIOR` characters before.
     """
     low, high, gain = 0.0, 1.0, p - q
     while high - low > 0.1**DIGITS / 4:
         s = (low + high) / 2
-        rises = float((gain / (q + s * gain)).sum()) > 0
-        low, high = (s, high) if rises else (low, s)
+        slope = PRIOR * (usual / s - (1 - usual) / (1 - s))
+        slope += float((gain / (q + s * gain)).sum())
+        low, high = (s, high) if slope > 0 else (low, s)
     return round((low + high) / 2, DIGITS)
 
 
 def cost(p: Probabilities, q: Probabilities, share: float) -> float:
-    """Compute the mean loss of a blend, in nats per character."""
+    """Add up what a text costs a blend, in nats."""
     with np.errstate(divide="ignore"):  # what has no probability costs infinity
-        return -float(np.log(share * p + (1 - share) * q).mean())
+        return -float(np.log(share * p + (1 - share) * q).sum())
 
 
-def cross_validated(p: Probabilities, q: Probabilities) -> float:
+def cross_validated(p: Probabilities, q: Probabilities, usual: float) -> float:
     """Score each half of a text by the share of the other, in nats per character.
 
     Parameters
     ----------
     p, q : (M,) float array
-        M >= 2.
+        M >= 1.
+    usual : float
+        See `fit_share`.
     """
     middle = len(p) // 2
     halves = slice(middle), slice(middle, None)
     total = 0.0
     for fitted, scored in (halves, halves[::-1]):
-        share = fit_share(p[fitted], q[fitted])
-        total += cost(p[scored], q[scored], share) * len(p[scored])
+        share = fit_share(p[fitted], q[fitted], usual)
+        total += cost(p[scored], q[scored], share)
     return total / len(p)

@@ -378,6 +378,7 @@ class Run:
         self._trainer.restore(self._good)
         self._trainer.position.lr_scale = lr_scale
         self._recorded = self._at
+        self.blend = self._memory = None
         self.job.history.cut(self._at)
         evaluated = self.job.history.evaluation_at(self._at) is not None
         self._done = self._done.rolled_back(self._at, evaluated=evaluated)
@@ -543,7 +544,6 @@ class Run:
         All of it is given up for whoever asks the run to end meanwhile: without a
         memory the files are as complete as before.
         """
-        self._done = replace(self._done, remembered=True)
         try:
             counting = Counting(self.job, lambda: self.stop.reason is not None)
             self.blend = counting.blend(self.job.model(self._trainer.averaged))
@@ -552,11 +552,12 @@ class Run:
                 self._output.save(self._checkpoint(), best=False, last=True)
                 self._remember_in_best(counting)
         except Stopped:
-            return
+            pass
         except MemoryError:
             yield Warned("there is too little memory to count the text")
         except (InputError, CheckpointError, OutputError) as error:
             yield Warned(f"could not add what was counted to a checkpoint: {error}")
+        self._done = replace(self._done, remembered=True)
 
     def _remember_in_best(self, counting: Counting) -> None:
         """Add a memory to the file of the best evaluation.
