@@ -221,7 +221,7 @@ def _blended(blend: Blend) -> Iterator[str]:
     if blend.loss is not None:
         yield _row(f"  both ({network})", blend.loss)
     else:
-        yield f"samples are blended: {network}, {1 - blend.share:.0%} {grams} of the text"
+        yield f"samples will be of {network}, {1 - blend.share:.0%} {grams} of the text"
     yield "the checkpoint contains the text (--no-memory leaves it out)"
 
 

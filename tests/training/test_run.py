@@ -735,13 +735,13 @@ def test_the_last_state_is_saved_before_it_is_counted(
 ) -> None:
     """So nothing is lost, whatever comes of it; then a memory is added."""
     writer, before = Recorder(), list[bytes]()
-    real = run_module.Counting
+    real = Counting
 
     def counting(*arguments: Any) -> Any:
         before.append(writer.latest)
         return real(*arguments)
 
-    monkeypatch.setattr(run_module, "Counting", counting)
+    monkeypatch.setattr("charrnn.training.run.Counting", counting)
     made = ready(steps=6)
     run = run_of(made, writer, keep_best=False)
     records, ended = finish(run)
@@ -806,13 +806,13 @@ def test_nobody_who_stops_the_counting_loses_the_state(
     ready: Ready, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop, writer = Stop(), Recorder()
-    real = run_module.Counting
+    real = Counting
 
     def counting(*arguments: Any) -> Any:
         stop.reason = "interrupted"
         return real(*arguments)
 
-    monkeypatch.setattr(run_module, "Counting", counting)
+    monkeypatch.setattr("charrnn.training.run.Counting", counting)
     records, ended = finish(run_of(ready(steps=6), writer, stop))
 
     assert (ended.reason, ended.steps, ended.blend) == ("interrupted", 6, None)
@@ -827,7 +827,7 @@ def test_counting_that_was_broken_off_is_done_again(
     """After Ctrl-C in Python, which raises an exception, a run can go on."""
     run = run_of(ready(steps=6), writer := Recorder())
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "Counting", interrupt)
+        patch.setattr("charrnn.training.run.Counting", interrupt)
         with pytest.raises(KeyboardInterrupt):
             list(run)
     list(run)
@@ -851,7 +851,7 @@ def test_a_memory_that_cannot_be_had_is_no_error(
     def counting(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(run_module, "Counting", counting)
+    monkeypatch.setattr("charrnn.training.run.Counting", counting)
     records, ended = finish(run_of(ready(steps=6), writer))
 
     (warning,) = of(Warned, records)
