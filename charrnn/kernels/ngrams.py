@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.arrays import Flags, Floats, Ids
+from charrnn.kernels.activations import exp, log
 from charrnn.kernels.jit import jit
 
 #: In `Text.chars`, where there is no character; ids are larger by one.
@@ -469,19 +470,20 @@ def mix(blend: Blend, read: Ids, logits: Floats, room: Mixing) -> None:
     nodes, p = room
     found = find(blend.tables, read, blend.before, nodes)
     fill(blend.tables, nodes, found, p)
+    # Each loop does one thing, without a branch: LLVM makes vector code of them.
     peak = logits[0]
-    for v in range(logits.size):
+    for v in range(1, logits.size):
         peak = max(peak, logits[v])
-    total = 0.0
+    total = logits.dtype.type(0)
     for v in range(logits.size):
-        logits[v] = np.exp(logits[v] - peak)
-        total += logits[v]
+        power = exp(logits[v] - peak)
+        logits[v] = power
+        total += power
     scale = blend.share / total
     for v in range(logits.size):
         logits[v] = scale * logits[v] + (1 - blend.share) * p[v]
-    # Logarithms have a loop for themselves, and the precision of the logits.
     for v in range(logits.size):
-        logits[v] = np.log(logits[v])
+        logits[v] = log(logits[v])
 
 
 @jit(parallel=False)
