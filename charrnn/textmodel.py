@@ -26,13 +26,12 @@ from charrnn.checkpoint import (
     resolve_output,
     save,
 )
-from charrnn.config import UnknownPolicy
+from charrnn.config import UnknownPolicy, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.generation import Generation
 from charrnn.generation.asked import Asked, asked
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
-from charrnn.options import check_number
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
@@ -137,15 +136,13 @@ class TextModel:
         OptionError
             It is out of range, or there is no memory to blend with.
         """
-        if blend == "auto":
+        share = read_share(blend, field("blend"))
+        if share == "auto":
             return self
-        share = _share(blend)
         if self.memory is not None:
             return replace(self, memory=self.memory.with_share(share))
         if share < 1:
-            msg = f"{field('blend', blend)} needs a memory, which this model lacks"
-            hint = f"leave {field('blend')} away for the network alone"
-            raise OptionError(msg, hint=hint)
+            raise no_memory(share)
         return self
 
     def sample(
@@ -534,24 +531,6 @@ class TextModel:
         nats, p = self.network_costs(ids), self.memory.probabilities(ids)
         found = blended_costs(self.memory.share, nats, p)
         return float(found[self.documents.first :].mean())
-
-
-def _share(blend: float | str) -> float:
-    """Read a network's share.
-
-    Raises
-    ------
-    OptionError
-        It is no number, or out of range.
-    """
-    try:
-        share = float(blend)
-    except ValueError:
-        msg = f"{field('blend')} must be auto or a number, not {blend!r}"
-        hint = f"leave {field('blend')} away for its default"
-        raise OptionError(msg, hint=hint) from None
-    check_number(field("blend"), share, low=0, high=1)
-    return share
 
 
 def _documents(window: Window) -> Iterator[Window]:

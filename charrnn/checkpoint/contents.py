@@ -151,6 +151,7 @@ class Checkpoint:
     history: list[Row] = field(default_factory=list)
     lines: bool = False  # without a run: it was trained on lines as documents
     memory: Remembered | None = None  # what it knows by counting
+    remembers: bool = False  # its run has not ended, and will give it a memory then
 
     def tensors(self) -> dict[str, Tensor]:
         """Gather all arrays in the order of the file, checked but not copied.

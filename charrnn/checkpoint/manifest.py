@@ -42,6 +42,9 @@ VERSION = "1.0"
 #: The version of files that say `Manifest.lines`, which 1.0 does not know.
 LINES_VERSION = "1.1"
 
+#: The version of files that say `Manifest.remembers`, which 1.1 does not know.
+REMEMBERS_VERSION = "1.2"
+
 #: The version of files that have a member more: a memory. Of any other file, a
 #: program that reads 1.x can make as much as ever.
 MEMORY_VERSION = "2.0"
@@ -120,6 +123,8 @@ class Manifest:
     lines: bool = False
     #: Written only where there is one.
     memory: MemoryEntry | None = None
+    #: Whether there will be one when the run ends. Written only where that is so.
+    remembers: bool = False
 
     @property
     def members(self) -> list[Member]:
@@ -184,9 +189,9 @@ def describe(
     if checkpoint.memory is not None and memory_digest is not None:
         vocab_size = checkpoint.model.vocab_size
         memory = MemoryEntry.of(checkpoint.memory, vocab_size, memory_digest)
-    version = LINES_VERSION if lines else VERSION
+    remembers = checkpoint.remembers and memory is None
     return Manifest(
-        version=version if memory is None else MEMORY_VERSION,
+        version=_version(lines=lines, remembers=remembers, memory=memory is not None),
         lines=lines,
         model=checkpoint.model,
         vocab=checkpoint.vocab,
@@ -199,7 +204,17 @@ def describe(
         # The norm of a gradient that overflowed is history, too.
         history={k: [_finite(v) for v in column] for k, column in history.items()},
         memory=memory,
+        remembers=remembers,
     )
+
+
+def _version(*, lines: bool, remembers: bool, memory: bool) -> str:
+    """Choose the oldest version that has all that a file says."""
+    if memory:
+        return MEMORY_VERSION
+    if remembers:
+        return REMEMBERS_VERSION
+    return LINES_VERSION if lines else VERSION
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -212,7 +227,7 @@ def encode(manifest: Manifest) -> bytes:
     """
     # ASCII, so that no single character can make the text wide when read.
     written = _plain(manifest)
-    for name in ("lines", "memory"):
+    for name in ("lines", "memory", "remembers"):
         if not written[name]:
             del written[name]
     text = json.dumps(written, allow_nan=False, separators=(",", ":"))

@@ -119,6 +119,8 @@ class CheckpointFile:
         Name, type, shape and SHA-256 of every tensor, by name.
     memory : MemoryEntry or None
         What there is to say of the memory, if the file has one.
+    remembers : bool
+        Whether the run will give it a memory when it ends.
     size : int
         Bytes of the file.
 
@@ -151,6 +153,7 @@ class CheckpointFile:
         self.history = to_rows(content.history)
         self.tensors = {entry.name: entry for entry in content.tensors}
         self.memory: MemoryEntry | None = content.memory
+        self.remembers = content.remembers
 
     def __enter__(self) -> Self:
         return self
@@ -343,4 +346,5 @@ def load(path: Path) -> Checkpoint:
             history=file.history,
             lines=file.lines and training is None,
             memory=file.read_memory(),
+            remembers=file.remembers,
         )

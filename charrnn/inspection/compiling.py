@@ -28,6 +28,12 @@ def compile_backward(network: "Network") -> None:
     network.loss_and_gradient(one, state, np.zeros_like(network.theta))
 
 
+def compile_blend(model: "TextModel") -> None:
+    """Count the text of the memory, if there is one, and look a character up."""
+    one = np.zeros(2, np.int32)
+    list(model.costs([one]))
+
+
 def compile_generation(model: "TextModel") -> None:
     """Draw one character."""
     from charrnn.generation import Generation  # Numba, as above

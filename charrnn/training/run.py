@@ -490,7 +490,9 @@ class Run:
 
     def _checkpoint(self) -> Checkpoint:
         """Gather all that a file keeps; arrays are shared, not copied."""
-        return replace(self.job.checkpoint(), memory=self._memory)
+        remembers = self._memory is None and self._timetable.remembers
+        found = self.job.checkpoint()
+        return replace(found, memory=self._memory, remembers=remembers)
 
     def _note_saving(self) -> None:
         """Note that this is when a checkpoint was written last, or tried to be."""
@@ -573,7 +575,8 @@ class Run:
         network = Network(best.model, threads=self._trainer.network.threads)
         network.load(best.parameters | best.statistics)
         memory = counting.memory(counting.blend(self.job.model(network)))
-        self._output.save(replace(best, memory=memory), best=True, last=False)
+        blended = replace(best, memory=memory, remembers=False)
+        self._output.save(blended, best=True, last=False)
 
     def _forget_best(self) -> None:
         """Take back that the last evaluation was the best."""

@@ -230,8 +230,8 @@ def test_same_request_same_bytes(ready: Ready) -> None:
 
 def test_save_on_request(ready: Ready) -> None:
     stop, writer = Stop(), Recorder()
-    once = {"keep_best": False, "memory": False}
-    run = run_of(ready(steps=9), writer, stop, save_every=Every(), **once)
+    policy: dict[str, Any] = {"keep_best": False, "memory": False}
+    run = run_of(ready(steps=9), writer, stop, save_every=Every(), **policy)
     for record in run:
         if isinstance(record, Step) and record.step == 4:
             stop.save_now = True
