@@ -20,7 +20,11 @@ from charrnn.arrays import Floats, Ids, PackedIds
 from charrnn.kernels import ngrams
 from charrnn.kernels.ngrams import (
     ALONE,
+    FIRST,
+    LEAF,
+    LONGER,
     NONE,
+    SYMBOL,
     Blend,
     Level,
     Places,
@@ -29,6 +33,16 @@ from charrnn.kernels.ngrams import (
     Tree,
 )
 from charrnn.windows import Documents
+
+#: The highest order. Contexts beyond tell next to nothing, and their lengths are
+#: bytes.
+MAX_ORDER = 32
+
+#: Characters that can be counted: places are integers of 32 bits.
+MAX_SIZE = 2**31 - 1 - MAX_ORDER
+
+#: D(0), D(1), D(2), D(3 and more) where a text has too little to estimate them.
+FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,14 +61,38 @@ class Memory:
     before: int  # the id that stands before a document
     newline: int | None = None  # given where every line is a document
 
+    def __post_init__(self) -> None:
+        """Check what kernels rely on.
+
+        Raises
+        ------
+        ValueError
+            A number is out of range, or there is nothing to count.
+        """
+        ids, V = self.ids, self.vocab_size
+        if ids.ndim != 1 or not 1 <= ids.size <= MAX_SIZE:
+            msg = f"a text of shape {ids.shape} cannot be counted"
+            raise ValueError(msg)
+        if not 1 <= self.order <= MAX_ORDER:
+            msg = f"the order is {self.order}, not from 1 to {MAX_ORDER}"
+            raise ValueError(msg)
+        if not 0 <= self.share <= 1:
+            msg = f"the share is {self.share}, not from 0 to 1"
+            raise ValueError(msg)
+        others = (self.before, self.before if self.newline is None else self.newline)
+        lowest, highest = min(int(ids.min()), *others), max(int(ids.max()), *others)
+        if not 0 <= lowest <= highest < V:
+            msg = f"ids are from {lowest} to {highest}, with {V} symbols"
+            raise ValueError(msg)
+
     @cached_property
     def tables(self) -> Tables:
         """The counts, as kernels read them; made when they are first asked for."""
-        newline = NONE if self.newline is None else self.newline
-        text = _text(self.ids, self.order, self.before, newline)
-        places, tree = _sorted(text, self.order, self.vocab_size)
+        text = _text(self)
+        places = _sorted(text, self.order, self.vocab_size)
+        tree, alone = _grown(text, self.order, places)
         levels = _counted(text, places, tree, self.vocab_size)
-        return _joined(tree, levels, self.vocab_size, newline)
+        return _joined(text, tree, alone, levels, self)
 
     def with_share(self, share: float) -> "Memory":
         """Give the same memory with another share of the network.
@@ -222,31 +260,35 @@ def _as_ids(ids: PackedIds | Ids) -> Ids:
     return np.ascontiguousarray(ids, np.int32)
 
 
-def _text(ids: PackedIds, order: int, before: int, newline: int) -> Text:
+def _text(memory: Memory) -> Text:
     """Put before a text what its first n-grams begin with."""
+    ids, order = memory.ids, memory.order
     chars = np.full(order + len(ids), ngrams.NOTHING, np.int32)
     chars[order:] = ids
-    chars[order - 1] = before
+    chars[order - 1] = memory.before
     chars[order - 1 :] += 1
+    newline = NONE if memory.newline is None else memory.newline + 1
     reach = np.empty(len(ids), np.uint8)
-    ngrams.reaches(chars[order:], order, newline + 1, reach)
+    ngrams.reaches(chars[order:], order, newline, reach)
     return Text(chars, reach)
 
 
-def _sorted(text: Text, order: int, vocab_size: int) -> tuple[Places, Tree]:
-    """Sort the places of a text, and grow the tree of their contexts."""
+def _sorted(text: Text, order: int, vocab_size: int) -> Places:
+    """Sort the places of a text."""
     N = len(text.reach)
     at, spare = np.empty(N, np.int32), np.empty(N, np.int32)
     ngrams.sort_places(text, order, vocab_size, at, spare)
-    places = Places(at, np.empty(N, np.uint8))
-    levels = np.empty(order + 1, np.int32)
-    ngrams.compare_neighbors(text, order, at, places.shared, levels)
+    return Places(at, np.empty(N, np.uint8))
+
+
+def _grown(text: Text, order: int, places: Places) -> tuple[Tree, Ids]:
+    """Grow the tree of contexts; also count those that stand at one place only."""
+    levels, alone = np.empty(order + 1, np.int32), np.empty(order, np.int32)
+    ngrams.compare_neighbors(text, places, levels)
     K = int(levels[-1])
-    tree = Tree(
-        levels, np.empty(K, np.int32), np.empty(K + 1, np.int32), np.empty(K, np.int32)
-    )
-    ngrams.grow(text, order, places, tree)
-    return places, tree
+    tree = Tree(levels, *(np.empty(size, np.int32) for size in (K, K + 1, K, K, K)))
+    ngrams.grow(text, places, tree, alone)
+    return tree, alone
 
 
 def _counted(text: Text, places: Places, tree: Tree, vocab_size: int) -> list[Level]:
@@ -265,29 +307,60 @@ def _counted(text: Text, places: Places, tree: Tree, vocab_size: int) -> list[Le
     return found[::-1]
 
 
+def _discounts(level: Level, alone: int) -> NDArray[np.float64]:
+    """Estimate D(0) to D(3 and more), (4,), from how many n-grams count 1 to 4.
+
+    `FALLBACK` where that cannot be done: some do not occur, or what is kept
+    back would not be positive.
+
+    Parameters
+    ----------
+    level : Level
+    alone : int
+        How many contexts it does not list: they count 1.
+    """
+    n = np.bincount(np.minimum(level.counts, 5), minlength=6).astype(np.float64)
+    n[1] += alone
+    if not n[1:5].all():
+        return FALLBACK
+    i = np.arange(4)
+    D = i - (i + 1) * n[1] / (n[1] + 2 * n[2]) * n[i + 1] / np.maximum(n[i], 1)
+    D[0] = 0
+    return D if (D[1:] > 0).all() else FALLBACK
+
+
+def _single(
+    level: Level, D: NDArray[np.float64], vocab_size: int
+) -> NDArray[np.float64]:
+    """Compute the probabilities without any context, (V,)."""
+    counts = np.zeros(vocab_size, np.int64)
+    counts[level.symbols] = level.counts
+    taken = D[np.minimum(counts, 3)]
+    p: NDArray[np.float64] = counts - taken + taken.sum() / vocab_size
+    return p / counts.sum()
+
+
 def _joined(
-    tree: Tree, levels: Sequence[Level], vocab_size: int, newline: int
+    text: Text, tree: Tree, alone: Ids, levels: Sequence[Level], memory: Memory
 ) -> Tables:
     """Join all levels."""
-    K = len(tree.symbols)
-    totals, kept = np.empty(K), np.empty(K)
-    discounts = np.empty((len(levels), 4))
-    firsts, size = np.empty(K + 1, np.int32), 0
+    discounts = np.array(
+        [_discounts(*each) for each in zip(levels, alone, strict=True)]
+    )
+    nodes, size = np.empty((len(tree.longer), 4), np.int32), 0
+    nodes[:-1, SYMBOL], nodes[:-1, LEAF] = tree.symbols, tree.leaves
+    nodes[:, LONGER] = tree.longer
     for k, level in enumerate(levels):
-        nodes = slice(tree.levels[k], tree.levels[k + 1])
-        ngrams.discount_level(level, discounts[k], totals[nodes], kept[nodes])
-        firsts[nodes] = level.firsts[:-1] + size
+        here = slice(tree.levels[k], tree.levels[k + 1])
+        nodes[here, FIRST] = level.firsts[:-1] + size
         size += len(level.symbols)
-    firsts[K] = size
+    nodes[-1, [SYMBOL, LEAF, FIRST]] = NONE, NONE, size
     return Tables(
-        symbols=tree.symbols,
-        longer=tree.longer,
-        totals=totals,
-        kept=kept,
-        firsts=firsts,
+        text=text,
+        nodes=nodes,
         followers=np.concatenate([level.symbols for level in levels]),
         counts=np.concatenate([level.counts for level in levels]),
         discounts=discounts,
-        vocab_size=vocab_size,
-        newline=newline,
+        single=_single(levels[0], discounts[0], memory.vocab_size),
+        newline=NONE if memory.newline is None else memory.newline,
     )

@@ -73,6 +73,18 @@ class TextModel:
     #: What it knows by counting, and the network's share where both predict.
     memory: Memory | None = None
 
+    def __post_init__(self) -> None:
+        """Check that network and memory know the same symbols.
+
+        Raises
+        ------
+        ValueError
+            They do not.
+        """
+        if self.memory is not None and self.memory.vocab_size != self.vocab.size:
+            msg = f"a memory of {self.memory.vocab_size} symbols, not {self.vocab.size}"
+            raise ValueError(msg)
+
     @classmethod
     def of(cls, network: Network, vocab: Vocab, *, lines: bool = False) -> "TextModel":
         """Put a network and its vocabulary together.

@@ -1,6 +1,8 @@
 """A memory: against the yardstick's n-grams, against sums by hand, and by laws."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -160,6 +162,32 @@ def test_nothing_is_asked_of_an_empty_text() -> None:
 
     assert counted.probabilities(np.zeros(0, np.uint8)).shape == (0,)
     assert counted.distributions(np.zeros(0, np.uint8)).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ids": np.zeros(0, np.uint8)},
+        {"ids": np.zeros((2, 2), np.uint8)},
+        {"ids": np.array([0, 3], np.uint8)},
+        {"ids": np.array([-1, 1], np.int32)},
+        {"order": 0},
+        {"order": 33},
+        {"share": -0.1},
+        {"share": 1.1},
+        {"share": math.nan},
+        {"before": -1},
+        {"before": 3},
+        {"newline": 3},
+        {"newline": -1},
+    ],
+    ids=str,
+)
+def test_what_kernels_rely_on_is_checked(changes: dict[str, Any]) -> None:
+    """They themselves look at nothing."""
+    whole = memory([0, 1, 2], 3)
+    with pytest.raises(ValueError, match=r"shape|order|share|ids"):
+        replace(whole, **changes)
 
 
 def test_another_share_is_counted_once() -> None:

@@ -201,6 +201,14 @@ def test_a_blend_without_a_memory(network32: Network) -> None:
         assert caught.value.hint is not None
 
 
+def test_a_memory_knows_the_same_symbols(network32: Network) -> None:
+    ids = np.zeros(3, np.uint8)
+    memory = Memory(ids=ids, order=2, share=0.5, vocab_size=7, before=0)
+
+    with pytest.raises(ValueError, match="7 symbols"):
+        replace(TextModel.of(network32, WITH), memory=memory)
+
+
 @pytest.mark.parametrize("blend", [-0.1, 1.5, np.nan, "half", ""])
 def test_a_share_is_a_number_from_0_to_1(network32: Network, blend: Any) -> None:
     for model in (

@@ -20,6 +20,11 @@ those of its children: one sort gives the whole tree, level by level. Of each
 node the symbols that follow it are listed with their counts; a list is made of
 those one level below, which makes counting different characters easy: a symbol
 counts once for every child that it follows.
+
+Most contexts stand at one place only. The shortest of these is a leaf, and what
+is longer is not stored: the text itself tells how far it goes, and all that
+follows is the symbol at that place, once. This leaves a quarter of the tables,
+or less.
 """
 
 from typing import NamedTuple
@@ -62,10 +67,12 @@ class Tree(NamedTuple):
     symbols: Ids  # (K,) the first character of each context, the only new one
     longer: Ids  # (K + 1,) the first of its children; they are sorted by symbol
     begins: Ids  # (K,) the first of its places, in the order of `Places`
+    leaves: Ids  # (K,) the only place of a leaf; else NONE
+    followers: Ids  # (K,) what stands there
 
 
 class Level(NamedTuple):
-    """What follows the contexts of one level, (E,) in all."""
+    """What follows the contexts of one level, (E,) in all, but for leaves."""
 
     firsts: Ids  # (nodes + 1,) where the list of each node begins
     symbols: Ids  # (E,) what follows it
@@ -75,15 +82,15 @@ class Level(NamedTuple):
 class Tables(NamedTuple):
     """All that is known of a text's n-grams, as it is looked up."""
 
-    symbols: Ids  # (K,) as `Tree` has them
-    longer: Ids  # (K + 1,) likewise
-    totals: Floats  # (K,) float64: the sum of the counts of what follows
-    kept: Floats  # (K,) float64: the part of it that is kept back for others
-    firsts: Ids  # (K + 1,) as `Level` has them, of all levels
-    followers: Ids  # (E,) likewise
-    counts: Ids  # (E,) likewise
+    text: Text
+    #: (K + 1, 4) of each context its SYMBOL, its LONGER ones and its LEAF, as `Tree`
+    #: has them, and the FIRST of its list. Side by side they come out of memory at
+    #: once, for which a look-up mostly waits.
+    nodes: Ids
+    followers: Ids  # (E,) what follows each context, list after list
+    counts: Ids  # (E,) how often; below the highest order, after how many
     discounts: Floats  # (order, 4) float64: D(0) to D(3 and more), by level
-    vocab_size: int
+    single: Floats  # (V,) float64: probabilities without any context
     newline: int  # given where every line is a document; else NONE
 
 
@@ -97,17 +104,21 @@ class Blend(NamedTuple):
     before: int
 
 
+#: Counters of a sort, at most, unless the alphabet needs more: 32 KB.
+_COUNTERS = 8192
+
+#: Columns of `Tables.nodes`.
+SYMBOL, LONGER, LEAF, FIRST = range(4)
+
 #: Tables of nothing.
+_NO_IDS = np.zeros(0, np.int32)
 _NO_TABLES = Tables(
-    symbols=np.zeros(0, np.int32),
-    longer=np.zeros(0, np.int32),
-    totals=np.zeros(0),
-    kept=np.zeros(0),
-    firsts=np.zeros(0, np.int32),
-    followers=np.zeros(0, np.int32),
-    counts=np.zeros(0, np.int32),
+    text=Text(_NO_IDS, np.zeros(0, np.uint8)),
+    nodes=np.zeros((0, 4), np.int32),
+    followers=_NO_IDS,
+    counts=_NO_IDS,
     discounts=np.zeros((0, 4)),
-    vocab_size=0,
+    single=np.zeros(0),
     newline=NONE,
 )
 
@@ -147,8 +158,9 @@ def sort_places(
 ) -> None:
     """Sort all places of a text by their contexts, the nearest character first.
 
-    A stable sort by counting for every character of a context, the farthest one
-    first: it costs the same for any alphabet.
+    A stable sort by counting, again and again: by the farthest characters of a
+    context first, and by as many at a time as leave the counters in the cache. It
+    works for any alphabet.
 
     Parameters
     ----------
@@ -160,90 +172,120 @@ def sort_places(
     spare : (N,) int32 array
         Room to work in.
     """
-    chars, reach = text
-    N = places.size
+    N, base = places.size, vocab_size + 1
+    width, size = 1, base
+    while width < order - 1 and size * base <= _COUNTERS:
+        width, size = width + 1, size * base
+    room = np.zeros(size, np.int32)
     for p in range(N):
         places[p] = p
     source, target = places, spare
-    room = np.zeros(vocab_size + 1, np.int32)
-    for back in range(order - 1, 0, -1):
+    back, passes = order - 1, 0
+    while back > 0:
+        near = max(0, back - width) + 1
         room[:] = 0
         for p in range(N):
-            room[chars[order + p - back] if back <= reach[p] else NOTHING] += 1
+            room[_key(text, order, p, near, back, base)] += 1
         total = 0
-        for c in range(room.size):
+        for c in range(size):
             total, room[c] = total + room[c], total
         for i in range(N):
             p = source[i]
-            c = chars[order + p - back] if back <= reach[p] else NOTHING
+            c = _key(text, order, p, near, back, base)
             target[room[c]] = p
             room[c] += 1
         source, target = target, source
-    if order % 2 == 0:  # an odd number of passes
+        back, passes = near - 1, passes + 1
+    if passes % 2:
         for i in range(N):
             places[i] = spare[i]
 
 
+@jit(inlined_early=True)
+def _key(text: Text, order: int, p: int, near: int, far: int, base: int) -> int:
+    """Join some characters of the context of a place, the nearest one first."""
+    chars, reach = text
+    key = 0
+    for back in range(near, far + 1):
+        key = key * base + (chars[order + p - back] if back <= reach[p] else NOTHING)
+    return key
+
+
+@jit(inlined_early=True)
+def _deepest(text: Text, places: Places, i: int) -> int:
+    """Find the level of the longest context of a place that is stored: its leaf's."""
+    shared = int(places.shared[i])
+    if i + 1 < places.shared.size:
+        shared = max(shared, int(places.shared[i + 1]))
+    return min(shared + 1, int(text.reach[places.at[i]]))
+
+
 @jit(parallel=False)
-def compare_neighbors(
-    text: Text, order: int, places: Ids, shared: Flags, levels: Ids
-) -> None:
-    """Find what each context has in common with the last one, and count contexts.
+def compare_neighbors(text: Text, places: Places, levels: Ids) -> None:
+    """Find what each context has in common with the last one, and count nodes.
 
     Parameters
     ----------
     text : Text
-    order : int
-    places : (N,) int32 array
-        Sorted.
-    shared : (N,) uint8 array
-        Written; see `Places`.
+    places : Places
+        What contexts share is written.
     levels : (order + 1,) int32 array
         Written; see `Tree`.
     """
     chars, reach = text
-    levels[:] = 0
-    levels[1] = 1
-    for i in range(places.size):
-        p, same = places[i], 0
+    order = levels.size - 1
+    for i in range(places.at.size):
+        p, same = places.at[i], 0
         if i:
-            q = places[i - 1]
+            q = places.at[i - 1]
             most = min(reach[p], reach[q])
             while same < most and (
                 chars[order + p - same - 1] == chars[order + q - same - 1]
             ):
                 same += 1
-        shared[i] = same
-        for k in range(same + 1, reach[p] + 1):
+        places.shared[i] = same
+    levels[:] = 0
+    levels[1] = 1
+    for i in range(places.at.size):
+        for k in range(int(places.shared[i]) + 1, _deepest(text, places, i) + 1):
             levels[k + 1] += 1
     for k in range(order):
         levels[k + 1] += levels[k]
 
 
 @jit(parallel=False)
-def grow(text: Text, order: int, places: Places, tree: Tree) -> None:
+def grow(text: Text, places: Places, tree: Tree, alone: Ids) -> None:
     """Write all nodes of the tree; its levels are known.
 
     Parameters
     ----------
     text : Text
-    order : int
     places : Places
     tree : Tree
         Written, but for its levels.
+    alone : (order,) int32 array
+        Written: how many contexts of each level stand at one place only, be they
+        stored or not.
     """
     chars, reach = text
-    levels, symbols, longer, begins = tree
+    levels, symbols, longer, begins, leaves, followers = tree
+    order, N = levels.size - 1, places.at.size
     following = levels.copy()  # the next node of each level
-    symbols[0], longer[0], begins[0] = NONE, levels[1], 0
-    for i in range(places.at.size):
-        p = places.at[i]
-        for k in range(places.shared[i] + 1, reach[p] + 1):
+    symbols[0], longer[0], begins[0], leaves[0] = NONE, levels[1], 0, NONE
+    alone[:] = 0
+    for i in range(N):
+        p, shared = places.at[i], int(places.shared[i])
+        after = int(places.shared[i + 1]) if i + 1 < N else 0
+        for k in range(shared + 1, _deepest(text, places, i) + 1):
             node = following[k]
             following[k] = node + 1
             symbols[node] = chars[order + p - k] - 1
             longer[node] = following[k + 1]
             begins[node] = i
+            leaves[node] = p if k > after else NONE
+            followers[node] = chars[order + p] - 1
+        for k in range(max(shared, after) + 1, int(reach[p]) + 1):
+            alone[k] += 1
     longer[symbols.size] = symbols.size
 
 
@@ -286,27 +328,22 @@ def count_level(
     size = 0
     for node in range(first, last):
         level.firsts[node - first] = size
+        if tree.leaves[node] >= 0:
+            continue
         found = 0
         i = tree.begins[node]
         # The places whose contexts end here come before those with longer ones.
         while i < N and (k == order - 1 or reach[places.at[i]] == k):
             if i > tree.begins[node] and places.shared[i] < k:
                 break
-            w = chars[order + places.at[i]] - 1
-            if counts[w] == 0:
-                touched[found] = w
-                found += 1
-            counts[w] += 1
+            found = _count(chars[order + places.at[i]] - 1, counts, touched, found)
             i += 1
-        if k < order - 1:
-            a = tree.longer[node] - last
-            b = tree.longer[node + 1] - last
-            for e in range(below.firsts[a], below.firsts[b]):
-                w = below.symbols[e]
-                if counts[w] == 0:
-                    touched[found] = w
-                    found += 1
-                counts[w] += 1
+        for child in range(tree.longer[node], tree.longer[node + 1]):
+            if tree.leaves[child] >= 0:
+                found = _count(tree.followers[child], counts, touched, found)
+                continue
+            for e in range(below.firsts[child - last], below.firsts[child - last + 1]):
+                found = _count(below.symbols[e], counts, touched, found)
         for j in range(found):
             w = touched[j]
             level.symbols[size], level.counts[size] = w, counts[w]
@@ -316,46 +353,14 @@ def count_level(
     return size
 
 
-#: D(0), D(1), D(2), D(3 and more) where a text has too little to estimate them.
-_FALLBACK = (0.0, 0.5, 1.0, 1.5)
-
-
-@jit(parallel=False)
-def discount_level(level: Level, D: Floats, totals: Floats, kept: Floats) -> None:
-    """Find what is taken away from the counts of a level, and what that adds up to.
-
-    Parameters
-    ----------
-    level : Level
-        Its lists have no more room than they need.
-    D : (4,) float64 array
-        Written: D(0) to D(3 and more), from how many n-grams count 1 to 4. The
-        fallback where that cannot be done: some do not occur, or what is kept
-        back would not be positive.
-    totals, kept : (nodes,) float64 array
-        Written; see `Tables`.
-    """
-    of_counts = np.zeros(6)
-    for e in range(level.counts.size):
-        of_counts[min(level.counts[e], 5)] += 1
-    fine = True
-    D[0] = 0
-    for i in range(1, 5):
-        fine = fine and of_counts[i] > 0
-    if fine:
-        y = of_counts[1] / (of_counts[1] + 2 * of_counts[2])
-        for i in range(1, 4):
-            D[i] = i - (i + 1) * y * of_counts[i + 1] / of_counts[i]
-            fine = fine and D[i] > 0
-    if not fine:
-        for i in range(4):
-            D[i] = _FALLBACK[i]
-    for node in range(totals.size):
-        total, back = 0, 0.0
-        for e in range(level.firsts[node], level.firsts[node + 1]):
-            total += level.counts[e]
-            back += D[min(level.counts[e], 3)]
-        totals[node], kept[node] = total, back
+@jit(inlined_early=True)
+def _count(w: int, counts: Ids, touched: Ids, found: int) -> int:
+    """Count a symbol; return how many different ones there are."""
+    if counts[w] == 0:
+        touched[found] = w
+        found += 1
+    counts[w] += 1
+    return found
 
 
 @jit(inlined_early=True)
@@ -370,36 +375,52 @@ def find(tables: Tables, read: Ids, before: int, nodes: Ids) -> int:
     before : int
         What then stands before the first one, though it was not read; or NONE.
     nodes : (order,) int32 array
-        Written.
+        Written: the node of each, and for what is longer than a leaf that leaf.
 
     Returns
     -------
     int
         How many there are: at least 1.
     """
-    node, found, back = 0, 1, 1
+    chars, reach = tables.text
+    node, found, last = 0, 1, False
     nodes[0] = 0
-    while found < nodes.size:
-        symbol = read[read.size - back] if back <= read.size else NONE
+    while found < nodes.size and not last:
+        symbol = read[read.size - found] if found <= read.size else NONE
         last = symbol < 0 or symbol == tables.newline
         if symbol < 0:
             symbol = before
-        low, high = tables.longer[node], tables.longer[node + 1]
-        end = high
-        while low < high:
-            middle = (low + high) // 2
-            if tables.symbols[middle] < symbol:
-                low = middle + 1
-            else:
-                high = middle
-        if low == end or tables.symbols[low] != symbol:
-            break
-        node = low
+        leaf = tables.nodes[node, LEAF]
+        if leaf >= 0:
+            if found > reach[leaf] or chars[nodes.size + leaf - found] != symbol + 1:
+                break
+        else:
+            low, high = tables.nodes[node, LONGER], tables.nodes[node + 1, LONGER]
+            end = high
+            while low < high:
+                middle = (low + high) // 2
+                if tables.nodes[middle, SYMBOL] < symbol:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low == end or tables.nodes[low, SYMBOL] != symbol:
+                break
+            node = low
         nodes[found] = node
-        found, back = found + 1, back + 1
-        if last:
-            break
+        found += 1
     return found
+
+
+@jit(inlined_early=True)
+def _sums(counts: Ids, D: Floats) -> tuple[int, float]:
+    """Add up the counts of what follows a context, and what is kept back of them."""
+    total, ones, twos = np.int32(0), np.int32(0), np.int32(0)
+    for e in range(counts.size):
+        total += counts[e]
+        ones += np.int32(counts[e] == 1)
+        twos += np.int32(counts[e] == 2)
+    more = counts.size - ones - twos
+    return int(total), ones * D[1] + twos * D[2] + more * D[3]
 
 
 @jit(inlined_early=True)
@@ -410,7 +431,7 @@ def fill(tables: Tables, nodes: Ids, found: int, p: Floats) -> None:
     ----------
     tables : Tables
     nodes : (order,) int32 array
-        The contexts, the empty one first.
+        The contexts, as `find` finds them.
     found : int
         How many there are.
     p : (V,) float64 array
@@ -419,32 +440,45 @@ def fill(tables: Tables, nodes: Ids, found: int, p: Floats) -> None:
     for v in range(p.size):
         p[v] = 0
     left = 1.0  # what the longer contexts leave to the shorter ones
-    for k in range(found - 1, -1, -1):
-        node = nodes[k]
-        D, scale = tables.discounts[k], left / tables.totals[node]
-        for e in range(tables.firsts[node], tables.firsts[node + 1]):
-            count = tables.counts[e]
-            p[tables.followers[e]] += scale * (count - D[min(count, 3)])
-        left = scale * tables.kept[node]
-    left /= p.size
+    for k in range(found - 1, 0, -1):
+        D, node = tables.discounts[k], nodes[k]
+        leaf = tables.nodes[node, LEAF]
+        if leaf >= 0:
+            p[tables.text.chars[nodes.size + leaf] - 1] += left * (1 - D[1])
+            left *= D[1]
+            continue
+        listed = slice(tables.nodes[node, FIRST], tables.nodes[node + 1, FIRST])
+        followers, counts = tables.followers[listed], tables.counts[listed]
+        total, kept = _sums(counts, D)
+        scale = left / total
+        for e in range(counts.size):
+            p[followers[e]] += scale * (counts[e] - D[min(counts[e], 3)])
+        left = scale * kept
     for v in range(p.size):
-        p[v] += left
+        p[v] += left * tables.single[v]
 
 
 @jit(inlined_early=True)
 def look_up_one(tables: Tables, nodes: Ids, found: int, symbol: int) -> float:
     """Find the probability of one symbol; see `fill`."""
     p, left = 0.0, 1.0
-    for k in range(found - 1, -1, -1):
-        node = nodes[k]
-        D, scale = tables.discounts[k], left / tables.totals[node]
-        for e in range(tables.firsts[node], tables.firsts[node + 1]):
-            if tables.followers[e] == symbol:
-                count = tables.counts[e]
-                p += scale * (count - D[min(count, 3)])
-                break
-        left = scale * tables.kept[node]
-    return p + left / tables.vocab_size
+    for k in range(found - 1, 0, -1):
+        D, node = tables.discounts[k], nodes[k]
+        leaf = tables.nodes[node, LEAF]
+        if leaf >= 0:
+            if tables.text.chars[nodes.size + leaf] - 1 == symbol:
+                p += left * (1 - D[1])
+            left *= D[1]
+            continue
+        listed = slice(tables.nodes[node, FIRST], tables.nodes[node + 1, FIRST])
+        followers, counts = tables.followers[listed], tables.counts[listed]
+        total, kept = _sums(counts, D)
+        scale, count = left / total, np.int32(0)
+        for e in range(counts.size):
+            count += counts[e] if followers[e] == symbol else np.int32(0)
+        p += scale * (count - D[min(count, 3)])
+        left = scale * kept
+    return p + left * tables.single[symbol]
 
 
 @jit(inlined_early=True)
