@@ -29,9 +29,8 @@ def compile_backward(network: "Network") -> None:
 
 
 def compile_blend(model: "TextModel") -> None:
-    """Count the text of the memory, if there is one, and look a character up."""
-    one = np.zeros(2, np.int32)
-    list(model.costs([one]))
+    """Count the text of the memory, if there is one, and look characters up."""
+    list(model.costs([np.zeros(2, np.int32)]))
 
 
 def compile_generation(model: "TextModel") -> None:
