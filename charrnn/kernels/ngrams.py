@@ -23,8 +23,8 @@ counts once for every child that it follows.
 
 Most contexts stand at one place only. The shortest of these is a leaf, and what
 is longer is not stored: the text itself tells how far it goes, and all that
-follows is the symbol at that place, once. This leaves a quarter of the tables,
-or less.
+follows is the symbol at that place, once. That saves a third of the tables at
+order 8, and two thirds at order 12.
 """
 
 from typing import NamedTuple
