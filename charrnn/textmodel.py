@@ -22,16 +22,16 @@ from charrnn.checkpoint import (
     Checkpoint,
     CheckpointFile,
     CorpusFingerprint,
+    Remembered,
     resolve_output,
     save,
 )
-from charrnn.config import UnknownPolicy
+from charrnn.config import UnknownPolicy, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.generation import Generation
 from charrnn.generation.asked import Asked, asked
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
-from charrnn.options import check_number
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
@@ -97,18 +97,39 @@ class TextModel:
         return cls(network, vocab, Documents.of(vocab, lines=lines))
 
     @classmethod
-    def read_from(cls, file: CheckpointFile, *, threads: int = 1) -> "TextModel":
+    def read_from(
+        cls, file: CheckpointFile, *, threads: int = 1, predicts: bool = True
+    ) -> "TextModel":
         """Read the model of an open checkpoint, and no more of it.
+
+        Parameters
+        ----------
+        predicts : bool
+            Whether its memory is read, too, which is good for nothing else.
 
         Raises
         ------
         CheckpointError
-            A tensor is damaged.
+            A tensor or the memory is damaged.
         """
         network = Network(file.model, threads=threads)
         network.load({name: file.read(name) for name in network.tensors})
         documents = Documents.of(file.vocab, lines=file.lines)
-        return cls(network, file.vocab, documents, file.corpus)
+        model = cls(network, file.vocab, documents, file.corpus)
+        remembered = file.read_memory() if predicts else None
+        return model if remembered is None else model.remembering(remembered)
+
+    def remembering(self, remembered: Remembered) -> "TextModel":
+        """Give the model with a memory, as a checkpoint has it."""
+        memory = Memory(
+            ids=remembered.ids,
+            order=remembered.order,
+            share=remembered.share,
+            vocab_size=len(self.vocab),
+            before=self.documents.stand_in,
+            newline=self.documents.start,
+        )
+        return replace(self, memory=memory)
 
     def blended(self, blend: float | str = "auto") -> "TextModel":
         """Give the model with the network's share in its predictions chosen.
@@ -127,15 +148,13 @@ class TextModel:
         OptionError
             It is out of range, or there is no memory to blend with.
         """
-        if blend == "auto":
+        share = read_share(blend, field("blend"))
+        if share == "auto":
             return self
-        share = _share(blend)
         if self.memory is not None:
             return replace(self, memory=self.memory.with_share(share))
         if share < 1:
-            msg = f"{field('blend', blend)} needs a memory, which this model lacks"
-            hint = f"leave {field('blend')} away for the network alone"
-            raise OptionError(msg, hint=hint)
+            raise no_memory(share)
         return self
 
     def sample(
@@ -317,6 +336,11 @@ class TextModel:
         OutputError
             It cannot be written; what was there is as it was.
         """
+        memory, remembered = self.memory, None
+        if memory is not None:
+            remembered = Remembered(
+                ids=memory.ids, order=memory.order, share=memory.share
+            )
         checkpoint = Checkpoint(
             model=self.network.config,
             vocab=self.vocab,
@@ -324,6 +348,7 @@ class TextModel:
             corpus=self.corpus,
             statistics=self.network.norm.running,
             lines=self.documents.start is not None,
+            memory=remembered,
         )
         target = Path(path)
         try:
@@ -473,7 +498,9 @@ class TextModel:
             total += float(self.network.losses(window, state).sum())
         return total / max(1, len(ids) - self.documents.first)
 
-    def network_costs(self, ids: PackedIds | Ids) -> NDArray[np.float64]:
+    def network_costs(
+        self, ids: PackedIds | Ids, stopped: Callable[[], bool] | None = None
+    ) -> NDArray[np.float64]:
         """Compute what each character of a text costs the network alone, (N,).
 
         A long text is read as `mean_loss` reads it: not from its beginning, but in
@@ -483,17 +510,26 @@ class TextModel:
         ----------
         ids : (N,) int array
             The text, N >= 1.
+        stopped : callable, optional
+            Asked after every window, a few hundredths of a second apart.
 
         Returns
         -------
         (N,) float64 array
             Nats; 0 for the first character where the network does not predict it.
+
+        Raises
+        ------
+        Stopped
+            When `stopped` says so.
         """
         found, state = np.zeros(len(ids)), None
         # The same windows over places instead of characters: where targets stand.
         places = np.arange(len(ids), dtype=np.int32)
         pieces = self.documents.pieces(ids), self.documents.pieces(places)
         for window, (_, at, _) in zip(*pieces, strict=True):
+            if stopped is not None and stopped():
+                raise Stopped
             if state is None:
                 state = self.network.new_state(window.inputs.shape[1])
             scored = at != IGNORED
@@ -507,24 +543,6 @@ class TextModel:
         nats, p = self.network_costs(ids), self.memory.probabilities(ids)
         found = blended_costs(self.memory.share, nats, p)
         return float(found[self.documents.first :].mean())
-
-
-def _share(blend: float | str) -> float:
-    """Read a network's share.
-
-    Raises
-    ------
-    OptionError
-        It is no number, or out of range.
-    """
-    try:
-        share = float(blend)
-    except ValueError:
-        msg = f"{field('blend')} must be auto or a number, not {blend!r}"
-        hint = f"leave {field('blend')} away for its default"
-        raise OptionError(msg, hint=hint) from None
-    check_number(field("blend"), share, low=0, high=1)
-    return share
 
 
 def _documents(window: Window) -> Iterator[Window]:

@@ -196,7 +196,7 @@ def test_a_blend_without_a_memory(network32: Network) -> None:
             length=9, seed=1
         )
     for predict_ in (model.sample, model.stream, model.loss, model.surprise):
-        with pytest.raises(OptionError, match=r"blend=0\.5.* needs a memory") as caught:
+        with pytest.raises(OptionError, match=r"blend=0\.5 needs a model") as caught:
             predict_("abc", blend=0.5)
         assert caught.value.hint is not None
 

@@ -18,13 +18,14 @@ writer      write atomically, under a lock
 from charrnn.checkpoint.contents import (
     Checkpoint,
     CorpusFingerprint,
+    Remembered,
     Row,
     TrainingState,
     expected_moments,
     expected_tensors,
     thinned,
 )
-from charrnn.checkpoint.manifest import TensorEntry
+from charrnn.checkpoint.manifest import MemoryEntry, TensorEntry
 from charrnn.checkpoint.reader import CheckpointFile, load
 from charrnn.checkpoint.writer import (
     OutputLock,
@@ -38,7 +39,9 @@ __all__ = [
     "Checkpoint",
     "CheckpointFile",
     "CorpusFingerprint",
+    "MemoryEntry",
     "OutputLock",
+    "Remembered",
     "Row",
     "TensorEntry",
     "TrainingState",

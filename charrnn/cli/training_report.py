@@ -13,8 +13,9 @@ from charrnn.display.training import duration_text
 from charrnn.durations import Every
 from charrnn.errors import spell
 from charrnn.training.baselines import Baselines, measure
+from charrnn.training.blending import Blend
 from charrnn.training.job import Job
-from charrnn.training.kneser_ney import Texts
+from charrnn.training.kneser_ney import NGram
 from charrnn.training.records import Ended
 from charrnn.training.trainer import Trainer
 
@@ -129,6 +130,8 @@ def continuation(settings: Settings) -> str:
         words += ["--newlines", text.newlines]
     if run.val_file is not None:
         words += ["--val-file", run.val_file]
+    if not run.memory:
+        words.append("--no-memory")
     if run.save_every != RunConfig.save_every:
         words += ["--save-every", every_text(run.save_every)]
     if not run.keep_best:
@@ -197,6 +200,8 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
         yield _row("training loss", ended.train_loss)
     if ended.val_loss is not None:
         yield _row("validation loss", ended.val_loss)
+    if ended.blend is not None:
+        yield from _blended(ended.blend)
     if better_before(ended):
         best_step = job.trainer.position.best_step
         name = "  best, kept apart" if kept else "  best, not kept"
@@ -206,6 +211,18 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
             f"what came after step {best_step:,} only learned the text by heart: "
             f"{advice}"
         )
+
+
+def _blended(blend: Blend) -> Iterator[str]:
+    """Say what n-grams make of the held-out text, without the network and with it."""
+    grams, network = f"{blend.order}-grams", f"{blend.share:.0%} network"
+    if blend.ngram is not None:
+        yield _row(f"  {grams} alone", blend.ngram.loss)
+    if blend.loss is not None:
+        yield _row(f"  both ({network})", blend.loss)
+    else:
+        yield f"samples will be of {network}, {1 - blend.share:.0%} {grams} of the text"
+    yield "the checkpoint contains the text (--no-memory leaves it out)"
 
 
 def better_before(ended: Ended) -> bool:
@@ -234,20 +251,15 @@ def _row(name: str, loss: float) -> str:
 
 
 def baselines(
-    job: Job, stopped: Callable[[], bool] = lambda: False
+    job: Job,
+    stopped: Callable[[], bool] = lambda: False,
+    ngram: NGram | None = None,
 ) -> Baselines | None:
     """Score the held-out text, if there is one, by simpler means; see `measure`."""
-    trainer, held_out = job.trainer, job.held_out
-    if held_out is None:
+    if job.held_out is None:
         return None
-    texts = Texts(
-        train=trainer.streams.ids,
-        held_out=held_out,
-        vocab_size=trainer.network.config.vocab_size,
-        before=job.documents.stand_in,
-        newline=job.documents.start,
-    )
-    return measure(texts, stopped)
+    texts = job.texts(job.trainer.streams.ids, job.held_out)
+    return measure(texts, stopped, ngram)
 
 
 def suggestion(output: str) -> str:

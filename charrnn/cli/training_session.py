@@ -275,7 +275,9 @@ class Session:
         """
         found = None
         if not self._asked_to_end() and (logs or not self.common.quiet):
-            found = baselines(job, self._asked_to_end)
+            blend = ended.blend
+            ngram = None if blend is None else blend.ngram
+            found = baselines(job, self._asked_to_end, ngram)
         for log in logs:
             log.add(replace(ended, yardsticks=found))
         if found is not None and not self.common.quiet:

@@ -197,7 +197,7 @@ class NextView(View[Predictions]):
     about = "the likeliest characters after the text, and at every place of it"
     text = "required"
     runs = "forward"
-    options = ("top", "max_chars")
+    options = ("top", "max_chars", "blend")
     page = 6
     explores = "guesses"
 
@@ -205,7 +205,7 @@ class NextView(View[Predictions]):
         """Read the text and list what the model expects."""
         options = checkpoint.options
         return predict(
-            checkpoint.model,
+            checkpoint.predictor,
             checkpoint.head(None),
             top=options.top,
             keep=options.limit(SHOWN),

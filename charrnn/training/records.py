@@ -16,6 +16,7 @@ from charrnn.errors import Message
 
 if TYPE_CHECKING:  # a command that only names a reason to stop needs no numpy
     from charrnn.training.baselines import Baselines
+    from charrnn.training.blending import Blend
 
 
 StopReason = Literal[
@@ -110,6 +111,7 @@ class Ended:
     chars_per_second: float | None
     elapsed: float
     yardsticks: "Baselines | None" = None  # if somebody measured them
+    blend: "Blend | None" = None  # with the n-grams of the text, if it was counted
     path: Path | None = None  # of the checkpoint, if one was written
 
 
