@@ -95,7 +95,12 @@ def _added(D: Floats, growth: Growth, e: int) -> float:
 
 @jit(inlined_early=True)
 def fill(
-    tables: Tables, growth: Growth, contexts: Contexts, found: int, grown: int, p: Floats
+    tables: Tables,
+    growth: Growth,
+    contexts: Contexts,
+    found: int,
+    grown: int,
+    p: Floats,
 ) -> None:
     """Fill a row with the probabilities of what follows.
 

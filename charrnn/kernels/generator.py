@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
+from charrnn.kernels.blending import Blend, learn, mix, new_mixing
 from charrnn.kernels.cells import CellKernels, advance, is_built_in, short_name
 from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
 from charrnn.kernels.matmul import affine
-from charrnn.kernels.blending import Blend, learn, mix, new_mixing
 from charrnn.kernels.normalization import normalize_rows
 from charrnn.kernels.recurrent import Recurrent, layer_weights
 

@@ -81,7 +81,8 @@ NO_GROWTH = new_growth(0, 0)
 
 def copied(growth: Growth) -> Growth:
     """Copy all of it, to go on by itself."""
-    return Growth(*(array.copy() for array in growth))
+    own = {name: array.copy() for name, array in growth._asdict().items()}
+    return growth._replace(**own)
 
 
 def enlarged(growth: Growth, nodes: int, counts: int) -> Growth:

@@ -111,6 +111,7 @@ NO_TABLES = Tables(
     newline=NONE,
 )
 
+
 @jit(parallel=False)
 def reaches(ids: Ids, order: int, newline: int, reach: Flags) -> None:
     """Find how far the context of every place of a text reaches back.

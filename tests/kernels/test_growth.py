@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from charrnn.kernels import growth, ngrams
-from charrnn.kernels.growth import WEIGHT, Growth
-from charrnn.kernels.ngrams import NONE, Tables
+from charrnn.kernels import blending, growth
+from charrnn.kernels.blending import Blend
+from charrnn.kernels.growth import WEIGHT
 from charrnn.memory import Memory
 
 pytestmark = pytest.mark.small
@@ -78,19 +78,19 @@ def cases(draw: st.DrawFn) -> tuple[Memory, list[int]]:
     return memory(trained, V, draw(st.integers(1, 6)), newline), text
 
 
-def rows(tables: Tables, grown: Growth, text: list[int]) -> Array:
+def learning(counted: Memory, room: int) -> Blend:
+    """Make counts that go on, with room for so many characters."""
+    room *= counted.order
+    grown = growth.new_growth(room, room)
+    return Blend(counted.tables, grown, 0.0, counted.before, learns=True)
+
+
+def rows(counted: Memory, text: list[int]) -> Array:
     """Find what is expected at every place of a text, which is counted as well."""
-    order, V = len(tables.discounts), len(tables.single)
-    nodes, path = np.empty(order, np.int32), np.empty(order, np.int32)
-    read, found = np.zeros(1, np.int32), np.empty((len(text), V))
-    for row, symbol in zip(found, text, strict=True):
-        known = ngrams.find(tables, read, NONE, nodes)
-        seen = growth.follow(tables, grown, read, NONE, path)
-        growth.fill(tables, nodes, known, grown, path, seen, row)
-        reach = growth.grow(tables, grown, read, NONE, path)
-        growth.count(tables, nodes, known, grown, path, reach, symbol)
-        read = np.append(read, np.int32(symbol))
-    return found
+    found = np.empty((len(text) + 1, counted.vocab_size))
+    ids = np.array(text, np.int32)
+    blending.fill_rows(learning(counted, len(text)), ids, 0, found)
+    return found[:-1]
 
 
 @given(cases())
@@ -102,8 +102,7 @@ def test_dictionaries_say_the_same(case: tuple[Memory, list[int]]) -> None:
         expected.append(plain.row(read))
         plain.count(read, symbol, WEIGHT)
         read.append(symbol)
-    room = len(text) * counted.order
-    found = rows(counted.tables, growth.new_growth(room, room), text)
+    found = rows(counted, text)
 
     np.testing.assert_allclose(found, expected, 1e-12)
     np.testing.assert_allclose(found.sum(axis=1), 1, 0, 1e-12)
@@ -113,10 +112,9 @@ def test_dictionaries_say_the_same(case: tuple[Memory, list[int]]) -> None:
 @given(cases())
 def test_scores_are_those_of_the_rows(case: tuple[Memory, list[int]]) -> None:
     counted, text = case
-    tables, room = counted.tables, len(text) * counted.order
-    found = rows(tables, growth.new_growth(room, room), text)
-    p, ids = np.empty(len(text)), np.array([counted.before, *text], np.int32)
-    growth.score(tables, growth.new_growth(room, room), ids, 1, NONE, p)
+    found = rows(counted, text)
+    p, ids = np.empty(len(text)), np.array(text, np.int32)
+    blending.score(learning(counted, len(text)), ids, 0, p)
 
     np.testing.assert_allclose(p, found[np.arange(len(text)), text], 1e-12)
 
@@ -125,14 +123,14 @@ def test_scores_are_those_of_the_rows(case: tuple[Memory, list[int]]) -> None:
 def test_room_is_made_without_a_trace(case: tuple[Memory, list[int]]) -> None:
     """Nothing that was counted is lost when there is more to come."""
     counted, text = case
-    tables, room = counted.tables, len(text) * counted.order
     whole, parts = np.empty(len(text)), np.empty(len(text))
-    ids = np.array([counted.before, *text], np.int32)
-    growth.score(tables, growth.new_growth(room, room), ids, 1, NONE, whole)
-    grown = growth.new_growth(0, 0)
+    ids = np.array(text, np.int32)
+    blending.score(learning(counted, len(text)), ids, 0, whole)
+    blend = learning(counted, 0)
     for i in range(len(text)):
-        grown = growth.enlarged(grown, counted.order, counted.order)
-        growth.score(tables, grown, ids[: i + 2], i + 1, NONE, parts[i : i + 1])
+        grown = growth.enlarged(blend.growth, counted.order, counted.order)
+        blend = blend._replace(growth=grown)
+        blending.score(blend, ids[: i + 1], i, parts[i : i + 1])
 
     assert parts.tolist() == whole.tolist()
 
@@ -140,7 +138,7 @@ def test_room_is_made_without_a_trace(case: tuple[Memory, list[int]]) -> None:
 def test_what_was_read_is_expected_again() -> None:
     counted = memory([0, 1, 2, 3] * 9, 8, 4, None)
     name = [5, 6, 7, 4]
-    p, ids = np.empty(12), np.array([0, *name * 3], np.int32)
-    growth.score(counted.tables, growth.new_growth(99, 99), ids, 1, NONE, p)
+    p, ids = np.empty(12), np.array(name * 3, np.int32)
+    blending.score(learning(counted, 12), ids, 0, p)
 
     assert p[5:8].min() > 0.5 > p[1:4].max()
