@@ -31,7 +31,7 @@ from charrnn.kernels.matmul import (
     pack,
     stack_packed,
 )
-from charrnn.kernels.normalization import Tape as NormTape
+from charrnn.kernels.normalization import NormTape
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts

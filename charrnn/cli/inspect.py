@@ -16,7 +16,7 @@ import typer
 
 from charrnn.cli.inspect_files import (
     FileWriter,
-    Output,
+    OutputFile,
     PageWriter,
     SvgWriter,
 )
@@ -187,7 +187,7 @@ class Inspector:
         look = max(MIN_WIDTH, width), request.ascii
         return DrawingWriter(sink, *look, self.common.color)
 
-    def _file_writer(self, output: Output) -> FileWriter:
+    def _file_writer(self, output: OutputFile) -> FileWriter:
         """Choose what becomes of views in a file."""
         if output.option == "--svg":
             return SvgWriter(output, self.request.width)
@@ -202,14 +202,14 @@ class Inspector:
     def _options(self) -> "ViewOptions":
         """Read the text, and put together what the views depend on."""
         from charrnn.inspection.asked import ViewOptions
-        from charrnn.inspection.text import Text  # imports NumPy
+        from charrnn.inspection.text import InspectedText  # imports NumPy
 
         request = self.request
         text = None
         if request.text is not None:
-            text = Text(request.text)
+            text = InspectedText(request.text)
         elif request.text_file is not None:
-            text = Text.from_file(request.text_file)
+            text = InspectedText.from_file(request.text_file)
         return ViewOptions(
             text=text,
             unknown=request.unknown,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charrnn.cli.inspect_files import Output, check_outputs
+from charrnn.cli.inspect_files import OutputFile, check_outputs
 from charrnn.cli.inspect_options import InspectOptions
 from charrnn.errors import OptionError
 from charrnn.inspection.registry import names, readers, text_need, users
@@ -87,7 +87,9 @@ class Request(InspectOptions):
         return self.html is None or self.json or self.plain or self.svg is not None
 
     @property
-    def outputs(self) -> tuple[Output, ...]:
+    def outputs(self) -> tuple[OutputFile, ...]:
         """The files that are to be written."""
         named = {"--svg": self.svg, "--html": self.html}
-        return tuple(Output(o, name) for o, name in named.items() if name is not None)
+        return tuple(
+            OutputFile(o, name) for o, name in named.items() if name is not None
+        )

@@ -10,7 +10,7 @@ from charrnn.arrays import Ids
 from charrnn.checkpoint import CheckpointFile
 from charrnn.errors import field
 from charrnn.inspection.asked import ViewOptions
-from charrnn.inspection.text import Text
+from charrnn.inspection.text import InspectedText
 from charrnn.options import check_number
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class InspectedCheckpoint:
         return TextModel.read_from(self.file, threads=self.options.threads)
 
     @property
-    def text(self) -> Text:
+    def text(self) -> InspectedText:
         """The text, for those that cannot do without."""
         if self.options.text is None:
             msg = "a view that reads a text was asked for without one"
