@@ -61,7 +61,15 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         msg = f"module 'charrnn' has no attribute {name!r}"
         raise AttributeError(msg)
-    value = getattr(import_module(_PLACES[name]), name)
+    try:
+        module = import_module(_PLACES[name])
+    except Exception:
+        # Numba reads them when it is imported, and fails without naming them.
+        from charrnn.processors import check_variables
+
+        check_variables()
+        raise
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -26,8 +26,26 @@ SOME_TEXT = "give a text of one character or more"
 ELSEWHERE = "write to another place"
 
 
+#: What a socket in the place of a file, or a disk of a network, fails with.
+CONNECTION = {
+    errno.ECONNABORTED,
+    errno.ECONNRESET,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.ENETRESET,
+    errno.ENETUNREACH,
+    errno.ENOTCONN,
+    errno.EPIPE,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
+
+
 def reading_hint(error: OSError) -> str:
     """Advise what to do about a file that cannot be read."""
+    if error.errno in CONNECTION:
+        return "the connection is broken: see what has ended it, and try again"
     return {
         errno.EACCES: "ask for the permission to read it, or copy it",
         errno.EPERM: "ask for the permission to read it, or copy it",

@@ -13,6 +13,10 @@ from charrnn.errors import OptionError, OutputError
 #: Stands for standard input or output.
 STREAM = "-"
 
+#: What ends a name where a system reads it, so that no name has it.
+NUL = "\0"
+NUL_IN_NAME = "no file has a name with a NUL"
+
 #: The checkpoint of a text that has no name.
 UNNAMED = "charrnn.npz"
 
@@ -38,7 +42,7 @@ def read_output(given: Any, name: str) -> str:
     Raises
     ------
     OptionError
-        It is no text, or empty.
+        It is no text, or empty, or has a NUL.
     OutputError
         It ends in a slash, or is ``.`` or ``..``, at the end of a longer path, too.
     """
@@ -48,6 +52,9 @@ def read_output(given: Any, name: str) -> str:
     if not given:
         msg = f"{name} is empty"
         raise OptionError(msg, hint="name a file, or leave it away")
+    if NUL in given:
+        msg = f"{name}: {NUL_IN_NAME}"
+        raise OptionError(msg, hint="choose another name")
     if os.path.basename(given) not in ("", ".", ".."):  # noqa: PTH119 - see above
         return given
     if Path(given).is_dir():

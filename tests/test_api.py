@@ -15,7 +15,7 @@ import pytest
 import charrnn
 from charrnn.__main__ import run as command
 from charrnn.checkpoint import CheckpointFile
-from charrnn.errors import CorpusError, OptionError, OutputError, VocabError
+from charrnn.errors import CorpusError, InputError, OptionError, OutputError, VocabError
 from charrnn.textmodel import TextModel
 
 TEXT = "the sea, the sea!\nold houses by the sea.\n" * 30
@@ -420,3 +420,14 @@ def test_options_that_contradict_one_another(options: dict[str, Any]) -> None:
     with pytest.raises(OptionError):
         charrnn.train("t.txt", **options)
     assert not Path("m.npz").exists()
+
+
+def test_a_name_with_a_nul_is_a_mistake_of_its_own(model: TextModel) -> None:
+    """As is any other name that no file can have."""
+    words = "no file has a name with a NUL"
+    with pytest.raises(InputError, match=words):
+        charrnn.load("a\0b")
+    with pytest.raises(OptionError, match=words):
+        model.save("a\0b")
+    with pytest.raises(OptionError, match=words):
+        charrnn.train("t.txt", output="a\0b", **QUICK)

@@ -1,6 +1,8 @@
 """Errors name fields; only the command line makes options of them."""
 
 import ast
+import errno
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,14 @@ import charrnn
 from charrnn.cli.commands import shell_word
 from charrnn.cli.spelling import as_option
 from charrnn.config import ModelConfig, SampleConfig
-from charrnn.errors import CharRNNError, Message, OptionError, field, spell
+from charrnn.errors import (
+    CharRNNError,
+    Message,
+    OptionError,
+    field,
+    reading_hint,
+    spell,
+)
 from charrnn.training.records import Warned
 
 PACKAGE = Path(charrnn.__file__).parent
@@ -115,3 +124,10 @@ def test_only_the_command_line_spells_options() -> None:
     """Docstrings of the library name fields, too."""
     found = [f"{place}: {text}" for place, text in strings() if OPTION.search(text)]
     assert not found
+
+
+@pytest.mark.parametrize("code", [errno.ECONNRESET, errno.ETIMEDOUT, errno.ESTALE])
+def test_a_broken_connection_is_no_matter_of_a_path(code: int) -> None:
+    hint = reading_hint(OSError(code, os.strerror(code)))
+
+    assert hint.startswith("the connection is broken")

@@ -94,6 +94,24 @@ def test_it_is_named_before_numba_reads_it(name: str) -> None:
     assert name in done.stderr.splitlines()[0]
 
 
+@pytest.mark.parametrize("name", ["load", "train", "TextModel"])
+def test_the_library_names_it_too(name: str) -> None:
+    """Numba fails while it is imported, which is when a name is first used."""
+    program = (
+        "import charrnn\n"
+        f"try: charrnn.{name}\n"
+        "except charrnn.CharRNNError as error: print(error.what)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"NUMBA_NUM_THREADS": "0"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout == "NUMBA_NUM_THREADS is '0', not a number of threads\n"
+
+
 def test_a_width_that_the_help_cannot_have_is_named() -> None:
     """Typer reads it when it is imported, for the help only."""
     width = {"TERMINAL_WIDTH": "wide"}

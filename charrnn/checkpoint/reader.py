@@ -32,6 +32,8 @@ from charrnn.checkpoint.contents import (
 from charrnn.checkpoint.manifest import NOT_OURS, Manifest, TensorEntry
 from charrnn.checkpoint.systems import flags
 from charrnn.errors import CheckpointError, InputError, reading_hint
+from charrnn.escapes import one_line
+from charrnn.filenames import NUL, NUL_IN_NAME
 from charrnn.parameters import shapes, statistics
 
 #: Values read, hashed and looked at in one go, while they are in the cache.
@@ -72,6 +74,9 @@ def open_regular(path: Path) -> BufferedReader:
         A pipe, a device or a socket.
     """
     with errors_at(path):
+        if NUL in str(path):  # which Python refuses without naming the file
+            msg, where = NUL_IN_NAME, one_line(str(path))
+            raise InputError(msg, where=where, hint="check the path")
         # Without O_NONBLOCK a named pipe would block until somebody writes.
         handle = os.open(path, flags("RDONLY", "NONBLOCK", "CLOEXEC"))
         mode = os.fstat(handle).st_mode

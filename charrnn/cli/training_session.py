@@ -180,6 +180,8 @@ class Session:
                 lambda why: self._lost("the log file", why),
                 self._asked_to_end,
             )
+            if _ends_inside_a_line(Path(log_file.name)):
+                lines.write("\n")
             logs.append(MetricsLog(lines.write, path, every))
         return logs
 
@@ -383,3 +385,21 @@ def _check_log(path: Path) -> None:
         msg = f"the log file {what}"
         hint = "name another file with --log-file"
         raise OutputError(msg, where=str(path), hint=hint)
+
+
+def _ends_inside_a_line(path: Path) -> bool:
+    """Tell whether a log lacks its last line's end, as after a loss of power.
+
+    The next record would become a part of that line, and be lost with it.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            if file.tell() == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
+    except OSError:  # what can be written to need not be readable
+        return False

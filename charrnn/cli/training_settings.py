@@ -76,10 +76,22 @@ class Settings:
 
 
 def _place(output: str | None, source: str) -> Path | None:
-    """Settle where the checkpoint goes; None is standard output."""
-    if output == STREAM:
-        return None
-    return default_output(source) if output is None else Path(output)
+    """Settle where the checkpoint goes; None is standard output.
+
+    Raises
+    ------
+    OptionError
+        No place is named, and the text has the name that the checkpoint would get.
+    """
+    if output is not None:
+        return None if output == STREAM else Path(output)
+    place = default_output(source)
+    if os.path.realpath(place) == os.path.realpath(source):
+        msg = f"{place} would be the text and the checkpoint"
+        resume = f"{field('output', place)} {field('resume')}"
+        hint = f"name a text; a checkpoint goes on with {resume} behind its text"
+        raise OptionError(msg, hint=hint)
+    return place
 
 
 def _refuse_conflicts(settings: Settings) -> None:

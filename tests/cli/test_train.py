@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -252,6 +253,16 @@ def test_log_file_is_appended_to(train: Train) -> None:
     assert events[0] == "mine"
     assert events.count("start") == events.count("end") == 2
     assert events[-1] == "end"
+
+
+def test_a_log_that_was_cut_swallows_no_record(train: Train) -> None:
+    """Its last line is lost, as a loss of power leaves it, and no more."""
+    Path("log.jsonl").write_text('{"event": "mine"}\n{"event": "st')
+    assert train("t.txt", *SHORT, "-qf", "--log-file", "log.jsonl")[0] == 0
+    mine, cut, *lines = Path("log.jsonl").read_text().splitlines()
+
+    assert (mine, cut) == ('{"event": "mine"}', '{"event": "st')
+    assert json.loads(lines[0])["event"] == "start"
 
 
 def test_json_of_a_run_that_diverged(

@@ -65,6 +65,8 @@ USAGE = {
     "t.txt --new-corpus": "--new-corpus goes with --resume",
     "t.txt -o - --json": "--json cannot be combined with --output -",
     "t.txt -o - --resume": "--resume cannot be combined with --output -",
+    "m.npz": "m.npz would be the text and the checkpoint",
+    "./m.npz --resume": "m.npz would be the text and the checkpoint",
     "t.txt -o t.txt --force": "t.txt is a text to read",
     "t.txt -o ./sub/../t.txt --force": "is a text to read",
     "t.txt --val-file v.txt -o v.txt --force": "v.txt is a text to read",
