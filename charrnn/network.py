@@ -13,8 +13,8 @@ stacked results; neither depends on how many threads there are, so results do
 not either.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -82,8 +82,7 @@ class Network:
         """Copy and pickle the tensors; the rest is made anew of them."""
         return _of_tensors, (self.config, self.tensors, self.dtype.name, self.threads)
 
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def at_work(self) -> AbstractContextManager[None]:
         """Let the kernels that are called inside use this network's threads.
 
         Raises
@@ -98,8 +97,7 @@ class Network:
                 'multiprocessing.get_context("spawn"), or fork before the first use'
             )
             raise CharRNNError(msg, hint=hint)
-        with limited(self.threads):
-            yield
+        return limited(self.threads)
 
     @property
     def tensors(self) -> dict[str, Floats]:
