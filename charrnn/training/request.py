@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from charrnn import errors
+from charrnn.cells import cell_of
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
 from charrnn.errors import OptionError
 from charrnn.filenames import files_of
@@ -81,8 +82,17 @@ class TrainingRequest:
             msg = f"{file} and {share} exclude each other"
             raise OptionError(msg, hint="the file is used as a whole")
         # Both check themselves; a vocabulary of 1 stands in for the text's.
-        ModelConfig(vocab_size=1, **self.model)
-        TrainConfig(**self.train)
+        model = ModelConfig(vocab_size=1, **self.model)
+        train = TrainConfig(**self.train)
+        bias = errors.field("forget_bias")
+        if (
+            train.forget_bias != TrainConfig.forget_bias
+            and cell_of(model.cell).forget_gate is None
+        ):
+            msg = f"{bias} needs {errors.field('cell', 'lstm')}, not {model.cell}"
+            raise OptionError(
+                msg, hint=f"other cells have no forget gate: leave {bias} away"
+            )
         if self.output is not None:
             self.spare_texts("output", *files_of(self.output))
 
