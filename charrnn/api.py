@@ -51,8 +51,8 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> TextMod
         The file cannot be opened.
     CheckpointError
         It is no checkpoint, or damaged in its structure or in the model. What only a
-        run needs that goes on, such as the optimizer's moments, is not read, and its
-        damage not noticed: ``charrnn inspect --verify`` checks the whole file.
+        run needs that goes on, such as the optimizer's moments, is not read: damage
+        there is found when the run is resumed.
     """
     name = read_path(path, field("path"))
     wanted = configure(Machine, {"threads": threads}).threads

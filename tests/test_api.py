@@ -702,7 +702,7 @@ def test_a_run_is_not_copied() -> None:
 
 
 def test_a_model_is_loaded_though_the_rest_is_damaged() -> None:
-    """As the documentation says: moments are not read, and checked on demand."""
+    """As the documentation says: moments are read when the run is resumed."""
     list(charrnn.train("t.txt", output="m.npz", **QUICK))
     expected = charrnn.load("m.npz").loss("the sea")
     data = bytearray(Path("m.npz").read_bytes())
@@ -710,5 +710,5 @@ def test_a_model_is_loaded_though_the_rest_is_damaged() -> None:
     Path("m.npz").write_bytes(data)
 
     assert charrnn.load("m.npz").loss("the sea") == expected
-    assert "inspect --verify" in (charrnn.load.__doc__ or "")
-    assert command(["inspect", "--verify", "m.npz"]) == 5
+    with pytest.raises(charrnn.CheckpointError, match=r"checksum mismatch in adam\.m"):
+        charrnn.train("t.txt", output="m.npz", resume=True, steps=20)

@@ -84,15 +84,8 @@ class TrainingRequest:
         # Both check themselves; a vocabulary of 1 stands in for the text's.
         model = ModelConfig(vocab_size=1, **self.model)
         train = TrainConfig(**self.train)
-        bias = errors.field("forget_bias")
-        if (
-            train.forget_bias != TrainConfig.forget_bias
-            and cell_of(model.cell).forget_gate is None
-        ):
-            msg = f"{bias} needs {errors.field('cell', 'lstm')}, not {model.cell}"
-            raise OptionError(
-                msg, hint=f"other cells have no forget gate: leave {bias} away"
-            )
+        if train.forget_bias != TrainConfig.forget_bias:
+            check_forget_gate(model)
         if self.output is not None:
             self.spare_texts("output", *files_of(self.output))
 
@@ -145,6 +138,14 @@ class TrainingRequest:
         if lines is None:
             lines = self.train.get("lines", TrainConfig.lines)
         return ReadOptions(**options, lines=lines, vocab=vocab)
+
+
+def check_forget_gate(model: ModelConfig) -> None:
+    """Raise `OptionError` if a cell has no gate that a forget bias could be of."""
+    if cell_of(model.cell).forget_gate is None:
+        bias, cell = errors.field("forget_bias"), errors.field("cell", "lstm")
+        msg = f"{bias} needs {cell}, not {model.cell}"
+        raise OptionError(msg, hint=f"it has no forget gate: leave {bias} away")
 
 
 def would_overwrite(name: str, path: Path) -> OptionError:
