@@ -16,7 +16,7 @@ Nothing here imports numpy, so that the command line answers at once.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -29,7 +29,7 @@ from charrnn.durations import (
     parse_duration,
     parse_every,
 )
-from charrnn.errors import OptionError, field
+from charrnn.errors import Message, OptionError, field
 from charrnn.filenames import read_output
 from charrnn.options import Option, check, check_number, option
 
@@ -688,12 +688,14 @@ class SampleConfig:
         biases = []
         for given, bias in self.logit_bias:
             symbol = symbols(given)
+            if len(symbol) != 1 and symbol == given:
+                msg = f"{field('logit_bias')} is for one character, not {given!r}"
+                raise OptionError(msg, hint="give each character a bias of its own")
             if len(symbol) != 1:
-                name, bytes_ = field("logit_bias"), len(symbol)
-                msg = f"{name}: {given!r} is {bytes_} bytes to this model"
-                escape = field("escape", True, brief=True)
-                one = field("logit_bias", r"'\xHH=B'")
-                raise OptionError(msg, hint=f"{escape} {one} is for one byte")
+                bytes_ = f"{given!r} is {len(symbol)} bytes to this model"
+                msg = f"{field('logit_bias')}: {bytes_}"
+                hint = "byte 0xHH by itself is '\\udcHH', for HH from 80 to ff"
+                raise OptionError(msg, hint=hint)
             biases.append((symbol, bias))
         return replace(
             self,
@@ -702,6 +704,36 @@ class SampleConfig:
             allow=None if self.allow is None else symbols(self.allow),
             ban=symbols(self.ban),
         )
+
+    def in_vain(self, symbols: str, stop: Sequence[str]) -> Iterator[Message]:
+        """Say what of it does nothing, as the model never writes it.
+
+        Its own texts are in symbols; see `in_symbols`.
+
+        Parameters
+        ----------
+        symbols : str
+            All that the model knows.
+        stop : sequence of str
+            The texts to stop at as they were given.
+        """
+        known = set(symbols)
+        for given, text in zip(stop, self.stop, strict=True):
+            if not set(text) <= known:
+                strange = "has characters that the model never writes"
+                yield Message(f"{field('stop')} {given!r} {strange}")
+        if self.lines is not None and "\n" not in known:
+            of_no_use = "is of no use: the model never writes a newline"
+            yield Message(f"{field('lines')} {of_no_use}")
+        for name, text in (
+            ("allow", self.allow or ""),
+            ("ban", self.ban),
+            ("logit_bias", "".join(symbol for symbol, _ in self.logit_bias)),
+        ):
+            missing = "".join(dict.fromkeys(s for s in text if s not in known))
+            if missing:
+                never = f"names what the model never writes: {missing!r}"
+                yield Message(f"{field(name)} {never}")
 
     @property
     def filters(self) -> list[str]:

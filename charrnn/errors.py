@@ -153,6 +153,14 @@ class Message(str):
         message.marked = marked
         return message
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the fields themselves: marks mean nothing to another process."""
+        texts = iter(_MARKED.split(self.marked))
+        parts = [next(texts)]
+        for packed, text in zip(texts, texts, strict=True):
+            parts += [_unpacked(packed), text]
+        return _joined, (parts,)
+
     @property
     def fields(self) -> list[NamedField]:
         """The fields that the message names, in its order."""
@@ -171,9 +179,22 @@ def _written(marked: str, speller: Speller) -> str:
 
 def _named(match: re.Match[str]) -> NamedField:
     """Read what stands between two marks."""
+    return _unpacked(match[1])
+
+
+def _unpacked(packed: str) -> NamedField:
+    """Read a field as `field` has packed it."""
     import json
 
-    return NamedField(*json.loads(bytes.fromhex(match[1])))
+    return NamedField(*json.loads(bytes.fromhex(packed)))
+
+
+def _joined(parts: list[str | NamedField]) -> Message:
+    """Make a message of its texts and of the fields between them."""
+    marked = (
+        field(*p[:2], brief=p[2]) if isinstance(p, NamedField) else p for p in parts
+    )
+    return Message("".join(marked))
 
 
 class CharRNNError(Exception):

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from charrnn.errors import OptionError, field
+from charrnn.escapes import shortened
 
 T = TypeVar("T")
 
@@ -264,9 +265,10 @@ class Entry:
     def _read_one(self, given: Any) -> Any:
         """Make one value of what was given."""
         kind = self.type
+        given = _of_numpy(given)
         try:
             if isinstance(given, str):
-                if kind is not bool:
+                if kind is not bool and not (kind is Path and "\0" in given):
                     return kind(given)
             elif kind is int and isinstance(given, Integral):
                 if not isinstance(given, bool):
@@ -278,10 +280,16 @@ class Entry:
                 return given
         except (ValueError, OverflowError):
             pass
-        shown = repr(given)
-        shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
-        msg = f"{field(self.name)} must be {NOUNS[kind]}, not {shown}"
+        msg = f"{field(self.name)} must be {NOUNS[kind]}, not {shortened(repr(given))}"
         raise OptionError(msg, hint=_leave_away(field(self.name)))
+
+
+def _of_numpy(given: Any) -> Any:
+    """Take a truth value of NumPy's, which is no number of Python's, for Python's.
+
+    NumPy may not have been imported, and is not imported for this.
+    """
+    return bool(given) if type(given).__name__ in ("bool", "bool_") else given
 
 
 def entries_of(kind: Any) -> tuple[Entry, ...]:
@@ -337,10 +345,14 @@ class OptionTable:
         The configurations; no two have an option of the same name.
     groups : tuple of str
         The order of groups in help; others follow.
+    elsewhere : mapping
+        Names that somebody may well try, as they are options of a command, and what
+        to do instead.
     """
 
     kinds: tuple[type, ...]
     groups: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def entries(self) -> list[Entry]:
@@ -369,6 +381,9 @@ class OptionTable:
 
         known = [entry.name for entry in self.entries]
         for name in names:
+            if name in self.elsewhere:
+                msg = f"{field(name)} is an option of the command line alone"
+                raise OptionError(msg, hint=self.elsewhere[name])
             if name not in known:
                 near = get_close_matches(name.lower().replace("-", "_"), known, n=1)
                 msg = f"there is no option {field(name)}"

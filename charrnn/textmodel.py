@@ -6,12 +6,13 @@ character is the same wherever it is said.
 """
 
 import os
+import warnings
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,13 @@ from charrnn.checkpoint import (
 )
 from charrnn.config import UnknownPolicy
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
+from charrnn.escapes import shortened
 from charrnn.filenames import read_output
 from charrnn.generation import Generation
 from charrnn.generation.asked import Asked, asked
+from charrnn.keywords import SampleOptions
 from charrnn.network import Network
+from charrnn.reading import check_text
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
@@ -62,6 +66,11 @@ class TextModel:
     plain arrays. A text's line ends are read as the vocabulary has them: CR LF is one
     character, LF, for a model that knows no CR. The other methods are what these are
     made of; they speak ids.
+
+    Several threads may use one model. It can be copied and pickled, to be sent to a
+    process of ``multiprocessing`` that is started by "spawn"; one that is forked from
+    a process that has used a network cannot compute. A file of another's should be a
+    checkpoint and no pickle, which can run any code.
     """
 
     network: Network
@@ -95,7 +104,17 @@ class TextModel:
         documents = Documents.of(file.vocab, lines=file.lines)
         return cls(network, file.vocab, documents, file.corpus)
 
-    def sample(self, prompt: str = "", **options: Any) -> str:
+    def __repr__(self) -> str:
+        """Show what kind of network it is, and what it was trained on."""
+        config, texts = self.network.config, ", ".join(self.corpus.files)
+        layers = f"{config.layers} x " if config.layers > 1 else ""
+        symbols = "bytes" if self.vocab.unit == "byte" else "characters"
+        size = f"{self.network.theta.size:,} parameters"
+        of = f", of {shortened(texts)}" if texts else ""
+        network = f"{layers}{config.cell} {config.hidden}"
+        return f"<TextModel {network}, {self.vocab.size:,} {symbols}, {size}{of}>"
+
+    def sample(self, prompt: str = "", **options: Unpack[SampleOptions]) -> str:
         """Write a text as the model would go on from a prompt.
 
         Parameters
@@ -109,7 +128,9 @@ class TextModel:
             ``typical``, ``no_repeat``, ``no_copy`` with ``corpus``, ``logit_bias``,
             ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``. See
             `config.SampleConfig` for what they mean. The same seed gives the same
-            text as the command line; without one every call gives another.
+            text as the command line; without one every call gives another. What
+            does nothing, such as a ``ban`` of characters that the model does not
+            know, is warned of by a `UserWarning`.
 
         Returns
         -------
@@ -124,7 +145,7 @@ class TextModel:
             The model does not know a character of the prompt (and ``unknown`` is
             "error"), or has nothing to choose from.
         """
-        wanted = asked(options)
+        wanted = self._asked(options)
         config = wanted.config
         if config.length < 0 and config.time is None and config.lines is None:
             msg = f"{field('length', -1)} would never end"
@@ -132,14 +153,24 @@ class TextModel:
             raise OptionError(msg, hint=hint)
         return "".join(self._written(prompt, wanted))
 
-    def stream(self, prompt: str = "", **options: Any) -> Iterator[str]:
+    def stream(
+        self, prompt: str = "", **options: Unpack[SampleOptions]
+    ) -> Iterator[str]:
         """Write a text as `sample` does, and yield its pieces as they are made."""
-        return self._written(prompt, asked(options))
+        return self._written(prompt, self._asked(options))
+
+    def _asked(self, options: Mapping[str, Any]) -> Asked:
+        """Read what a caller asks of a sample; warn of what does nothing."""
+        wanted = asked(options)
+        found = wanted.config.in_symbols(self.vocab.to_symbols)
+        for message in found.in_vain(self.vocab.symbols, wanted.config.stop):
+            warnings.warn(str(message), stacklevel=3)
+        return wanted
 
     def _written(self, prompt: str, wanted: Asked) -> Iterator[str]:
         """Generate one sample, piece by piece."""
         copied = wanted.read_corpus(self.vocab)
-        ids = self._encode(prompt, wanted.unknown)
+        ids = self._encode(prompt, wanted.unknown, "prompt")
         config = wanted.config.in_symbols(self.vocab.to_symbols)
         generation = Generation(self, [ids], config, scored=False, corpus=copied)
         if self.vocab.unit == "char":
@@ -150,8 +181,9 @@ class TextModel:
             yield decoder.decode(piece.text.encode("latin-1"))
         yield decoder.decode(b"", final=True)
 
-    def _encode(self, text: str, unknown: UnknownPolicy) -> Ids:
+    def _encode(self, text: str, unknown: UnknownPolicy, name: str = "text") -> Ids:
         """Turn a text into ids, its line ends into those of the vocabulary."""
+        check_text(text, field(name))
         return self.vocab.encode(self.vocab.adapted(text), unknown)
 
     def loss(self, text: str, *, unknown: UnknownPolicy = "error") -> float:
@@ -251,7 +283,7 @@ class TextModel:
             statistics=self.network.norm.running,
             lines=self.documents.start is not None,
         )
-        target = Path(read_output(os.fspath(path), "path"))
+        target = Path(read_output(path, field("path")))
         try:
             save(resolve_output(target), checkpoint)
         except OutputError as error:

@@ -1,11 +1,14 @@
 """Errors name fields; only the command line makes options of them."""
 
 import ast
+import copy
 import errno
 import os
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +34,11 @@ OPTION = re.compile(r"(?<![\w-])(--[a-z]|(?<!ulimit )(?<!sort )-[efnopqtvN](?![\
 #: Modules whose strings look like options and are none: variables of a style
 #: sheet, and a switch of LLVM.
 OTHERS = {"display/html_style.py", "kernels/jit.py"}
+
+
+def reread(error: CharRNNError) -> Any:
+    """Pickle an error, and take it out again."""
+    return pickle.loads(pickle.dumps(error))  # noqa: S301 - it is our own
 
 
 @pytest.mark.parametrize(
@@ -94,6 +102,29 @@ def test_a_mark_that_was_printed_once_cannot_be_used_in_another_message() -> Non
     """Messages are spelled once: a spelling has no marks left."""
     once = spell(f"see {field('hidden')}", as_option)
     assert spell(once) == once == "see --hidden"
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, reread])
+def test_a_copy_of_an_error_names_the_same_fields(copied: Any) -> None:
+    """Also in another process, which has marks of its own."""
+    error = OptionError(
+        f"{field('seq_length', 3)} or {field('lr', 0.5)}",
+        where=field("output", Path("m.npz")),
+        hint=f"leave {field('force', True, brief=True)} away",
+    )
+    other = copied(error)
+
+    assert type(other) is OptionError
+    assert str(other) == str(error)
+    assert other.spelled(as_option) == error.spelled(as_option)
+    assert spell(other.hint or "", as_option) == spell(error.hint or "", as_option)
+
+
+def test_a_pickled_message_has_no_marks() -> None:
+    message = Message(f"{field('lr')} is wrong")
+    mark = message.marked.partition(":")[0]
+
+    assert mark.encode() not in pickle.dumps(message)
 
 
 def test_a_longer_message_keeps_what_it_quotes() -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import pytest
@@ -295,11 +296,13 @@ def test_a_missing_library_is_8(tmp_path: Path, library: str) -> None:
 def test_a_layer_that_is_missing_is_8(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> int:
+    def refuse() -> Any:
         msg = "No threading layer could be loaded.\nHINT:\nIntel TBB is required"
         raise ValueError(msg)
 
     monkeypatch.setattr(numba.config, "THREADING_LAYER", "tbb")
+    # Other tests may have loaded a layer before.
+    monkeypatch.setattr(numba, "threading_layer", refuse)
     monkeypatch.setattr(numba, "get_num_threads", refuse)
 
     assert run(SAMPLE) == 8

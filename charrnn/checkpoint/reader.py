@@ -7,6 +7,7 @@ file was shown to contain. Nothing in a file is ever executed: there is no
 pickle here, and no ``np.load``.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -32,7 +33,7 @@ from charrnn.checkpoint.contents import (
 from charrnn.checkpoint.manifest import NOT_OURS, Manifest, TensorEntry
 from charrnn.checkpoint.systems import flags
 from charrnn.errors import CheckpointError, InputError, reading_hint
-from charrnn.escapes import one_line
+from charrnn.escapes import one_line, shortened
 from charrnn.filenames import NUL, NUL_IN_NAME
 from charrnn.parameters import shapes, statistics
 
@@ -40,7 +41,7 @@ from charrnn.parameters import shapes, statistics
 CHUNK = 2**18
 
 DAMAGED = "get the file again, or use an earlier checkpoint"
-MADE_BY = "checkpoints are written by charrnn train"
+MADE_BY = "checkpoints are what charrnn has saved of a run or of a model"
 
 
 def reason(error: OSError) -> str:
@@ -60,7 +61,9 @@ def errors_at(path: Path) -> Iterator[None]:
         hint = reading_hint(error)
         if isinstance(error, FileNotFoundError) and str(path) == "-":
             hint = "it is not read from standard input: save it to a file first"
-        raise InputError(reason(error), where=str(path), hint=hint) from None
+        too_long = error.errno == errno.ENAMETOOLONG
+        where = shortened(str(path)) if too_long else str(path)
+        raise InputError(reason(error), where=where, hint=hint) from None
 
 
 def open_regular(path: Path) -> BufferedReader:

@@ -1,6 +1,6 @@
 """What is said of a training before it begins and when it is over."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from charrnn.cells import cell_of
 from charrnn.cli.commands import as_argument, shell_command
@@ -11,9 +11,8 @@ from charrnn.config import RunConfig, TextConfig, TrainConfig, UnitName
 from charrnn.durations import duration_text
 from charrnn.errors import spell
 from charrnn.filenames import default_output
-from charrnn.training.baselines import Baselines, measure
+from charrnn.training.baselines import Baselines
 from charrnn.training.job import Job
-from charrnn.training.kneser_ney import Texts
 from charrnn.training.records import Ended
 from charrnn.training.trainer import Trainer
 
@@ -200,23 +199,6 @@ def comparison(found: Baselines) -> Iterator[str]:
 def _row(name: str, loss: float) -> str:
     """Write a loss so that those above and below it are aligned."""
     return f"{name:<21} {loss:8.4f} nats {bits(loss):7.3f} bits"
-
-
-def baselines(
-    job: Job, stopped: Callable[[], bool] = lambda: False
-) -> Baselines | None:
-    """Score the held-out text, if there is one, by simpler means; see `measure`."""
-    trainer, held_out = job.trainer, job.held_out
-    if held_out is None:
-        return None
-    texts = Texts(
-        train=trainer.streams.ids,
-        held_out=held_out,
-        vocab_size=trainer.network.config.vocab_size,
-        before=job.documents.stand_in,
-        newline=job.documents.start,
-    )
-    return measure(texts, stopped)
 
 
 def suggestion(output: str) -> str:

@@ -25,7 +25,6 @@ from charrnn.cli.signals import Caught, Killed, caught_signals, ending_at_once
 from charrnn.cli.spelling import as_option
 from charrnn.cli.training_report import (
     TEMPERATURE,
-    baselines,
     better_before,
     comparison,
     continuation,
@@ -281,7 +280,7 @@ class Session:
         """
         found = None
         if not self._asked_to_end() and (logs or not self.common.quiet):
-            found = baselines(job, self._asked_to_end)
+            found = job.baselines(self._asked_to_end)
         for log in logs:
             log.add(replace(ended, yardsticks=found))
         if found is not None and not self.common.quiet:
@@ -348,7 +347,7 @@ class Session:
         self.display.say(
             f"about {memory:,.0f} MB beside the text, {speed:,.0f} chars/s"
         )
-        if (found := baselines(job)) is not None:
+        if (found := job.baselines()) is not None:
             for line in comparison(found):
                 self.display.say(line)
 

@@ -1,6 +1,5 @@
 """What one sample is asked for, read from keyword arguments."""
 
-import os
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,13 +9,35 @@ from charrnn.arrays import Ids
 from charrnn.config import SampleConfig, SampleInputs, UnknownPolicy, usual_length
 from charrnn.errors import OptionError, field
 from charrnn.options import OptionTable, configure, read
-from charrnn.reading import Source, Text, read_known
+from charrnn.reading import Source, named_source, read_known
 from charrnn.vocab import Vocab
 
 #: Random seeds are below this: any JSON reader keeps such an integer exact.
 SEEDS = 2**53
 
-OPTIONS = OptionTable((SampleConfig, SampleInputs))
+#: What to do with a text that the command line would write somewhere.
+RETURNED = "sample returns the text: write it where you want it"
+
+#: What `charrnn sample` has beside them, and what to do instead.
+ELSEWHERE = {
+    "prompt_file": "read the file: a prompt is a text",
+    "prompt_lines": "call it once for each line",
+    "escape": "texts of Python have escapes of their own",
+    "echo": "the prompt is no part of what is returned",
+    "stream": "model.stream(...) yields pieces as they are made",
+    "threads": "a model has its threads: charrnn.load(path, threads=...)",
+    "color": "nothing is printed",
+    "progress": "nothing is printed",
+    "quiet": "nothing is printed",
+    "verbose": "nothing is printed",
+    "json": RETURNED,
+    "null": RETURNED,
+    "output": RETURNED,
+    "raw": RETURNED,
+    "separator": RETURNED,
+}
+
+OPTIONS = OptionTable((SampleConfig, SampleInputs), elsewhere=ELSEWHERE)
 
 
 @dataclass(frozen=True)
@@ -48,7 +69,8 @@ def asked(options: Mapping[str, Any]) -> Asked:
     given = read(SampleConfig, options)
     given.setdefault("seed", secrets.randbelow(SEEDS))
     given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
-    corpus = tuple(_sources(options.get("corpus") or ()))
+    named = options.get("corpus")
+    corpus = () if named is None else tuple(_sources(named))
     if (given.get("no_copy") is None) != (not corpus):
         msg = f"{field('no_copy')} and {field('corpus')} need each other"
         raise OptionError(msg, hint="one says how many characters, one where from")
@@ -59,6 +81,6 @@ def asked(options: Mapping[str, Any]) -> Asked:
 
 def _sources(given: Any) -> Iterable[Source]:
     """List the texts that were given: one, or several."""
-    single = isinstance(given, str | os.PathLike | Text)
-    for source in [given] if single else given:
-        yield source if isinstance(source, Text) else os.fspath(source)
+    several = isinstance(given, list | tuple)
+    for source in given if several else [given]:
+        yield named_source(source, "corpus")

@@ -1,5 +1,6 @@
 """A job of training: everything that a run works on, ready to begin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from charrnn.arrays import PackedIds
@@ -8,7 +9,9 @@ from charrnn.corpus import Corpus
 from charrnn.errors import Message
 from charrnn.network import Network
 from charrnn.textmodel import TextModel
+from charrnn.training.baselines import Baselines, measure
 from charrnn.training.history import History
+from charrnn.training.kneser_ney import Texts
 from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
@@ -39,6 +42,27 @@ class Job:
     def model(self, network: Network) -> TextModel:
         """Put a network of the run together with what the run knows of its text."""
         return TextModel(network, self.vocab, self.documents, self.fingerprint)
+
+    def baselines(
+        self, stopped: Callable[[], bool] = lambda: False
+    ) -> Baselines | None:
+        """Score the held-out text by simpler means; see `baselines.measure`.
+
+        Returns
+        -------
+        Baselines or None
+            None if nothing is held out, or if `stopped` said yes.
+        """
+        if self.held_out is None:
+            return None
+        texts = Texts(
+            train=self.trainer.streams.ids,
+            held_out=self.held_out,
+            vocab_size=self.trainer.network.config.vocab_size,
+            before=self.documents.stand_in,
+            newline=self.documents.start,
+        )
+        return measure(texts, stopped)
 
     def checkpoint(self) -> Checkpoint:
         """Gather all that a file keeps; arrays are shared, not copied."""

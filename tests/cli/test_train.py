@@ -103,7 +103,7 @@ def test_yardsticks_are_measured_for_a_reader(
         measured.append(arguments)
         return real_measure(*arguments)
 
-    monkeypatch.setattr("charrnn.cli.training_report.measure", measure)
+    monkeypatch.setattr("charrnn.training.job.measure", measure)
     code, _, err = train("t.txt", *SHORT, *options)
 
     assert code == 0
