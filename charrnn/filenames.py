@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import OptionError, OutputError
+from charrnn.options import check_file_name
 
 #: Stands for standard input or output.
 STREAM = "-"
@@ -45,9 +46,7 @@ def read_output(given: Any, name: str) -> str:
     if not isinstance(given, str):
         msg = f"{name} must be a path, not {given!r}"
         raise OptionError(msg, hint="name a file")
-    if not given:
-        msg = f"{name} is empty"
-        raise OptionError(msg, hint="name a file, or leave it away")
+    check_file_name(name, given)
     if os.path.basename(given) not in ("", ".", ".."):  # noqa: PTH119 - see above
         return given
     if Path(given).is_dir():

@@ -10,6 +10,7 @@ was given by name (`configure`), the command line and its documentation.
 Nothing here imports numpy, so that the command line answers at once.
 """
 
+import contextlib
 import dataclasses
 import math
 import types
@@ -30,6 +31,9 @@ KEY = "option"
 
 #: Characters of a value that a message shows.
 SHOWN = 60
+
+#: Numbers below this are exact as a float.
+MAX_GUESS = 2**53
 
 #: What stands for a value in help, where nothing better is said.
 METAVARS: dict[type, str] = {int: "N", float: "F", str: "TEXT", Path: "PATH"}
@@ -69,6 +73,19 @@ def _nearest(name: str, word: str, allowed: tuple[str, ...]) -> str:
 def _leave_away(name: str) -> str:
     """Say that nobody has to set a field."""
     return f"leave {name} away for its default"
+
+
+def check_file_name(name: str, given: str) -> None:
+    """Raise `OptionError` for a file that has no name, as of an empty variable.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls it: a field marked by `errors.field`, or words.
+    """
+    if not given:
+        msg = f"{name} is empty"
+        raise OptionError(msg, hint="name a file; is a variable of the shell empty?")
 
 
 def check_number(
@@ -264,6 +281,8 @@ class Entry:
     def _read_one(self, given: Any) -> Any:
         """Make one value of what was given."""
         kind = self.type
+        if isinstance(given, str) and self.is_path:
+            check_file_name(field(self.name), given)
         try:
             if isinstance(given, str):
                 if kind is not bool:
@@ -281,7 +300,20 @@ class Entry:
         shown = repr(given)
         shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
         msg = f"{field(self.name)} must be {NOUNS[kind]}, not {shown}"
-        raise OptionError(msg, hint=_leave_away(field(self.name)))
+        raise OptionError(msg, hint=self._number_meant(given))
+
+    def _number_meant(self, given: Any) -> str:
+        """Guess which number was meant by ``1e3``, ``1,000`` or ``0,5``."""
+        whole, name = self.type is int, self.name
+        if isinstance(given, (str, float)) and self.type in (int, float):
+            text = str(given).replace(",", "" if whole else ".")
+            with contextlib.suppress(ValueError):
+                number = float(text)
+                if not whole:
+                    return f"is {field(name, number)} meant?"
+                if number.is_integer() and abs(number) < MAX_GUESS:
+                    return f"is {field(name, int(number))} meant?"
+        return _leave_away(field(self.name))
 
 
 def entries_of(kind: Any) -> tuple[Entry, ...]:

@@ -38,7 +38,7 @@ from charrnn.config import (
     usual_length,
 )
 from charrnn.errors import OptionError
-from charrnn.options import OptionTable, configure, entries_of, read
+from charrnn.options import OptionTable, check_file_name, configure, entries_of, read
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
@@ -82,10 +82,8 @@ OPTIONS = OptionTable(
 )
 
 CheckpointPath = Annotated[
-    Path,
-    typer.Argument(
-        readable=False, metavar="CHECKPOINT", help="A model, as charrnn train saves it."
-    ),
+    str,
+    typer.Argument(metavar="CHECKPOINT", help="A model, as charrnn train saves it."),
 ]
 
 
@@ -93,6 +91,7 @@ CheckpointPath = Annotated[
 def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common, form = configure(Common, options), configure(Form, options)
+    check_file_name("the name of the checkpoint", checkpoint)
     inputs = configure(SampleInputs, options)
     source = Prompt(text=form.prompt, file=form.prompt_file, escape=form.escape)
     if form.prompt_lines and not source.is_given:
@@ -107,7 +106,7 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     config = _sampler(options)
     form.check(config)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        _Run(checkpoint, form, common).run(source, inputs, config)
+        _Run(Path(checkpoint), form, common).run(source, inputs, config)
 
 
 def _sampler(options: Mapping[str, Any]) -> SampleConfig:

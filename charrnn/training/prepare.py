@@ -174,15 +174,20 @@ def _fitted(
     text = "the text" if divided.held_out is None else "the text to train on"
     if "seq_length" in request.train and config.seq_length > count:
         msg = f"{text} ({count:,} characters) is shorter than one window"
-        raise CorpusError(msg, hint=f"{field('seq_length', count)} or less")
+        raise CorpusError(msg, hint=_fits("seq_length", count))
     streams, noun = (count, "characters") if lines is None else (lines, "lines")
     if "batch_size" in request.train and config.batch_size > streams:
         msg = (
             f"more streams ({config.batch_size:,}) than {text} has {noun} ({streams:,})"
         )
-        raise CorpusError(msg, hint=f"{field('batch_size', streams)} or less")
+        raise CorpusError(msg, hint=_fits("batch_size", streams))
     batch_size, seq_length = fit(count, config.batch_size, config.seq_length, lines)
     return replace(config, batch_size=batch_size, seq_length=seq_length)
+
+
+def _fits(name: str, most: int) -> str:
+    """Say what to do about an option whose value is too much for the text."""
+    return f"leave {field(name)} away to have it fit; the most is {field(name, most)}"
 
 
 def _reduced(usual: TrainConfig, config: TrainConfig) -> str:
