@@ -37,6 +37,7 @@ from charrnn.config import (
     UnknownPolicy,
     usual_length,
 )
+from charrnn.counting import plural
 from charrnn.errors import OptionError
 from charrnn.options import OptionTable, check_file_name, configure, entries_of, read
 
@@ -97,9 +98,6 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     if form.prompt_lines and not source.is_given:
         msg = "--prompt-lines needs prompts"
         raise OptionError(msg, hint="give --prompt or --prompt-file, or pipe them in")
-    if (options["no_copy"] is None) != (not inputs.corpus):
-        msg = "--no-copy and --corpus need each other"
-        raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
     if "-" in inputs.corpus and source.reads_stdin:
         msg = "--corpus - and the prompt both want standard input"
         raise OptionError(msg, hint="give one of them in a file, or --prompt ''")
@@ -205,8 +203,7 @@ class _Run:
                 raise error
         if lost:
             done = "left out" if unknown == "skip" else "replaced"
-            noun = "character" if lost == 1 else "characters"
-            self.notes.warn(f"{lost:,} unknown {noun} of the prompt {done}")
+            self.notes.warn(f"{plural(lost, 'unknown character')} of the prompt {done}")
 
     def _read_corpus(self, paths: Sequence[str], vocab: "Vocab") -> "Ids | None":
         """Read the text that --no-copy speaks of, if any."""

@@ -42,6 +42,11 @@ def loss_text(nats: float) -> str:
     return f"{nats:.4f} nats {nats / LN2:.3f} bits"
 
 
+def _left_text(seconds: float) -> str:
+    """Write the time that is left, in whole seconds: nobody reads parts of one."""
+    return f"{duration_text(round(seconds))} left"
+
+
 class TrainingDisplay(Protocol):
     """What the train command talks to while a run goes on."""
 
@@ -166,7 +171,7 @@ class PlainDisplay:
             self.say(record.message, "warning")
         elif isinstance(record, Step) and self._due():
             left = self._figures.left()
-            time_left = [] if left is None else [f"{duration_text(left)} left"]
+            time_left = [] if left is None else [_left_text(left)]
             self._print("  ".join(self._figures.parts() + time_left))
         elif isinstance(record, Ended) and self._figures.step is not None:
             self._print("  ".join(self._figures.parts()))
@@ -308,7 +313,7 @@ class LiveDisplay(PlainDisplay):
         bar = Table.grid(padding=(0, 1), expand=True)
         bar.add_column(ratio=1)
         bar.add_column(justify="right", no_wrap=True)
-        time_left = "" if left is None else f"{duration_text(left)} left"
+        time_left = "" if left is None else _left_text(left)
         bar.add_row(
             ProgressBar(total=1.0, completed=progress),
             Text(f"{progress:4.0%}  {time_left}"),

@@ -102,6 +102,16 @@ def test_time_left_of_a_resumed_run(
     assert out.getvalue().splitlines()[1].endswith("  39s left")
 
 
+def test_time_left_has_no_parts_of_a_second(
+    plain: PlainDisplay, out: io.StringIO, clock: Clock
+) -> None:
+    plain.show(step(1))
+    clock.now = 60
+    plain.show(step(96))
+
+    assert out.getvalue().splitlines()[1].endswith("  0s left")
+
+
 def test_a_run_without_steps_prints_no_figures(
     plain: PlainDisplay, out: io.StringIO
 ) -> None:
