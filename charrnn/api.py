@@ -101,6 +101,7 @@ def train(*sources: str | os.PathLike[str] | Text, **options: Any) -> Run:
     """
     # Reports on the way and what is shown at a terminal are the command line's.
     OPTIONS.refuse_unknown(options)
+    OPTIONS.refuse_alone(options)
     options = {name: _plain(value) for name, value in options.items()}
     # A text in memory can stand for the file to validate on.
     val_file = options.pop("val_file", None)

@@ -155,6 +155,8 @@ class Option:
         Whether a run that is resumed may change it.
     recorded : bool
         Whether what is made with it tells its value.
+    needs : tuple of str
+        Fields of which one must be given, too: without any it would do nothing.
     after : str, optional
         The field that it stands behind in help; by the order of the fields if not
         given.
@@ -174,6 +176,7 @@ class Option:
     parse: Callable[[Any, str], Any] | None = None
     changeable: bool = False
     recorded: bool = False
+    needs: tuple[str, ...] = ()
     after: str | None = None
 
 
@@ -220,6 +223,12 @@ class Entry:
     def many(self) -> bool:
         """Whether it may be given several times."""
         return isinstance(self.default, tuple)
+
+    def is_set(self, given: Any) -> bool:
+        """Whether what was given, as a value or as text, is not simply the default."""
+        if given is None or given is False:
+            return False
+        return given not in ([], ()) and str(given) != str(self.default)
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -391,6 +400,25 @@ class OptionTable:
                 ordered.insert(at + 1, entry)
         groups = list(dict.fromkeys((*self.groups, *(e.record.group for e in ordered))))
         return sorted(ordered, key=lambda entry: groups.index(entry.record.group))
+
+    def refuse_alone(self, given: Mapping[str, Any]) -> None:
+        """Raise `OptionError` for an option that would do nothing by itself.
+
+        Parameters
+        ----------
+        given : mapping
+            Values, or text, by the names of options; None says nothing.
+        """
+        entries = {entry.name: entry for entry in self.entries}
+        for entry in entries.values():
+            partners = [name for name in entry.record.needs if name in entries]
+            if not partners or not entry.is_set(given.get(entry.name)):
+                continue
+            if not any(entries[name].is_set(given.get(name)) for name in partners):
+                wanted = " or ".join(map(field, partners))
+                msg = f"{field(entry.name)} does nothing without {wanted}"
+                hint = f"add {wanted}, or leave {field(entry.name)} away"
+                raise OptionError(msg, hint=hint, field=entry.name)
 
     def refuse_unknown(self, names: Iterable[str]) -> None:
         """Raise `OptionError` for a name that no option has.

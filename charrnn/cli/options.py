@@ -41,6 +41,7 @@ def takes(table: OptionTable) -> Callable[[Command], Command]:
         def called(*arguments: Any, **options: Any) -> None:
             for name in texts & options.keys():
                 options[name] = _decoded(options[name])
+            table.refuse_alone(options)
             command(*arguments, **options)
 
         signature = inspect.signature(command)

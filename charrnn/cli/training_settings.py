@@ -17,6 +17,16 @@ from charrnn.options import Option, check, configure, option
 from charrnn.training.request import TrainingRequest, would_overwrite
 
 
+def _read_log(given: Any, name: str) -> str:
+    """Take the name of a log; see `read_output`."""
+    path = read_output(given, name)
+    if path == STREAM:
+        msg = f"{name} {STREAM} is no file"
+        hint = f"{field('json')} writes the same lines to standard output"
+        raise OptionError(msg, hint=hint)
+    return path
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
     """What is told, and how often."""
@@ -28,6 +38,7 @@ class ReportOptions:
             REPORTS,
             low=0,
             high=MAX_COUNT,
+            needs=("json", "log_file"),
         ),
     )
     preview_every: int | None = option(
@@ -50,11 +61,16 @@ class ReportOptions:
             "Append the same lines to a file.",
             REPORTS,
             metavar="PATH",
-            parse=read_output,
+            parse=_read_log,
         ),
     )
     dry_run: bool = option(
-        False, Option("Show size, memory and time; write nothing.", REPORTS)
+        False,
+        Option(
+            f"Show size, memory and time; write nothing. With {field('json')} one "
+            "object that also has the fields of a run's first.",
+            REPORTS,
+        ),
     )
 
     def __post_init__(self) -> None:
