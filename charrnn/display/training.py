@@ -37,6 +37,10 @@ LN2 = math.log(2)
 MARGIN = "  │ "
 
 
+#: What stands before a line that we say, and what a command begins with.
+SPEAKER, COMMAND = "charrnn: ", "charrnn "
+
+
 def loss_text(nats: float) -> str:
     """Write a loss in nats and bits."""
     return f"{nats:.4f} nats {nats / LN2:.3f} bits"
@@ -162,7 +166,7 @@ class PlainDisplay:
         """Print one line."""
         prefix = "warning: " if kind == "warning" else ""
         # One line, whatever a file is called.
-        self._print(f"charrnn: {prefix}{one_line(message)}")
+        self._print(f"{SPEAKER}{prefix}{one_line(message)}")
 
     def show(self, record: Record) -> None:
         """Print the figures if it is time, warnings at once."""
@@ -275,6 +279,20 @@ class LiveDisplay(PlainDisplay):
         """Give the terminal back, its cursor shown."""
         with self._going_on():
             self._live.stop()
+
+    def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
+        """Print a line, broken between words where the terminal would break one.
+
+        A command has to stay whole, to be pasted.
+        """
+        if COMMAND in message:
+            super().say(message, kind)
+            return
+        prefix = "warning: " if kind == "warning" else ""
+        width = max(20, self._console.width - len(SPEAKER))
+        parts = Text(f"{prefix}{one_line(message)}").wrap(self._console, width)
+        for n, part in enumerate(parts):
+            self._print(f"{' ' * len(SPEAKER) if n else SPEAKER}{part}".rstrip())
 
     def show(self, record: Record) -> None:
         """Redraw if it is time; keep a line per evaluation."""

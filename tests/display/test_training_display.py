@@ -289,6 +289,27 @@ def test_live_display_shows_everything_in_narrow_windows(
     assert "step 26" not in text
 
 
+def test_what_is_said_is_broken_between_words(
+    terminal: tuple[Callable[[], str], Console], clock: Clock
+) -> None:
+    """But for a command, which a terminal breaks and gives back whole."""
+    finish, console = terminal
+    display = LiveDisplay(console, clock)
+    display.say("network: lstm 1 x 192, layer norm, 220,683 parameters")
+    display.say("  single characters   3.0813 nats   4.445 bits")
+    display.say("the run would be refused: m.npz exists already", "warning")
+    display.say("train further: charrnn train saltmarsh.txt --resume --time 12s")
+
+    assert finish().splitlines() == [
+        "charrnn: network: lstm 1 x 192, layer norm, 220,683",
+        "         parameters",
+        "charrnn:   single characters   3.0813 nats   4.445 bits",
+        "charrnn: warning: the run would be refused: m.npz exists",
+        "         already",
+        "charrnn: train further: charrnn train saltmarsh.txt --resume --time 12s",
+    ]
+
+
 def test_cursor_comes_back_after_an_error(
     terminal: tuple[Callable[[], str], Console], clock: Clock
 ) -> None:
