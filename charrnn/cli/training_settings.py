@@ -17,16 +17,6 @@ from charrnn.options import Option, check, configure, option
 from charrnn.training.request import TrainingRequest, would_overwrite
 
 
-def _read_log(given: Any, name: str) -> str:
-    """Take the name of a log; see `read_output`."""
-    path = read_output(given, name)
-    if path == STREAM:
-        msg = f"{name} {STREAM} is no file"
-        hint = f"{field('json')} writes the same lines to standard output"
-        raise OptionError(msg, hint=hint)
-    return path
-
-
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
     """What is told, and how often."""
@@ -61,7 +51,7 @@ class ReportOptions:
             "Append the same lines to a file.",
             REPORTS,
             metavar="PATH",
-            parse=_read_log,
+            parse=read_output,
         ),
     )
     dry_run: bool = option(
@@ -74,8 +64,12 @@ class ReportOptions:
     )
 
     def __post_init__(self) -> None:
-        """Check the limits."""
+        """Check the limits, and that a log has a name."""
         check(self)
+        if self.log_file == STREAM:
+            msg = f"{field('log_file')} {STREAM} is no file"
+            hint = f"{field('json')} writes the same lines to standard output"
+            raise OptionError(msg, hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)
