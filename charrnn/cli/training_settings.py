@@ -28,7 +28,6 @@ class ReportOptions:
             REPORTS,
             low=0,
             high=MAX_COUNT,
-            needs=("json", "log_file"),
         ),
     )
     preview_every: int | None = option(
