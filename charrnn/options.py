@@ -226,9 +226,10 @@ class Entry:
 
     def is_set(self, given: Any) -> bool:
         """Whether what was given, as a value or as text, is not simply the default."""
-        if given is None or given is False:
+        empty = isinstance(given, (list, tuple)) and not given
+        if given is None or given is False or empty:
             return False
-        return given not in ([], ()) and str(given) != str(self.default)
+        return str(given) != str(self.default)
 
     @property
     def choices(self) -> tuple[str, ...]:

@@ -37,6 +37,18 @@ MISTAKES = {
     "train t.txt --threads x": ("--threads must be a whole number, not 'x'", "leave"),
     "sample m.npz --top-k x": ("--top-k must be a whole number, not 'x'", "leave"),
     "inspect m.npz --unit x": ("--unit must be a whole number, not 'x'", "leave"),
+    "sample m.npz --include-stop": (
+        "--include-stop does nothing without --stop",
+        "add --stop, or leave --include-stop away",
+    ),
+    "sample m.npz --logprobs 3": ("--logprobs does nothing without --json", "add"),
+    "sample m.npz --no-copy 9": ("--no-copy does nothing without --corpus", "add"),
+    "sample m.npz --corpus t.txt": ("--corpus does nothing without --no-copy", "add"),
+    "train t.txt --new-corpus": ("--new-corpus does nothing without --resume", "add"),
+    "inspect m.npz --unknown skip": (
+        "--unknown does nothing without --text or --text-file",
+        "add --text or --text-file, or leave --unknown away",
+    ),
     "train t.txt --cell foo": ("--cell is 'foo', not one of rnn", "leave --cell away"),
 }
 
