@@ -83,20 +83,6 @@ def _expanded(name: str) -> Path:
     return path.expanduser()  # ~ with the name of a user
 
 
-def chosen_directory() -> Path | None:
-    """Directory that ``NUMBA_CACHE_DIR`` names for compiled kernels; None without it.
-
-    A ``~`` that no shell has expanded stands for the home directory.
-
-    Raises
-    ------
-    RuntimeError
-        There is no home directory.
-    """
-    explicit = os.environ.get("NUMBA_CACHE_DIR")
-    return _expanded(explicit) if explicit else None
-
-
 @dataclass(frozen=True)
 class Place:
     """A directory for the kernels of one digest of their sources.

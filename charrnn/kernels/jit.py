@@ -29,6 +29,7 @@ read, `charrnn.kernels.keeping` says.
 """
 
 import hashlib
+import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +41,7 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import config as numba_config
 
-from charrnn.caching import Place, cache_root, chosen_directory
+from charrnn.caching import Place, cache_root
 from charrnn.kernels.keeping import DamagedError, KernelCache, NoCache, Sealed
 
 P = ParamSpec("P")
@@ -78,9 +79,9 @@ def _digest() -> str:
 
 def _place() -> Place | None:
     """Find where compiled kernels go; None for a user without a home directory."""
+    if explicit := os.environ.get("NUMBA_CACHE_DIR"):
+        return Place(Path(explicit), root=None)
     try:
-        if (chosen := chosen_directory()) is not None:
-            return Place(chosen, root=None)
         root = cache_root()
     except RuntimeError:
         return None
@@ -90,7 +91,7 @@ def _place() -> Place | None:
 def cache_directory() -> Path | None:
     """Where compiled kernels go; None where no private directory can be had.
 
-    ``NUMBA_CACHE_DIR`` is taken as it is when it is set, but for a ``~``.
+    ``NUMBA_CACHE_DIR`` is taken as it is when it is set.
     """
     place = _place()
     if place is None:

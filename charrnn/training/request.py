@@ -4,7 +4,6 @@ The command line and Python make the same request of the same options. Nothing h
 imports numpy: a mistake in an option shows at once.
 """
 
-import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from charrnn import errors
-from charrnn.advice import HEAD, TRAIN_ON
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
-from charrnn.errors import CorpusError, OptionError
+from charrnn.errors import OptionError
 from charrnn.filenames import files_of
 from charrnn.options import check_file_name, configure, read
-from charrnn.signatures import ARRAYS, recognize_file
 
 if TYPE_CHECKING:
     from charrnn.reading import ReadOptions, Source
@@ -104,16 +101,11 @@ class TrainingRequest:
         ------
         OptionError
             A text would be overwritten.
-        CorpusError
-            It is no text, but a checkpoint.
         """
         named = [text for text in (*self.sources, self.val_file) if text != "-"]
         texts = {os.path.realpath(text) for text in named if isinstance(text, str)}
         for path in written:
             if os.path.realpath(path) in texts:
-                if _is_checkpoint(path):
-                    msg = f"{path} is no text: it is {ARRAYS}"
-                    raise CorpusError(msg, hint=TRAIN_ON)
                 raise would_overwrite(name, path)
 
     @property
@@ -146,15 +138,6 @@ class TrainingRequest:
         if lines is None:
             lines = self.train.get("lines", TrainConfig.lines)
         return ReadOptions(**options, lines=lines, vocab=vocab)
-
-
-def _is_checkpoint(path: Path) -> bool:
-    """Whether a file begins as checkpoints do."""
-    with contextlib.suppress(OSError):
-        if path.is_file():
-            with path.open("rb") as file:
-                return recognize_file(file.read(HEAD)) is ARRAYS
-    return False
 
 
 def would_overwrite(name: str, path: Path) -> OptionError:

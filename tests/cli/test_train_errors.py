@@ -130,7 +130,6 @@ UNUSABLE = {
     "x.txt": (4, "only one character", ""),
     "bad.txt": (4, "byte offset 8, line 2", "--encoding"),
     "t.txt --min-count 5000": (4, "nothing is left", "is met "),
-    "arrays.npz": (4, "as checkpoints are", "name a text; --init-from"),
     "arrays.npz -o m.npz": (4, "as checkpoints are", "name a text; --init-from"),
     "t.txt --seq-length 5000": (4, "shorter than one window", "--seq-length"),
     "t.txt --batch-size 5000": (4, "more streams (5,000)", "--batch-size"),

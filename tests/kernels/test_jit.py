@@ -202,16 +202,6 @@ def test_numba_cache_dir_is_taken_as_it_is(
     assert not root.exists()
 
 
-def test_the_home_directory_of_the_user_s_own_choice(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A ``~`` that no shell has expanded is none of the working directory's."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "~/numba")
-
-    assert cache_directory() == tmp_path / "numba"
-
-
 @pytest.mark.parametrize(
     ("setting", "value"), [("BOUNDSCHECK", "another"), ("OPT", "another")]
 )
