@@ -1,7 +1,6 @@
 """What `inspect` is asked for: its options, checked together."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from charrnn.cli.inspect_files import Output, check_outputs
@@ -30,6 +29,8 @@ class Request(InspectOptions):
         """Check each option and what cannot go together."""
         for name in self.views:
             if name not in names():
+                from difflib import get_close_matches  # of use in an error only
+
                 msg = f"there is no view {name!r}"
                 near = get_close_matches(name.lower(), names(), n=1)
                 hint = f"is --view {near[0]} meant?" if near else _VIEWS

@@ -5,7 +5,6 @@ many; here that becomes the `OptionError` that every other mistake in an option 
 """
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,8 @@ class Command(TyperCommand):
         """
         ctx.allow_extra_args = True  # to name them ourselves
         rest = _translated(super().parse_args, ctx, args)
-        if ctx.args:
+        # A shell that asks how a line may go on is not told what is wrong with it.
+        if ctx.args and not ctx.resilient_parsing:
             msg = f"one word too many: {ctx.args[0]!r}"
             hint = "a prompt and any other text of several words needs quotes"
             raise OptionError(msg, hint=f"{hint}; {_help_of(ctx)}")
@@ -79,8 +79,8 @@ class Commands(TyperGroup):
         OptionError
             There is none of that name.
         """
-        name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
+        name, asked = args[0], not ctx.resilient_parsing
+        if asked and self.get_command(ctx, name) is None and not name.startswith("-"):
             msg = f"there is no command {name!r}"
             raise OptionError(msg, hint=_command_meant(name, self.list_commands(ctx)))
         return _translated(super().resolve_command, ctx, args)
@@ -105,8 +105,8 @@ def _translated(
     try:
         return parse(ctx, args)
     except typer.TyperException as error:
-        if not error.format_message() or hasattr(error, "show_help"):
-            raise
+        if not error.format_message():
+            raise  # no command at all: the help has been printed
         raise _ours(error, ctx) from None
 
 
@@ -176,6 +176,8 @@ def _command_meant(name: str, commands: list[str]) -> str:
     if Path(name).exists():
         command = "sample" if name.endswith(".npz") else "train"
         return f"is {shell_command('charrnn', command, as_argument(name))} meant?"
+    from difflib import get_close_matches  # of use in an error only
+
     if near := get_close_matches(name.lower(), commands, n=1):
         return f"is {shell_command('charrnn', near[0])} meant?"
     return "charrnn --help lists the commands"

@@ -21,6 +21,9 @@ TYPED = {
     "charrnn train bo": None,
     "charrnn train ": None,
     "charrnn inspect books.txt m": None,
+    "charrnn sample m.npz a.txt b": None,
+    "charrnn sample m.npz a.txt --temp": "--temperature",
+    "charrnn dance m": None,
 }
 
 
