@@ -133,6 +133,7 @@ def train(
         run holds it.
     """
     OPTIONS.refuse_unknown(options)
+    OPTIONS.refuse_alone(options)
     given: dict[str, Any] = dict(options)
     # A text in memory can stand for the file to validate on.
     val_file = given.pop("val_file", None)

@@ -392,7 +392,12 @@ class RunConfig:
         False, Option("Continue the checkpoint exactly where it stopped.", OUTPUT)
     )
     new_corpus: bool = option(
-        False, Option(f"Let {field('resume')} go on with another text.", OUTPUT)
+        False,
+        Option(
+            f"Let {field('resume')} go on with another text.",
+            OUTPUT,
+            needs=("resume",),
+        ),
     )
     init_from: Path | None = option(
         None, Option("Begin with another checkpoint's weights.", OUTPUT)
@@ -433,9 +438,6 @@ class RunConfig:
             msg = f"{field('resume')} and {field('init_from')} exclude each other"
             hint = f"{again} continues a run, {field('init_from')} begins one"
             raise OptionError(msg, hint=hint)
-        if self.new_corpus and not self.resume:
-            msg = f"{field('new_corpus')} goes with {field('resume')}"
-            raise OptionError(msg, hint="a new run reads any text: leave it away")
         check(self)
 
 
@@ -557,6 +559,7 @@ class SampleConfig:
             low=2,
             high=RECENT,
             recorded=True,
+            needs=("corpus",),
         ),
     )
     logit_bias: tuple[tuple[str, float], ...] = option(
@@ -602,7 +605,9 @@ class SampleConfig:
     stop: tuple[str, ...] = option(
         (), Option("End before this text. May be given several times.", LENGTH)
     )
-    include_stop: bool = option(False, Option("End after the stop text.", LENGTH))
+    include_stop: bool = option(
+        False, Option("End after the stop text.", LENGTH, needs=("stop",))
+    )
     num_samples: int = option(
         1,
         Option(
@@ -633,6 +638,7 @@ class SampleConfig:
             metavar="K",
             low=0,
             high=MAX_COUNT,
+            needs=("json",),
             after="json",
         ),
     )
@@ -775,6 +781,7 @@ class SampleInputs:
             f"The training text, for {field('no_copy')}. May be given several times.",
             CHOICE,
             metavar="PATH",
+            needs=("no_copy",),
             after="no_copy",
         ),
     )

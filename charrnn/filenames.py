@@ -10,6 +10,7 @@ from typing import Any
 
 from charrnn.errors import OptionError, OutputError
 from charrnn.escapes import shortened
+from charrnn.options import check_file_name
 
 #: Stands for standard input or output.
 STREAM = "-"
@@ -71,9 +72,7 @@ def read_output(given: Any, name: str) -> str:
         It ends in a slash, or is ``.`` or ``..``, at the end of a longer path, too.
     """
     given = read_path(given, name)
-    if not given:
-        msg = f"{name} is empty"
-        raise OptionError(msg, hint="name a file, or leave it away")
+    check_file_name(name, given)
     if os.path.basename(given) not in ("", ".", ".."):  # noqa: PTH119 - see above
         return given
     if Path(given).is_dir():

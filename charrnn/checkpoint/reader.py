@@ -32,6 +32,7 @@ from charrnn.checkpoint.contents import (
 )
 from charrnn.checkpoint.manifest import NOT_OURS, Manifest, TensorEntry
 from charrnn.checkpoint.systems import flags
+from charrnn.counting import plural
 from charrnn.errors import CheckpointError, InputError, reading_hint
 from charrnn.escapes import one_line, shortened
 from charrnn.filenames import NUL, NUL_IN_NAME
@@ -231,7 +232,7 @@ class CheckpointFile:
         if self.size < expected:
             raise _truncated(self.size, f"{expected:,}")
         if self.size > expected:
-            msg = f"{self.size - expected:,} bytes too long"
+            msg = f"{plural(self.size - expected, 'byte')} too long"
             raise _corrupt(msg)
         starts = archive.starts(members)
         found = self._read_at(starts[-1], archive.directory_size(members))

@@ -43,7 +43,7 @@ from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
 from charrnn.errors import CharRNNError, CheckpointError, InputError
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
-from charrnn.options import OptionTable, configure
+from charrnn.options import OptionTable, check_file_name, configure
 from charrnn.processors import available_processors
 
 if TYPE_CHECKING:
@@ -76,9 +76,8 @@ OPTIONS = OptionTable(
 )
 
 Checkpoints = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
-        readable=False,
         metavar="CHECKPOINT",
         help="Models, as charrnn train saves them.",
     ),
@@ -89,6 +88,8 @@ Checkpoints = Annotated[
 def inspect(checkpoint: Checkpoints, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common = configure(Common, options)
+    for path in checkpoint:
+        check_file_name("the name of a checkpoint", path)
     asked = tuple(dict.fromkeys(options["view"] or ()))
     if not asked and options["html"] is not None:
         reads = options["text"] is not None or options["text_file"] is not None
@@ -97,7 +98,7 @@ def inspect(checkpoint: Checkpoints, **options: Any) -> None:
         asked = (DEFAULT,)
     request = configure(Request, options, views=asked)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        Inspector(common, request).run(checkpoint)
+        Inspector(common, request).run([Path(path) for path in checkpoint])
 
 
 class Inspector:

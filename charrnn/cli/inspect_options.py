@@ -96,6 +96,7 @@ class InspectOptions:
             "error, skip or replace.",
             TEXT,
             metavar="HOW",
+            needs=("text", "text_file"),
         ),
     )
     max_chars: int | None = option(
@@ -107,6 +108,7 @@ class InspectOptions:
             f"with {field('plain')} surprise gives all.",
             TEXT,
             low=0,
+            needs=("text", "text_file"),
         ),
     )
     json: bool = option(False, Option("One JSON object a checkpoint.", FORM))

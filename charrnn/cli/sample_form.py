@@ -89,9 +89,6 @@ class Form:
         if self.null and self.separator is not None:
             msg = "--separator cannot be combined with --null"
             raise OptionError(msg, hint="--null is a separator itself")
-        if config.logprobs and not self.json:
-            msg = "--logprobs needs --json"
-            raise OptionError(msg, hint="plain text has no place for them")
         if self.escape:
             texts = (self.separator or "", config.allow or "", config.ban)
             for text in (*texts, *config.stop):

@@ -27,11 +27,6 @@ def as_option(named: NamedField) -> str:
     return f"{name} {shell_word(str(named.value))}"
 
 
-def help_hint(command: str) -> str:
-    """Say where all options of a command are found."""
-    return f"{command} --help lists the options"
-
-
 def color_option(arguments: Sequence[str]) -> str:
     """Find the value of ``--color`` in arguments that may not be parsed yet."""
     mode = "auto"

@@ -8,16 +8,18 @@ from charrnn.cli.metrics import bits
 from charrnn.cli.spelling import as_option
 from charrnn.cli.training_settings import Settings
 from charrnn.config import RunConfig, TextConfig, TrainConfig, UnitName
-from charrnn.durations import duration_text
+from charrnn.counting import plural
+from charrnn.durations import duration_text, exact_duration
 from charrnn.errors import spell
 from charrnn.filenames import default_output
 from charrnn.training.baselines import Baselines
 from charrnn.training.job import Job
+from charrnn.training.prepare import memory_estimate
 from charrnn.training.records import Ended
 from charrnn.training.trainer import Trainer
 
 #: What a text is counted in.
-UNITS: dict[UnitName, str] = {"char": "characters", "byte": "bytes"}
+UNITS: dict[UnitName, str] = {"char": "character", "byte": "byte"}
 
 #: A validation loss that is larger than the best by more than this share means
 #: that a run has gone on for too long.
@@ -31,9 +33,8 @@ def description(job: Job) -> Iterator[str]:
     """Say what is trained on, and what was noticed in it."""
     held_out, vocab = job.held_out, job.vocab
     held = f", {len(held_out):,} held out" if held_out is not None else ""
-    yield (
-        f"{job.corpus.characters:,} {UNITS[vocab.unit]}, {len(vocab):,} distinct{held}"
-    )
+    size = plural(job.corpus.characters, UNITS[vocab.unit])
+    yield f"{size}, {len(vocab):,} distinct{held}"
     yield from (spell(note, as_option) for note in job.notes)
     if done := job.trainer.position.step:
         yield f"resuming after step {done:,}"
@@ -55,7 +56,7 @@ def plan_lines(job: Job, seconds: float) -> Iterator[str]:
     norm = "" if shape.norm == "none" else f", {shape.norm} norm"
     yield (
         f"network: {kind} {shape.layers} x {shape.hidden}{norm}, "
-        f"{network.theta.size:,} parameters"
+        f"{plural(network.theta.size, 'parameter')}"
     )
     yield (
         f"dropout: {config.dropout:g} of outputs, "
@@ -82,9 +83,9 @@ def limit(config: TrainConfig) -> str:
     """Say when a run ends."""
     limits = []
     if config.epochs is not None:
-        limits.append(f"{config.epochs:g} epochs")
+        limits.append(plural(config.epochs, "epoch", "g"))
     if config.steps is not None:
-        limits.append(f"{config.steps:,} steps")
+        limits.append(plural(config.steps, "step"))
     if config.time is not None:
         limits.append(duration_text(config.time))
     return " or ".join(limits)
@@ -114,6 +115,28 @@ def start_fields(job: Job, output: str) -> dict[str, object]:
     }
 
 
+def estimate(job: Job, seconds: float) -> dict[str, float]:
+    """Estimate what a run takes, as fields of its plan.
+
+    Parameters
+    ----------
+    seconds : float
+        That a step takes.
+
+    Returns
+    -------
+    dict
+        ``memory`` in bytes, beside the text; ``seconds`` of training that are left;
+        ``chars_per_second``.
+    """
+    streams = job.trainer.streams
+    return {
+        "memory": memory_estimate(job),
+        "seconds": expected(job.trainer, seconds),
+        "chars_per_second": streams.characters / streams.windows / seconds,
+    }
+
+
 def continuation(settings: Settings) -> str:
     """Write the command that resumes a run, with all that it needs."""
     request = settings.request
@@ -140,6 +163,18 @@ def continuation(settings: Settings) -> str:
     return shell_command(*words)
 
 
+def further(settings: Settings, config: TrainConfig) -> str:
+    """Write the command that trains twice as far as a run that has ended."""
+    words = []
+    if config.epochs is not None:
+        words += ["--epochs", f"{2 * config.epochs:g}"]
+    if config.steps is not None:
+        words += ["--steps", str(2 * max(1, config.steps))]
+    if config.time is not None:
+        words += ["--time", exact_duration(2 * config.time)]
+    return f"train further: {continuation(settings)} {shell_command(*words)}"
+
+
 def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
     """Sum a run up: its length and its losses.
 
@@ -160,7 +195,8 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
         took = duration_text(ended.elapsed)
         # A limit in time counts the time before a resume, too; others do not.
         more = f", {ended.steps - began:,} of them" if began and not config.time else ""
-        yield f"{ended.steps:,} steps, {ended.epochs:.2f} epochs{more} in {took}{rate}"
+        steps = plural(ended.steps, "step")
+        yield f"{steps}, {ended.epochs:.2f} epochs{more} in {took}{rate}"
     if ended.train_loss is not None:
         yield _row("training loss", ended.train_loss)
     if ended.val_loss is not None:

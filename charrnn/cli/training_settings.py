@@ -54,12 +54,21 @@ class ReportOptions:
         ),
     )
     dry_run: bool = option(
-        False, Option("Show size, memory and time; write nothing.", REPORTS)
+        False,
+        Option(
+            f"Show size, memory and time; write nothing. With {field('json')} one "
+            "object that also has the fields of a run's first.",
+            REPORTS,
+        ),
     )
 
     def __post_init__(self) -> None:
-        """Check the limits."""
+        """Check the limits, and that a log has a name."""
         check(self)
+        if self.log_file == STREAM:
+            msg = f"{field('log_file')} {STREAM} is no file"
+            hint = f"{field('json')} writes the same lines to standard output"
+            raise OptionError(msg, hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)

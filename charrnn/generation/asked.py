@@ -62,6 +62,7 @@ def asked(options: Mapping[str, Any]) -> Asked:
         One is unknown, out of range, or has no place in a single text.
     """
     OPTIONS.refuse_unknown(options)
+    OPTIONS.refuse_alone(options)
     for name in ("num_samples", "logprobs"):
         if options.get(name) not in (None, getattr(SampleConfig, name)):
             msg = f"{field(name)} has no place in a single text"
@@ -71,9 +72,6 @@ def asked(options: Mapping[str, Any]) -> Asked:
     given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
     named = options.get("corpus")
     corpus = () if named is None else tuple(_sources(named))
-    if (given.get("no_copy") is None) != (not corpus):
-        msg = f"{field('no_copy')} and {field('corpus')} need each other"
-        raise OptionError(msg, hint="one says how many characters, one where from")
     others = {name: value for name, value in options.items() if name != "corpus"}
     unknown = configure(SampleInputs, others).unknown
     return Asked(SampleConfig(**given), unknown, corpus)

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charrnn.caching import cache_root, numba_directory
+from charrnn.counting import plural
 from charrnn.inspection.blocks import Block, Facts
 from charrnn.inspection.records import ViewData
 from charrnn.inspection.view import View
-from charrnn.inspection.wording import byte_size, plural
+from charrnn.inspection.wording import byte_size
 from charrnn.version import __version__
 
 if TYPE_CHECKING:

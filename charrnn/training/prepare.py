@@ -17,7 +17,8 @@ from charrnn.checkpoint import Checkpoint, TrainingState, expected_tensors, load
 from charrnn.checkpoint.archive import MAX_FILE
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import read_corpus
-from charrnn.errors import CorpusError, InputError, OptionError, field
+from charrnn.counting import plural
+from charrnn.errors import CheckpointError, CorpusError, InputError, OptionError, field
 from charrnn.network import Network
 from charrnn.parameters import Shape
 from charrnn.streams import fit
@@ -112,6 +113,11 @@ def _stored(path: Path) -> Checkpoint:
                 f"with {field('output')}"
             )
         raise
+    except CheckpointError as error:
+        anew = f"{field('force', True)} in place of {field('resume', True)}"
+        name = f"name another {field('output')}"
+        error.hint = f"{error.hint}; {name}, or {anew} to begin a new run"
+        raise
 
 
 def _refuse_other_shape(request: TrainingRequest, source: Checkpoint) -> None:
@@ -132,7 +138,7 @@ def _check_size(model: ModelConfig, config: TrainConfig) -> None:
     expected = expected_tensors(model, TrainingState(config=config))
     if sum(4 * math.prod(shape) for shape in expected.values()) > MAX_FILE:
         size = parameters.size(model)
-        msg = f"a network of {size:,} parameters does not fit into a checkpoint"
+        msg = f"a network of {plural(size, 'parameter')} does not fit into a checkpoint"
         hint = f"use fewer {field('hidden')} units or {field('layers')}"
         raise OptionError(msg, hint=hint)
 
@@ -156,7 +162,7 @@ def _shortage(
             return f"there {are} to train on, as CR ends none ({lf} helps)"
         return f"every line is a document, and there {are} to train on"
     if divided.held_out is not None and len(divided.held_out) > len(divided.train):
-        return f"only {material.characters:,} characters are left to train on"
+        return f"only {plural(material.characters, 'character')} left to train on"
     return "the text is short"
 
 
@@ -173,16 +179,21 @@ def _fitted(
     lines, count = material.lines, material.characters
     text = "the text" if divided.held_out is None else "the text to train on"
     if "seq_length" in request.train and config.seq_length > count:
-        msg = f"{text} ({count:,} characters) is shorter than one window"
-        raise CorpusError(msg, hint=f"{field('seq_length', count)} or less")
+        msg = f"{text} ({plural(count, 'character')}) is shorter than one window"
+        raise CorpusError(msg, hint=_fits("seq_length", count))
     streams, noun = (count, "characters") if lines is None else (lines, "lines")
     if "batch_size" in request.train and config.batch_size > streams:
         msg = (
             f"more streams ({config.batch_size:,}) than {text} has {noun} ({streams:,})"
         )
-        raise CorpusError(msg, hint=f"{field('batch_size', streams)} or less")
+        raise CorpusError(msg, hint=_fits("batch_size", streams))
     batch_size, seq_length = fit(count, config.batch_size, config.seq_length, lines)
     return replace(config, batch_size=batch_size, seq_length=seq_length)
+
+
+def _fits(name: str, most: int) -> str:
+    """Say what to do about an option whose value is too much for the text."""
+    return f"leave {field(name)} away to have it fit; the most is {field(name, most)}"
 
 
 def _reduced(usual: TrainConfig, config: TrainConfig) -> str:

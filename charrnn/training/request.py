@@ -15,7 +15,7 @@ from charrnn.cells import cell_of
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
 from charrnn.errors import OptionError
 from charrnn.filenames import files_of
-from charrnn.options import configure, read
+from charrnn.options import check_file_name, configure, read
 
 if TYPE_CHECKING:
     from charrnn.reading import ReadOptions, Source
@@ -77,6 +77,9 @@ class TrainingRequest:
 
     def _check(self) -> None:
         """Check options against each other, and files against texts."""
+        for source in self.sources:
+            if isinstance(source, str):
+                check_file_name("the name of a text", source)
         if self.val_file is not None and self.train.get("val_fraction"):
             file, share = errors.field("val_file"), errors.field("val_fraction")
             msg = f"{file} and {share} exclude each other"

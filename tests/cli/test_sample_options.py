@@ -359,7 +359,7 @@ def test_streamed_text_is_the_unstreamed_text(
         return found
 
     stopping = [f"--stop={stop}" for stop in stops]
-    if include:
+    if include and stops:
         stopping.append("--include-stop")
     streamed = texts(*stopping, "--stream")
     whole = texts("--no-echo")

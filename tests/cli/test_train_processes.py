@@ -56,6 +56,24 @@ def wait_for_step(process: "subprocess.Popen[str]", step: int = 1) -> None:
     pytest.fail("the run ended too early")
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_interrupted_before_the_first_step(train: Train, resumed: bool) -> None:
+    """It says what has become of the file; the text never comes."""
+    os.mkfifo("pipe")
+    more = ["--resume"] if resumed else []
+    if resumed:
+        assert train("t.txt", *SHORT, "-q", "-o", "m.npz")[0] == 0
+    process = start("pipe", "-o", "m.npz", *more)
+    with Path("pipe").open("wb"):  # opened once the process reads
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    kept = "m.npz is as it was" if resumed else "nothing has been saved"
+
+    assert process.returncode == -signal.SIGINT
+    assert err.endswith(f"charrnn: ended before the first step: {kept}\n")
+    assert Path("m.npz").exists() == resumed
+
+
 def test_interrupted_run_can_be_continued(train: Train) -> None:
     """Ctrl-C: saved, told how to go on, dead by the signal; then as undisturbed."""
     plan = [*SMALL, "--steps", "1500", "--eval-every", "250", "--no-keep-best"]
