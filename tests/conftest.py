@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from charrnn.config import ModelConfig
+from tests import commands
 from tests.compiling import compile_common_kernels
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     distributed = bool(getattr(option, "numprocesses", None)) and not is_worker
     if distributed and everything and compiles and not in_part:
         compile_common_kernels()
+
+
+def pytest_unconfigure() -> None:
+    """End the process that commands are forked from."""
+    commands.stop()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
