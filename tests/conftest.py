@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from charrnn.config import ModelConfig
 from tests import commands
-from tests.compiling import compile_common_kernels
+from tests.compiling import collect_seldom, compile_common_kernels
 
 if TYPE_CHECKING:
     from charrnn.network import Network
@@ -45,6 +45,7 @@ def pytest_configure() -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile common kernels once, before tests are given to several processes."""
+    collect_seldom()  # tests compile the others
     config = session.config
     option = config.option
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
