@@ -122,7 +122,13 @@ def run(
 
 
 class Server:
-    """The process that forks, as whoever has started it sees it."""
+    """The process that forks, as whoever has started it sees it.
+
+    Raises
+    ------
+    OSError
+        The system gives no orphans to this process.
+    """
 
     def __init__(self) -> None:
         # By this the orphans become children of this process.
@@ -155,7 +161,26 @@ class Server:
         where: str | Path | None,
         environment: Mapping[str, str],
     ) -> int:
-        """Let it fork, and return the number of the new child of this process."""
+        """Let it fork, and return the number of the new child of this process.
+
+        Parameters
+        ----------
+        arguments : sequence of str
+            What comes after the command's name.
+        streams : sequence of int
+            The descriptors of standard input, output and error.
+        where : str or Path, optional
+            The working directory, if it is not that of this process.
+        environment : mapping
+            All variables.
+
+        Raises
+        ------
+        RuntimeError
+            It is no longer there.
+        ChildProcessError
+            What it has made is no child of this process.
+        """
         umask = os.umask(0)
         os.umask(umask)
         request = {
@@ -170,7 +195,11 @@ class Server:
             socket.send_fds(self._socket, [message], [*streams, place])
         finally:
             os.close(place)
-        number = int(self._socket.recv(100))
+        answer = self._socket.recv(100)
+        if not answer:
+            msg = "the process that forks has ended, as it says above"
+            raise RuntimeError(msg)
+        number = int(answer)
         # `subprocess` takes the exit code of what is no child of ours for 0.
         os.waitid(os.P_PID, number, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         return number
