@@ -354,7 +354,11 @@ def test_what_is_not_utf8_is_called_what_it_looks_like(
 @pytest.mark.parametrize(
     ("data", "what", "hint"),
     [
-        (gzip.compress(b"the old gate"), "not a text: it is a gzip file", "gunzip"),
+        (
+            gzip.compress(b"the old gate", mtime=0),
+            "not a text: it is a gzip file",
+            "gunzip",
+        ),
         (b"PK\3\4" + bytes(400), "not a text: it is a zip archive", "unpack"),
         ("the old".encode("utf-16-le") * 9, "zeros of UTF-16", "'utf-16-le'"),
         ("the old".encode("utf-16-be") * 9, "zeros of UTF-16", "'utf-16-be'"),

@@ -17,8 +17,8 @@ from charrnn.__main__ import _warn, run
 from charrnn.errors import CharRNNError, MissingComponentError, OptionError
 from charrnn.processors import resolve_threads, startable
 from charrnn.surroundings import NO_THREAD, explained, failed_library, memory_limit
-from tests.cli.support import command
 from tests.cli.training import SHORT
+from tests.commands import command
 from tests.factories import write_sampled
 from tests.training.support import TEXT
 

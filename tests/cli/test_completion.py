@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.__main__ import run
-from tests.cli.support import command
+from tests.commands import command
 
 #: What is typed, and one of the words that it may go on with; None is file names.
 TYPED = {

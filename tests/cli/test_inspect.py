@@ -11,6 +11,8 @@ import pytest
 
 from charrnn.__main__ import run
 from charrnn.inspection.registry import BUILT_IN, view_named
+from tests.commands import Command, command
+from tests.commands import run as run_command
 from tests.factories import TEXT, write_checkpoint
 
 #: The views that need a text.
@@ -36,9 +38,8 @@ def call(capsys):
 
 
 def process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "charrnn", "inspect", *map(str, arguments)],
-        check=False,
+    return run_command(
+        command("inspect", *arguments),
         capture_output=True,
         text=True,
         **options,
@@ -398,8 +399,8 @@ def test_standard_input_is_not_read_unless_it_is_named(model):
 
 def test_a_reader_who_leaves_is_no_error(tmp_path):
     path = write_checkpoint(tmp_path / "m.npz", "".join(map(chr, range(32, 9000))))
-    with subprocess.Popen(
-        [sys.executable, "-m", "charrnn", "inspect", path, "--view", "vocab"],
+    with Command(
+        command("inspect", path, "--view", "vocab"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as started:

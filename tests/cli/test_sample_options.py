@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from charrnn.__main__ import run
 from charrnn.cli import prompts
 from charrnn.config import usual_length
-from tests.cli.support import command
+from tests.commands import command
 from tests.factories import SYMBOLS, write_sampled
 
 pytestmark = pytest.mark.usefixtures("beside_models")

@@ -17,7 +17,6 @@ from charrnn.__main__ import run
 from charrnn.cli.signals import Caught, Killed
 from charrnn.training import run as run_module
 from charrnn.training.kneser_ney import NGram
-from tests.cli.support import command
 from tests.cli.training import (
     ENDLESS,
     LOGGED,
@@ -29,15 +28,17 @@ from tests.cli.training import (
     position,
     trained,
 )
+from tests.commands import Command, command
+from tests.commands import run as run_command
 from tests.training.support import TEXT
 
 pytestmark = pytest.mark.usefixtures("train_directory")
 
 
-def start(*arguments: str, **more: Any) -> "subprocess.Popen[str]":
+def start(*arguments: str, **more: Any) -> Command:
     """Start the command as a process of its own."""
     more.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.Popen(
+    return Command(
         command("train", *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -46,7 +47,7 @@ def start(*arguments: str, **more: Any) -> "subprocess.Popen[str]":
     )
 
 
-def wait_for_step(process: "subprocess.Popen[str]", step: int = 1) -> None:
+def wait_for_step(process: Command, step: int = 1) -> None:
     """Read the records on stdout until the run has come so far."""
     assert process.stdout is not None
     for line in process.stdout:
@@ -184,7 +185,7 @@ def test_readers_may_leave(gone: str) -> None:
         "stderr": subprocess.PIPE if gone == "stdout" else writing,
     }
     arguments = command("train", "t.txt", *SHORT, *LOGGED)
-    done = subprocess.run(arguments, **streams, stdin=subprocess.DEVNULL, timeout=60)
+    done = run_command(arguments, **streams, stdin=subprocess.DEVNULL, timeout=60)
     os.close(writing)
 
     assert done.returncode == 0
@@ -216,7 +217,7 @@ def test_at_a_terminal() -> None:
     """A bar, previews, and the terminal as it was; the payload stays clean."""
     master, slave = os.openpty()
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "70"}
-    process = subprocess.Popen(
+    process = Command(
         command("train", "t.txt", *SMALL, "--steps", "60"),
         stdout=subprocess.PIPE,
         stderr=slave,
@@ -253,10 +254,8 @@ def test_full_disk(train: Train) -> None:
     assert err.count("the log file is given up") == 1
     with Path("/dev/full").open("wb") as full:
         arguments = command("train", "t.txt", *SHORT, "-qf")
-        assert (
-            subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE).returncode
-            == 6
-        )
+        done = run_command(arguments, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 6
     assert position().step == 12
 
 

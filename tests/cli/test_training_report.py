@@ -11,8 +11,8 @@ import pytest
 
 from charrnn.durations import parse_duration
 from charrnn.errors import field
-from tests.cli.support import command
 from tests.cli.training import SHORT, SMALL, Train, position
+from tests.commands import command
 
 #: Little text, read often: what comes later is worse.
 OVERFITTING = [
