@@ -26,6 +26,7 @@ import numpy as np
 from charrnn.advice import HEAD, Advisor
 from charrnn.arrays import Ids
 from charrnn.config import TextConfig
+from charrnn.counting import plural
 from charrnn.errors import (
     CharRNNError,
     CorpusError,
@@ -85,7 +86,7 @@ class Text:
         """Show how the text begins and how long it is."""
         begin = shortened(repr(self.text[: SHOWN + 1]), SHOWN)
         name = "" if self.name == "text" else f", name={self.name!r}"
-        return f"<Text {begin}{name}, {len(self.text):,} characters>"
+        return f"<Text {begin}{name}, {plural(len(self.text), 'character')}>"
 
 
 def check_text(given: Any, name: str) -> None:
@@ -133,7 +134,7 @@ def named_source(given: Any, name: str) -> Source:
         raise
     if ("\n" in path or len(path) > LONGEST_NAME) and not os.path.lexists(path):
         begin = shortened(one_line(path[: SHOWN + 1]), SHOWN)
-        msg = f"there is no file called {begin}: {len(path):,} characters"
+        msg = f"there is no file called {begin}: {plural(len(path), 'character')}"
         hint = "is it a text itself? charrnn.Text(...) stands for one"
         raise InputError(msg, hint=hint)
     return path

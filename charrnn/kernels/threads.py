@@ -10,8 +10,10 @@ sleep at once cost 7 us a kernel and half of short kernels' speed. A short spin
 
 Kernels may be called from several of Python's threads at once, each with scratch of
 its own; Numba's own threading layer, which would end the process, is guarded here. A
-process that was forked from one whose threads had started has none of them: GNU's
-OpenMP would end it, too, so that whoever calls kernels asks `lost_by_fork` first.
+process that was forked from one whose threads had started has none of them, and GNU's
+OpenMP would wait for them for ever. Numba ends every child of the process that has
+loaded OpenMP, whether there were threads or not. So whoever calls kernels asks
+`lost_by_fork` first.
 """
 
 import os
@@ -40,11 +42,14 @@ class _Threads:
         self.starting = threading.Lock()
         #: Held in kernels where only one thread of Python's may be at a time.
         self.alone = threading.RLock()
-        self.lost = False  # whether they were started before this process was forked
+        self.loaded_by = 0  # the process that loaded the threading layer
+        self.several = False  # whether more than one was ever wanted
+        self.lost = False  # whether this process was forked and cannot have them
 
     def note_fork(self) -> None:
         """Find out, in a process that was just forked, what is left of the threads."""
-        self.lost = self.lost or (sys.platform == "linux" and _layer() == "omp")
+        ended = self.several or os.getppid() == self.loaded_by
+        self.lost = sys.platform == "linux" and _layer() == "omp" and ended
         # Whichever thread held a lock, it is not in this process.
         self.starting, self.alone = threading.Lock(), threading.RLock()
 
@@ -84,6 +89,7 @@ def start() -> str:
             os.environ[_SPIN_VARIABLE] = _SPIN
         try:
             numba.get_num_threads()
+            _threads.loaded_by = os.getpid()
         finally:
             if ours:  # programs that this one starts have a choice of their own
                 del os.environ[_SPIN_VARIABLE]
@@ -120,6 +126,7 @@ def limited(threads: int) -> Iterator[None]:
     """
     with _threads.alone if start() == "workqueue" else nullcontext():
         before = numba.get_num_threads()
+        _threads.several = _threads.several or threads > 1
         numba.set_num_threads(threads)
         try:
             yield
