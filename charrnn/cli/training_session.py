@@ -340,7 +340,9 @@ class Session:
             return
         streams = trainer.streams
         speed = streams.characters / streams.windows / seconds
-        memory = memory_estimate(job) / 1e6
+        run, named = self.settings.request.run, self.settings.output is not None
+        adds = named and run.memory and run.keep_best and job.countable
+        memory = memory_estimate(job, adds_to_best=adds) / 1e6
         self.display.say(
             f"about {memory:,.0f} MB beside the text, {speed:,.0f} chars/s"
         )
