@@ -28,6 +28,7 @@ OTHERS = {"display/html_style.py", "kernels/jit.py"}
     [
         (field("hidden"), "hidden", "--hidden"),
         (field("batch_size", 4), "batch_size=4", "--batch-size 4"),
+        (field("memory", False), "memory=False", "--no-memory"),
         (field("newlines", "lf"), "newlines='lf'", "--newlines lf"),
         (field("lr", 0.5), "lr=0.5", "--lr 0.5"),
         (field("force", True), "force=True", "--force"),

@@ -78,6 +78,16 @@ def test_interrupted_run_can_be_continued(train: Train) -> None:
     assert Path("t.npz").read_bytes() == Path("whole.npz").read_bytes()
 
 
+def test_a_run_that_goes_on_leaves_out_what_was_left_out() -> None:
+    process = start("t.txt", *ENDLESS, *LOGGED, "--no-memory")
+    wait_for_step(process, 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert re.search(r"continue with: charrnn .* --no-memory", err) is not None
+    assert not trained().remembers
+
+
 def test_interrupted_twice(train: Train) -> None:
     """The second time it leaves at once, and the file is a complete one."""
     assert train("t.txt", *SHORT, "-q")[0] == 0
