@@ -36,7 +36,7 @@ OTHERS = {"display/html_style.py", "kernels/jit.py"}
         (field("output", Path("a b"), brief=True), "output='a b'", "-o a b"),
         (field("hidden", brief=True), "hidden", "--hidden"),
     ],
-    ids=range(8),  # marks are other ones in every process, names of tests must not be
+    ids=range(9),  # marks are other ones in every process, names of tests must not be
 )
 def test_a_field_is_spelled_in_two_ways(text: str, python: str, option: str) -> None:
     assert spell(f"use {text}, or not") == f"use {python}, or not"
