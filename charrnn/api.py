@@ -35,7 +35,7 @@ from charrnn.training.run import Policy, Run
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None) -> TextModel:
-    """Load the model of a checkpoint.
+    """Load the model of a checkpoint, with its memory if it has one.
 
     Parameters
     ----------

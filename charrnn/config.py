@@ -29,7 +29,7 @@ from charrnn.durations import (
     parse_duration,
     parse_every,
 )
-from charrnn.errors import Message, OptionError, field
+from charrnn.errors import CountsError, Message, OptionError, field
 from charrnn.filenames import read_output
 from charrnn.options import Option, check, check_number, option
 
@@ -414,6 +414,14 @@ class RunConfig:
     keep_best: bool = option(
         True, Option("Keep the best validation in STEM.best.npz.", OUTPUT)
     )
+    memory: bool = option(
+        True,
+        Option(
+            "Store the text itself in the checkpoint at the end, in recoverable form: "
+            "blended with counts of what stands there, a model predicts better.",
+            OUTPUT,
+        ),
+    )
     val_file: str | None = option(
         None,
         Option("A text to validate on.", TEXT, metavar="PATH", after="val_fraction"),
@@ -439,6 +447,65 @@ class RunConfig:
             hint = f"{again} continues a run, {field('init_from')} begins one"
             raise OptionError(msg, hint=hint)
         check(self)
+
+
+#: The network's share in what is predicted; see `Blending`.
+Share: TypeAlias = Literal["auto"] | float
+
+
+def read_share(given: Any, name: str) -> Share:
+    """Read the network's share in a blend.
+
+    Parameters
+    ----------
+    given : float or str
+        "auto", or a number in [0, 1].
+    name : str
+        What a message calls the option.
+
+    Raises
+    ------
+    OptionError
+        It is something else.
+    """
+    if given == "auto":
+        return "auto"
+    try:
+        share = float(given)
+    except (TypeError, ValueError):
+        msg = f"{name} must be auto or a number, not {given!r}"
+        raise OptionError(msg, hint=f"leave {name} away for auto") from None
+    check_number(name, share, low=0, high=1)
+    return share
+
+
+def no_memory(share: float) -> CountsError:
+    """Say that there is nothing to blend a network with."""
+    msg = f"{field('blend', share)} needs a model with a memory, and this one has none"
+    hint = (
+        f"leave {field('blend')} away for the network alone; training stores a memory "
+        f"at its end, but not with {field('memory', False)}"
+    )
+    return CountsError(msg, hint=hint)
+
+
+#: The option `blend`, for all that predict.
+BLEND = Option(
+    "The network's share in predictions; the rest is what stood in the training text "
+    "after the same characters, as far as the checkpoint has it. 1 is the network "
+    "alone, auto the share that training found best.",
+    CHOICE,
+    metavar="auto|F",
+    parse=read_share,
+    recorded=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blending:
+    """How much of a prediction is the network's."""
+
+    blend: Share = option("auto", BLEND)
 
 
 #: Characters that `SampleConfig.no_repeat` and `no_copy` look back.
@@ -554,12 +621,12 @@ class SampleConfig:
     no_copy: int | None = option(
         None,
         Option(
-            f"No N characters in a row that stand in the {field('corpus')}.",
+            f"No N characters in a row that stand in the {field('corpus')}, or in the "
+            "training text if the checkpoint has it.",
             CHOICE,
             low=2,
             high=RECENT,
             recorded=True,
-            needs=("corpus",),
         ),
     )
     logit_bias: tuple[tuple[str, float], ...] = option(
@@ -778,7 +845,8 @@ class SampleInputs:
     corpus: tuple[str, ...] = option(
         (),
         Option(
-            f"The training text, for {field('no_copy')}. May be given several times.",
+            f"The text that {field('no_copy')} is about, if it is not the one in the "
+            "checkpoint. May be given several times.",
             CHOICE,
             metavar="PATH",
             needs=("no_copy",),

@@ -308,6 +308,12 @@ class VocabError(CharRNNError):
     exit_code = 4
 
 
+class CountsError(CharRNNError):
+    """A model has no counts of its text, which are to predict."""
+
+    exit_code = 4
+
+
 class CheckpointError(CharRNNError):
     """A checkpoint is not ours, truncated, corrupt or too new."""
 

@@ -80,6 +80,7 @@ class TrainOptions(TypedDict, total=False):
     init_from: File | None
     save_every: Interval
     keep_best: bool | None
+    memory: bool | None
     val_file: File | Text | None
     on_divergence: DivergencePolicy | None
 
@@ -108,6 +109,9 @@ class SampleOptions(TypedDict, total=False):
     include_stop: bool | None
     best_of: Whole
     seed: Whole
+
+    # How much of a prediction is the network's: `config.Blending`.
+    blend: Number
 
     # What is read beside the prompt: `config.SampleInputs`.
     unknown: UnknownPolicy | None

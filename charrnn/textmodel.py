@@ -9,7 +9,7 @@ import os
 import warnings
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
@@ -17,22 +17,24 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, PackedIds
+from charrnn.arrays import IGNORED, Floats, Ids, PackedIds
 from charrnn.cells import cell_of
 from charrnn.checkpoint import (
     Checkpoint,
     CheckpointFile,
     CorpusFingerprint,
+    Remembered,
     resolve_output,
     save,
 )
-from charrnn.config import UnknownPolicy
+from charrnn.config import UnknownPolicy, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.escapes import shortened
 from charrnn.filenames import read_output
 from charrnn.generation import Generation
 from charrnn.generation.asked import Asked, asked
 from charrnn.keywords import SampleOptions
+from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
 from charrnn.reading import check_text
 from charrnn.stack import Passed
@@ -78,6 +80,20 @@ class TextModel:
     documents: Documents
     #: The text that it was trained on, as far as a checkpoint knows it.
     corpus: CorpusFingerprint = UNKNOWN
+    #: What it knows by counting, and the network's share where both predict.
+    memory: Memory | None = None
+
+    def __post_init__(self) -> None:
+        """Check that network and memory know the same symbols.
+
+        Raises
+        ------
+        ValueError
+            They do not.
+        """
+        if self.memory is not None and self.memory.vocab_size != self.vocab.size:
+            msg = f"a memory of {self.memory.vocab_size} symbols, not {self.vocab.size}"
+            raise ValueError(msg)
 
     @classmethod
     def of(cls, network: Network, vocab: Vocab, *, lines: bool = False) -> "TextModel":
@@ -91,18 +107,27 @@ class TextModel:
         return cls(network, vocab, Documents.of(vocab, lines=lines))
 
     @classmethod
-    def read_from(cls, file: CheckpointFile, *, threads: int = 1) -> "TextModel":
+    def read_from(
+        cls, file: CheckpointFile, *, threads: int = 1, predicts: bool = True
+    ) -> "TextModel":
         """Read the model of an open checkpoint, and no more of it.
+
+        Parameters
+        ----------
+        predicts : bool
+            Whether its memory is read, too, which is good for nothing else.
 
         Raises
         ------
         CheckpointError
-            A tensor is damaged.
+            A tensor or the memory is damaged.
         """
         network = Network(file.model, threads=threads)
         network.load({name: file.read(name) for name in network.tensors})
         documents = Documents.of(file.vocab, lines=file.lines)
-        return cls(network, file.vocab, documents, file.corpus)
+        model = cls(network, file.vocab, documents, file.corpus)
+        remembered = file.read_memory() if predicts else None
+        return model if remembered is None else model.remembering(remembered)
 
     def __repr__(self) -> str:
         """Show what kind of network it is, and what it was trained on."""
@@ -113,6 +138,46 @@ class TextModel:
         of = f", of {shortened(texts)}" if texts else ""
         network = f"{layers}{config.cell} {config.hidden}"
         return f"<TextModel {network}, {self.vocab.size:,} {symbols}, {size}{of}>"
+
+    def remembering(self, remembered: Remembered) -> "TextModel":
+        """Give the model with a memory, as a checkpoint has it."""
+        memory = Memory(
+            ids=remembered.ids,
+            order=remembered.order,
+            share=remembered.share,
+            vocab_size=len(self.vocab),
+            before=self.documents.stand_in,
+            newline=self.documents.start,
+        )
+        return replace(self, memory=memory)
+
+    def blended(self, blend: float | str = "auto") -> "TextModel":
+        """Give the model with the network's share in its predictions chosen.
+
+        What predicts (`sample`, `surprise`, `costs` and so on) blends the network
+        with the counts of the memory: p = share * network + (1 - share) * counts.
+
+        Parameters
+        ----------
+        blend : float or "auto"
+            The network's share, in [0, 1]: 1 is the network alone. "auto" is the
+            memory's, or the network alone where there is no memory.
+
+        Raises
+        ------
+        OptionError
+            It is out of range.
+        CountsError
+            There is no memory to blend with.
+        """
+        share = read_share(blend, field("blend"))
+        if share == "auto":
+            return self
+        if self.memory is not None:
+            return replace(self, memory=self.memory.with_share(share))
+        if share < 1:
+            raise no_memory(share)
+        return self
 
     def sample(self, prompt: str = "", **options: Unpack[SampleOptions]) -> str:
         """Write a text as the model would go on from a prompt.
@@ -125,12 +190,13 @@ class TextModel:
             Those of ``charrnn sample`` that choose characters or end the text, with
             ``_`` for ``-``: ``length``, ``lines``, ``time``, ``stop``,
             ``include_stop``, ``temperature``, ``top_k``, ``top_p``, ``min_p``,
-            ``typical``, ``no_repeat``, ``no_copy`` with ``corpus``, ``logit_bias``,
-            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``. See
-            `config.SampleConfig` for what they mean. The same seed gives the same
-            text as the command line; without one every call gives another. What
-            does nothing, such as a ``ban`` of characters that the model does not
-            know, is warned of by a `UserWarning`.
+            ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
+            memory, where there is one and no other is given), ``logit_bias``,
+            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``. See
+            `config.SampleConfig` and `config.Blending` for what they mean. The same
+            seed gives the same text as the command line; without one every call
+            gives another. What does nothing, such as a ``ban`` of characters that
+            the model does not know, is warned of by a `UserWarning`.
 
         Returns
         -------
@@ -151,17 +217,18 @@ class TextModel:
             msg = f"{field('length', -1)} would never end"
             hint = f"give {field('lines')} or {field('time')}, or use stream()"
             raise OptionError(msg, hint=hint)
-        return "".join(self._written(prompt, wanted))
+        return "".join(self.blended(wanted.blend)._written(prompt, wanted))
 
     def stream(
         self, prompt: str = "", **options: Unpack[SampleOptions]
     ) -> Iterator[str]:
         """Write a text as `sample` does, and yield its pieces as they are made."""
-        return self._written(prompt, self._asked(options))
+        wanted = self._asked(options)
+        return self.blended(wanted.blend)._written(prompt, wanted)
 
     def _asked(self, options: Mapping[str, Any]) -> Asked:
         """Read what a caller asks of a sample; warn of what does nothing."""
-        wanted = asked(options)
+        wanted = asked(options, remembered=self.memory is not None)
         found = wanted.config.in_symbols(self.vocab.to_symbols)
         for message in found.in_vain(self.vocab.symbols, wanted.config.stop):
             warnings.warn(str(message), stacklevel=3)
@@ -186,17 +253,26 @@ class TextModel:
         check_text(text, field(name))
         return self.vocab.encode(self.vocab.adapted(text), unknown)
 
-    def loss(self, text: str, *, unknown: UnknownPolicy = "error") -> float:
+    def loss(
+        self,
+        text: str,
+        *,
+        blend: float | str = "auto",
+        unknown: UnknownPolicy = "error",
+    ) -> float:
         """Compute what a character of a text costs on average, in nats.
 
-        This is the validation loss that training would find of the text. Where the
-        vocabulary has no newline, nothing stands before the first character: it
-        does not count here, while `surprise` scores it by its share of the corpus.
+        Of the network alone this is the validation loss that training would find of
+        the text. Where the vocabulary has no newline, nothing stands before the first
+        character: it does not count here, while `surprise` scores it by its share of
+        the corpus.
 
         Parameters
         ----------
         text : str
             At least one character.
+        blend : float or "auto"
+            The network's share beside the memory's; see `blended`.
         unknown : {"error", "skip", "replace"}
             What to do with characters that the model does not know.
 
@@ -204,9 +280,14 @@ class TextModel:
         ------
         CorpusError
             There is no character that the network predicts.
+        OptionError
+            The share is out of range.
+        CountsError
+            There is no memory to blend with.
         VocabError
             A character is unknown, and `unknown` is "error".
         """
+        model = self.blended(blend)
         ids = self._encode(text, unknown)
         if not ids.size:
             msg = "the text is empty: nothing to score"
@@ -214,16 +295,22 @@ class TextModel:
         if len(ids) == self.documents.first:
             msg = "nothing stands before the only character: nothing to predict"
             raise CorpusError(msg, hint="give two characters or more")
-        return self.mean_loss(ids)
+        return model._blended_loss(ids)
 
     def surprise(
-        self, text: str, *, unknown: UnknownPolicy = "error"
+        self,
+        text: str,
+        *,
+        blend: float | str = "auto",
+        unknown: UnknownPolicy = "error",
     ) -> NDArray[np.float64]:
         """Compute what each character of a text costs: -log p, in nats.
 
         Parameters
         ----------
         text : str
+        blend : float or "auto"
+            The network's share beside the memory's; see `blended`.
         unknown : {"error", "skip", "replace"}
 
         Returns
@@ -233,12 +320,17 @@ class TextModel:
 
         Raises
         ------
+        OptionError
+            The share is out of range.
+        CountsError
+            There is no memory to blend with.
         VocabError
             A character is unknown, and `unknown` is "error".
         """
+        model = self.blended(blend)
         ids = self._encode(text, unknown)
         return np.concatenate(
-            [np.zeros(0), *(nats for _, nats in self.costs([ids]))]
+            [np.zeros(0), *(nats for _, nats in model.costs([ids]))]
         ).astype(np.float64)
 
     def states(self, text: str, *, unknown: UnknownPolicy = "error") -> Floats:
@@ -275,6 +367,11 @@ class TextModel:
         OutputError
             It cannot be written; what was there is as it was.
         """
+        memory, remembered = self.memory, None
+        if memory is not None:
+            remembered = Remembered(
+                ids=memory.ids, order=memory.order, share=memory.share
+            )
         checkpoint = Checkpoint(
             model=self.network.config,
             vocab=self.vocab,
@@ -282,6 +379,7 @@ class TextModel:
             corpus=self.corpus,
             statistics=self.network.norm.running,
             lines=self.documents.start is not None,
+            memory=remembered,
         )
         target = Path(read_output(path, field("path")))
         try:
@@ -300,13 +398,17 @@ class TextModel:
         Returns
         -------
         (V,) float64 array or None
-            The shares of the characters in the corpus, or None where a newline is
-            read before a text and the network predicts its first character, too.
+            The shares of the characters in the corpus, blended with what the memory
+            knows of them, or None where a newline is read before a text and the
+            network predicts its first character, too.
         """
         if self.documents.before is not None:
             return None
         counts = self.vocab.known_counts
-        return counts / counts.sum()
+        shares: NDArray[np.float64] = counts / counts.sum()
+        if self.memory is None or self.memory.share == 1:
+            return shares
+        return self.memory.opening(shares)
 
     def opening_cost(self, id_: int) -> float:
         """Compute -log p of a text's first character where counts make it; else 0."""
@@ -329,9 +431,17 @@ class TextModel:
             yield Costs(part[:1], np.array([self.opening_cost(int(part[0]))]))
             parts = chain([part], parts)
         state = self.network.new_state(1)
+        reading = self.reading()
         for window in self.read(parts):
-            nats = self.network.losses(window, state)
-            yield Costs(window.targets[:, 0], nats[:, 0])
+            nats, targets = (
+                self.network.losses(window, state)[:, 0],
+                window.targets[:, 0],
+            )
+            yield Costs(targets, reading.costs(nats, window.inputs[:, 0], targets))
+
+    def reading(self) -> Reading:
+        """Begin to read a text, for blending what the network says of it."""
+        return Reading(blend_of(self.memory, self.documents))
 
     def signals(self, ids: Ids, names: Sequence[str]) -> Iterator[Floats]:
         """Read a text and yield, slice by slice, what all units did.
@@ -418,6 +528,52 @@ class TextModel:
                 state = self.network.new_state(window.inputs.shape[1])
             total += float(self.network.losses(window, state).sum())
         return total / max(1, len(ids) - self.documents.first)
+
+    def network_costs(
+        self, ids: PackedIds | Ids, stopped: Callable[[], bool] | None = None
+    ) -> NDArray[np.float64]:
+        """Compute what each character of a text costs the network alone, (N,).
+
+        A long text is read as `mean_loss` reads it: not from its beginning, but in
+        pieces side by side.
+
+        Parameters
+        ----------
+        ids : (N,) int array
+            The text, N >= 1.
+        stopped : callable, optional
+            Asked after every window, a few hundredths of a second apart.
+
+        Returns
+        -------
+        (N,) float64 array
+            Nats; 0 for the first character where the network does not predict it.
+
+        Raises
+        ------
+        Stopped
+            When `stopped` says so.
+        """
+        found, state = np.zeros(len(ids)), None
+        # The same windows over places instead of characters: where targets stand.
+        places = np.arange(len(ids), dtype=np.int32)
+        pieces = self.documents.pieces(ids), self.documents.pieces(places)
+        for window, (_, at, _) in zip(*pieces, strict=True):
+            if stopped is not None and stopped():
+                raise Stopped
+            if state is None:
+                state = self.network.new_state(window.inputs.shape[1])
+            scored = at != IGNORED
+            found[at[scored]] = self.network.losses(window, state)[scored]
+        return found
+
+    def _blended_loss(self, ids: Ids) -> float:
+        """Compute the mean loss of a text, blended where there is a memory."""
+        if self.memory is None or self.memory.share == 1:
+            return self.mean_loss(ids)
+        nats, p = self.network_costs(ids), self.memory.probabilities(ids)
+        found = blended_costs(self.memory.share, nats, p)
+        return float(found[self.documents.first :].mean())
 
 
 def _documents(window: Window) -> Iterator[Window]:

@@ -58,11 +58,26 @@ def _sample(cell: CellName) -> None:
     list(Generation(model, [vocab.encode("")], SampleConfig(length=2)).pieces())
 
 
+def _remember(_: CellName) -> None:
+    """Compile what counting takes, and looking counts up."""
+    from charrnn.memory import Memory
+
+    ids = np.zeros(2, np.uint8)
+    memory = Memory(ids=ids, order=2, share=0.5, vocab_size=1, before=0)
+    memory.probabilities(ids)
+    memory.distributions(ids)
+
+
 #: Who compiles what, side by side: one begins with what is trained with, the other
 #: with what is sampled with, and each finds the other's in the cache.
 SHARES: dict[str, list[tuple[Callable[[CellName], None], CellName]]] = {
     "training": [(_train, "lstm"), (_train, "gru")],
-    "sampling": [(_sample, "rnn"), (_train, "rnn"), (_sample, "gru")],
+    "sampling": [
+        (_sample, "rnn"),
+        (_train, "rnn"),
+        (_sample, "gru"),
+        (_remember, "gru"),
+    ],
 }
 
 

@@ -126,6 +126,9 @@ def test_records_have_the_fields_of_the_json(capfd: pytest.CaptureFixture[str]) 
             value = getattr(record, name)
             if name == "path":
                 assert str(value).startswith("api")
+            elif name == "blend":
+                for key in ("share", "order", "loss"):
+                    assert getattr(value, key) == event[name][key]
             elif name != "yardsticks":  # measured for the command line only
                 assert value == event[name], name
 

@@ -223,6 +223,7 @@ class Inspector:
             signal=request.signal,
             max_lag=request.max_lag,
             corpus=request.corpus,
+            blend=request.blend,
             processors=available_processors(),
             threads=self.threads,
         )
@@ -240,6 +241,7 @@ class Inspector:
             if self.request.warmup:
                 self._warm_up(checkpoint)
             _check(checkpoint, self.views)
+            self._note_memory(checkpoint, self.views)
             writer.start(path)
             for view in self.views:
                 self._show(view, checkpoint, writer)
@@ -278,11 +280,20 @@ class Inspector:
         with CheckpointFile(path) as file:
             checkpoint = InspectedCheckpoint(file, options)
             _check(checkpoint, self.joint_views)
+            self._note_memory(checkpoint, self.joint_views)
             with self._patience():
                 for view in self.joint_views:
                     view.compile(checkpoint)
             self.limits.note_out_of_vocabulary(checkpoint)
             return [view.describe(checkpoint) for view in self.joint_views]
+
+    def _note_memory(
+        self, checkpoint: "InspectedCheckpoint", views: Sequence["AnyView"]
+    ) -> None:
+        """Say so where a view predicts without the memory that there will be."""
+        predicts = any("blend" in view.options for view in views)
+        if predicts and checkpoint.file.remembers and self.request.blend == "auto":
+            self.limits.note_unfinished()
 
     def _warm_up(self, checkpoint: "InspectedCheckpoint") -> None:
         """Compile what training and sampling such a model need."""

@@ -1,9 +1,9 @@
 """The options of `inspect`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charrnn import cells
-from charrnn.config import UnknownPolicy
+from charrnn.config import BLEND, Share, UnknownPolicy
 from charrnn.errors import field
 from charrnn.filenames import read_output
 from charrnn.inspection import MAX_LAG, SignalName
@@ -14,6 +14,9 @@ VIEW = "What to show"
 TEXT = "Text"
 FORM = "Form"
 FILE = "Files and kernels"
+
+#: The views that predict what comes next.
+PREDICT = ("next", "surprise", "diversity", "compare")
 
 #: Narrower than this, nothing can be drawn.
 MIN_WIDTH = 20
@@ -79,6 +82,10 @@ class InspectOptions:
             VIEW,
             metavar="PATH",
         ),
+    )
+    blend: Share = option(
+        "auto",
+        replace(BLEND, group=VIEW, help=f"{', '.join(PREDICT)}: {BLEND.help}"),
     )
     text: str | None = option(
         None, Option(f"The text for {', '.join(readers())}.", TEXT)

@@ -75,6 +75,7 @@ class Request(InspectOptions):
             "signal": self.signal != InspectOptions.signal,
             "max_lag": self.max_lag != InspectOptions.max_lag,
             "corpus": bool(self.corpus),
+            "blend": self.blend != InspectOptions.blend,
         }
         for option, used in given.items():
             if used and not set(users(option)) & set(self.views):

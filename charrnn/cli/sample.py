@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli.blending import UNFINISHED, check_blend, share_in
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink
@@ -32,8 +33,10 @@ from charrnn.config import (
     LENGTH,
     OUTPUT,
     PROMPT,
+    Blending,
     SampleConfig,
     SampleInputs,
+    Share,
     UnknownPolicy,
     usual_length,
 )
@@ -78,7 +81,7 @@ EXAMPLES = "\n".join(
 
 
 OPTIONS = OptionTable(
-    kinds=(SampleConfig, Form, SampleInputs, Common),
+    kinds=(SampleConfig, Blending, Form, SampleInputs, Common),
     groups=(PROMPT, LENGTH, CHOICE, OUTPUT, COMMON),
 )
 
@@ -104,7 +107,8 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     config = _sampler(options)
     form.check(config)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        _Run(Path(checkpoint), form, common).run(source, inputs, config)
+        blend = configure(Blending, options).blend
+        _Run(Path(checkpoint), form, common, blend).run(source, inputs, config)
 
 
 def _sampler(options: Mapping[str, Any]) -> SampleConfig:
@@ -124,10 +128,13 @@ class _Run:
         The checkpoint.
     form : Form
     common : Common
+    blend : float or "auto"
+        The network's share in what is predicted.
     """
 
-    def __init__(self, path: Path, form: Form, common: Common) -> None:
+    def __init__(self, path: Path, form: Form, common: Common, blend: Share) -> None:
         self.path = path
+        self.blend = blend
         self.form = form
         self.notes = Notes(common)
         self.threads, warning = common.resolve_threads()
@@ -140,6 +147,7 @@ class _Run:
 
         with CheckpointFile(self.path) as file, ExitStack() as stack:
             vocab = file.vocab
+            self._check_memory(file, inputs, config)
             prompts = self._prompts(source, vocab, config)
             for prompt in prompts:
                 stack.callback(prompt.close)
@@ -153,7 +161,7 @@ class _Run:
             if prompts[0].file is not None:
                 note = READING
             with Meter(lambda: self.notes.say(note)) as meter:
-                model = self._read_model(file)
+                model = self._read_model(file, config)
                 ids = [_encode(prompt, vocab, inputs.unknown) for prompt in prompts]
                 generation = self._generation(model, ids, config, copies)
                 files = (*inputs.corpus, source.file or self.path)
@@ -213,11 +221,30 @@ class _Run:
 
         return read_known(paths, vocab)
 
-    def _read_model(self, file: "CheckpointFile") -> "TextModel":
-        """Read the model that a checkpoint holds."""
+    def _check_memory(
+        self, file: "CheckpointFile", inputs: SampleInputs, config: SampleConfig
+    ) -> None:
+        """See whether the checkpoint has the memory that the options speak of.
+
+        Raises
+        ------
+        OptionError
+            It has none.
+        """
+        check_blend(self.blend, file)
+        if config.no_copy is not None and not inputs.corpus and file.memory is None:
+            msg = "--no-copy needs --corpus: the checkpoint has no memory of its text"
+            raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
+        if self.blend == "auto" and file.remembers:
+            self.notes.say(UNFINISHED)
+
+    def _read_model(self, file: "CheckpointFile", config: SampleConfig) -> "TextModel":
+        """Read the model that a checkpoint holds, its memory only if it is of use."""
         from charrnn.textmodel import TextModel  # imports Numba
 
-        return TextModel.read_from(file, threads=self.threads)
+        wanted = self.blend != 1 or config.no_copy is not None
+        model = TextModel.read_from(file, threads=self.threads, predicts=wanted)
+        return model.blended(self.blend)
 
     def _generation(
         self,
@@ -253,6 +280,7 @@ class _Run:
         if form.json:
             before = {"seed": config.seed}
             sampler = {name: getattr(config, name) for name in SAMPLER}
+            sampler["blend"] = share_in(self.blend, file)
             for name in ("allow", "ban"):
                 if sampler[name] is not None:
                     sampler[name] = readable(sampler[name], vocab.unit)

@@ -13,6 +13,7 @@ from charrnn.durations import duration_text, exact_duration
 from charrnn.errors import spell
 from charrnn.filenames import default_output
 from charrnn.training.baselines import Baselines
+from charrnn.training.blending import Blend
 from charrnn.training.job import Job
 from charrnn.training.prepare import memory_estimate
 from charrnn.training.records import Ended
@@ -47,6 +48,8 @@ def plan_lines(job: Job, seconds: float) -> Iterator[str]:
     ----------
     seconds : float
         That a step takes.
+    adds_to_best : bool
+        See `prepare.memory_estimate`.
     """
     trainer = job.trainer
     network, config = trainer.network, trainer.config
@@ -115,7 +118,7 @@ def start_fields(job: Job, output: str) -> dict[str, object]:
     }
 
 
-def estimate(job: Job, seconds: float) -> dict[str, float]:
+def estimate(job: Job, seconds: float, *, adds_to_best: bool) -> dict[str, float]:
     """Estimate what a run takes, as fields of its plan.
 
     Parameters
@@ -131,7 +134,7 @@ def estimate(job: Job, seconds: float) -> dict[str, float]:
     """
     streams = job.trainer.streams
     return {
-        "memory": memory_estimate(job),
+        "memory": memory_estimate(job, adds_to_best=adds_to_best),
         "seconds": expected(job.trainer, seconds),
         "chars_per_second": streams.characters / streams.windows / seconds,
     }
@@ -150,6 +153,8 @@ def continuation(settings: Settings) -> str:
         words += ["--newlines", text.newlines]
     if run.val_file is not None:
         words += ["--val-file", run.val_file]
+    if not run.memory:
+        words.append("--no-memory")
     if run.save_every != RunConfig.save_every:
         words += ["--save-every", str(run.save_every)]
     if not run.keep_best:
@@ -201,6 +206,8 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
         yield _row("training loss", ended.train_loss)
     if ended.val_loss is not None:
         yield _row("validation loss", ended.val_loss)
+    if ended.blend is not None:
+        yield from _blended(ended.blend)
     if better_before(ended):
         best_step = job.trainer.position.best_step
         name = "  best, kept apart" if kept else "  best, not kept"
@@ -210,6 +217,18 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
             f"what came after step {best_step:,} only learned the text by heart: "
             f"{advice}"
         )
+
+
+def _blended(blend: Blend) -> Iterator[str]:
+    """Say what n-grams make of the held-out text, without the network and with it."""
+    grams, network = f"{blend.order}-grams", f"{blend.share:.0%} network"
+    if blend.ngram is not None:
+        yield _row(f"  {grams} alone", blend.ngram.loss)
+    if blend.loss is not None:
+        yield _row(f"  both ({network})", blend.loss)
+    else:
+        yield f"samples will be of {network}, {1 - blend.share:.0%} {grams} of the text"
+    yield "the checkpoint contains the text (--no-memory leaves it out)"
 
 
 def better_before(ended: Ended) -> bool:

@@ -298,7 +298,8 @@ class Session:
         """
         found = None
         if not self._asked_to_end() and (logs or not self.common.quiet):
-            found = job.baselines(self._asked_to_end)
+            ngram = None if ended.blend is None else ended.blend.ngram
+            found = job.baselines(self._asked_to_end, ngram)
         for log in logs:
             log.add(replace(ended, yardsticks=found))
         if found is not None and not self.common.quiet:
@@ -361,7 +362,9 @@ class Session:
             return
         refusal = self._refusal()
         found = job.baselines()
-        plan = estimate(job, seconds)
+        run, named = self.settings.request.run, self.settings.output is not None
+        adds = named and run.memory and run.keep_best and job.countable
+        plan = estimate(job, seconds, adds_to_best=adds)
         if self.settings.reports.json:
             fields = start_fields(job, self._path) | plan
             reason = None if refusal is None else spell(refusal.message, as_option)

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from charrnn.arrays import Ids
-from charrnn.config import SampleConfig, SampleInputs, UnknownPolicy, usual_length
+from charrnn.config import (
+    Blending,
+    SampleConfig,
+    SampleInputs,
+    Share,
+    UnknownPolicy,
+    usual_length,
+)
 from charrnn.errors import OptionError, field
 from charrnn.options import OptionTable, configure, read
 from charrnn.reading import Source, named_source, read_known
@@ -37,7 +44,7 @@ ELSEWHERE = {
     "separator": RETURNED,
 }
 
-OPTIONS = OptionTable((SampleConfig, SampleInputs), elsewhere=ELSEWHERE)
+OPTIONS = OptionTable((SampleConfig, Blending, SampleInputs), elsewhere=ELSEWHERE)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Asked:
     """One sample, as keyword arguments ask for it."""
 
     config: SampleConfig
+    blend: Share  # the network's, in what is predicted
     unknown: UnknownPolicy
     corpus: tuple[Source, ...]  # the text that ``no_copy`` speaks of
 
@@ -53,8 +61,15 @@ class Asked:
         return read_known(self.corpus, vocab) if self.corpus else None
 
 
-def asked(options: Mapping[str, Any]) -> Asked:
+def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
     """Read the options of `TextModel.sample`.
+
+    Parameters
+    ----------
+    options : mapping
+        By their names.
+    remembered : bool
+        Whether the model has a text for ``no_copy`` to speak of.
 
     Raises
     ------
@@ -72,9 +87,13 @@ def asked(options: Mapping[str, Any]) -> Asked:
     given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
     named = options.get("corpus")
     corpus = () if named is None else tuple(_sources(named))
+    if given.get("no_copy") is not None and not (corpus or remembered):
+        msg = f"{field('no_copy')} needs {field('corpus')}: the model has no memory"
+        raise OptionError(msg, hint="name the text that is not to be copied")
     others = {name: value for name, value in options.items() if name != "corpus"}
     unknown = configure(SampleInputs, others).unknown
-    return Asked(SampleConfig(**given), unknown, corpus)
+    blend = configure(Blending, options).blend
+    return Asked(SampleConfig(**given), blend, unknown, corpus)
 
 
 def _sources(given: Any) -> Iterable[Source]:

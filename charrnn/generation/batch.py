@@ -21,6 +21,7 @@ from charrnn.generation.samples import (
 )
 from charrnn.kernels.generator import choose_first
 from charrnn.kernels.threads import row_cuts
+from charrnn.memory import Memory
 from charrnn.sampling import nothing_to_choose
 from charrnn.vocab import Vocab, from_code_points
 
@@ -63,7 +64,7 @@ class Generation:
         Whether pieces say how likely they are, which costs some time.
     corpus : (N,) int array, optional
         The text that ``config.no_copy`` speaks of; below 0 what is no
-        character of the vocabulary.
+        character of the vocabulary. The text of the model's memory, if not given.
 
     Raises
     ------
@@ -81,7 +82,7 @@ class Generation:
         scored: bool = True,
         corpus: Ids | None = None,
     ) -> None:
-        self._vocab = model.vocab
+        self._vocab, self._memory = model.vocab, model.memory
         self._threads = model.network.threads
         self._config = config
         self._scored = scored or config.best_of > 1 or config.logprobs > 0
@@ -164,7 +165,7 @@ class Generation:
         piece : Piece, optional
         """
         ids = np.empty(1, np.int32)
-        logits = _logits_of_counts(self._vocab)
+        logits = _first_logits(self._vocab, self._memory)
         u = self._sampler.uniform(sample, 1)
         # Counts of 0 may leave nothing that is allowed: then all is equally likely.
         if not choose_first(logits, self._sampler.filters, u, ids):
@@ -257,7 +258,13 @@ class Generation:
                 yield sample.end(reason)
 
 
-def _logits_of_counts(vocab: Vocab) -> Floats:
-    """Compute logits (V,) of characters as frequent as in the corpus."""
+def _first_logits(vocab: Vocab, memory: Memory | None) -> Floats:
+    """Compute logits (V,) of characters as frequent as in the corpus.
+
+    A memory knows, beside, how its text begins.
+    """
+    shares = vocab.known_counts
+    if memory is not None and memory.share < 1:
+        shares = memory.opening(shares / shares.sum())
     with np.errstate(divide="ignore"):  # a character never seen: never drawn
-        return np.log(vocab.known_counts).astype(np.float32)
+        return np.log(shares).astype(np.float32)

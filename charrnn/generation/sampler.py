@@ -15,6 +15,7 @@ from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
 from charrnn.generation.samples import Sample
 from charrnn.kernels.generator import generator_of
+from charrnn.memory import Memory, blend_of
 from charrnn.network import Network
 from charrnn.sampling import Randomness, nothing_to_choose
 from charrnn.vocab import Vocab
@@ -39,6 +40,10 @@ class Model(Protocol):
     def documents(self) -> Documents:
         """What is read before a text, and where documents begin."""
 
+    @property
+    def memory(self) -> Memory | None:
+        """What is known by counting, if anything is."""
+
 
 class Sampler:
     """A model and the way it is asked to write, which all shards share.
@@ -50,7 +55,7 @@ class Sampler:
         Its texts are made of the vocabulary's symbols.
     corpus : (N,) int array, optional
         The text that ``config.no_copy`` speaks of; below 0 what is no
-        character of the vocabulary.
+        character of the vocabulary. The text of the model's memory, if not given.
     """
 
     def __init__(
@@ -60,9 +65,14 @@ class Sampler:
         self.stack, self.dtype = network.stack, network.dtype
         self.weights = network.inference()
         self.generate = generator_of(network.stack.kernels)
+        self.blend = blend_of(model.memory, model.documents)
         bias = sampling.logit_bias(config, vocab)
+        if corpus is None and model.memory is not None and config.no_copy:
+            corpus = model.memory.ids.astype(np.int32)
         self.filters = sampling.filters(config, vocab.size, bias, corpus)
-        self.past = RECENT if config.no_repeat or config.no_copy else 0
+        self.past = len(self.blend.tables.discounts)
+        if config.no_repeat or config.no_copy:
+            self.past = RECENT
         start = model.documents.start
         self.start = -1 if start is None else start
         self._greedy = sampling.is_greedy(config)
@@ -91,7 +101,7 @@ class Sampler:
             known, u = np.array([part.size + 1], np.int32), np.zeros((part.size, 1))
             self.generate(
                 self.weights, tape, state, column, known, u,
-                self.filters, self.start, unused,
+                self.blend, self.filters, self.start, unused,
             )  # fmt: skip
 
 
@@ -171,7 +181,7 @@ class Shard:
         logits = np.empty((kept, B, sampler.weights.by.size), sampler.dtype)
         if not sampler.generate(
             sampler.weights, self._tape, self._state, ids, known, u,
-            sampler.filters, sampler.start, logits,
+            sampler.blend, sampler.filters, sampler.start, logits,
         ):  # fmt: skip
             raise nothing_to_choose()
         self._ids = ids[steps:]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from charrnn.config import UnknownPolicy
+from charrnn.config import Share, UnknownPolicy
 from charrnn.inspection import MAX_LAG, SignalName
 from charrnn.inspection.text import InspectedText
 
@@ -22,6 +22,7 @@ class ViewOptions:
     signal: SignalName = "h"
     max_lag: int = MAX_LAG
     corpus: tuple[str, ...] = ()
+    blend: Share = "auto"
     processors: int = 1
     threads: int = 1
 

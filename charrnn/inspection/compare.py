@@ -165,6 +165,7 @@ class CompareView(JointView[Comparison, Compared]):
     about = "checkpoints side by side, and what a text costs under each"
     text = "optional"
     runs = "forward"
+    options = ("blend",)
     page = 10
 
     def describe(self, checkpoint: "InspectedCheckpoint") -> Compared:
@@ -172,7 +173,7 @@ class CompareView(JointView[Comparison, Compared]):
         file, options, cost = checkpoint.file, checkpoint.options, None
         if options.text is not None:
             ids = options.text.ids(file.vocab, options.unknown)
-            costs = checkpoint.model.costs(ids)
+            costs = checkpoint.predictor.costs(ids)
             cost = text_cost(costs, checkpoint.out_of_vocabulary)
         return compared(file.path, summarize(file), cost)
 

@@ -281,14 +281,14 @@ class DiversityView(View[Diversity]):
     about = "how much samples, or a text, repeat themselves and copy a corpus"
     text = "optional"
     generates = True
-    options = ("corpus",)
+    options = ("corpus", "blend")
 
     def compute(self, checkpoint: "InspectedCheckpoint") -> Diversity:
         """Measure the text, or samples where none is given."""
         vocab, options = checkpoint.file.vocab, checkpoint.options
         drawn = options.text is None
         if drawn:
-            texts = draw_samples(checkpoint.model)
+            texts = draw_samples(checkpoint.predictor)
         else:
             texts = [symbols(vocab, checkpoint.head(MEASURED))]
         return measure_diversity(texts, vocab, drawn=drawn, corpus=options.corpus)

@@ -288,7 +288,7 @@ class SurpriseView(View[Surprise | SurpriseRows]):
     about = "what every character of the text costs, in bits"
     text = "required"
     runs = "forward"
-    options = ("top", "max_chars")
+    options = ("top", "max_chars", "blend")
     page = 5
     explores = "bits"
 
@@ -296,7 +296,7 @@ class SurpriseView(View[Surprise | SurpriseRows]):
         """Read the text and add up its losses, or make only its rows."""
         options, vocab = checkpoint.options, checkpoint.file.vocab
         ids = checkpoint.text.ids(vocab, options.unknown)
-        costs = checkpoint.model.costs(ids)
+        costs = checkpoint.predictor.costs(ids)
         if options.rows_only and checkpoint.characters:
             return SurpriseRows(vocab, costs, options.max_chars or None)
         keep = options.limit(SHOWN if options.drawn else LISTED)

@@ -9,6 +9,7 @@ from typing import BinaryIO, Self
 from charrnn.checkpoint import (
     Checkpoint,
     OutputLock,
+    load,
     resolve_output,
     save,
     write_to,
@@ -39,6 +40,8 @@ class FileOutput:
         A file exists and may not be replaced, is not a regular file, or
         another run holds it.
     """
+
+    once = False
 
     def __init__(self, path: Path, *, replace: bool) -> None:
         self.path = path
@@ -136,6 +139,18 @@ class FileOutput:
         step = checkpoint.training.step if checkpoint.training else 0
         return Saved(step, path, best)
 
+    def read_best(self) -> Checkpoint | None:
+        """Read the file of the best evaluation; see `checkpoint.load` for its errors.
+
+        Returns
+        -------
+        Checkpoint or None
+            None if there is no such file.
+        """
+        path = best_path(self.path)
+        target = self._targets.get(path, path)
+        return load(target) if target.exists() else None
+
 
 class StreamOutput:
     """The last checkpoint as bytes on a stream, and nothing before.
@@ -147,6 +162,7 @@ class StreamOutput:
     """
 
     path: Path | None = None
+    once = True
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -191,11 +207,16 @@ class StreamOutput:
         step = checkpoint.training.step if checkpoint.training else 0
         return Saved(step, Path("-"), best)
 
+    def read_best(self) -> Checkpoint | None:
+        """Have no file of the best evaluation."""
+        return None
+
 
 class NoOutput:
     """No file at all: whoever wants one asks the run for it."""
 
     path: Path | None = None
+    once = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -204,4 +225,8 @@ class NoOutput:
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         """Write nothing."""
+        return None
+
+    def read_best(self) -> Checkpoint | None:
+        """Have no file of the best evaluation."""
         return None

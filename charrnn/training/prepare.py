@@ -203,11 +203,17 @@ def _reduced(usual: TrainConfig, config: TrainConfig) -> str:
     return " and ".join(field(name, getattr(config, name)) for name in changed)
 
 
-def memory_estimate(job: Job) -> int:
+def memory_estimate(job: Job, *, adds_to_best: bool) -> int:
     """Estimate the bytes that training takes beside the texts.
 
     Weights and whatever has their size, what a window leaves on its way through the
     network, in training and in evaluation, and the noise that it is dropped by.
+
+    Parameters
+    ----------
+    adds_to_best : bool
+        Whether the network of the best evaluation is read and scored again at the
+        end, beside all that, for its file to get a memory.
     """
     trainer, held_out = job.trainer, job.held_out
     network, average, config = trainer.network, trainer.average, trainer.config
@@ -224,6 +230,10 @@ def memory_estimate(job: Job) -> int:
     if held_out is not None:
         windows = job.documents.pieces(held_out)
         evaluated = {window.inputs.shape for window in windows}
+        if adds_to_best:
+            # A checkpoint's arrays, and a network of its own to score them with.
+            total += (1 + moments + (average is not None)) * network.theta.nbytes
+            total += network.nbytes + _workspace_bytes(network, evaluated, set())
     if average is None:
         return total + _workspace_bytes(network, trained, evaluated - trained)
     if network.config.norm == "batch":

@@ -16,6 +16,7 @@ from charrnn.errors import Message
 
 if TYPE_CHECKING:  # a command that only names a reason to stop needs no numpy
     from charrnn.training.baselines import Baselines
+    from charrnn.training.blending import Blend
 
 
 StopReason = Literal[
@@ -111,6 +112,7 @@ class Ended:
     elapsed: float  # seconds of training; see the module
     #: What the command line measures, and a run by itself does not: `Run.baselines`.
     yardsticks: "Baselines | None" = None
+    blend: "Blend | None" = None  # with the n-grams of the text, if it was counted
     path: Path | None = None  # of the checkpoint, if one was written
 
 

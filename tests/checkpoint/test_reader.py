@@ -216,8 +216,8 @@ def set_field(*keys: str | int, value: object) -> Callable[[dict[str, Any]], Non
     [
         (set_field("format", value="other"), "not a charrnn checkpoint"),
         (
-            set_field("version", value="2.0"),
-            "written by a newer charrnn (format 2.0); this version reads 1.x",
+            set_field("version", value="3.0"),
+            "written by a newer charrnn (format 3.0); this version reads 1.x and 2.x",
         ),
         (set_field("version", value="0.9"), "unknown format version"),
         (set_field("version", value=1), "unknown format version"),

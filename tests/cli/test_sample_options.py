@@ -562,6 +562,7 @@ def test_bias_is_told(records: Records) -> None:
         "ban": "T",
         "best_of": 2,
         "logit_bias": {"\n": "-inf", "b": 2.0},
+        "blend": 1.0,
     }
 
 

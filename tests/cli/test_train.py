@@ -36,7 +36,10 @@ YARDSTICKS = re.compile(
     r"charrnn:   xz skipped: fewer than 1,000 characters are held out\n"
 )
 SUMMARY = re.compile(
-    rf"charrnn: training loss{LOSS}charrnn: validation loss{LOSS}{YARDSTICKS.pattern}"
+    rf"charrnn: training loss{LOSS}charrnn: validation loss{LOSS}"
+    rf"charrnn:   \d-grams alone{LOSS}charrnn:   both \(\d+% network\){LOSS}"
+    rf"charrnn: the checkpoint contains the text \(--no-memory leaves it out\)\n"
+    rf"{YARDSTICKS.pattern}"
 )
 
 
@@ -74,11 +77,79 @@ def test_yardsticks_are_those_of_the_held_out_text(
         assert (end["xz"]["loss"], end["notes"]) == (pytest.approx(1, abs=1), [])
 
 
+def test_network_ngrams_and_both_stand_side_by_side(train: Train) -> None:
+    """As in the last record, and in both files."""
+    code, out, err = train("t.txt", *SHORT, "-f", "--json")
+    end = objects(out)[-1]
+    blend, ngram = end["blend"], end["yardsticks"]["ngram"]
+
+    assert code == 0
+    assert f"validation loss       {end['val_loss']:8.4f} nats" in err
+    counts = f"  {ngram['order']}-grams alone"
+    assert f"{counts:<21} {ngram['loss']:8.4f} nats" in err
+    assert f"  both ({blend['share']:.0%} network) " in err
+    assert f"{blend['loss']:.4f} nats {blend['bits_per_char']:7.3f} bits" in err
+    assert blend["order"] == ngram["order"]
+    assert blend["loss"] < end["val_loss"]
+    last, best = (trained(name).memory for name in ("t.npz", "t.best.npz"))
+    assert last is not None
+    assert best is not None
+    assert (last.order, last.share) == (blend["order"], blend["share"])
+    assert best.order == blend["order"]
+
+
+def test_the_text_may_be_left_out(train: Train) -> None:
+    """Neither file has it, and nobody is told that they do."""
+    _, out, err = train("t.txt", *SHORT, "-f", "--json", "--no-memory")
+
+    assert objects(out)[-1]["blend"] is None
+    assert "contains the text" not in err
+    assert "alone" not in err
+    for name in ("t.npz", "t.best.npz"):
+        found = trained(name)
+        assert (found.memory, found.remembers) == (None, False)
+
+
+def test_without_a_held_out_text_the_share_is_the_usual_one(train: Train) -> None:
+    _, out, err = train("t.txt", *SHORT, "-f", "--json", "--val-fraction", "0")
+    blend = objects(out)[-1]["blend"]
+
+    assert (blend["loss"], blend["bits_per_char"]) == (None, None)
+    grams = f"{1 - blend['share']:.0%} {blend['order']}-grams of the text"
+    assert f"samples will be of {blend['share']:.0%} network, {grams}\n" in err
+    assert "contains the text" in err
+
+
+def test_a_memory_comes_by_a_stream_too(train: Train) -> None:
+    """The bytes are those of the file."""
+    _, out, _ = train("t.txt", *SHORT, "-o", "-")
+    train("t.txt", *SHORT)
+
+    assert out == Path("t.npz").read_bytes()
+    assert trained().memory is not None
+
+
+def test_a_long_text_is_not_counted(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is said before the run."""
+    for module in ("texts", "job", "baselines"):
+        monkeypatch.setattr(f"charrnn.training.{module}.MAX_NGRAM", 100)
+    said = "charrnn: n-grams are counted of texts of up to 100 characters only: "
+
+    _, out, err = train("t.txt", *SHORT, "-f", "--json")
+
+    assert said in err
+    assert objects(out)[-1]["blend"] is None
+    assert trained().memory is None
+    assert said not in train("t.txt", *SHORT, "-f", "--no-memory")[2]
+
+
 def test_what_is_left_out_is_said(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("charrnn.training.baselines.MAX_NGRAM", 100)
-    err = train("t.txt", *SHORT)[2]
+    err = train("t.txt", *SHORT, "--no-memory")[2]
 
     assert "-gram (" not in err
     assert "charrnn:   n-gram skipped: the text is longer than 100 characters" in err

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from charrnn.__main__ import run
+from charrnn.checkpoint import load
 from charrnn.cli.signals import Caught, Killed
 from charrnn.training import run as run_module
-from charrnn.training.kneser_ney import NGram
 from tests.cli.training import (
     ENDLESS,
     LOGGED,
@@ -94,6 +95,16 @@ def test_interrupted_run_can_be_continued(train: Train) -> None:
     assert train("t.txt", *plan, "-q", "-o", "whole.npz")[0] == 0
 
     assert Path("t.npz").read_bytes() == Path("whole.npz").read_bytes()
+
+
+def test_a_run_that_goes_on_leaves_out_what_was_left_out() -> None:
+    process = start("t.txt", *ENDLESS, *LOGGED, "--no-memory")
+    wait_for_step(process, 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert re.search(r"continue with: charrnn .* --no-memory", err) is not None
+    assert not trained().remembers
 
 
 def test_interrupted_twice(train: Train) -> None:
@@ -277,10 +288,10 @@ def test_signal_in_process_ends_in_killed(train: Train) -> None:
 
 
 @pytest.mark.parametrize("when", ["training", "measuring"])
-def test_nobody_who_interrupts_waits_for_yardsticks(
+def test_nobody_who_interrupts_waits_for_counts(
     train_directory: Path, capsys: pytest.CaptureFixture[str], when: str
 ) -> None:
-    """Neither during a run nor after it; the last record is written all the same."""
+    """Neither during a run nor after it; what was trained is saved all the same."""
     real, measured = run_module.Run._step, []
 
     def step(self: Any) -> Any:
@@ -288,22 +299,23 @@ def test_nobody_who_interrupts_waits_for_yardsticks(
             os.kill(os.getpid(), signal.SIGTERM)
         return real(self)
 
-    def counted(texts: Any) -> Any:
+    def counted(texts: Any, max_order: int) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        for order in range(1, 9):
+        for order in range(1, max_order + 1):
             measured.append(order)
-            yield NGram(order, 1.0)
+            yield np.ones(len(texts.held_out))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module.Run, "_step", step)
-        patch.setattr("charrnn.training.baselines.losses", counted)
+        patch.setattr("charrnn.training.kneser_ney.probabilities", counted)
         with pytest.raises(Killed):
             run(["train", "t.txt", *SHORT, "--json"])
     out, err = capsys.readouterr()
     end = json.loads(out.splitlines()[-1])
 
     assert measured == ([] if when == "training" else [1])
-    assert (end["event"], end["yardsticks"]) == ("end", None)
+    assert (end["event"], end["yardsticks"], end["blend"]) == ("end", None, None)
+    assert load(Path("t.npz")).memory is None
     assert "without a network" not in err
     assert position().step == (1 if when == "training" else 12)
 

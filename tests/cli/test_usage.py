@@ -42,7 +42,6 @@ MISTAKES = {
         "add --stop, or leave --include-stop away",
     ),
     "sample m.npz --logprobs 3": ("--logprobs does nothing without --json", "add"),
-    "sample m.npz --no-copy 9": ("--no-copy does nothing without --corpus", "add"),
     "sample m.npz --corpus t.txt": ("--corpus does nothing without --no-copy", "add"),
     "train t.txt --new-corpus": ("--new-corpus does nothing without --resume", "add"),
     "inspect m.npz --unknown skip": (

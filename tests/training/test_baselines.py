@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from charrnn.arrays import PackedIds
-from charrnn.training import baselines
+from charrnn.training import baselines, kneser_ney
 from charrnn.training.baselines import Baselines, measure
-from charrnn.training.kneser_ney import NGram, Texts, losses
+from charrnn.training.kneser_ney import NGram, Probabilities, Texts, losses
 
 pytestmark = pytest.mark.small
 
@@ -100,11 +100,11 @@ def test_long_texts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_little_memory_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a training of hours, a yardstick may not be what fails."""
 
-    def exhausted(texts: Texts) -> Iterator[NGram]:
-        yield NGram(1, 2.0)
+    def exhausted(texts: Texts, max_order: int) -> Iterator[Probabilities]:
+        yield np.ones(len(texts.held_out))
         raise MemoryError
 
-    monkeypatch.setattr(baselines, "losses", exhausted)
+    monkeypatch.setattr(kneser_ney, "probabilities", exhausted)
     ids = np.zeros(baselines.MIN_XZ, np.uint8)
     result = found(ids, ids, 1)
 

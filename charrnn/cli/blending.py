@@ -1,0 +1,27 @@
+"""What commands say of the memory of a checkpoint, and of the lack of one."""
+
+from typing import TYPE_CHECKING
+
+from charrnn.config import Share, no_memory
+
+if TYPE_CHECKING:
+    from charrnn.checkpoint import CheckpointFile
+
+#: Said where somebody might expect a blend, but the text has not been counted yet.
+UNFINISHED = (
+    "the network predicts alone: its training has not ended, and the text is stored "
+    "with the model at the end"
+)
+
+
+def check_blend(blend: Share, file: "CheckpointFile") -> None:
+    """Raise `CountsError` where a blend is asked for that a file cannot give."""
+    if blend != "auto" and blend < 1 and file.memory is None:
+        raise no_memory(blend)
+
+
+def share_in(blend: Share, file: "CheckpointFile") -> float:
+    """Tell the network's share in what the model of a file predicts."""
+    if blend != "auto":
+        return blend
+    return 1.0 if file.memory is None else file.memory.share
