@@ -15,8 +15,8 @@ import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
-from charrnn.cli.signals import Killed, die_by
-from charrnn.cli.spelling import as_option, color_option, help_hint
+from charrnn.cli.signals import SAVE, SIGNALED, Killed, die_by
+from charrnn.cli.spelling import as_option, color_option
 from charrnn.display.color import wants_color
 from charrnn.errors import TOO_MANY, CharRNNError, OutputError, spell, writing_hint
 from charrnn.escapes import one_line
@@ -36,9 +36,6 @@ WRITING = {
     errno.EROFS,
 }
 
-#: What shells add to a signal's number to make an exit code of it.
-SIGNALED = 128
-
 
 def report(what: str, hint: str | None) -> None:
     """Print an error and a hint as the last lines of stderr, if it is there."""
@@ -56,13 +53,6 @@ def _print_lines(lines: Sequence[str]) -> None:
     """Print to stderr; if nobody listens, the exit code still tells."""
     with contextlib.suppress(OSError, ValueError):
         print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
-
-
-def _usage(error: Exception, message: str) -> tuple[str, str]:
-    """Put typer's word for a mistake into our form, with a way to the options."""
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "charrnn"
-    return message.rstrip(".").replace("\n", " "), help_hint(path)
 
 
 def _system_hint(error: OSError) -> str:
@@ -99,7 +89,8 @@ def _call(arguments: Sequence[str] | None) -> int:
     """
     import typer  # not needed to import this module
 
-    from charrnn.cli.app import Escaped, app
+    from charrnn.cli.app import app
+    from charrnn.cli.usage import Escaped
 
     command = typer.main.get_command(app)
     try:
@@ -110,7 +101,7 @@ def _call(arguments: Sequence[str] | None) -> int:
         message = error.format_message()
         if not message:
             return 0  # no command at all: the help has been printed
-        report(*_usage(error, message))
+        report(message, None)
         return int(error.exit_code)
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):
@@ -168,9 +159,9 @@ def _prepare_process() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Asks a training to save. While there is nothing to save yet, it must not
     # kill; SIG_IGN would be taken for the parent's wish and stay.
-    default = signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
-    if default and sys.argv[1:2] == ["train"]:
-        signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    deadly = SAVE is not None and signal.getsignal(SAVE) == signal.SIG_DFL
+    if SAVE is not None and deadly and sys.argv[1:2] == ["train"]:
+        signal.signal(SAVE, lambda number, frame: None)
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

@@ -16,7 +16,7 @@ Nothing here imports numpy, so that the command line answers at once.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -29,7 +29,8 @@ from charrnn.durations import (
     parse_duration,
     parse_every,
 )
-from charrnn.errors import OptionError, field
+from charrnn.errors import CountsError, Message, OptionError, field
+from charrnn.filenames import read_output
 from charrnn.options import Option, check, check_number, option
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
@@ -178,7 +179,7 @@ class TrainConfig:
     time: float | None = option(
         None,
         Option(
-            "Time of training: 90s, 30m, 2h. The first limit reached ends.",
+            "Time of training: 90s, 30m, 1h30m. The first limit reached ends.",
             RUN_LENGTH,
             metavar="DUR",
             low=MIN_TRAINING,
@@ -381,6 +382,7 @@ class RunConfig:
             OUTPUT,
             metavar="PATH",
             short="o",
+            parse=read_output,
         ),
     )
     force: bool = option(
@@ -390,7 +392,12 @@ class RunConfig:
         False, Option("Continue the checkpoint exactly where it stopped.", OUTPUT)
     )
     new_corpus: bool = option(
-        False, Option(f"Let {field('resume')} go on with another text.", OUTPUT)
+        False,
+        Option(
+            f"Let {field('resume')} go on with another text.",
+            OUTPUT,
+            needs=("resume",),
+        ),
     )
     init_from: Path | None = option(
         None, Option("Begin with another checkpoint's weights.", OUTPUT)
@@ -439,9 +446,6 @@ class RunConfig:
             msg = f"{field('resume')} and {field('init_from')} exclude each other"
             hint = f"{again} continues a run, {field('init_from')} begins one"
             raise OptionError(msg, hint=hint)
-        if self.new_corpus and not self.resume:
-            msg = f"{field('new_corpus')} goes with {field('resume')}"
-            raise OptionError(msg, hint="a new run reads any text: leave it away")
         check(self)
 
 
@@ -475,14 +479,14 @@ def read_share(given: Any, name: str) -> Share:
     return share
 
 
-def no_memory(share: float) -> OptionError:
+def no_memory(share: float) -> CountsError:
     """Say that there is nothing to blend a network with."""
     msg = f"{field('blend', share)} needs a model with a memory, and this one has none"
     hint = (
         f"leave {field('blend')} away for the network alone; training stores a memory "
         f"at its end, but not with {field('memory', False)}"
     )
-    return OptionError(msg, hint=hint)
+    return CountsError(msg, hint=hint)
 
 
 #: The option `blend`, for all that predict.
@@ -659,7 +663,7 @@ class SampleConfig:
     time: float | None = option(
         None,
         Option(
-            "End after so long: 10s, 5m. The text then depends on the machine.",
+            "End after so long: 10s, 5min. The text then depends on the machine.",
             LENGTH,
             metavar="DUR",
             parse=parse_duration,
@@ -668,7 +672,9 @@ class SampleConfig:
     stop: tuple[str, ...] = option(
         (), Option("End before this text. May be given several times.", LENGTH)
     )
-    include_stop: bool = option(False, Option("End after the stop text.", LENGTH))
+    include_stop: bool = option(
+        False, Option("End after the stop text.", LENGTH, needs=("stop",))
+    )
     num_samples: int = option(
         1,
         Option(
@@ -699,6 +705,7 @@ class SampleConfig:
             metavar="K",
             low=0,
             high=MAX_COUNT,
+            needs=("json",),
             after="json",
         ),
     )
@@ -754,12 +761,14 @@ class SampleConfig:
         biases = []
         for given, bias in self.logit_bias:
             symbol = symbols(given)
+            if len(symbol) != 1 and symbol == given:
+                msg = f"{field('logit_bias')} is for one character, not {given!r}"
+                raise OptionError(msg, hint="give each character a bias of its own")
             if len(symbol) != 1:
-                name, bytes_ = field("logit_bias"), len(symbol)
-                msg = f"{name}: {given!r} is {bytes_} bytes to this model"
-                escape = field("escape", True, brief=True)
-                one = field("logit_bias", r"'\xHH=B'")
-                raise OptionError(msg, hint=f"{escape} {one} is for one byte")
+                bytes_ = f"{given!r} is {len(symbol)} bytes to this model"
+                msg = f"{field('logit_bias')}: {bytes_}"
+                hint = "byte 0xHH by itself is '\\udcHH', for HH from 80 to ff"
+                raise OptionError(msg, hint=hint)
             biases.append((symbol, bias))
         return replace(
             self,
@@ -768,6 +777,36 @@ class SampleConfig:
             allow=None if self.allow is None else symbols(self.allow),
             ban=symbols(self.ban),
         )
+
+    def in_vain(self, symbols: str, stop: Sequence[str]) -> Iterator[Message]:
+        """Say what of it does nothing, as the model never writes it.
+
+        Its own texts are in symbols; see `in_symbols`.
+
+        Parameters
+        ----------
+        symbols : str
+            All that the model knows.
+        stop : sequence of str
+            The texts to stop at as they were given.
+        """
+        known = set(symbols)
+        for given, text in zip(stop, self.stop, strict=True):
+            if not set(text) <= known:
+                strange = "has characters that the model never writes"
+                yield Message(f"{field('stop')} {given!r} {strange}")
+        if self.lines is not None and "\n" not in known:
+            of_no_use = "is of no use: the model never writes a newline"
+            yield Message(f"{field('lines')} {of_no_use}")
+        for name, text in (
+            ("allow", self.allow or ""),
+            ("ban", self.ban),
+            ("logit_bias", "".join(symbol for symbol, _ in self.logit_bias)),
+        ):
+            missing = "".join(dict.fromkeys(s for s in text if s not in known))
+            if missing:
+                never = f"names what the model never writes: {missing!r}"
+                yield Message(f"{field(name)} {never}")
 
     @property
     def filters(self) -> list[str]:
@@ -810,6 +849,7 @@ class SampleInputs:
             "checkpoint. May be given several times.",
             CHOICE,
             metavar="PATH",
+            needs=("no_copy",),
             after="no_copy",
         ),
     )

@@ -1,5 +1,6 @@
 """Lengths of time and intervals, as a user writes them."""
 
+import contextlib
 import re
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -21,14 +22,56 @@ MAX_DIGITS = 30
 #: Seconds in each unit that a duration may be written in.
 DURATION_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
-_NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
+#: What people write for each unit, as regular expressions, the largest unit first.
+SPELLINGS = {
+    "d": "d|days?",
+    "h": "h|hrs?|hours?",
+    "m": "m|mins?|minutes?",
+    "s": "s|secs?|seconds?",
+}
+
+#: A number, in any of Python's spellings, of one unit.
+_ONE_UNIT = re.compile(
+    r"(?P<number>.*?)\s*(?:"
+    + "|".join(f"(?P<{unit}>{words})" for unit, words in SPELLINGS.items())
+    + ")"
+)
 
 #: A duration in several units, the larger ones first.
-_PARTS = re.compile(
-    rf"(?:(?P<d>{_NUMBER})d)?(?:(?P<h>{_NUMBER})h)?"
-    rf"(?:(?P<m>{_NUMBER})m(?:in)?)?(?:(?P<s>{_NUMBER})s)?",
+_SEVERAL_UNITS = re.compile(
+    "".join(
+        rf"(?:(?P<{unit}>\d{{1,12}}(?:\.\d{{1,12}})?)(?:{words}))?"
+        for unit, words in SPELLINGS.items()
+    ),
     re.ASCII,
 )
+
+
+def duration_text(seconds: float) -> str:
+    """Write about how long something takes, short at every size.
+
+    `parse_duration` reads what this writes, unless nothing is left of it (``0s``).
+    """
+    if 0 < seconds < 1:
+        # Two digits, down to a millisecond.
+        return f"{max(0.001, round(seconds, 3)):.2g}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def exact_duration(seconds: float) -> str:
+    """Write a duration in the largest unit that it fills, without rounding it.
+
+    `parse_duration` makes the same number of what this writes.
+    """
+    for unit, length in reversed(DURATION_UNITS.items()):
+        if seconds % length == 0:
+            return f"{int(seconds // length)}{unit}"
+    return f"{seconds!r}s"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +97,7 @@ class Every:
 
     def __str__(self) -> str:
         """Write it as `parse_every` reads it, in the largest unit that it fills."""
-        if not self.seconds:
-            return str(self.steps)
-        for unit, length in reversed(DURATION_UNITS.items()):
-            if self.seconds % length == 0:
-                return f"{self.seconds / length:g}{unit}"
-        return f"{self.seconds:g}s"
+        return exact_duration(self.seconds) if self.seconds else str(self.steps)
 
 
 def parse_duration(given: Any, name: str) -> float:
@@ -75,15 +113,23 @@ def parse_duration(given: Any, name: str) -> float:
     Raises
     ------
     OptionError
-        It is not a positive number followed by s, m, min, h or d, nor several of
-        them; or too long a time.
+        It is not a positive number with one of the `SPELLINGS` of a unit behind it,
+        nor several of them, the larger units first; or too long a time.
     """
     seconds = _seconds(given)
     if seconds is None:
         msg = f"{name} is {_shortened(given)}, which is not a duration"
-        raise OptionError(msg, hint="write 90s, 30m or 2h")
+        raise OptionError(msg, hint=_duration_meant(given))
     check_number(name, seconds, low=0, high=MAX_SECONDS, open_low=True)
     return seconds
+
+
+def _duration_meant(given: Any) -> str:
+    """Say how a duration is written; a number alone lacks its unit."""
+    text = given.strip() if isinstance(given, str) else ""
+    if re.fullmatch(r"\d{1,12}(\.\d{1,12})?", text, re.ASCII):
+        return f"add its unit: {text}s, {text}m or {text}h"
+    return "write 90s, 30m, 2h or 1h30m"
 
 
 def _seconds(given: Any) -> float | None:
@@ -92,14 +138,15 @@ def _seconds(given: Any) -> float | None:
         is_number = isinstance(given, Real) and not isinstance(given, bool)
         return float(given) if is_number else None
     text = given.strip()
-    try:
-        return float(text[:-1]) * DURATION_UNITS[text[-1:]]
-    except (ValueError, KeyError):
-        parts = _PARTS.fullmatch(text)
-    if not text or parts is None:
+    if one := _ONE_UNIT.fullmatch(text):
+        unit = next(unit for unit in DURATION_UNITS if one[unit])
+        with contextlib.suppress(ValueError):
+            return float(one["number"]) * DURATION_UNITS[unit]
+    several = _SEVERAL_UNITS.fullmatch(text)
+    if not text or several is None:
         return None
     units = DURATION_UNITS.items()
-    return sum(float(parts[unit]) * length for unit, length in units if parts[unit])
+    return sum(float(several[unit]) * length for unit, length in units if several[unit])
 
 
 def _shortened(given: Any) -> str:

@@ -1,17 +1,150 @@
-"""How many threads to use: as asked, as the environment says, or all there are."""
+"""How many threads to use: as asked, as the environment says, or all there are.
 
+A container is seldom kept to certain processors. Its control group has a quota
+instead, so much time of processors in every period, and stops all threads of the
+group for the rest of a period once it is used up: more threads than the quota is
+worth make a program slower. Quotas are read as Linux tells them, in both versions of
+control groups (https://docs.kernel.org/admin-guide/cgroup-v2.html).
+"""
+
+import contextlib
+import math
 import os
+import re
 import threading
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from charrnn.errors import OptionError, field
 from charrnn.surroundings import NUMBA_THREADS, THREADING_LAYER
 
+#: What a help says of the number of threads.
+THREADS_DEFAULT = (
+    "Default: all that this process may use, by its affinity and by the quota of its "
+    "container."
+)
 
-def available_processors() -> int:
-    """Count the processors that this process may run on."""
+#: A line of ``/proc/self/mountinfo`` about control groups of either version.
+_MOUNT = re.compile(
+    r"\S+ \S+ \S+ (?P<top>\S+) (?P<point>\S+) .*"
+    r"- (?P<kind>cgroup2?) \S+ (?P<options>\S+)"
+)
+
+#: Blanks and backslashes of paths are octal numbers there.
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def available_processors(root: Path = Path("/")) -> int:
+    """Count the processors that this process may use at once.
+
+    Those that it may run on, or fewer if a quota of its control group, rounded up, is
+    smaller.
+
+    Parameters
+    ----------
+    root : Path
+        Where ``proc`` and the control groups are found.
+    """
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    return min([count, *(max(1, math.ceil(quota)) for quota in cpu_quotas(root))])
+
+
+def cpu_quotas(root: Path = Path("/")) -> Iterator[float]:
+    """Find the quotas of this process, in processors: one for each group that has one.
+
+    A group's quota holds for all groups inside it, so that those around the process's
+    own count, too, as far as they can be seen from here.
+    """
+    try:
+        groups = _read(root / "proc/self/cgroup").splitlines()
+        mounts = _read(root / "proc/self/mountinfo").splitlines()
+    except OSError:  # not a Linux system, or one that does not tell
+        return
+    for mount in filter(None, map(_MOUNT.fullmatch, mounts)):
+        quota_of = _quota_v2 if mount["kind"] == "cgroup2" else _quota_v1
+        for folder in _group_folders(mount, groups):
+            with contextlib.suppress(OSError, ValueError, OverflowError):
+                yield quota_of(root / folder.relative_to("/"))
+
+
+def _read(path: Path) -> str:
+    """Read one of the small files that the system writes."""
+    return path.read_text("utf-8", "surrogateescape")
+
+
+def _group_folders(mount: re.Match[str], groups: list[str]) -> Iterator[PurePosixPath]:
+    """List the folders of this process's groups, and of those around them, in a mount.
+
+    Parameters
+    ----------
+    mount : re.Match
+        Of `_MOUNT`.
+    groups : list of str
+        The lines of ``/proc/self/cgroup``: number, controllers and name of a group.
+    """
+    top, point = (PurePosixPath(_unescaped(mount[each])) for each in ("top", "point"))
+    # The group of version 2, of which there is one, names no controllers.
+    controller = "" if mount["kind"] == "cgroup2" else "cpu"
+    if controller and controller not in mount["options"].split(","):
+        return
+    for line in groups:
+        _, _, rest = line.partition(":")
+        controllers, _, name = rest.partition(":")
+        if controller in controllers.split(","):
+            group = PurePosixPath(name)
+            # A group that is not below what is mounted here cannot be seen; then what
+            # is mounted stands for it, as in a container that sees only its own.
+            below = group.is_relative_to(top) and ".." not in group.parts
+            inner = point / group.relative_to(top) if below else point
+            yield from (p for p in (inner, *inner.parents) if p.is_relative_to(point))
+
+
+def _unescaped(text: str) -> str:
+    """Read a path as ``mountinfo`` writes it."""
+    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+
+
+def _quota_v2(folder: Path) -> float:
+    """Read the quota of a group of version 2.
+
+    Raises
+    ------
+    OSError, ValueError
+        It has none.
+    """
+    quota, period = _read(folder / "cpu.max").split()
+    return _processors(quota, period)
+
+
+def _quota_v1(folder: Path) -> float:
+    """Read the quota of a group of version 1.
+
+    Raises
+    ------
+    OSError, ValueError
+        It has none.
+    """
+    return _processors(
+        _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+    )
+
+
+def _processors(quota: str, period: str) -> float:
+    """Divide the time of processors by the period for which it is given.
+
+    Raises
+    ------
+    ValueError
+        There is no quota, which is written as ``max`` or -1.
+    """
+    allowed, every = int(quota), int(period)
+    if allowed <= 0 or every <= 0:
+        msg = "no quota"
+        raise ValueError(msg)
+    return allowed / every
 
 
 def check_threads(threads: int) -> None:
@@ -50,7 +183,8 @@ def resolve_threads(asked: int | None) -> tuple[int, str | None]:
     if asked is None and (variable := os.environ.get("CHARRNN_THREADS")):
         asked = int(NUMBA_THREADS.check("CHARRNN_THREADS") or variable)
     check_variables()
-    allowed, why = available_processors(), "processors to use"
+    allowed = available_processors()
+    why = "processor to use" if allowed == 1 else "processors to use"
     most = NUMBA_THREADS.check("NUMBA_NUM_THREADS")
     if most is not None and int(most) < allowed:
         allowed, why = int(most), "allowed by NUMBA_NUM_THREADS"

@@ -16,6 +16,11 @@ import os
 import sys
 from typing import IO
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
 #: The streams by their numbers, each with the way of opening it that is wrong.
 _STREAMS = (
     (0, "stdin", os.O_WRONLY),
@@ -64,14 +69,10 @@ def silence(stream: IO[bytes]) -> None:
 
 def _is_open(number: int, wrong: int) -> bool:
     """Tell whether a descriptor is open, and not only in the wrong direction."""
-    if sys.platform == "win32":
-        with contextlib.suppress(OSError):
+    try:
+        if fcntl is None:
             os.fstat(number)
             return True
-        return False
-    import fcntl
-
-    try:
         return fcntl.fcntl(number, fcntl.F_GETFL) & _WAYS != wrong
     except OSError:
         return False

@@ -8,15 +8,16 @@ surroundings can have caused becomes one that names what is to be changed.
 
 import os
 import re
-import sys
 import traceback
 from typing import NamedTuple
 
 from charrnn.errors import CharRNNError, MissingComponentError, OptionError
 
 # At once: where memory has run out, nothing more can be imported.
-if sys.platform != "win32":
+try:
     import resource
+except ImportError:  # on Windows
+    resource = None  # type: ignore[assignment]
 
 #: What Python says when the system refuses a thread.
 NO_THREAD = "can't start new thread"
@@ -77,7 +78,7 @@ TERMINAL_WIDTH = Variable(
 
 def memory_limit() -> str | None:
     """Write the limit of this process's memory as a shell sets it, if it has one."""
-    if sys.platform != "win32":
+    if resource is not None:
         for option, kind in (("v", resource.RLIMIT_AS), ("d", resource.RLIMIT_DATA)):
             limit = resource.getrlimit(kind)[0]
             if limit != resource.RLIM_INFINITY:

@@ -6,12 +6,13 @@ character is the same wherever it is said.
 """
 
 import os
+import warnings
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +29,14 @@ from charrnn.checkpoint import (
 )
 from charrnn.config import UnknownPolicy, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
+from charrnn.escapes import shortened
+from charrnn.filenames import read_output
 from charrnn.generation import Generation
 from charrnn.generation.asked import Asked, asked
+from charrnn.keywords import SampleOptions
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
+from charrnn.reading import check_text
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
@@ -63,6 +68,11 @@ class TextModel:
     plain arrays. A text's line ends are read as the vocabulary has them: CR LF is one
     character, LF, for a model that knows no CR. The other methods are what these are
     made of; they speak ids.
+
+    Several threads may use one model. It can be copied and pickled, to be sent to a
+    process of ``multiprocessing`` that is started by "spawn"; one that is forked from
+    a process that has used a network cannot compute. A file of another's should be a
+    checkpoint and no pickle, which can run any code.
     """
 
     network: Network
@@ -119,6 +129,16 @@ class TextModel:
         remembered = file.read_memory() if predicts else None
         return model if remembered is None else model.remembering(remembered)
 
+    def __repr__(self) -> str:
+        """Show what kind of network it is, and what it was trained on."""
+        config, texts = self.network.config, ", ".join(self.corpus.files)
+        layers = f"{config.layers} x " if config.layers > 1 else ""
+        symbols = "bytes" if self.vocab.unit == "byte" else "characters"
+        size = f"{self.network.theta.size:,} parameters"
+        of = f", of {shortened(texts)}" if texts else ""
+        network = f"{layers}{config.cell} {config.hidden}"
+        return f"<TextModel {network}, {self.vocab.size:,} {symbols}, {size}{of}>"
+
     def remembering(self, remembered: Remembered) -> "TextModel":
         """Give the model with a memory, as a checkpoint has it."""
         memory = Memory(
@@ -146,7 +166,9 @@ class TextModel:
         Raises
         ------
         OptionError
-            It is out of range, or there is no memory to blend with.
+            It is out of range.
+        CountsError
+            There is no memory to blend with.
         """
         share = read_share(blend, field("blend"))
         if share == "auto":
@@ -157,26 +179,24 @@ class TextModel:
             raise no_memory(share)
         return self
 
-    def sample(
-        self, prompt: str = "", *, blend: float | str = "auto", **options: Any
-    ) -> str:
+    def sample(self, prompt: str = "", **options: Unpack[SampleOptions]) -> str:
         """Write a text as the model would go on from a prompt.
 
         Parameters
         ----------
         prompt : str
             What the text begins with. It is not part of the result.
-        blend : float or "auto"
-            The network's share beside the memory's; see `blended`.
         **options
             Those of ``charrnn sample`` that choose characters or end the text, with
             ``_`` for ``-``: ``length``, ``lines``, ``time``, ``stop``,
             ``include_stop``, ``temperature``, ``top_k``, ``top_p``, ``min_p``,
             ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
             memory, where there is one and no other is given), ``logit_bias``,
-            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``. See
-            `config.SampleConfig` for what they mean. The same seed gives the same
-            text as the command line; without one every call gives another.
+            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``. See
+            `config.SampleConfig` and `config.Blending` for what they mean. The same
+            seed gives the same text as the command line; without one every call
+            gives another. What does nothing, such as a ``ban`` of characters that
+            the model does not know, is warned of by a `UserWarning`.
 
         Returns
         -------
@@ -191,27 +211,33 @@ class TextModel:
             The model does not know a character of the prompt (and ``unknown`` is
             "error"), or has nothing to choose from.
         """
-        model = self.blended(blend)
-        wanted = asked(options, remembered=self.memory is not None)
+        wanted = self._asked(options)
         config = wanted.config
         if config.length < 0 and config.time is None and config.lines is None:
             msg = f"{field('length', -1)} would never end"
             hint = f"give {field('lines')} or {field('time')}, or use stream()"
             raise OptionError(msg, hint=hint)
-        return "".join(model._written(prompt, wanted))
+        return "".join(self.blended(wanted.blend)._written(prompt, wanted))
 
     def stream(
-        self, prompt: str = "", *, blend: float | str = "auto", **options: Any
+        self, prompt: str = "", **options: Unpack[SampleOptions]
     ) -> Iterator[str]:
         """Write a text as `sample` does, and yield its pieces as they are made."""
-        model = self.blended(blend)
+        wanted = self._asked(options)
+        return self.blended(wanted.blend)._written(prompt, wanted)
+
+    def _asked(self, options: Mapping[str, Any]) -> Asked:
+        """Read what a caller asks of a sample; warn of what does nothing."""
         wanted = asked(options, remembered=self.memory is not None)
-        return model._written(prompt, wanted)
+        found = wanted.config.in_symbols(self.vocab.to_symbols)
+        for message in found.in_vain(self.vocab.symbols, wanted.config.stop):
+            warnings.warn(str(message), stacklevel=3)
+        return wanted
 
     def _written(self, prompt: str, wanted: Asked) -> Iterator[str]:
         """Generate one sample, piece by piece."""
         copied = wanted.read_corpus(self.vocab)
-        ids = self._encode(prompt, wanted.unknown)
+        ids = self._encode(prompt, wanted.unknown, "prompt")
         config = wanted.config.in_symbols(self.vocab.to_symbols)
         generation = Generation(self, [ids], config, scored=False, corpus=copied)
         if self.vocab.unit == "char":
@@ -222,8 +248,9 @@ class TextModel:
             yield decoder.decode(piece.text.encode("latin-1"))
         yield decoder.decode(b"", final=True)
 
-    def _encode(self, text: str, unknown: UnknownPolicy) -> Ids:
+    def _encode(self, text: str, unknown: UnknownPolicy, name: str = "text") -> Ids:
         """Turn a text into ids, its line ends into those of the vocabulary."""
+        check_text(text, field(name))
         return self.vocab.encode(self.vocab.adapted(text), unknown)
 
     def loss(
@@ -254,7 +281,9 @@ class TextModel:
         CorpusError
             There is no character that the network predicts.
         OptionError
-            There is no memory to blend with, or the share is out of range.
+            The share is out of range.
+        CountsError
+            There is no memory to blend with.
         VocabError
             A character is unknown, and `unknown` is "error".
         """
@@ -292,7 +321,9 @@ class TextModel:
         Raises
         ------
         OptionError
-            There is no memory to blend with, or the share is out of range.
+            The share is out of range.
+        CountsError
+            There is no memory to blend with.
         VocabError
             A character is unknown, and `unknown` is "error".
         """
@@ -350,7 +381,7 @@ class TextModel:
             lines=self.documents.start is not None,
             memory=remembered,
         )
-        target = Path(path)
+        target = Path(read_output(path, field("path")))
         try:
             save(resolve_output(target), checkpoint)
         except OutputError as error:

@@ -5,7 +5,6 @@ import math
 import pytest
 
 from charrnn.config import ModelConfig, SampleConfig, TrainConfig
-from charrnn.durations import Every, parse_duration, parse_every
 from charrnn.errors import OptionError, field
 from charrnn.options import check_number
 
@@ -75,59 +74,3 @@ def test_limits_themselves_are_allowed_unless_open() -> None:
     check_number(field("n"), 1, low=0, high=1)
     SampleConfig(top_p=1, min_p=0, seed=2**63 - 1, length=-1)
     TrainConfig(dropout=0, grad_clip=0, steps=0)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90s", 90),
-        ("1.5h", 5400),
-        (" 30m ", 1800),
-        ("2d", 172_800),
-        ("1e-3s", 0.001),
-        ("5min", 300),
-        ("1m30s", 90),
-        ("1m00s", 60),
-        ("1h30m", 5400),
-        ("1d2h3min4.5s", 93_784.5),
-        (2.5, 2.5),
-    ],
-)
-def test_durations(text: str | float, seconds: float) -> None:
-    assert parse_duration(text, field("time")) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "90", "s", "1w", "-1s", "0s", "nans", "infs", "1e308d", "9" * 5000),
-        *("1s1m", "1m 30s", "1m30", "1mm", "min", "0m0s", "1m-30s", "1h1h", "1m٣s"),
-        *(0, -1.0, None, True),
-    ],
-)
-def test_what_is_no_duration_is_refused(text: object) -> None:
-    with pytest.raises(OptionError, match="time"):
-        parse_duration(text, field("time"))
-
-
-def test_intervals_are_steps_or_seconds_or_never() -> None:
-    assert parse_every("500", field("eval_every")) == Every(steps=500)
-    assert parse_every("10m", field("eval_every")) == Every(seconds=600)
-    assert not parse_every("0", field("eval_every"))
-    assert parse_every(500, field("eval_every")) == Every(steps=500)
-    with pytest.raises(OptionError) as caught:
-        parse_every("often", field("eval_every"))
-    assert "a number of steps" in str(caught.value.hint)
-
-
-@pytest.mark.parametrize("text", ["9" * 5000, str(2**63), "1e300d"])
-def test_intervals_that_never_come_are_refused(text: str) -> None:
-    with pytest.raises(OptionError, match=r"^eval_every") as caught:
-        parse_every(text, field("eval_every"))
-    assert len(str(caught.value)) < 200
-    assert caught.value.hint
-
-
-@pytest.mark.parametrize("text", ["0", "500", "10m", "90s", "1.5s", "2d", "36h", "1m"])
-def test_intervals_are_written_as_they_are_read(text: str) -> None:
-    assert str(parse_every(text, field("eval_every"))) == text

@@ -12,6 +12,7 @@ manifest    all but the arrays, as JSON
 archive     the container, byte for byte
 reader      read defensively
 writer      write atomically, under a lock
+systems     what of that differs from one operating system to another
 =========== ==============================================================
 """
 

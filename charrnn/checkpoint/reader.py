@@ -7,6 +7,7 @@ file was shown to contain. Nothing in a file is ever executed: there is no
 pickle here, and no ``np.load``.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -31,19 +32,19 @@ from charrnn.checkpoint.contents import (
     expected_moments,
     to_rows,
 )
-from charrnn.checkpoint.manifest import (
-    NOT_OURS,
-    Manifest,
-    MemoryEntry,
-)
+from charrnn.checkpoint.manifest import NOT_OURS, Manifest, MemoryEntry
+from charrnn.checkpoint.systems import flags
+from charrnn.counting import plural
 from charrnn.errors import CheckpointError, InputError, reading_hint
+from charrnn.escapes import one_line, shortened
+from charrnn.filenames import NUL, NUL_IN_NAME
 from charrnn.parameters import shapes, statistics
 
 #: Values read, hashed and looked at in one go, while they are in the cache.
 CHUNK = 2**18
 
 DAMAGED = "get the file again, or use an earlier checkpoint"
-MADE_BY = "checkpoints are written by charrnn train"
+MADE_BY = "checkpoints are what charrnn has saved of a run or of a model"
 
 
 def reason(error: OSError) -> str:
@@ -63,7 +64,9 @@ def errors_at(path: Path) -> Iterator[None]:
         hint = reading_hint(error)
         if isinstance(error, FileNotFoundError) and str(path) == "-":
             hint = "it is not read from standard input: save it to a file first"
-        raise InputError(reason(error), where=str(path), hint=hint) from None
+        too_long = error.errno == errno.ENAMETOOLONG
+        where = shortened(str(path)) if too_long else str(path)
+        raise InputError(reason(error), where=where, hint=hint) from None
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -77,8 +80,11 @@ def open_regular(path: Path) -> BufferedReader:
         A pipe, a device or a socket.
     """
     with errors_at(path):
+        if NUL in str(path):  # which Python refuses without naming the file
+            msg, where = NUL_IN_NAME, one_line(str(path))
+            raise InputError(msg, where=where, hint="check the path")
         # Without O_NONBLOCK a named pipe would block until somebody writes.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(path, flags("RDONLY", "NONBLOCK", "CLOEXEC"))
         mode = os.fstat(handle).st_mode
         if stat.S_ISREG(mode):
             return open(handle, "rb")  # noqa: PTH123 - a descriptor, not a path
@@ -251,7 +257,7 @@ class CheckpointFile:
         if self.size < expected:
             raise _truncated(self.size, f"{expected:,}")
         if self.size > expected:
-            msg = f"{self.size - expected:,} bytes too long"
+            msg = f"{plural(self.size - expected, 'byte')} too long"
             raise _corrupt(msg)
         starts = archive.starts(members)
         found = self._read_at(starts[-1], archive.directory_size(members))

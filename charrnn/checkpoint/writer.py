@@ -6,8 +6,6 @@ step. Whatever fails, the old file stays as it was.
 """
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -25,6 +23,7 @@ from charrnn.checkpoint import archive, manifest
 from charrnn.checkpoint.archive import Member
 from charrnn.checkpoint.contents import Checkpoint, Tensor
 from charrnn.checkpoint.reader import CHUNK, CheckpointFile, reason
+from charrnn.checkpoint.systems import flags, keep_owner, lock, sync, sync_directory
 from charrnn.errors import (
     ELSEWHERE,
     CharRNNError,
@@ -57,7 +56,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             with temporary.open("wb") as file:
                 write_to(file, checkpoint)
                 file.flush()
-                _sync(file.fileno())
+                sync(file.fileno())
             with CheckpointFile(temporary) as written:
                 written.verify()
     except OSError as error:
@@ -165,17 +164,15 @@ def replacement(target: Path) -> Iterator[Path]:
     temporary = _beside(target, f"{secrets.token_hex(4)}.tmp")
     old = target.stat() if target.exists() else None
     mode = None if old is None else stat.S_IMODE(old.st_mode) & 0o777
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    new = flags("WRONLY", "CREAT", "EXCL", "CLOEXEC")
     # The content of a private file is not shown to anyone meanwhile either.
-    handle = os.open(temporary, flags, 0o666 if mode is None else 0o600)
+    handle = os.open(temporary, new, 0o666 if mode is None else 0o600)
     try:
         os.close(handle)
         yield temporary
         if old is not None and mode is not None:
-            if os.geteuid() == 0:
-                # Whose file it was may go on reading it.
-                with contextlib.suppress(OSError):
-                    os.chown(temporary, old.st_uid, old.st_gid)
+            # Whose file it was may go on reading it.
+            keep_owner(temporary, old)
             temporary.chmod(mode)
         temporary.replace(target)
     except BaseException:
@@ -183,7 +180,7 @@ def replacement(target: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    _sync_directory(target.parent)
+    sync_directory(target.parent)
 
 
 def _beside(target: Path, ending: str) -> Path:
@@ -194,34 +191,6 @@ def _beside(target: Path, ending: str) -> Path:
     else:
         stem = target.name
     return target.with_name(f".{stem}.{ending}")
-
-
-def _sync(handle: int) -> None:
-    """Bring an open file to the disk, and through the disk's own cache."""
-    # On macOS fsync stops at the disk's cache, which a loss of power empties.
-    full = getattr(fcntl, "F_FULLFSYNC", None)
-    if full is not None:
-        # Some file systems, such as those of a network, do not know it.
-        try:
-            fcntl.fcntl(handle, full)
-        except OSError as error:
-            if error.errno not in {errno.ENOTSUP, errno.EINVAL, errno.ENOTTY}:
-                raise
-        else:
-            return
-    os.fsync(handle)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Bring a directory's new entry to the disk."""
-    # The new file is complete and in its place; a file system that does not
-    # sync directories, or a directory we may not read, changes nothing.
-    with contextlib.suppress(OSError):
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            _sync(handle)
-        finally:
-            os.close(handle)
 
 
 class OutputLock:
@@ -280,7 +249,7 @@ class OutputLock:
         """Try once; None when the lock file vanished under our hands."""
         handle = self._open()
         try:
-            _lock(handle)
+            lock(handle)
             # The former holder may have removed the file that we opened.
             with contextlib.suppress(FileNotFoundError):
                 if self._is_ours(handle):
@@ -293,12 +262,12 @@ class OutputLock:
 
     def _open(self) -> int:
         """Open the lock file itself, wherever a link of its name may lead."""
-        flags = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        opened = flags("CREAT", "NOFOLLOW", "NONBLOCK", "CLOEXEC")
         try:
-            return os.open(self._file, flags | os.O_RDWR, 0o666)
+            return os.open(self._file, opened | os.O_RDWR, 0o666)
         except PermissionError:
             # Left by a killed run of somebody else; reading is enough to lock it.
-            return os.open(self._file, flags | os.O_RDONLY, 0o666)
+            return os.open(self._file, opened | os.O_RDONLY, 0o666)
 
     def _is_ours(self, handle: int) -> bool:
         """Tell whether the lock file is the one that was opened."""
@@ -313,13 +282,3 @@ class OutputLock:
                 if name.fullmatch(path.name):
                     with contextlib.suppress(OSError):
                         path.unlink()
-
-
-def _lock(handle: int) -> None:
-    """Lock an open file, where the file system knows locks."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # Some network file systems do not; better to train without a lock.
-        if error.errno not in {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}:
-            raise

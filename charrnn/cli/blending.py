@@ -15,7 +15,7 @@ UNFINISHED = (
 
 
 def check_blend(blend: Share, file: "CheckpointFile") -> None:
-    """Raise `OptionError` where a blend is asked for that a file cannot give."""
+    """Raise `CountsError` where a blend is asked for that a file cannot give."""
     if blend != "auto" and blend < 1 and file.memory is None:
         raise no_memory(blend)
 

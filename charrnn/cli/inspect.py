@@ -16,7 +16,7 @@ import typer
 
 from charrnn.cli.inspect_files import (
     FileWriter,
-    Output,
+    OutputFile,
     PageWriter,
     SvgWriter,
 )
@@ -43,7 +43,7 @@ from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
 from charrnn.errors import CharRNNError, CheckpointError, InputError
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
-from charrnn.options import OptionTable, configure
+from charrnn.options import OptionTable, check_file_name, configure
 from charrnn.processors import available_processors
 
 if TYPE_CHECKING:
@@ -76,9 +76,8 @@ OPTIONS = OptionTable(
 )
 
 Checkpoints = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
-        readable=False,
         metavar="CHECKPOINT",
         help="Models, as charrnn train saves them.",
     ),
@@ -89,6 +88,8 @@ Checkpoints = Annotated[
 def inspect(checkpoint: Checkpoints, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common = configure(Common, options)
+    for path in checkpoint:
+        check_file_name("the name of a checkpoint", path)
     asked = tuple(dict.fromkeys(options["view"] or ()))
     if not asked and options["html"] is not None:
         reads = options["text"] is not None or options["text_file"] is not None
@@ -97,7 +98,7 @@ def inspect(checkpoint: Checkpoints, **options: Any) -> None:
         asked = (DEFAULT,)
     request = configure(Request, options, views=asked)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        Inspector(common, request).run(checkpoint)
+        Inspector(common, request).run([Path(path) for path in checkpoint])
 
 
 class Inspector:
@@ -187,7 +188,7 @@ class Inspector:
         look = max(MIN_WIDTH, width), request.ascii
         return DrawingWriter(sink, *look, self.common.color)
 
-    def _file_writer(self, output: Output) -> FileWriter:
+    def _file_writer(self, output: OutputFile) -> FileWriter:
         """Choose what becomes of views in a file."""
         if output.option == "--svg":
             return SvgWriter(output, self.request.width)
@@ -202,14 +203,14 @@ class Inspector:
     def _options(self) -> "ViewOptions":
         """Read the text, and put together what the views depend on."""
         from charrnn.inspection.asked import ViewOptions
-        from charrnn.inspection.text import Text  # imports NumPy
+        from charrnn.inspection.text import InspectedText  # imports NumPy
 
         request = self.request
         text = None
         if request.text is not None:
-            text = Text(request.text)
+            text = InspectedText(request.text)
         elif request.text_file is not None:
-            text = Text.from_file(request.text_file)
+            text = InspectedText.from_file(request.text_file)
         return ViewOptions(
             text=text,
             unknown=request.unknown,

@@ -19,6 +19,7 @@ from charrnn.errors import (
     OutputError,
     writing_hint,
 )
+from charrnn.filenames import STREAM
 
 if TYPE_CHECKING:
     from charrnn.display.html_page import Chapter
@@ -27,11 +28,9 @@ if TYPE_CHECKING:
     from charrnn.inspection.records import ViewData
     from charrnn.inspection.view import AnyView
 
-STDOUT = "-"
-
 
 @dataclass(frozen=True)
-class Output:
+class OutputFile:
     """A file that is to be written, and the option that names it."""
 
     option: str
@@ -54,7 +53,7 @@ class Output:
         """
         from charrnn.checkpoint import resolve_output  # imports NumPy
 
-        if self.name == STDOUT:
+        if self.name == STREAM:
             return
         target = resolve_output(Path(self.name))
         for path in inputs:
@@ -77,7 +76,7 @@ class Output:
         """
         from charrnn.checkpoint import replacement, resolve_output
 
-        if self.name == STDOUT:
+        if self.name == STREAM:
             sink.write(text)
             return
         try:
@@ -92,7 +91,7 @@ class Output:
             raise OutputError(msg, where=self.name, hint=hint) from None
 
 
-def check_outputs(outputs: Sequence[Output], others: Sequence[str]) -> None:
+def check_outputs(outputs: Sequence[OutputFile], others: Sequence[str]) -> None:
     """Raise `OptionError` where two things would be written to one place.
 
     Parameters
@@ -100,8 +99,8 @@ def check_outputs(outputs: Sequence[Output], others: Sequence[str]) -> None:
     others : sequence of str
         Options in use that write to standard output.
     """
-    names = [os.path.realpath(o.name) for o in outputs if o.name != STDOUT]
-    streams = [o.option for o in outputs if o.name == STDOUT] + list(others)
+    names = [os.path.realpath(o.name) for o in outputs if o.name != STREAM]
+    streams = [o.option for o in outputs if o.name == STREAM] + list(others)
     if len(set(names)) < len(names):
         msg = "--svg and --html name the same file"
         raise OptionError(msg, hint="name two files")
@@ -115,11 +114,11 @@ class FileWriter(Writer):
 
     Parameters
     ----------
-    output : Output
+    output : OutputFile
         The file.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: OutputFile) -> None:
         self.output = output
 
     def explore(self, checkpoint: "InspectedCheckpoint") -> int | None:
@@ -146,7 +145,7 @@ class SvgWriter(FileWriter):
         Cells of a row.
     """
 
-    def __init__(self, output: Output, width: int | None) -> None:
+    def __init__(self, output: OutputFile, width: int | None) -> None:
         super().__init__(output)
         self._width = width
         self._figures: list[Figure] = []
@@ -172,7 +171,7 @@ class SvgWriter(FileWriter):
 class PageWriter(FileWriter):
     """Gather views, and the text if one is read, for a page."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: OutputFile) -> None:
         super().__init__(output)
         self.chapters: list[Chapter] = []
         self._explored: dict[str, ViewData] = {}

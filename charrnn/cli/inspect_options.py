@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from charrnn import cells
 from charrnn.config import BLEND, Share, UnknownPolicy
 from charrnn.errors import field
+from charrnn.filenames import read_output
 from charrnn.inspection import MAX_LAG, SignalName
 from charrnn.inspection.registry import names, readers
 from charrnn.options import Option, check, option
@@ -102,6 +103,7 @@ class InspectOptions:
             "error, skip or replace.",
             TEXT,
             metavar="HOW",
+            needs=("text", "text_file"),
         ),
     )
     max_chars: int | None = option(
@@ -113,13 +115,19 @@ class InspectOptions:
             f"with {field('plain')} surprise gives all.",
             TEXT,
             low=0,
+            needs=("text", "text_file"),
         ),
     )
     json: bool = option(False, Option("One JSON object a checkpoint.", FORM))
     plain: bool = option(False, Option("Tab-separated, the column names first.", FORM))
     svg: str | None = option(
         None,
-        Option("Draw into a file; - is standard output.", FORM, metavar="FILE"),
+        Option(
+            "Draw into a file; - is standard output.",
+            FORM,
+            metavar="FILE",
+            parse=read_output,
+        ),
     )
     html: str | None = option(
         None,
@@ -128,6 +136,7 @@ class InspectOptions:
             "there is.",
             FORM,
             metavar="FILE",
+            parse=read_output,
         ),
     )
     width: int | None = option(

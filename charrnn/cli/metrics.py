@@ -175,6 +175,10 @@ class MetricsLog:
         """Write the first object of a run."""
         self._line(_event("start", **fields))
 
+    def plan(self, fields: dict[str, Any], yardsticks: Baselines | None) -> None:
+        """Write what a run would be, in place of its records."""
+        self._line(_event("plan", **fields, yardsticks=_baselines(yardsticks)))
+
     def add(self, record: Record) -> None:
         """Write a record, or leave it out."""
         if isinstance(record, Step) and (

@@ -9,7 +9,6 @@ pipe it goes in lines or larger pieces, and the reader may leave at any time.
 import codecs
 import errno
 import os
-import select
 import stat
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import BinaryIO, Self
 from charrnn.errors import OutputError
 from charrnn.escapes import several_lines
 from charrnn.stdio import silence
+from charrnn.waiting import writable
 
 #: Longest time in seconds that text waits while more is being written. It is
 #: looked at when text comes, which takes up to 10 ms (`generation.batch`):
@@ -172,8 +172,8 @@ class TextSink:
             raise OutputError(msg, hint=hint) from error
 
 
-def open_stdout(*, raw: bool = False) -> TextSink:
-    """Make the sink for standard output.
+def require_stdout() -> None:
+    """See whether there is a standard output.
 
     Raises
     ------
@@ -183,6 +183,17 @@ def open_stdout(*, raw: bool = False) -> TextSink:
     if sys.stdout is None:
         msg = "standard output is closed"
         raise OutputError(msg, hint="send it to a file, a pipe or /dev/null")
+
+
+def open_stdout(*, raw: bool = False) -> TextSink:
+    """Make the sink for standard output.
+
+    Raises
+    ------
+    OutputError
+        There is none; see `require_stdout`.
+    """
+    require_stdout()
     return TextSink(sys.stdout.buffer, raw=raw)
 
 
@@ -236,4 +247,4 @@ def _send(stream: BinaryIO, data: bytes) -> None:
 
 def _wait_writable(stream: BinaryIO) -> None:
     """Sleep until the reader has made room."""
-    select.select([], [stream], [])
+    writable(stream.fileno())

@@ -11,7 +11,6 @@ stand for bytes. Stop texts and separators become symbols in the same way.
 
 import os
 import re
-import select
 import stat
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 from charrnn.config import UnitName
 from charrnn.errors import CorpusError, InputError, OptionError, reading_hint
 from charrnn.lineends import LINE_END, final_line_end
+from charrnn.waiting import readable
 
 if TYPE_CHECKING:
     from charrnn.reading import ReadOptions
@@ -362,7 +362,7 @@ def _fill(
     while True:
         if on_wait is not None:
             left = max(0.0, deadline - time.monotonic())
-            if not select.select([descriptor], [], [], left)[0]:
+            if not readable(descriptor, left):
                 on_wait()
                 on_wait = None
         chunk = _read_some(descriptor, name)
@@ -381,7 +381,7 @@ def _read_some(descriptor: int, name: str) -> bytes:
         try:
             return os.read(descriptor, SLICE)
         except BlockingIOError:  # somebody who shares the pipe made it so
-            select.select([descriptor], [], [])
+            readable(descriptor)
         except OSError as error:
             msg = f"cannot read the prompt: {error.strerror}"
             hint = reading_hint(error)

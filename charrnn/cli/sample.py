@@ -40,8 +40,9 @@ from charrnn.config import (
     UnknownPolicy,
     usual_length,
 )
+from charrnn.counting import plural
 from charrnn.errors import OptionError
-from charrnn.options import OptionTable, configure, entries_of, read
+from charrnn.options import OptionTable, check_file_name, configure, entries_of, read
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
@@ -85,10 +86,8 @@ OPTIONS = OptionTable(
 )
 
 CheckpointPath = Annotated[
-    Path,
-    typer.Argument(
-        readable=False, metavar="CHECKPOINT", help="A model, as charrnn train saves it."
-    ),
+    str,
+    typer.Argument(metavar="CHECKPOINT", help="A model, as charrnn train saves it."),
 ]
 
 
@@ -96,22 +95,20 @@ CheckpointPath = Annotated[
 def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common, form = configure(Common, options), configure(Form, options)
+    check_file_name("the name of the checkpoint", checkpoint)
     inputs = configure(SampleInputs, options)
     source = Prompt(text=form.prompt, file=form.prompt_file, escape=form.escape)
     if form.prompt_lines and not source.is_given:
         msg = "--prompt-lines needs prompts"
         raise OptionError(msg, hint="give --prompt or --prompt-file, or pipe them in")
-    if options["no_copy"] is None and inputs.corpus:
-        msg = "--corpus needs --no-copy"
-        raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
     if "-" in inputs.corpus and source.reads_stdin:
         msg = "--corpus - and the prompt both want standard input"
         raise OptionError(msg, hint="give one of them in a file, or --prompt ''")
     config = _sampler(options)
     form.check(config)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        run = _Run(checkpoint, form, common, configure(Blending, options).blend)
-        run.run(source, inputs, config)
+        blend = configure(Blending, options).blend
+        _Run(Path(checkpoint), form, common, blend).run(source, inputs, config)
 
 
 def _sampler(options: Mapping[str, Any]) -> SampleConfig:
@@ -214,8 +211,7 @@ class _Run:
                 raise error
         if lost:
             done = "left out" if unknown == "skip" else "replaced"
-            noun = "character" if lost == 1 else "characters"
-            self.notes.warn(f"{lost:,} unknown {noun} of the prompt {done}")
+            self.notes.warn(f"{plural(lost, 'unknown character')} of the prompt {done}")
 
     def _read_corpus(self, paths: Sequence[str], vocab: "Vocab") -> "Ids | None":
         """Read the text that --no-copy speaks of, if any."""

@@ -16,17 +16,35 @@ from typing import NoReturn
 from charrnn.display.color import is_terminal
 from charrnn.training.records import StopReason
 
-#: What a signal is called in the run's last record.
-REASONS: dict[int, StopReason] = {
-    signal.SIGINT: "interrupted",
-    signal.SIGTERM: "terminated",
-    signal.SIGHUP: "hangup",
-    signal.SIGXCPU: "cpu_limit",
+#: The signals that end a run, each with what the run's last record calls it.
+ENDING: dict[str, StopReason] = {
+    "SIGINT": "interrupted",
+    "SIGTERM": "terminated",
+    "SIGHUP": "hangup",
+    "SIGXCPU": "cpu_limit",
 }
+
+
+def _number(name: str) -> int | None:
+    """Look a signal up; Windows has only some of them."""
+    return getattr(signal, name, None)
+
+
+#: The same by the signals' numbers, as far as this system has them.
+REASONS = {n: reason for name, reason in ENDING.items() if (n := _number(name))}
+
+#: Asks a run to save and to go on.
+SAVE = _number("SIGUSR1")
 
 #: Those that come again by themselves: shell and terminal both send a hangup, and
 #: the system tells every second that the limit of processor time is exceeded.
-REPEATED = (signal.SIGHUP, signal.SIGXCPU)
+REPEATED = {_number("SIGHUP"), _number("SIGXCPU")}
+
+#: What Ctrl-Z sends.
+STOP = _number("SIGTSTP")
+
+#: What shells add to a signal's number to make an exit code of it.
+SIGNALED = 128
 
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -42,8 +60,17 @@ class Killed(BaseException):
 def die_by(number: int) -> NoReturn:
     """End the process by a signal, so that its parent learns which one."""
     signal.signal(number, signal.SIG_DFL)
+    _kill(number)
+    sys.exit(SIGNALED + number)  # where the signal does not kill
+
+
+def _kill(number: int) -> None:
+    """Send this process a signal, or end it as if it had died by one."""
+    if sys.platform == "win32":
+        # There `os.kill` would end it, too, but with the bare number: code 2 of an
+        # interrupted run would pass for wrong options.
+        os._exit(SIGNALED + number)
     os.kill(os.getpid(), number)
-    sys.exit(128 + number)  # where the signal does not kill
 
 
 class Caught:
@@ -63,7 +90,7 @@ class Caught:
 
         A second one of `REPEATED` asks for nothing.
         """
-        if number == signal.SIGUSR1:
+        if number == SAVE:
             self.save_now = True
         elif self.number is None:
             self.number = number
@@ -102,11 +129,11 @@ def caught_signals(caught: Caught | None = None) -> Iterator[Caught]:
     """
     caught = caught or Caught()
     before = {}
-    for number in (*REASONS, signal.SIGUSR1):
+    for number in filter(None, (*REASONS, SAVE)):
         if signal.getsignal(number) != signal.SIG_IGN:
             before[number] = signal.signal(number, caught.handle)
-    if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:
-        before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, _stop)
+    if STOP is not None and signal.getsignal(STOP) == signal.SIG_DFL:
+        before[STOP] = signal.signal(STOP, _stop)
     try:
         yield caught
     finally:
@@ -131,7 +158,8 @@ def ending_at_once(tidy: Callable[[], None]) -> Iterator[None]:
 
     reset = ctypes.pythonapi.PyOS_setsig
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)
+    if hasattr(os, "set_blocking"):  # not on Windows, which does not ask for it
+        os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing)
     arguments = reading, tidy, lambda number: reset(number, None)
     watcher = threading.Thread(target=_die_by_next, args=arguments, daemon=True)
@@ -166,4 +194,4 @@ def _die_by_next(
             with contextlib.suppress(Exception):
                 tidy()
             reset(number[0])
-            os.kill(os.getpid(), number[0])
+            _kill(number[0])

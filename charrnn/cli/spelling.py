@@ -6,6 +6,7 @@ here fields become options: ``batch_size=4`` is ``--batch-size 4``.
 
 from collections.abc import Sequence
 
+from charrnn.cli.commands import shell_word
 from charrnn.errors import NamedField
 
 #: Options with a short spelling that messages use.
@@ -25,12 +26,7 @@ def as_option(named: NamedField) -> str:
     name = name or option_name(named.name)
     if named.value is None or named.value is True:
         return name
-    return f"{name} {named.value}"
-
-
-def help_hint(command: str) -> str:
-    """Say where all options of a command are found."""
-    return f"{command} --help lists the options"
+    return f"{name} {shell_word(str(named.value))}"
 
 
 def color_option(arguments: Sequence[str]) -> str:

@@ -1,26 +1,26 @@
 """What is said of a training before it begins and when it is over."""
 
-import os
-import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 from charrnn.cells import cell_of
+from charrnn.cli.commands import as_argument, shell_command
 from charrnn.cli.metrics import bits
 from charrnn.cli.spelling import as_option
-from charrnn.cli.training_settings import Settings, default_output
+from charrnn.cli.training_settings import Settings
 from charrnn.config import RunConfig, TextConfig, TrainConfig, UnitName
-from charrnn.display.training import duration_text
-from charrnn.durations import Every
+from charrnn.counting import plural
+from charrnn.durations import duration_text, exact_duration
 from charrnn.errors import spell
-from charrnn.training.baselines import Baselines, measure
+from charrnn.filenames import default_output
+from charrnn.training.baselines import Baselines
 from charrnn.training.blending import Blend
 from charrnn.training.job import Job
-from charrnn.training.kneser_ney import NGram
+from charrnn.training.prepare import memory_estimate
 from charrnn.training.records import Ended
 from charrnn.training.trainer import Trainer
 
 #: What a text is counted in.
-UNITS: dict[UnitName, str] = {"char": "characters", "byte": "bytes"}
+UNITS: dict[UnitName, str] = {"char": "character", "byte": "byte"}
 
 #: A validation loss that is larger than the best by more than this share means
 #: that a run has gone on for too long.
@@ -34,9 +34,8 @@ def description(job: Job) -> Iterator[str]:
     """Say what is trained on, and what was noticed in it."""
     held_out, vocab = job.held_out, job.vocab
     held = f", {len(held_out):,} held out" if held_out is not None else ""
-    yield (
-        f"{job.corpus.characters:,} {UNITS[vocab.unit]}, {len(vocab):,} distinct{held}"
-    )
+    size = plural(job.corpus.characters, UNITS[vocab.unit])
+    yield f"{size}, {len(vocab):,} distinct{held}"
     yield from (spell(note, as_option) for note in job.notes)
     if done := job.trainer.position.step:
         yield f"resuming after step {done:,}"
@@ -49,6 +48,8 @@ def plan_lines(job: Job, seconds: float) -> Iterator[str]:
     ----------
     seconds : float
         That a step takes.
+    adds_to_best : bool
+        See `prepare.memory_estimate`.
     """
     trainer = job.trainer
     network, config = trainer.network, trainer.config
@@ -58,7 +59,7 @@ def plan_lines(job: Job, seconds: float) -> Iterator[str]:
     norm = "" if shape.norm == "none" else f", {shape.norm} norm"
     yield (
         f"network: {kind} {shape.layers} x {shape.hidden}{norm}, "
-        f"{network.theta.size:,} parameters"
+        f"{plural(network.theta.size, 'parameter')}"
     )
     yield (
         f"dropout: {config.dropout:g} of outputs, "
@@ -85,9 +86,9 @@ def limit(config: TrainConfig) -> str:
     """Say when a run ends."""
     limits = []
     if config.epochs is not None:
-        limits.append(f"{config.epochs:g} epochs")
+        limits.append(plural(config.epochs, "epoch", "g"))
     if config.steps is not None:
-        limits.append(f"{config.steps:,} steps")
+        limits.append(plural(config.steps, "step"))
     if config.time is not None:
         limits.append(duration_text(config.time))
     return " or ".join(limits)
@@ -117,6 +118,28 @@ def start_fields(job: Job, output: str) -> dict[str, object]:
     }
 
 
+def estimate(job: Job, seconds: float, *, adds_to_best: bool) -> dict[str, float]:
+    """Estimate what a run takes, as fields of its plan.
+
+    Parameters
+    ----------
+    seconds : float
+        That a step takes.
+
+    Returns
+    -------
+    dict
+        ``memory`` in bytes, beside the text; ``seconds`` of training that are left;
+        ``chars_per_second``.
+    """
+    streams = job.trainer.streams
+    return {
+        "memory": memory_estimate(job, adds_to_best=adds_to_best),
+        "seconds": expected(job.trainer, seconds),
+        "chars_per_second": streams.characters / streams.windows / seconds,
+    }
+
+
 def continuation(settings: Settings) -> str:
     """Write the command that resumes a run, with all that it needs."""
     request = settings.request
@@ -133,7 +156,7 @@ def continuation(settings: Settings) -> str:
     if not run.memory:
         words.append("--no-memory")
     if run.save_every != RunConfig.save_every:
-        words += ["--save-every", every_text(run.save_every)]
+        words += ["--save-every", str(run.save_every)]
     if not run.keep_best:
         words.append("--no-keep-best")
     if run.on_divergence != RunConfig.on_divergence:
@@ -141,38 +164,20 @@ def continuation(settings: Settings) -> str:
     if settings.reports.json:
         words.append("--json")
     if settings.reports.log_file is not None:
-        words += ["--log-file", str(settings.reports.log_file)]
-    return shell_command(words)
+        words += ["--log-file", settings.reports.log_file]
+    return shell_command(*words)
 
 
-def every_text(every: Every) -> str:
-    """Write an interval as its option takes it."""
-    return f"{every.seconds:g}s" if every.seconds else str(every.steps)
-
-
-def as_argument(path: str) -> str:
-    """Write a path so that no command takes it for an option."""
-    return f"./{path}" if path.startswith("-") and path != "-" else path
-
-
-def shell_command(words: Iterable[str]) -> str:
-    r"""Join words into a command that can be pasted into a shell.
-
-    What would not survive that, bytes that are no text included, is written as
-    bash, ksh and zsh read it: $'\xff'.
-    """
-    return " ".join(map(_shell_word, words))
-
-
-def _shell_word(word: str) -> str:
-    """Quote one word."""
-    if word.isprintable():
-        return shlex.quote(word)
-    plain = set(range(0x20, 0x7F)) - set(b"'\\")
-    escaped = (
-        chr(byte) if byte in plain else f"\\x{byte:02x}" for byte in os.fsencode(word)
-    )
-    return f"$'{''.join(escaped)}'"
+def further(settings: Settings, config: TrainConfig) -> str:
+    """Write the command that trains twice as far as a run that has ended."""
+    words = []
+    if config.epochs is not None:
+        words += ["--epochs", f"{2 * config.epochs:g}"]
+    if config.steps is not None:
+        words += ["--steps", str(2 * max(1, config.steps))]
+    if config.time is not None:
+        words += ["--time", exact_duration(2 * config.time)]
+    return f"train further: {continuation(settings)} {shell_command(*words)}"
 
 
 def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
@@ -195,7 +200,8 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
         took = duration_text(ended.elapsed)
         # A limit in time counts the time before a resume, too; others do not.
         more = f", {ended.steps - began:,} of them" if began and not config.time else ""
-        yield f"{ended.steps:,} steps, {ended.epochs:.2f} epochs{more} in {took}{rate}"
+        steps = plural(ended.steps, "step")
+        yield f"{steps}, {ended.epochs:.2f} epochs{more} in {took}{rate}"
     if ended.train_loss is not None:
         yield _row("training loss", ended.train_loss)
     if ended.val_loss is not None:
@@ -250,19 +256,7 @@ def _row(name: str, loss: float) -> str:
     return f"{name:<21} {loss:8.4f} nats {bits(loss):7.3f} bits"
 
 
-def baselines(
-    job: Job,
-    stopped: Callable[[], bool] = lambda: False,
-    ngram: NGram | None = None,
-) -> Baselines | None:
-    """Score the held-out text, if there is one, by simpler means; see `measure`."""
-    if job.held_out is None:
-        return None
-    texts = job.texts(job.trainer.streams.ids, job.held_out)
-    return measure(texts, stopped, ngram)
-
-
 def suggestion(output: str) -> str:
     """Write the command that samples what was trained."""
     words = ["charrnn", "sample", "--temperature", str(TEMPERATURE)]
-    return f"try: {shell_command([*words, as_argument(output)])}"
+    return f"try: {shell_command(*words, as_argument(output))}"

@@ -12,8 +12,8 @@ from typing import Any, TextIO
 from charrnn.config import REPORTS, RunConfig
 from charrnn.durations import MAX_COUNT
 from charrnn.errors import OptionError, field
+from charrnn.filenames import STREAM, default_output, files_of, read_output
 from charrnn.options import Option, check, configure, option
-from charrnn.training.filenames import files_of, output_path
 from charrnn.training.request import TrainingRequest, would_overwrite
 
 
@@ -44,16 +44,31 @@ class ReportOptions:
         160, Option("Length of a preview.", REPORTS, low=0, high=MAX_COUNT)
     )
     json: bool = option(False, Option("JSON Lines of metrics on stdout.", REPORTS))
-    log_file: Path | None = option(
-        None, Option("Append the same lines to a file.", REPORTS)
+    log_file: str | None = option(
+        None,
+        Option(
+            "Append the same lines to a file.",
+            REPORTS,
+            metavar="PATH",
+            parse=read_output,
+        ),
     )
     dry_run: bool = option(
-        False, Option("Show size, memory and time; write nothing.", REPORTS)
+        False,
+        Option(
+            f"Show size, memory and time; write nothing. With {field('json')} one "
+            "object that also has the fields of a run's first.",
+            REPORTS,
+        ),
     )
 
     def __post_init__(self) -> None:
-        """Check the limits."""
+        """Check the limits, and that a log has a name."""
         check(self)
+        if self.log_file == STREAM:
+            msg = f"{field('log_file')} {STREAM} is no file"
+            hint = f"{field('json')} writes the same lines to standard output"
+            raise OptionError(msg, hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,18 +84,23 @@ class Settings:
         return self.request.output
 
 
-def default_output(source: str) -> Path:
-    """Name the checkpoint after the first text, in the working directory."""
-    if source == "-":
-        return Path("charrnn.npz")
-    return Path(Path(source).stem + ".npz")
-
-
 def _place(output: str | None, source: str) -> Path | None:
-    """Settle where the checkpoint goes; None is standard output."""
-    if output == "-":
-        return None
-    return default_output(source) if output is None else output_path(output)
+    """Settle where the checkpoint goes; None is standard output.
+
+    Raises
+    ------
+    OptionError
+        No place is named, and the text has the name that the checkpoint would get.
+    """
+    if output is not None:
+        return None if output == STREAM else Path(output)
+    place = default_output(source)
+    if os.path.realpath(place) == os.path.realpath(source):
+        msg = f"{place} would be the text and the checkpoint"
+        resume = f"{field('output', place)} {field('resume')}"
+        hint = f"name a text; a checkpoint goes on with {resume} behind its text"
+        raise OptionError(msg, hint=hint)
+    return place
 
 
 def _refuse_conflicts(settings: Settings) -> None:
@@ -118,7 +138,7 @@ def _spare_texts(settings: Settings) -> None:
     """
     log_file = settings.reports.log_file
     if log_file is not None:
-        settings.request.spare_texts("log_file", log_file)
+        settings.request.spare_texts("log_file", Path(log_file))
     piped = _status(sys.stdin) if "-" in _names(settings) else None
     if piped is not None and not stat.S_ISREG(piped.st_mode):
         return  # a terminal can be read from and written to
@@ -143,9 +163,9 @@ def _spare_checkpoints(settings: Settings) -> None:
     # /dev/null and the like take anything from anybody.
     device = piped is not None and stat.S_ISCHR(piped.st_mode)
     if os.path.realpath(log_file) in files or (
-        not device and _is_file(log_file, piped)
+        not device and _is_file(Path(log_file), piped)
     ):
-        msg = f"--log-file {log_file} is where a checkpoint goes"
+        msg = f"--log-file {Path(log_file)} is where a checkpoint goes"
         raise OptionError(msg, hint="name another file with --log-file")
 
 
@@ -155,7 +175,7 @@ def _written(settings: Settings) -> Iterator[tuple[str, Path]]:
         for path in files_of(settings.output):
             yield "output", path
     if settings.reports.log_file is not None:
-        yield "log_file", settings.reports.log_file
+        yield "log_file", Path(settings.reports.log_file)
 
 
 def _status(stream: TextIO | None) -> os.stat_result | None:

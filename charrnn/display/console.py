@@ -1,7 +1,6 @@
 """The one way to a rich console for stderr."""
 
 import errno
-import select
 import sys
 from collections.abc import Callable
 from typing import IO
@@ -9,6 +8,7 @@ from typing import IO
 from rich.console import Console
 
 from charrnn.display.color import is_terminal, wants_color
+from charrnn.waiting import writable
 
 #: Columns where neither the terminal nor COLUMNS names a number above 0.
 WIDTH = 80
@@ -77,6 +77,6 @@ def _has_room(stream: IO[str] | IO[bytes]) -> bool:
     is -1.
     """
     try:
-        return bool(select.select([], [stream], [], STALLED)[1])
+        return writable(stream.fileno(), STALLED)
     except (OSError, ValueError):
         return True

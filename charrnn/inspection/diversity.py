@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from charrnn.config import SampleConfig, UnitName
+from charrnn.counting import plural
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection.blocks import (
     PICTURED,
@@ -28,7 +29,7 @@ from charrnn.inspection.grams import Grams, Search, longest_repeat
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import symbols
 from charrnn.inspection.view import Extent, View
-from charrnn.inspection.wording import number, plural
+from charrnn.inspection.wording import number
 from charrnn.reading import Reader, options_for, read_slices, shown_name
 from charrnn.vocab import CodePoints, Vocab, code_points, from_code_points
 

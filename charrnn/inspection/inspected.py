@@ -11,7 +11,7 @@ from charrnn.checkpoint import CheckpointFile
 from charrnn.config import no_memory
 from charrnn.errors import field
 from charrnn.inspection.asked import ViewOptions
-from charrnn.inspection.text import Text
+from charrnn.inspection.text import InspectedText
 from charrnn.options import check_number
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class InspectedCheckpoint:
         return self.model.remembering(remembered).blended(self.options.blend)
 
     @property
-    def text(self) -> Text:
+    def text(self) -> InspectedText:
         """The text, for those that cannot do without."""
         if self.options.text is None:
             msg = "a view that reads a text was asked for without one"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
+from charrnn.counting import plural
 from charrnn.escapes import table_cell
 from charrnn.inspection.blocks import (
     STILL,
@@ -29,7 +30,7 @@ from charrnn.inspection.blocks import (
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import symbols
 from charrnn.inspection.view import SHOWN, Extent, View
-from charrnn.inspection.wording import number, plural
+from charrnn.inspection.wording import number
 from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from charrnn.cells import cell_of
 from charrnn.checkpoint import CheckpointFile, CorpusFingerprint
 from charrnn.config import ModelConfig, TrainConfig, UnitName
+from charrnn.counting import plural
 from charrnn.inspection.blocks import Block, Column, Facts, Table
 from charrnn.inspection.records import ViewData, finite
 from charrnn.inspection.view import View
-from charrnn.inspection.wording import byte_size, number, plural, shape
+from charrnn.inspection.wording import byte_size, number, shape
 from charrnn.parameters import Shape, shapes, size
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _training(data: Summary) -> Iterator[tuple[str, str]]:
     if run is None:
         yield "training", "none stored: weights only"
         return
-    epochs = f"{number(data.epochs)} epochs"
+    epochs = f"{number(data.epochs)} {'epoch' if data.epochs == 1 else 'epochs'}"
     yield "trained", f"{plural(data.steps or 0, 'step')}, {epochs}"
     decay = f", weight decay {run.weight_decay:g}" if run.weight_decay else ""
     yield (

@@ -16,6 +16,7 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
+from charrnn.counting import plural
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.escapes import table_cell
 from charrnn.inspection.blocks import (
@@ -30,7 +31,6 @@ from charrnn.inspection.blocks import (
 )
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.view import SHOWN, Extent, View
-from charrnn.inspection.wording import plural
 from charrnn.vocab import Vocab, from_code_points
 
 if TYPE_CHECKING:

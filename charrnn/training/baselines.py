@@ -22,6 +22,9 @@ SLICE = 1 << 20
 #: xz takes about half a second a megabyte; longer texts are not compressed.
 MAX_XZ = 4_000_000
 
+#: xz counts in units of 4 bytes: of fewer characters the last one would decide.
+MIN_XZ = 1000
+
 #: Characters of both texts, at most, for n-grams to be counted. A million of
 #: prose took one core 0.3 s and 50 MB; a million of random text with 70,000
 #: distinct characters, the worst case, 1.1 s and 135 MB.
@@ -74,6 +77,8 @@ def measure(
         notes.append(_too_long("n-gram", MAX_NGRAM))
     if characters > MAX_XZ:
         notes.append(_too_long("xz", MAX_XZ))
+    elif len(texts.held_out) < MIN_XZ:
+        notes.append(f"xz skipped: fewer than {MIN_XZ:,} characters are held out")
     else:
         xz = _xz(texts, stopped)
     found = Baselines(_order0(texts), ngram, xz, tuple(notes))

@@ -1,5 +1,6 @@
 """A job of training: everything that a run works on, ready to begin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from charrnn.arrays import PackedIds
@@ -8,9 +9,9 @@ from charrnn.corpus import Corpus
 from charrnn.errors import Message
 from charrnn.network import Network
 from charrnn.textmodel import TextModel
-from charrnn.training.baselines import MAX_NGRAM
+from charrnn.training.baselines import MAX_NGRAM, Baselines, measure
 from charrnn.training.history import History
-from charrnn.training.kneser_ney import Texts
+from charrnn.training.kneser_ney import NGram, Texts
 from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
@@ -66,6 +67,29 @@ class Job:
         """
         model = TextModel(network, self.vocab, self.documents, self.fingerprint)
         return model if remembered is None else model.remembering(remembered)
+
+    def baselines(
+        self,
+        stopped: Callable[[], bool] = lambda: False,
+        ngram: NGram | None = None,
+    ) -> Baselines | None:
+        """Score the held-out text by simpler means; see `baselines.measure`.
+
+        Parameters
+        ----------
+        stopped : callable
+        ngram : NGram, optional
+            That of the text, if it has been counted already.
+
+        Returns
+        -------
+        Baselines or None
+            None if nothing is held out, or if `stopped` said yes.
+        """
+        if self.held_out is None:
+            return None
+        texts = self.texts(self.trainer.streams.ids, self.held_out)
+        return measure(texts, stopped, ngram)
 
     def checkpoint(self) -> Checkpoint:
         """Gather all that a file keeps; arrays are shared, not copied."""

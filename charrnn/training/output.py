@@ -15,7 +15,7 @@ from charrnn.checkpoint import (
     write_to,
 )
 from charrnn.errors import DivergedError, OutputError, field, writing_hint
-from charrnn.training.filenames import best_path, files_of
+from charrnn.filenames import best_path, files_of
 from charrnn.training.records import Saved
 
 #: What to do about a directory in which no lock can be made.
@@ -60,8 +60,19 @@ class FileOutput:
             raise
         return self
 
-    def _lock(self) -> None:
-        """Check and lock both files."""
+    def check(self) -> dict[Path, Path]:
+        """See whether both files could be written, and write nothing.
+
+        Returns
+        -------
+        dict
+            Where each of them leads to.
+
+        Raises
+        ------
+        OutputError
+            A file exists and may not be replaced, or is not a regular file.
+        """
         best = best_path(self.path)
         targets = {}
         for path in files_of(self.path):
@@ -77,6 +88,11 @@ class FileOutput:
             msg = f"{self.path} and {best} are one file"
             hint = f"remove the link, or name another {field('output', brief=True)}"
             raise OutputError(msg, hint=hint)
+        return targets
+
+    def _lock(self) -> None:
+        """Check and lock both files."""
+        targets = self.check()
         with ExitStack() as locks:
             for path in targets:
                 locks.enter_context(OutputLock(path))

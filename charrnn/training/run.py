@@ -7,27 +7,31 @@ at any moment; it then finishes the step, breaks an evaluation off, saves, and e
 
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import NoReturn, Protocol, TypeAlias
 
 from charrnn.checkpoint import Checkpoint, Remembered, resolve_output, save
 from charrnn.config import DivergencePolicy, RunConfig
 from charrnn.durations import Every
 from charrnn.errors import (
+    CharRNNError,
     CheckpointError,
     DivergedError,
     InputError,
     OutputError,
     field,
 )
+from charrnn.filenames import read_output
 from charrnn.network import Network
 from charrnn.textmodel import Stopped, TextModel
 from charrnn.training import agenda
 from charrnn.training.agenda import Done, End, Mark, Now, Task, Timetable
+from charrnn.training.baselines import Baselines
 from charrnn.training.blending import Blend, Counting
 from charrnn.training.job import Job
 from charrnn.training.output import NoOutput
@@ -213,6 +217,23 @@ class Run:
         self.blend: Blend | None = None
         self._memory: Remembered | None = None
         self._speed = Speed(self.elapsed)
+        self._in_step = threading.RLock()  # held while the run changes
+        self._loop_of: threading.Thread | None = None  # that iterates over the run
+
+    def __repr__(self) -> str:
+        """Show what is trained, and how far it is."""
+        config = self._trainer.network.config
+        layers = f"{config.layers} x " if config.layers > 1 else ""
+        done = f"step {self._at:,}"
+        if self._trainer.total_steps is not None:
+            done += f" of {self._trainer.total_steps:,}"
+        loss = "" if self.val_loss is None else f", validation loss {self.val_loss:.4f}"
+        return f"<Run {layers}{config.cell} {config.hidden}, {done}{loss}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied: its texts, files and clock belong to one process."""
+        msg = "a run cannot be copied or pickled; its model can, and save keeps all"
+        raise TypeError(msg)
 
     def _new_timetable(self) -> Timetable:
         """Read the limits and intervals of the run."""
@@ -235,9 +256,10 @@ class Run:
 
         It stays as it is while the run goes on. At its end it has a memory.
         """
-        averaged = self._trainer.averaged
-        network = Network(averaged.config, threads=averaged.threads)
-        network.load(averaged.tensors)
+        with self._in_step:
+            averaged = self._trainer.averaged
+            network = Network(averaged.config, threads=averaged.threads)
+            network.load(averaged.tensors)
         return self.job.model(network, self._memory)
 
     @property
@@ -266,12 +288,24 @@ class Run:
         DivergedError
             Something in it is not finite.
         """
-        target = Path(path)
+        target = Path(read_output(path, field("path")))
         try:
-            save(resolve_output(target), self._checkpoint())
+            with self._in_step:
+                save(resolve_output(target), self._checkpoint())
         except (OutputError, DivergedError) as error:
             error.where = str(target)
             raise
+
+    def baselines(self) -> Baselines | None:
+        """Measure what simpler means make of the held-out text, in a second or so.
+
+        Returns
+        -------
+        Baselines or None
+            Nats per character, to compare with `val_loss`; None if nothing is held
+            out.
+        """
+        return self.job.baselines()
 
     def __iter__(self) -> Iterator[Record]:
         """Train to the end, saving on the way; `Ended` is the last record.
@@ -285,13 +319,43 @@ class Run:
         OutputError
             The first or the last checkpoint could not be written, or another run
             holds its file.
+        CharRNNError
+            Another thread iterates over the run. It may have the model, and save.
         """
+        with self._one_loop():
+            try:
+                with self._output.held():
+                    records = self._loop()
+                    while True:
+                        with self._in_step:
+                            record = next(records, None)
+                        if record is None:
+                            return
+                        yield record
+            except KeyboardInterrupt:
+                self._make_whole()
+                raise
+
+    @contextmanager
+    def _one_loop(self) -> Iterator[None]:
+        """Keep other threads from iterating over the run.
+
+        The same thread may begin again: it may have left a loop by an error, which
+        keeps the loop's iterator alive.
+        """
+        here = threading.current_thread()
+        with self._in_step:
+            other = self._loop_of
+            if other not in (None, here) and other.is_alive():
+                msg = f"thread {other.name} is iterating over this run already"
+                hint = "one thread trains; others may have run.model, or save"
+                raise CharRNNError(msg, hint=hint)
+            self._loop_of = here
         try:
-            with self._output.held():
-                yield from self._loop()
-        except KeyboardInterrupt:
-            self._make_whole()
-            raise
+            yield
+        finally:
+            if self._loop_of is here:
+                self._loop_of = None
 
     def _loop(self) -> Records:
         """Do what is due, until nothing is."""

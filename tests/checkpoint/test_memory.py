@@ -88,6 +88,24 @@ def test_only_files_with_a_memory_are_of_the_new_format(path: Path) -> None:
         assert file.format_version == "2.0"
 
 
+def test_a_file_says_that_its_run_will_give_it_a_memory(path: Path) -> None:
+    """Where that is so, and it has none yet; older programs pass over it."""
+    plain = replace(remembering("adam"), memory=None)
+    save(path, replace(plain, remembers=True))
+
+    with CheckpointFile(path) as file:
+        assert (file.format_version, file.remembers) == ("1.2", True)
+    assert load(path).remembers
+    assert split(to_bytes(plain))[0].get("remembers") is None
+    assert not load_bytes(path, to_bytes(replace(remembering(), remembers=True)))
+
+
+def load_bytes(path: Path, data: bytes) -> bool:
+    """Tell whether a file says so."""
+    path.write_bytes(data)
+    return load(path).remembers
+
+
 def test_what_is_said_of_a_memory_is_known_without_reading_it(path: Path) -> None:
     """A damaged one does not keep anybody from the network."""
     damaged = bytearray(SOUND)
@@ -188,7 +206,7 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "no type of ids": (lambda: entry("dtype", "float32"), "dtype is 'float32'"),
     "object type": (lambda: entry("dtype", "object"), "dtype is 'object'"),
     "signed type in the archive": (of_other_bytes, "damaged header of memory"),
-    "wrong length": (lambda: entry("characters", 7), "bytes too long"),
+    "wrong length": (lambda: entry("characters", 7), "byte too long"),
     "longer than the file": (lambda: entry("characters", 9_999), "truncated ("),
     "huge length": (
         lambda: entry("characters", 2**40),

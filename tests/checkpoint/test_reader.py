@@ -24,6 +24,7 @@ from charrnn.checkpoint.archive import Member
 from charrnn.config import (
     ModelConfig,
 )
+from charrnn.counting import plural
 from charrnn.errors import (
     CheckpointError,
     InputError,
@@ -95,7 +96,7 @@ def test_truncation_at_any_length_is_noticed(path: Path, tiny: bytes) -> None:
 
 @pytest.mark.parametrize("extra", [b"\0", b"PK\x05\x06" + bytes(18)])
 def test_trailing_data_is_refused(path: Path, tiny: bytes, extra: bytes) -> None:
-    assert fault(path, tiny + extra) == f"{len(extra)} bytes too long"
+    assert fault(path, tiny + extra) == f"{plural(len(extra), 'byte')} too long"
 
 
 def test_leading_data_is_refused(path: Path, tiny: bytes) -> None:

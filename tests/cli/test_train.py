@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,8 @@ pytestmark = pytest.mark.usefixtures("train_directory")
 LOSS = r" +\d\.\d{4} nats   \d\.\d{3} bits\n"
 YARDSTICKS = re.compile(
     r"charrnn: the validation text without a network:\n"
-    rf"(charrnn:   (\d-gram \(Kneser-Ney\)|xz|single characters){LOSS}){{3}}"
+    rf"(charrnn:   (\d-gram \(Kneser-Ney\)|single characters){LOSS}){{2}}"
+    r"charrnn:   xz skipped: fewer than 1,000 characters are held out\n"
 )
 SUMMARY = re.compile(
     rf"charrnn: training loss{LOSS}charrnn: validation loss{LOSS}"
@@ -56,8 +58,11 @@ def test_path_is_the_payload(train: Train) -> None:
     assert len({len(line) for line in re.findall(r".*bits$", summary[0], re.M)}) == 1
 
 
-def test_yardsticks_are_those_of_the_held_out_text(train: Train) -> None:
+def test_yardsticks_are_those_of_the_held_out_text(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the last record, too, where lines are documents and where they are not."""
+    monkeypatch.setattr("charrnn.training.baselines.MIN_XZ", 0)
     for options in ([], ["--lines"], ["--unit", "byte"], ["--val-file", "t.txt"]):
         code, out, err = train("t.txt", *SHORT, "-f", "--json", *options)
         end = objects(out)[-1]["yardsticks"]
@@ -173,7 +178,7 @@ def test_yardsticks_are_measured_for_a_reader(
         measured.append(arguments)
         return real_measure(*arguments)
 
-    monkeypatch.setattr("charrnn.cli.training_report.measure", measure)
+    monkeypatch.setattr("charrnn.training.job.measure", measure)
     code, _, err = train("t.txt", *SHORT, *options)
 
     assert code == 0
@@ -325,6 +330,16 @@ def test_log_file_is_appended_to(train: Train) -> None:
     assert events[-1] == "end"
 
 
+def test_a_log_that_was_cut_swallows_no_record(train: Train) -> None:
+    """Its last line is lost, as a loss of power leaves it, and no more."""
+    Path("log.jsonl").write_text('{"event": "mine"}\n{"event": "st')
+    assert train("t.txt", *SHORT, "-qf", "--log-file", "log.jsonl")[0] == 0
+    mine, cut, *lines = Path("log.jsonl").read_text().splitlines()
+
+    assert (mine, cut) == ('{"event": "mine"}', '{"event": "st')
+    assert json.loads(lines[0])["event"] == "start"
+
+
 def test_json_of_a_run_that_diverged(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -367,6 +382,31 @@ def test_dry_run_writes_nothing(train: Train) -> None:
         assert YARDSTICKS.search(err)
     assert Path("t.npz").read_text() == "mine"
     assert names() == {"t.txt", "t.npz"}
+
+
+@pytest.mark.parametrize("more", [[], ["-q"]])
+def test_dry_run_as_json(train: Train, more: list[str]) -> None:
+    """One object: the fields of a run's first record, and what the run would take."""
+    code, out, err = train("t.txt", *SHORT, "--dry-run", "--json", *more)
+    (plan,) = objects(out)
+    start = objects(train("t.txt", *SHORT, "--json", "-q")[1])[0]
+
+    assert (code, bool(err)) == (0, not more)
+    assert (plan["event"], plan["refused"]) == ("plan", None)
+    assert plan.items() >= {k: v for k, v in start.items() if k != "event"}.items()
+    assert min(plan["memory"], plan["seconds"], plan["chars_per_second"]) > 0
+    assert plan["yardsticks"]["order0"]["loss"] > 0
+    (plan,) = objects(train("t.txt", *SHORT, "--dry-run", "--json", "-q")[1])
+    assert plan["refused"] == "t.npz exists already"
+
+
+def test_dry_run_says_that_the_run_would_be_refused(train: Train) -> None:
+    """And is no failure itself."""
+    Path("t.npz").touch()
+    for options, refused in (([], True), (["--force"], False), (["-o", "u"], False)):
+        code, _, err = train("t.txt", *SHORT, "--dry-run", *options)
+        told = "would be refused: t.npz exists already; --force replaces it" in err
+        assert (code, told) == (0, refused)
 
 
 def test_previews_go_to_stderr(train: Train) -> None:

@@ -1,15 +1,18 @@
 r"""What is said of a training: commands that can be pasted, and only what is true."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from charrnn.cli.training_report import as_argument, shell_command
-from tests.cli.support import command
+from charrnn.durations import parse_duration
+from charrnn.errors import field
 from tests.cli.training import SHORT, SMALL, Train, position
+from tests.commands import command
 
 #: Little text, read often: what comes later is worse.
 OVERFITTING = [
@@ -17,37 +20,6 @@ OVERFITTING = [
     *("--dropout", "0", "--weight-dropout", "0", "--ema", "0", "--val-fraction", "0.3"),
     *("--schedule", "constant", "--eval-every", "20", "--patience", "0"),
 ]
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("plain.txt", "plain.txt"),
-        ("two words", "'two words'"),
-        ("é☃.txt", "'é☃.txt'"),
-        ("it's", "'it'\"'\"'s'"),
-        ("two\nlines", r"$'two\x0alines'"),
-        ("\x1b[31m", r"$'\x1b[31m'"),
-        (os.fsdecode(b"\xff'\\"), r"$'\xff\x27\x5c'"),
-    ],
-)
-def test_words_of_a_command(word: str, expected: str) -> None:
-    assert shell_command(["a", word]) == f"a {expected}"
-
-
-@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
-@pytest.mark.parametrize("name", [b"caf\xe9 \xff\x01", b"\x1b'\\n", b"x" * 200])
-def test_a_shell_reads_what_was_meant(name: bytes) -> None:
-    line = shell_command(["printf", "%s", os.fsdecode(name)])
-    done = subprocess.run(["bash", "-c", line], capture_output=True, check=True)
-
-    assert done.stdout == name
-
-
-def test_paths_that_look_like_options() -> None:
-    names = ("-x.txt", "-", "--lr", "a-b")
-
-    assert [*map(as_argument, names)] == ["./-x.txt", "-", "./--lr", "a-b"]
 
 
 def test_a_long_command_is_one_line(train: Train, tmp_path: Path) -> None:
@@ -103,13 +75,68 @@ def test_more_after_patience(train: Train) -> None:
     assert position().step > ended
 
 
+@pytest.mark.parametrize("limit", [["--steps", "12"], ["--epochs", "1"]])
+def test_a_run_that_has_ended_says_how_to_train_further(
+    train: Train, limit: list[str]
+) -> None:
+    """With a command that can be pasted, and doubles the limit."""
+    output = ["-o", "my model.npz"]
+    _, _, err = train("t.txt", *SMALL, *limit, *output)
+    before = position("my model.npz").step
+    for _ in range(2):  # there is nothing to do without a larger limit
+        (line,) = re.findall(r"train further: charrnn train (.*)", err)
+        assert "--resume" in line
+        _, _, err = train("t.txt", "--resume", *output)
+    assert train(*shlex.split(line), "-q")[0] == 0
+    assert position("my model.npz").step == 2 * before
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--hidden", "9"], "a network from anew: -o OTHER.npz"),
+        (["--seed", "9"], "begin a new run: --init-from t.npz -o OTHER.npz"),
+    ],
+)
+def test_what_to_do_where_options_are_in_conflict(
+    train: Train, options: list[str], hint: str
+) -> None:
+    """What is advised works: weights of another shape begin no run."""
+    assert train("t.txt", *SHORT, "-q")[0] == 0
+    code, _, err = train("t.txt", "--resume", *options)
+    assert (code, hint in err.splitlines()[-1]) == (2, True)
+    advised = shlex.split(hint.partition(": ")[2])
+    assert train("t.txt", *options, *advised, "--steps", "1", "-q")[0] == 0
+
+
+def test_what_to_do_where_there_is_nothing_to_resume(train: Train) -> None:
+    Path("t.npz").write_bytes(b"none" * 99)
+    code, _, err = train("t.txt", "--resume")
+    assert code == 5
+    assert "--force in place of --resume" in err.splitlines()[-1]
+    assert train("t.txt", *SHORT, "--force", "-q")[0] == 0
+    Path("t.txt").write_text("the tide")
+    code, _, err = train("t.txt", "--resume")
+    assert (code, "--new-corpus continues with these" in err) == (4, True)
+
+
 def test_length_of_a_resumed_run(train: Train) -> None:
     """Its time is told for the steps that it took."""
     assert train("t.txt", *SHORT, "-q")[0] == 0
     _, _, err = train("t.txt", "--resume", "--steps", "20")
 
     assert "20 steps, " in err
-    assert ", 8 of them in 0s" in err
+    told = re.search(r", 8 of them in (\S+)", err)
+    assert told
+    assert 0 < parse_duration(told[1], field("time")) < 3600
+
+
+def test_changed_times_are_told_as_they_are_given(train: Train) -> None:
+    assert train("t.txt", *SMALL, "--time", "0.1s", "-q")[0] == 0
+    _, _, err = train("t.txt", "--resume", "--time", "150e-3s")
+
+    assert "--time: 0.1s before, 0.15s now" in err
+    assert "run: 0.15s" in err
 
 
 def test_a_validation_text_that_is_missing(train: Train) -> None:

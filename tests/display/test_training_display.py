@@ -16,7 +16,6 @@ from charrnn.display.training import (
     MessageDisplay,
     PlainDisplay,
     QuietDisplay,
-    duration_text,
     loss_text,
     training_display,
 )
@@ -101,6 +100,16 @@ def test_time_left_of_a_resumed_run(
     plain.show(step(61, elapsed=10.5))
 
     assert out.getvalue().splitlines()[1].endswith("  39s left")
+
+
+def test_time_left_has_no_parts_of_a_second(
+    plain: PlainDisplay, out: io.StringIO, clock: Clock
+) -> None:
+    plain.show(step(1))
+    clock.now = 60
+    plain.show(step(96))
+
+    assert out.getvalue().splitlines()[1].endswith("  0s left")
 
 
 def test_a_run_without_steps_prints_no_figures(
@@ -280,6 +289,27 @@ def test_live_display_shows_everything_in_narrow_windows(
     assert "step 26" not in text
 
 
+def test_what_is_said_is_broken_between_words(
+    terminal: tuple[Callable[[], str], Console], clock: Clock
+) -> None:
+    """But for a command, which a terminal breaks and gives back whole."""
+    finish, console = terminal
+    display = LiveDisplay(console, clock)
+    display.say("network: lstm 1 x 192, layer norm, 220,683 parameters")
+    display.say("  single characters   3.0813 nats   4.445 bits")
+    display.say("the run would be refused: m.npz exists already", "warning")
+    display.say("train further: charrnn train saltmarsh.txt --resume --time 12s")
+
+    assert finish().splitlines() == [
+        "charrnn: network: lstm 1 x 192, layer norm, 220,683",
+        "         parameters",
+        "charrnn:   single characters   3.0813 nats   4.445 bits",
+        "charrnn: warning: the run would be refused: m.npz exists",
+        "         already",
+        "charrnn: train further: charrnn train saltmarsh.txt --resume --time 12s",
+    ]
+
+
 def test_cursor_comes_back_after_an_error(
     terminal: tuple[Callable[[], str], Console], clock: Clock
 ) -> None:
@@ -358,11 +388,3 @@ def test_messages_without_progress(out: io.StringIO, clock: Clock) -> None:
 
 def test_texts() -> None:
     assert loss_text(math.log(4)) == "1.3863 nats 2.000 bits"
-    assert [duration_text(s) for s in (0.4, 59.4, 60, 3599, 3600, 90_061)] == [
-        "0s",
-        "59s",
-        "1m00s",
-        "59m59s",
-        "1h00m",
-        "25h01m",
-    ]

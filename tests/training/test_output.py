@@ -9,7 +9,7 @@ import pytest
 
 from charrnn.checkpoint import Checkpoint, load
 from charrnn.errors import OutputError
-from charrnn.training.filenames import best_path
+from charrnn.filenames import best_path
 from charrnn.training.output import FileOutput, StreamOutput
 from tests.training.support import checkpoint_bytes, prepared
 

@@ -122,7 +122,7 @@ def test_time_goes_on_counting(tmp_path: Path, text: Path) -> None:
     longer = prepared(text, resume=path, time=25.0)
     assert longer.notes == [
         "epochs: 80 before, none now",
-        "time: 10 before, 25 now",
+        "time: 10s before, 25s now",
     ]
     assert finish(run_of(longer, clock=Ticking(1.0)))[1].steps == 25
 
