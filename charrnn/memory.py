@@ -135,7 +135,7 @@ class Memory:
             A text, read from its beginning: row i is what may stand at its place i.
         """
         found: NDArray[np.float64] = np.empty((len(ids), self.vocab_size))
-        blending.fill_rows(self._alone, _as_ids(ids), 0, found)
+        blending.fill_rows(self._alone, _as_ids(ids[:-1]), 0, found)
         return found
 
     @property
@@ -167,6 +167,7 @@ class Reading:
 
     def __init__(self, blend: Blend) -> None:
         self._blend = blend
+        self._adapts = blend.learns
         self._order = len(blend.tables.discounts)
         self._before = np.zeros(0, np.int32)  # what was read, as far as needed
         self._learned = 0
@@ -176,7 +177,9 @@ class Reading:
         """What kernels blend the network's next predictions with."""
         return self._blend
 
-    def costs(self, network: Floats, inputs: Ids, targets: Ids) -> Floats:
+    def costs(
+        self, network: Floats, inputs: Ids, targets: Ids
+    ) -> tuple[Floats, Floats | None]:
         """Read some characters, and compute what those behind them cost.
 
         Parameters
@@ -190,15 +193,24 @@ class Reading:
 
         Returns
         -------
-        (n,) float64 array
+        costs : (n,) float64 array
             Nats.
+        fixed : (n,) float64 array or None
+            The same by counts that do not go on, if these do.
         """
-        if self._blend.share == 1:
-            return network
+        share, adapts = self._blend.share, self._adapts
+        if share == 1:
+            return network, None
         p: NDArray[np.float64] = np.empty(len(targets))
         read, first = self._next(inputs)
-        blending.score(self._blend, np.append(read, targets[-1:]), first, p)
-        return blended_costs(self._blend.share, network, p)
+        ids = np.append(read, targets[-1:])
+        blending.score(self._blend, ids, first, p)
+        costs = blended_costs(share, network, p)
+        if not adapts:
+            return costs, None
+        fixed = self._blend._replace(growth=NO_GROWTH, learns=False)
+        blending.score(fixed, ids, first, p)
+        return costs, blended_costs(share, network, p)
 
     def distributions(
         self, network: NDArray[np.float64], inputs: Ids
