@@ -490,8 +490,8 @@ def no_memory(share: Share, *, adapt: bool = False) -> CountsError:
     asked = field("adapt", True) if adapt else field("blend", share)
     msg = f"{asked} needs a model with a memory, and this one has none"
     hint = (
-        f"leave {field('adapt' if adapt else 'blend')} away for the network alone; training stores a memory "
-        f"at its end, but not with {field('memory', False)}"
+        f"leave {field('adapt' if adapt else 'blend')} away for the network alone; "
+        f"training stores a memory at its end, but not with {field('memory', False)}"
     )
     return CountsError(msg, hint=hint)
 

@@ -181,7 +181,7 @@ class TextModel:
         """
         share = read_share(blend, field("blend"))
         if self.memory is None:
-            if adapt or (share != "auto" and share < 1):
+            if share != 1 and (adapt or share != "auto"):
                 raise no_memory(share, adapt=adapt)
             return self
         memory = self.memory if share == "auto" else self.memory.with_share(share)
@@ -202,8 +202,8 @@ class TextModel:
             ``include_stop``, ``temperature``, ``top_k``, ``top_p``, ``min_p``,
             ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
             memory, where there is one and no other is given), ``logit_bias``,
-            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``, ``adapt``,
-            ``adapt_output``. See
+            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``,
+            ``adapt``, ``adapt_output``. See
             `config.SampleConfig` and `config.Blending` for what they mean. The same
             seed gives the same text as the command line; without one every call
             gives another. What does nothing, such as a ``ban`` of characters that

@@ -17,7 +17,7 @@ UNFINISHED = (
 def check_blending(blending: Blending, file: "CheckpointFile") -> None:
     """Raise `CountsError` where a blend is asked for that a file cannot give."""
     blend, adapt = blending.blend, blending.adapt
-    if file.memory is None and (adapt or (blend != "auto" and blend < 1)):
+    if file.memory is None and blend != 1 and (adapt or blend != "auto"):
         raise no_memory(blend, adapt=adapt)
 
 

@@ -41,7 +41,7 @@ class InspectedCheckpoint:
         if options.layer is not None:
             last = file.model.layers - 1
             check_number(field("layer"), options.layer, low=0, high=last)
-        wanted = options.adapt or (options.blend != "auto" and options.blend < 1)
+        wanted = options.blend != 1 and (options.adapt or options.blend != "auto")
         if wanted and file.memory is None:
             error = no_memory(options.blend, adapt=options.adapt)
             error.where = str(file.path)

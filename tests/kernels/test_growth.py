@@ -1,6 +1,5 @@
 """Counts that go on: against plain dictionaries, and by laws."""
 
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from charrnn.kernels import blending, growth
 from charrnn.kernels.blending import Blend
 from charrnn.kernels.growth import WEIGHT
 from charrnn.memory import Memory
+from tests.counts import Dictionaries
 
 pytestmark = pytest.mark.small
 
@@ -24,46 +24,6 @@ def memory(ids: list[int], V: int, order: int, newline: int | None) -> Memory:
         ids=np.array(ids, np.min_scalar_type(V)), order=order, share=0.5,
         vocab_size=V, before=0, newline=newline,
     )  # fmt: skip
-
-
-class Dictionaries:
-    """The same model in words of Python: every count stands under its n-gram."""
-
-    def __init__(self, counted: Memory) -> None:
-        self.V, self.order = counted.vocab_size, counted.order
-        self.newline = counted.newline
-        self.counts: dict[tuple[int, ...], dict[int, int]] = defaultdict(dict)
-        self.D = counted.tables.discounts
-        read = [counted.before]
-        for symbol in counted.ids.tolist():
-            self.count(read, symbol, 1)
-            read.append(symbol)
-
-    def contexts(self, read: list[int]) -> list[tuple[int, ...]]:
-        """Those of a place, from the longest to the empty one."""
-        longest = len(read)
-        for back, symbol in enumerate(reversed(read), 1):
-            if symbol == self.newline:
-                longest = min(longest, back)
-        longest = min(longest, self.order - 1)
-        return [tuple(read[len(read) - k :]) for k in range(longest, -1, -1)]
-
-    def count(self, read: list[int], symbol: int, weight: int) -> None:
-        for context in self.contexts(read):
-            counts = self.counts[context]
-            counts[symbol] = counts.get(symbol, 0) + weight
-            if counts[symbol] > weight:
-                break
-
-    def row(self, read: list[int]) -> Array:
-        p = np.full(self.V, 1 / self.V)
-        for k, context in enumerate(reversed(self.contexts(read))):
-            if counts := self.counts.get(context):
-                D, total = self.D[k], sum(counts.values())
-                p *= sum(D[min(n, 3)] for n in counts.values()) / total
-                for symbol, n in counts.items():
-                    p[symbol] += (n - D[min(n, 3)]) / total
-        return p
 
 
 @st.composite
