@@ -479,12 +479,19 @@ def read_share(given: Any, name: str) -> Share:
     return share
 
 
-def no_memory(share: float) -> CountsError:
-    """Say that there is nothing to blend a network with."""
-    msg = f"{field('blend', share)} needs a model with a memory, and this one has none"
+def no_memory(share: Share, *, adapt: bool = False) -> CountsError:
+    """Say that there is nothing to blend a network with.
+
+    Parameters
+    ----------
+    adapt : bool
+        Whether the counts were to go on, whatever the share.
+    """
+    asked = field("adapt", True) if adapt else field("blend", share)
+    msg = f"{asked} needs a model with a memory, and this one has none"
     hint = (
-        f"leave {field('blend')} away for the network alone; training stores a memory "
-        f"at its end, but not with {field('memory', False)}"
+        f"leave {field('adapt' if adapt else 'blend')} away for the network alone; "
+        f"training stores a memory at its end, but not with {field('memory', False)}"
     )
     return CountsError(msg, hint=hint)
 
@@ -501,11 +508,30 @@ BLEND = Option(
 )
 
 
+#: The option `adapt`, for all that predict.
+ADAPT = Option(
+    "Go on counting in what is read, so that its names and its manner are expected "
+    "again. Needs a checkpoint with the training text; it is never changed.",
+    CHOICE,
+    recorded=True,
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Blending:
-    """How much of a prediction is the network's."""
+    """How much of a prediction is the network's, and what is counted for the rest."""
 
     blend: Share = option("auto", BLEND)
+    adapt: bool = option(False, ADAPT)
+    adapt_output: bool = option(
+        False,
+        Option(
+            "Count in what is written, too: it then repeats itself far more.",
+            CHOICE,
+            needs=("adapt",),
+            recorded=True,
+        ),
+    )
 
 
 #: Characters that `SampleConfig.no_repeat` and `no_copy` look back.

@@ -112,6 +112,8 @@ class SampleOptions(TypedDict, total=False):
 
     # How much of a prediction is the network's: `config.Blending`.
     blend: Number
+    adapt: bool | None
+    adapt_output: bool | None
 
     # What is read beside the prompt: `config.SampleInputs`.
     unknown: UnknownPolicy | None

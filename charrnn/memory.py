@@ -10,6 +10,7 @@ they predict better than either.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids, PackedIds
-from charrnn.kernels import ngrams
+from charrnn.kernels import blending, ngrams
+from charrnn.kernels.blending import ALONE, Blend
+from charrnn.kernels.growth import NO_GROWTH, copied, enlarged
 from charrnn.kernels.ngrams import (
-    ALONE,
     FIRST,
     LEAF,
     LONGER,
     NONE,
     SYMBOL,
-    Blend,
     Level,
     Places,
     Tables,
@@ -41,6 +42,10 @@ MAX_ORDER = 32
 #: Characters that can be counted. Nodes are numbered in 32 bits, and a text may
 #: have half as many of them as its length times the order.
 MAX_SIZE = 2**26
+
+#: Characters of a text that are counted as it is read, at most: they take up to 150
+#: bytes each.
+MOST_LEARNED = 1_000_000
 
 #: D(0), D(1), D(2), D(3 and more) where a text has too little to estimate them.
 FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])
@@ -118,7 +123,7 @@ class Memory:
             A text, read from its beginning.
         """
         found: NDArray[np.float64] = np.empty(len(ids))
-        ngrams.score(self.tables, _as_ids(ids), 0, self.before, found)
+        blending.score(self._alone, _as_ids(ids), 0, found)
         return found
 
     def distributions(self, ids: PackedIds | Ids) -> NDArray[np.float64]:
@@ -130,8 +135,13 @@ class Memory:
             A text, read from its beginning: row i is what may stand at its place i.
         """
         found: NDArray[np.float64] = np.empty((len(ids), self.vocab_size))
-        ngrams.fill_rows(self.tables, _as_ids(ids), 0, self.before, found)
+        blending.fill_rows(self._alone, _as_ids(ids[:-1]), 0, found)
         return found
+
+    @property
+    def _alone(self) -> Blend:
+        """The counts without a network."""
+        return Blend(self.tables, NO_GROWTH, 0.0, self.before, learns=False)
 
     def opening(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
         """Blend what is known of a text's first character where none is read before.
@@ -151,15 +161,25 @@ class Reading:
     Parameters
     ----------
     blend : Blend
-        Of a network that is alone everything stays as it is.
+        Of a network that is alone everything stays as it is. One that learns counts
+        what is read, as far as `MOST_LEARNED` characters.
     """
 
     def __init__(self, blend: Blend) -> None:
         self._blend = blend
+        self._adapts = blend.learns
         self._order = len(blend.tables.discounts)
         self._before = np.zeros(0, np.int32)  # what was read, as far as needed
+        self._learned = 0
 
-    def costs(self, network: Floats, inputs: Ids, targets: Ids) -> Floats:
+    @property
+    def blend(self) -> Blend:
+        """What kernels blend the network's next predictions with."""
+        return self._blend
+
+    def costs(
+        self, network: Floats, inputs: Ids, targets: Ids
+    ) -> tuple[Floats, Floats | None]:
         """Read some characters, and compute what those behind them cost.
 
         Parameters
@@ -173,16 +193,24 @@ class Reading:
 
         Returns
         -------
-        (n,) float64 array
+        costs : (n,) float64 array
             Nats.
+        fixed : (n,) float64 array or None
+            The same by counts that do not go on, if these do.
         """
-        if self._blend.share == 1:
-            return network
+        share, adapts = self._blend.share, self._adapts
+        if share == 1:
+            return network, None
         p: NDArray[np.float64] = np.empty(len(targets))
-        read, first = self._read(inputs)
+        read, first = self._next(inputs)
         ids = np.append(read, targets[-1:])
-        ngrams.score(self._blend.tables, ids, first, self._blend.before, p)
-        return blended_costs(self._blend.share, network, p)
+        blending.score(self._blend, ids, first, p)
+        costs = blended_costs(share, network, p)
+        if not adapts:
+            return costs, None
+        fixed = self._blend._replace(growth=NO_GROWTH, learns=False)
+        blending.score(fixed, ids, first, p)
+        return costs, blended_costs(share, network, p)
 
     def distributions(
         self, network: NDArray[np.float64], inputs: Ids
@@ -200,16 +228,24 @@ class Reading:
         -------
         (m, V) float64 array
         """
-        share, tables = self._blend.share, self._blend.tables
+        share = self._blend.share
         if share == 1:
             return network
-        read, _ = self._read(inputs)
         p: NDArray[np.float64] = np.empty(network.shape)
-        first = len(read) - len(network) + 1
-        ngrams.fill_rows(tables, read, first, self._blend.before, p)
+        read, first = self._next(inputs)
+        if not self._blend.learns:  # what is not asked for need not be looked up
+            first = len(read) - len(network) + 1
+        blending.fill_rows(self._blend, read, first, p)
         return share * network + (1 - share) * p
 
-    def _read(self, inputs: Ids) -> tuple[Ids, int]:
+    def read(self, inputs: Ids) -> None:
+        """Read some characters, of which only the counts are told."""
+        if self._blend.learns and len(inputs):
+            nothing: NDArray[np.float64] = np.empty((0, len(self._blend.tables.single)))
+            read, first = self._next(inputs)
+            blending.fill_rows(self._blend, read, first, nothing)
+
+    def _next(self, inputs: Ids) -> tuple[Ids, int]:
         """Put what was read before some characters before them, and go on.
 
         Returns
@@ -221,7 +257,39 @@ class Reading:
         read = np.concatenate([self._before, inputs]).astype(np.int32)
         first = len(self._before) + 1
         self._before = read[-self._order :]
+        self._make_room(len(inputs))
         return read, first
+
+    def writing(self, characters: int) -> Blend:
+        """Give what kernels blend with while so many characters are written."""
+        self._make_room(characters)
+        return self._blend
+
+    def _make_room(self, characters: int) -> None:
+        """Make room for so many characters to be counted, unless that is enough."""
+        if not self._blend.learns:
+            return
+        self._learned += characters
+        room = characters * self._order
+        self._blend = self._blend._replace(
+            growth=enlarged(self._blend.growth, room, room),
+            learns=self._learned <= MOST_LEARNED,
+        )
+
+    def continued(self, *, learns: bool) -> "Reading":
+        """Give a reading of its own to a text that goes on from here.
+
+        Parameters
+        ----------
+        learns : bool
+            Whether what follows is counted, too.
+        """
+        other, blend = copy(self), self._blend
+        learns = learns and blend.learns
+        if learns:
+            blend = blend._replace(growth=copied(blend.growth))
+        other._blend = blend._replace(learns=learns)
+        return other
 
 
 def blended_costs(
@@ -243,7 +311,9 @@ def blended_costs(
     return np.maximum(0.0, -np.log(p))
 
 
-def blend_of(memory: Memory | None, documents: Documents) -> Blend:
+def blend_of(
+    memory: Memory | None, documents: Documents, *, adapt: bool = False
+) -> Blend:
     """Give what kernels blend a network's predictions with.
 
     Parameters
@@ -253,11 +323,13 @@ def blend_of(memory: Memory | None, documents: Documents) -> Blend:
     documents : Documents
         What is read before a text. The counts know what stands there also where
         nothing is read.
+    adapt : bool
+        Whether what is read is counted, too.
     """
     if memory is None or memory.share == 1:
         return ALONE
     before = memory.before if documents.before is None else NONE
-    return Blend(memory.tables, float(memory.share), before)
+    return Blend(memory.tables, NO_GROWTH, float(memory.share), before, adapt)
 
 
 def _as_ids(ids: PackedIds | Ids) -> Ids:

@@ -54,6 +54,8 @@ class Costs(NamedTuple):
 
     ids: Ids  # (n,)
     nats: Floats  # (n,) float64: -log p
+    #: (n,) float64: the same by counts that do not go on, where the model adapts.
+    fixed: Floats | None = None
 
 
 #: Of a model that was made without a text.
@@ -82,6 +84,8 @@ class TextModel:
     corpus: CorpusFingerprint = UNKNOWN
     #: What it knows by counting, and the network's share where both predict.
     memory: Memory | None = None
+    #: Whether its counts go on in what it reads.
+    adapts: bool = False
 
     def __post_init__(self) -> None:
         """Check that network and memory know the same symbols.
@@ -151,7 +155,9 @@ class TextModel:
         )
         return replace(self, memory=memory)
 
-    def blended(self, blend: float | str = "auto") -> "TextModel":
+    def blended(
+        self, blend: float | str = "auto", *, adapt: bool = False
+    ) -> "TextModel":
         """Give the model with the network's share in its predictions chosen.
 
         What predicts (`sample`, `surprise`, `costs` and so on) blends the network
@@ -162,6 +168,9 @@ class TextModel:
         blend : float or "auto"
             The network's share, in [0, 1]: 1 is the network alone. "auto" is the
             memory's, or the network alone where there is no memory.
+        adapt : bool
+            Whether the counts go on in each text that it reads. What was counted is
+            forgotten behind the text.
 
         Raises
         ------
@@ -171,13 +180,14 @@ class TextModel:
             There is no memory to blend with.
         """
         share = read_share(blend, field("blend"))
-        if share == "auto":
+        if self.memory is None:
+            if share != 1 and (adapt or share != "auto"):
+                raise no_memory(share, adapt=adapt)
             return self
-        if self.memory is not None:
-            return replace(self, memory=self.memory.with_share(share))
-        if share < 1:
-            raise no_memory(share)
-        return self
+        memory = self.memory if share == "auto" else self.memory.with_share(share)
+        if (memory, adapt) == (self.memory, self.adapts):
+            return self
+        return replace(self, memory=memory, adapts=adapt)
 
     def sample(self, prompt: str = "", **options: Unpack[SampleOptions]) -> str:
         """Write a text as the model would go on from a prompt.
@@ -192,7 +202,8 @@ class TextModel:
             ``include_stop``, ``temperature``, ``top_k``, ``top_p``, ``min_p``,
             ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
             memory, where there is one and no other is given), ``logit_bias``,
-            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``. See
+            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``,
+            ``adapt``, ``adapt_output``. See
             `config.SampleConfig` and `config.Blending` for what they mean. The same
             seed gives the same text as the command line; without one every call
             gives another. What does nothing, such as a ``ban`` of characters that
@@ -217,14 +228,19 @@ class TextModel:
             msg = f"{field('length', -1)} would never end"
             hint = f"give {field('lines')} or {field('time')}, or use stream()"
             raise OptionError(msg, hint=hint)
-        return "".join(self.blended(wanted.blend)._written(prompt, wanted))
+        return "".join(self._predicting(wanted)._written(prompt, wanted))
 
     def stream(
         self, prompt: str = "", **options: Unpack[SampleOptions]
     ) -> Iterator[str]:
         """Write a text as `sample` does, and yield its pieces as they are made."""
         wanted = self._asked(options)
-        return self.blended(wanted.blend)._written(prompt, wanted)
+        return self._predicting(wanted)._written(prompt, wanted)
+
+    def _predicting(self, wanted: Asked) -> "TextModel":
+        """Give the model as a caller wants it to predict."""
+        blending = wanted.blending
+        return self.blended(blending.blend, adapt=blending.adapt)
 
     def _asked(self, options: Mapping[str, Any]) -> Asked:
         """Read what a caller asks of a sample; warn of what does nothing."""
@@ -239,7 +255,14 @@ class TextModel:
         copied = wanted.read_corpus(self.vocab)
         ids = self._encode(prompt, wanted.unknown, "prompt")
         config = wanted.config.in_symbols(self.vocab.to_symbols)
-        generation = Generation(self, [ids], config, scored=False, corpus=copied)
+        generation = Generation(
+            self,
+            [ids],
+            config,
+            scored=False,
+            corpus=copied,
+            learns=wanted.blending.adapt_output,
+        )
         if self.vocab.unit == "char":
             yield from (piece.text for piece in generation.pieces())
             return
@@ -258,6 +281,7 @@ class TextModel:
         text: str,
         *,
         blend: float | str = "auto",
+        adapt: bool = False,
         unknown: UnknownPolicy = "error",
     ) -> float:
         """Compute what a character of a text costs on average, in nats.
@@ -273,6 +297,8 @@ class TextModel:
             At least one character.
         blend : float or "auto"
             The network's share beside the memory's; see `blended`.
+        adapt : bool
+            Whether the counts go on in the text itself, as it is read.
         unknown : {"error", "skip", "replace"}
             What to do with characters that the model does not know.
 
@@ -287,7 +313,7 @@ class TextModel:
         VocabError
             A character is unknown, and `unknown` is "error".
         """
-        model = self.blended(blend)
+        model = self.blended(blend, adapt=adapt)
         ids = self._encode(text, unknown)
         if not ids.size:
             msg = "the text is empty: nothing to score"
@@ -302,6 +328,7 @@ class TextModel:
         text: str,
         *,
         blend: float | str = "auto",
+        adapt: bool = False,
         unknown: UnknownPolicy = "error",
     ) -> NDArray[np.float64]:
         """Compute what each character of a text costs: -log p, in nats.
@@ -311,6 +338,8 @@ class TextModel:
         text : str
         blend : float or "auto"
             The network's share beside the memory's; see `blended`.
+        adapt : bool
+            Whether the counts go on in the text itself, as it is read.
         unknown : {"error", "skip", "replace"}
 
         Returns
@@ -327,10 +356,10 @@ class TextModel:
         VocabError
             A character is unknown, and `unknown` is "error".
         """
-        model = self.blended(blend)
+        model = self.blended(blend, adapt=adapt)
         ids = self._encode(text, unknown)
         return np.concatenate(
-            [np.zeros(0), *(nats for _, nats in model.costs([ids]))]
+            [np.zeros(0), *(nats for _, nats, _ in model.costs([ids]))]
         ).astype(np.float64)
 
     def states(self, text: str, *, unknown: UnknownPolicy = "error") -> Floats:
@@ -437,11 +466,13 @@ class TextModel:
                 self.network.losses(window, state)[:, 0],
                 window.targets[:, 0],
             )
-            yield Costs(targets, reading.costs(nats, window.inputs[:, 0], targets))
+            costs, fixed = reading.costs(nats, window.inputs[:, 0], targets)
+            yield Costs(targets, costs, fixed)
 
     def reading(self) -> Reading:
         """Begin to read a text, for blending what the network says of it."""
-        return Reading(blend_of(self.memory, self.documents))
+        blend = blend_of(self.memory, self.documents, adapt=self.adapts)
+        return Reading(blend)
 
     def signals(self, ids: Ids, names: Sequence[str]) -> Iterator[Floats]:
         """Read a text and yield, slice by slice, what all units did.
@@ -571,9 +602,13 @@ class TextModel:
         """Compute the mean loss of a text, blended where there is a memory."""
         if self.memory is None or self.memory.share == 1:
             return self.mean_loss(ids)
+        first = self.documents.first
+        if self.adapts:
+            costs = np.concatenate([nats for _, nats, _ in self.costs([ids])])
+            return float(costs[first:].mean())
         nats, p = self.network_costs(ids), self.memory.probabilities(ids)
         found = blended_costs(self.memory.share, nats, p)
-        return float(found[self.documents.first :].mean())
+        return float(found[first:].mean())
 
 
 def _documents(window: Window) -> Iterator[Window]:

@@ -231,7 +231,7 @@ def test_a_text_may_be_read_in_parts(
     costs, blended, at = [], [], 0
     for inputs, targets in parts_of(ids, cuts):
         here = slice(at, at + len(inputs))
-        costs.append(reading.costs(nats[here], inputs, targets))
+        costs.append(reading.costs(nats[here], inputs, targets)[0])
         blended.append(again.distributions(network[here], inputs))
         at = here.stop
 
@@ -262,7 +262,7 @@ def test_a_network_alone_is_left_as_it_is() -> None:
     ids, nats, rows = np.zeros(1, np.int32), np.ones(1), np.ones((1, 5))
     for counted in (None, memory([1, 2], 5, share=1.0)):
         reading = Reading(blend_of(counted, documents))
-        assert reading.costs(nats, ids, ids) is nats
+        assert reading.costs(nats, ids, ids)[0] is nats
         assert reading.distributions(rows, ids) is rows
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from charrnn.config import Share, no_memory
+from charrnn.config import Blending, Share, no_memory
 
 if TYPE_CHECKING:
     from charrnn.checkpoint import CheckpointFile
@@ -14,10 +14,11 @@ UNFINISHED = (
 )
 
 
-def check_blend(blend: Share, file: "CheckpointFile") -> None:
+def check_blending(blending: Blending, file: "CheckpointFile") -> None:
     """Raise `CountsError` where a blend is asked for that a file cannot give."""
-    if blend != "auto" and blend < 1 and file.memory is None:
-        raise no_memory(blend)
+    blend, adapt = blending.blend, blending.adapt
+    if file.memory is None and blend != 1 and (adapt or blend != "auto"):
+        raise no_memory(blend, adapt=adapt)
 
 
 def share_in(blend: Share, file: "CheckpointFile") -> float:

@@ -224,6 +224,7 @@ class Inspector:
             max_lag=request.max_lag,
             corpus=request.corpus,
             blend=request.blend,
+            adapt=request.adapt,
             processors=available_processors(),
             threads=self.threads,
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from charrnn import cells
-from charrnn.config import BLEND, Share, UnknownPolicy
+from charrnn.config import ADAPT, BLEND, Share, UnknownPolicy
 from charrnn.errors import field
 from charrnn.filenames import read_output
 from charrnn.inspection import MAX_LAG, SignalName
@@ -17,6 +17,9 @@ FILE = "Files and kernels"
 
 #: The views that predict what comes next.
 PREDICT = ("next", "surprise", "diversity", "compare")
+
+#: Those of them that read a text.
+ADAPTING = ("next", "surprise", "compare")
 
 #: Narrower than this, nothing can be drawn.
 MIN_WIDTH = 20
@@ -86,6 +89,10 @@ class InspectOptions:
     blend: Share = option(
         "auto",
         replace(BLEND, group=VIEW, help=f"{', '.join(PREDICT)}: {BLEND.help}"),
+    )
+    adapt: bool = option(
+        False,
+        replace(ADAPT, group=VIEW, help=f"{', '.join(ADAPTING)}: {ADAPT.help}"),
     )
     text: str | None = option(
         None, Option(f"The text for {', '.join(readers())}.", TEXT)

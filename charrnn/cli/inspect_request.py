@@ -76,6 +76,7 @@ class Request(InspectOptions):
             "max_lag": self.max_lag != InspectOptions.max_lag,
             "corpus": bool(self.corpus),
             "blend": self.blend != InspectOptions.blend,
+            "adapt": self.adapt,
         }
         for option, used in given.items():
             if used and not set(users(option)) & set(self.views):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli.blending import UNFINISHED, check_blend, share_in
+from charrnn.cli.blending import UNFINISHED, check_blending, share_in
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink
@@ -36,7 +36,6 @@ from charrnn.config import (
     Blending,
     SampleConfig,
     SampleInputs,
-    Share,
     UnknownPolicy,
     usual_length,
 )
@@ -107,8 +106,8 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     config = _sampler(options)
     form.check(config)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        blend = configure(Blending, options).blend
-        _Run(Path(checkpoint), form, common, blend).run(source, inputs, config)
+        blending = configure(Blending, options)
+        _Run(Path(checkpoint), form, common, blending).run(source, inputs, config)
 
 
 def _sampler(options: Mapping[str, Any]) -> SampleConfig:
@@ -128,13 +127,15 @@ class _Run:
         The checkpoint.
     form : Form
     common : Common
-    blend : float or "auto"
-        The network's share in what is predicted.
+    blending : Blending
+        How much of a prediction is the network's.
     """
 
-    def __init__(self, path: Path, form: Form, common: Common, blend: Share) -> None:
+    def __init__(
+        self, path: Path, form: Form, common: Common, blending: Blending
+    ) -> None:
         self.path = path
-        self.blend = blend
+        self.blending = blending
         self.form = form
         self.notes = Notes(common)
         self.threads, warning = common.resolve_threads()
@@ -231,20 +232,20 @@ class _Run:
         OptionError
             It has none.
         """
-        check_blend(self.blend, file)
+        check_blending(self.blending, file)
         if config.no_copy is not None and not inputs.corpus and file.memory is None:
             msg = "--no-copy needs --corpus: the checkpoint has no memory of its text"
             raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
-        if self.blend == "auto" and file.remembers:
+        if self.blending.blend == "auto" and file.remembers:
             self.notes.say(UNFINISHED)
 
     def _read_model(self, file: "CheckpointFile", config: SampleConfig) -> "TextModel":
         """Read the model that a checkpoint holds, its memory only if it is of use."""
         from charrnn.textmodel import TextModel  # imports Numba
 
-        wanted = self.blend != 1 or config.no_copy is not None
+        wanted = self.blending.blend != 1 or config.no_copy is not None
         model = TextModel.read_from(file, threads=self.threads, predicts=wanted)
-        return model.blended(self.blend)
+        return model.blended(self.blending.blend, adapt=self.blending.adapt)
 
     def _generation(
         self,
@@ -266,6 +267,7 @@ class _Run:
             lead=prompts[0] if alone else (),
             scored=self.form.json,
             corpus=corpus,
+            learns=self.blending.adapt_output,
         )
 
     def _writer(
@@ -280,7 +282,9 @@ class _Run:
         if form.json:
             before = {"seed": config.seed}
             sampler = {name: getattr(config, name) for name in SAMPLER}
-            sampler["blend"] = share_in(self.blend, file)
+            sampler["blend"] = share_in(self.blending.blend, file)
+            sampler["adapt"] = self.blending.adapt
+            sampler["adapt_output"] = self.blending.adapt_output
             for name in ("allow", "ban"):
                 if sampler[name] is not None:
                     sampler[name] = readable(sampler[name], vocab.unit)

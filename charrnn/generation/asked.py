@@ -10,7 +10,6 @@ from charrnn.config import (
     Blending,
     SampleConfig,
     SampleInputs,
-    Share,
     UnknownPolicy,
     usual_length,
 )
@@ -52,7 +51,7 @@ class Asked:
     """One sample, as keyword arguments ask for it."""
 
     config: SampleConfig
-    blend: Share  # the network's, in what is predicted
+    blending: Blending  # how much of a prediction is the network's
     unknown: UnknownPolicy
     corpus: tuple[Source, ...]  # the text that ``no_copy`` speaks of
 
@@ -92,8 +91,8 @@ def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
         raise OptionError(msg, hint="name the text that is not to be copied")
     others = {name: value for name, value in options.items() if name != "corpus"}
     unknown = configure(SampleInputs, others).unknown
-    blend = configure(Blending, options).blend
-    return Asked(SampleConfig(**given), blend, unknown, corpus)
+    blending = configure(Blending, options)
+    return Asked(SampleConfig(**given), blending, unknown, corpus)
 
 
 def _sources(given: Any) -> Iterable[Source]:

@@ -14,8 +14,9 @@ from charrnn import sampling
 from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
 from charrnn.generation.samples import Sample
+from charrnn.kernels.blending import ALONE
 from charrnn.kernels.generator import generator_of
-from charrnn.memory import Memory, blend_of
+from charrnn.memory import Memory, Reading
 from charrnn.network import Network
 from charrnn.sampling import Randomness, nothing_to_choose
 from charrnn.vocab import Vocab
@@ -44,6 +45,9 @@ class Model(Protocol):
     def memory(self) -> Memory | None:
         """What is known by counting, if anything is."""
 
+    def reading(self) -> Reading:
+        """Begin to read a text, for blending what the network says of it."""
+
 
 class Sampler:
     """A model and the way it is asked to write, which all shards share.
@@ -65,12 +69,12 @@ class Sampler:
         self.stack, self.dtype = network.stack, network.dtype
         self.weights = network.inference()
         self.generate = generator_of(network.stack.kernels)
-        self.blend = blend_of(model.memory, model.documents)
+        blend = model.reading().blend
         bias = sampling.logit_bias(config, vocab)
         if corpus is None and model.memory is not None and config.no_copy:
             corpus = model.memory.ids.astype(np.int32)
         self.filters = sampling.filters(config, vocab.size, bias, corpus)
-        self.past = len(self.blend.tables.discounts)
+        self.past = len(blend.tables.discounts)
         if config.no_repeat or config.no_copy:
             self.past = RECENT
         start = model.documents.start
@@ -101,7 +105,7 @@ class Sampler:
             known, u = np.array([part.size + 1], np.int32), np.zeros((part.size, 1))
             self.generate(
                 self.weights, tape, state, column, known, u,
-                self.blend, self.filters, self.start, unused,
+                ALONE, self.filters, self.start, unused,
             )  # fmt: skip
 
 
@@ -118,6 +122,9 @@ class Shard:
         What all samples have read already; its end, for filters of n-grams.
     given : list of arrays (n,) of int
         What each sample reads next: at least one character.
+    reading : Reading
+        What all samples have read, as far as it was counted. If it goes on learning,
+        there is one sample.
     """
 
     def __init__(
@@ -127,9 +134,10 @@ class Shard:
         state: Floats,
         before: Ids,
         given: list[Ids],
+        reading: Reading,
     ) -> None:
         self.samples = samples
-        self._sampler = sampler
+        self._sampler, self._reading = sampler, reading
         self._state = np.ascontiguousarray(state)
         self._tape = sampler.stack.new_tape(1, len(samples))
         self._given = [ids[1:] for ids in given]
@@ -181,7 +189,7 @@ class Shard:
         logits = np.empty((kept, B, sampler.weights.by.size), sampler.dtype)
         if not sampler.generate(
             sampler.weights, self._tape, self._state, ids, known, u,
-            sampler.blend, sampler.filters, sampler.start, logits,
+            self._reading.writing(steps), sampler.filters, sampler.start, logits,
         ):  # fmt: skip
             raise nothing_to_choose()
         self._ids = ids[steps:]

@@ -23,6 +23,7 @@ class ViewOptions:
     max_lag: int = MAX_LAG
     corpus: tuple[str, ...] = ()
     blend: Share = "auto"
+    adapt: bool = False
     processors: int = 1
     threads: int = 1
 

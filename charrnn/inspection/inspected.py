@@ -41,8 +41,9 @@ class InspectedCheckpoint:
         if options.layer is not None:
             last = file.model.layers - 1
             check_number(field("layer"), options.layer, low=0, high=last)
-        if options.blend != "auto" and options.blend < 1 and file.memory is None:
-            error = no_memory(options.blend)
+        wanted = options.blend != 1 and (options.adapt or options.blend != "auto")
+        if wanted and file.memory is None:
+            error = no_memory(options.blend, adapt=options.adapt)
             error.where = str(file.path)
             raise error
 
@@ -59,7 +60,9 @@ class InspectedCheckpoint:
         """The same, for what predicts: with its memory, as far as it is asked for."""
         if self.options.blend == 1 or (remembered := self.file.read_memory()) is None:
             return self.model
-        return self.model.remembering(remembered).blended(self.options.blend)
+        return self.model.remembering(remembered).blended(
+            self.options.blend, adapt=self.options.adapt
+        )
 
     @property
     def text(self) -> InspectedText:

@@ -198,7 +198,7 @@ class NextView(View[Predictions]):
     about = "the likeliest characters after the text, and at every place of it"
     text = "required"
     runs = "forward"
-    options = ("top", "max_chars", "blend")
+    options = ("top", "max_chars", "blend", "adapt")
     page = 6
     explores = "guesses"
 

@@ -25,7 +25,7 @@ SHOWN = 2000
 
 #: The options of `inspect` that a view can be about.
 OptionName = Literal[
-    "top", "max_chars", "layer", "unit", "signal", "max_lag", "corpus", "blend"
+    "top", "max_chars", "layer", "unit", "signal", "max_lag", "corpus", "blend", "adapt"
 ]
 
 D = TypeVar("D", bound="ViewData")

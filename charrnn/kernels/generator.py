@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
+from charrnn.kernels.blending import Blend, learn, mix, new_mixing
 from charrnn.kernels.cells import CellKernels, advance, is_built_in, short_name
 from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
 from charrnn.kernels.matmul import affine
-from charrnn.kernels.ngrams import Blend, mix, new_mixing
 from charrnn.kernels.normalization import normalize_rows
 from charrnn.kernels.recurrent import Recurrent, layer_weights
 
@@ -125,7 +125,7 @@ def generate(
         Random numbers: u[t] chooses what comes after step t.
     blend : Blend
         What is said of the next character beside the network; `past` is at least
-        its order.
+        its order. If it learns from what it writes, B is 1.
     filters : Filters
     start : int
         The character that begins a document: the state is cleared before it.
@@ -162,6 +162,8 @@ def generate(
                 if chosen < 0:
                     return False
                 ids[now + 1, n] = chosen
+                if blend.learns:
+                    learn(blend, recent, chosen, room.contexts)
     return True
 
 

@@ -32,7 +32,6 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.arrays import Flags, Floats, Ids
-from charrnn.kernels.activations import exp, log
 from charrnn.kernels.jit import jit
 
 #: In `Text.chars`, where there is no character; ids are larger by one.
@@ -94,16 +93,6 @@ class Tables(NamedTuple):
     newline: int  # given where every line is a document; else NONE
 
 
-class Blend(NamedTuple):
-    """A network's predictions and those of the counts, as one distribution."""
-
-    tables: Tables
-    share: float  # the network's; 1 for the network alone
-    #: What stands before a text, as far as the counts know, where nothing was read
-    #: before it; else NONE.
-    before: int
-
-
 #: Counters of a sort, at most, unless the alphabet needs more: 32 KB.
 _COUNTERS = 8192
 
@@ -112,7 +101,7 @@ SYMBOL, LONGER, LEAF, FIRST = range(4)
 
 #: Tables of nothing.
 _NO_IDS = np.zeros(0, np.int32)
-_NO_TABLES = Tables(
+NO_TABLES = Tables(
     text=Text(_NO_IDS, np.zeros(0, np.uint8)),
     nodes=np.zeros((0, 4), np.int32),
     followers=_NO_IDS,
@@ -121,16 +110,6 @@ _NO_TABLES = Tables(
     single=np.zeros(0),
     newline=NONE,
 )
-
-#: The network alone.
-ALONE = Blend(_NO_TABLES, 1.0, NONE)
-
-
-class Mixing(NamedTuple):
-    """Room to blend one row, used again for the next."""
-
-    nodes: Ids  # (order,)
-    p: Floats  # (V,) float64
 
 
 @jit(parallel=False)
@@ -412,7 +391,7 @@ def find(tables: Tables, read: Ids, before: int, nodes: Ids) -> int:
 
 
 @jit(inlined_early=True)
-def _sums(counts: Ids, D: Floats) -> tuple[int, float]:
+def sums(counts: Ids, D: Floats) -> tuple[int, float]:
     """Add up the counts of what follows a context, and what is kept back of them."""
     total, ones, twos = np.int32(0), np.int32(0), np.int32(0)
     for e in range(counts.size):
@@ -421,145 +400,3 @@ def _sums(counts: Ids, D: Floats) -> tuple[int, float]:
         twos += np.int32(counts[e] == 2)
     more = counts.size - ones - twos
     return int(total), ones * D[1] + twos * D[2] + more * D[3]
-
-
-@jit(inlined_early=True)
-def fill(tables: Tables, nodes: Ids, found: int, p: Floats) -> None:
-    """Fill a row with the probabilities of what follows.
-
-    Parameters
-    ----------
-    tables : Tables
-    nodes : (order,) int32 array
-        The contexts, as `find` finds them.
-    found : int
-        How many there are.
-    p : (V,) float64 array
-        Written.
-    """
-    for v in range(p.size):
-        p[v] = 0
-    left = 1.0  # what the longer contexts leave to the shorter ones
-    for k in range(found - 1, 0, -1):
-        D, node = tables.discounts[k], nodes[k]
-        leaf = tables.nodes[node, LEAF]
-        if leaf >= 0:
-            p[tables.text.chars[nodes.size + leaf] - 1] += left * (1 - D[1])
-            left *= D[1]
-            continue
-        listed = slice(tables.nodes[node, FIRST], tables.nodes[node + 1, FIRST])
-        followers, counts = tables.followers[listed], tables.counts[listed]
-        total, kept = _sums(counts, D)
-        scale = left / total
-        for e in range(counts.size):
-            p[followers[e]] += scale * (counts[e] - D[min(counts[e], 3)])
-        left = scale * kept
-    for v in range(p.size):
-        p[v] += left * tables.single[v]
-
-
-@jit(inlined_early=True)
-def look_up_one(tables: Tables, nodes: Ids, found: int, symbol: int) -> float:
-    """Find the probability of one symbol; see `fill`."""
-    p, left = 0.0, 1.0
-    for k in range(found - 1, 0, -1):
-        D, node = tables.discounts[k], nodes[k]
-        leaf = tables.nodes[node, LEAF]
-        if leaf >= 0:
-            if tables.text.chars[nodes.size + leaf] - 1 == symbol:
-                p += left * (1 - D[1])
-            left *= D[1]
-            continue
-        listed = slice(tables.nodes[node, FIRST], tables.nodes[node + 1, FIRST])
-        followers, counts = tables.followers[listed], tables.counts[listed]
-        total, kept = _sums(counts, D)
-        scale, count = left / total, np.int32(0)
-        for e in range(counts.size):
-            count += counts[e] if followers[e] == symbol else np.int32(0)
-        p += scale * (count - D[min(count, 3)])
-        left = scale * kept
-    return p + left * tables.single[symbol]
-
-
-@jit(inlined_early=True)
-def new_mixing(blend: Blend, V: int) -> Mixing:
-    """Make room for a vocabulary of V characters."""
-    return Mixing(np.empty(blend.tables.discounts.shape[0], np.int32), np.empty(V))
-
-
-@jit(inlined_early=True)
-def mix(blend: Blend, read: Ids, logits: Floats, room: Mixing) -> None:
-    """Turn a network's logits into those of the blend: ln p.
-
-    Parameters
-    ----------
-    blend : Blend
-        Its share is below 1.
-    read : (n,) int array
-        What was read last; see `find`.
-    logits : (V,) float array
-        Changed. NaN, all of them, if there is a NaN or an infinity above 0.
-    room : Mixing
-    """
-    nodes, p = room
-    found = find(blend.tables, read, blend.before, nodes)
-    fill(blend.tables, nodes, found, p)
-    # Each loop does one thing, without a branch: LLVM makes vector code of them.
-    peak = logits[0]
-    for v in range(1, logits.size):
-        peak = max(peak, logits[v])
-    total = logits.dtype.type(0)
-    for v in range(logits.size):
-        power = exp(logits[v] - peak)
-        logits[v] = power
-        total += power
-    scale = blend.share / total
-    for v in range(logits.size):
-        logits[v] = scale * logits[v] + (1 - blend.share) * p[v]
-    for v in range(logits.size):
-        logits[v] = log(logits[v])
-
-
-@jit(parallel=False)
-def score(tables: Tables, ids: Ids, first: int, before: int, p: Floats) -> None:
-    """Find the probability of every character of a text, from one on.
-
-    Parameters
-    ----------
-    tables : Tables
-    ids : (N,) int array
-    first : int
-        What stands before it is the context of the first one.
-    before : int
-        What stands before the text, though it was not read; or NONE.
-    p : (N - first,) float64 array
-        Written.
-    """
-    most = tables.discounts.shape[0]
-    nodes = np.empty(most, np.int32)
-    for i in range(first, ids.size):
-        found = find(tables, ids[max(0, i - most) : i], before, nodes)
-        p[i - first] = look_up_one(tables, nodes, found, ids[i])
-
-
-@jit(parallel=False)
-def fill_rows(tables: Tables, ids: Ids, first: int, before: int, p: Floats) -> None:
-    """Find the probability of every symbol behind each part of a text.
-
-    Parameters
-    ----------
-    tables : Tables
-    ids : (N,) int array
-    first : int
-        How many characters stand before the first place that is asked for.
-    before : int
-        What stands before the text, though it was not read; or NONE.
-    p : (N - first + 1, V) float64 array
-        Written.
-    """
-    most = tables.discounts.shape[0]
-    nodes = np.empty(most, np.int32)
-    for row in range(p.shape[0]):
-        i = first + row
-        found = find(tables, ids[max(0, i - most) : i], before, nodes)
-        fill(tables, nodes, found, p[row])

@@ -295,3 +295,67 @@ def test_a_page_shows_what_the_views_say(call: Sample) -> None:
         pages.append(out)
 
     assert pages[0] != pages[1]
+
+
+# Counts that go on.
+
+
+def test_a_prompt_is_gone_on_with_in_its_own_words(call: Sample) -> None:
+    """Its name is written again, unless the network predicts alone."""
+    prompt = ("-p", "the bodot ate bodot and bodot and b", "-n", "9", "-t", "0")
+
+    def go_on(file: str, *options: str) -> str:
+        code, out, err = call("sample", file, *prompt, "--no-echo", "--raw", *options)
+        assert (code, err) == (0, "")
+        return out.decode()
+
+    assert not go_on("with.npz", "--blend", "0").startswith("odot")
+    assert go_on("with.npz", "--blend", "0", "--adapt").startswith("odot")
+    assert go_on("with.npz", "--blend", "1", "--adapt") == go_on("without.npz")
+
+
+def test_what_adapts_needs_a_memory(call: Sample) -> None:
+    for arguments in (
+        ("sample", "without.npz"),
+        ("inspect", "without.npz", "--view", "surprise", "--text", "cat"),
+    ):
+        code, out, err = call(*arguments, "--adapt")
+        assert (code, out) == (4, b"")
+        assert "--adapt needs a model with a memory" in err
+        assert "hint: leave --adapt away" in err
+    code, out, err = call("sample", "with.npz", "--adapt-output")
+    assert (code, out) == (2, b"")
+    assert "--adapt-output does nothing without --adapt" in err
+
+
+def test_samples_say_how_they_were_made(call: Sample) -> None:
+    code, out, _ = call("sample", "with.npz", "--json", "-n", "3", "--adapt")
+
+    assert code == 0
+    sampler = json.loads(out)["sampler"]
+    assert (sampler["adapt"], sampler["adapt_output"]) == (True, False)
+
+
+def test_an_adapted_figure_stands_beside_the_static_one(call: Sample) -> None:
+    """What others tell of a text is static."""
+    text = ("--text", "the bodot ate bodot and bodot and bodot")
+
+    def view(name: str, *options: str) -> Any:
+        code, out, err = call(
+            "inspect", "with.npz", "--view", name, "--json", *text, *options
+        )
+        assert (code, err) == (0, "")
+        return json.loads(out)["views"][name]
+
+    fixed, adapted = view("surprise"), view("surprise", "--adapt")
+    cost, static = view("compare", "--adapt"), pytest.approx(fixed["bits_per_char"])
+    (cost,) = (found["text"] for found in cost["checkpoints"])
+
+    assert fixed["static_bits_per_char"] is None
+    assert adapted["static_bits_per_char"] == static
+    assert adapted["bits_per_char"] < fixed["bits_per_char"]
+    assert cost["bits_per_char"] == pytest.approx(adapted["bits_per_char"])
+    assert cost["static_bits_per_char"] == static
+    code, out, _ = call("inspect", "with.npz", "--view", "compare", *text, "--adapt")
+    assert code == 0
+    assert b"unadapted" in out

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from charrnn.cells import names
 from charrnn.config import CellName, ModelConfig, NormName
+from charrnn.kernels.blending import ALONE, Blend, mix, new_mixing
 from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.generator import choose_first, generator_of
-from charrnn.kernels.ngrams import ALONE, NONE, Blend, mix, new_mixing
+from charrnn.kernels.growth import NO_GROWTH
+from charrnn.kernels.ngrams import NONE
 from charrnn.memory import Memory
 from charrnn.network import Network
 from charrnn.windows import Window
@@ -362,7 +364,7 @@ def test_a_blend_is_what_filters_see(rng: np.random.Generator, share: float) -> 
         vocab_size=V,
         before=0,
     )
-    blend = Blend(memory.tables, share, 2)
+    blend = Blend(memory.tables, NO_GROWTH, share, 2, learns=False)
     case = make(rng, build(rng, "gru"), known=[1, 4, 6], past=4)._replace(blend=blend)
     case.ids[:3, 1] = case.ids[:4, 2] = -1
     found = generate(case)
@@ -390,7 +392,7 @@ def test_weights_that_are_not_finite_are_told_of(
     network = build(rng, cell)
     ids = np.zeros(5, np.uint8)
     memory = Memory(ids=ids, order=1, share=0.5, vocab_size=V, before=0)
-    blended = Blend(memory.tables, 0.5, NONE)
+    blended = Blend(memory.tables, NO_GROWTH, 0.5, NONE, learns=False)
     for broken in (np.nan, np.inf):
         network.weights["head.by"][3] = broken
         network.pack()
