@@ -16,7 +16,7 @@ Nothing here imports numpy, so that the command line answers at once.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import index
@@ -31,7 +31,7 @@ from charrnn.durations import (
     parse_duration,
     parse_every,
 )
-from charrnn.errors import OptionError, field
+from charrnn.errors import CountsError, Message, OptionError, field
 from charrnn.filenames import read_output
 from charrnn.options import SHOWN, Option, check, check_number, option
 
@@ -472,7 +472,12 @@ class RunConfig:
         False, Option("Continue the checkpoint exactly where it stopped.", OUTPUT)
     )
     new_corpus: bool = option(
-        False, Option(f"Let {field('resume')} go on with another text.", OUTPUT)
+        False,
+        Option(
+            f"Let {field('resume')} go on with another text.",
+            OUTPUT,
+            needs=("resume",),
+        ),
     )
     init_from: Path | None = option(
         None, Option("Begin with another checkpoint's weights.", OUTPUT)
@@ -488,6 +493,14 @@ class RunConfig:
     )
     keep_best: bool = option(
         True, Option("Keep the best validation in STEM.best.npz.", OUTPUT)
+    )
+    memory: bool = option(
+        True,
+        Option(
+            "Store the text itself in the checkpoint at the end, in recoverable form: "
+            "blended with counts of what stands there, a model predicts better.",
+            OUTPUT,
+        ),
     )
     val_file: str | None = option(
         None,
@@ -513,10 +526,92 @@ class RunConfig:
             msg = f"{field('resume')} and {field('init_from')} exclude each other"
             hint = f"{again} continues a run, {field('init_from')} begins one"
             raise OptionError(msg, hint=hint)
-        if self.new_corpus and not self.resume:
-            msg = f"{field('new_corpus')} goes with {field('resume')}"
-            raise OptionError(msg, hint="a new run reads any text: leave it away")
         check(self)
+
+
+#: The network's share in what is predicted; see `Blending`.
+Share: TypeAlias = Literal["auto"] | float
+
+
+def read_share(given: Any, name: str) -> Share:
+    """Read the network's share in a blend.
+
+    Parameters
+    ----------
+    given : float or str
+        "auto", or a number in [0, 1].
+    name : str
+        What a message calls the option.
+
+    Raises
+    ------
+    OptionError
+        It is something else.
+    """
+    if given == "auto":
+        return "auto"
+    try:
+        share = float(given)
+    except (TypeError, ValueError):
+        msg = f"{name} must be auto or a number, not {given!r}"
+        raise OptionError(msg, hint=f"leave {name} away for auto") from None
+    check_number(name, share, low=0, high=1)
+    return share
+
+
+def no_memory(share: Share, *, adapt: bool = False) -> CountsError:
+    """Say that there is nothing to blend a network with.
+
+    Parameters
+    ----------
+    adapt : bool
+        Whether the counts were to go on, whatever the share.
+    """
+    asked = field("adapt", True) if adapt else field("blend", share)
+    msg = f"{asked} needs a model with a memory, and this one has none"
+    hint = (
+        f"leave {field('adapt' if adapt else 'blend')} away for the network alone; "
+        f"training stores a memory at its end, but not with {field('memory', False)}"
+    )
+    return CountsError(msg, hint=hint)
+
+
+#: The option `blend`, for all that predict.
+BLEND = Option(
+    "The network's share in predictions; the rest is what stood in the training text "
+    "after the same characters, as far as the checkpoint has it. 1 is the network "
+    "alone, auto the share that training found best.",
+    CHOICE,
+    metavar="auto|F",
+    parse=read_share,
+    recorded=True,
+)
+
+
+#: The option `adapt`, for all that predict.
+ADAPT = Option(
+    "Go on counting in what is read, so that its names and its manner are expected "
+    "again. Needs a checkpoint with the training text; it is never changed.",
+    CHOICE,
+    recorded=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blending:
+    """How much of a prediction is the network's, and what is counted for the rest."""
+
+    blend: Share = option("auto", BLEND)
+    adapt: bool = option(False, ADAPT)
+    adapt_output: bool = option(
+        False,
+        Option(
+            "Count in what is written, too: it then repeats itself far more.",
+            CHOICE,
+            needs=("adapt",),
+            recorded=True,
+        ),
+    )
 
 
 #: Characters that `SampleConfig.no_repeat` and `no_copy` look back.
@@ -632,7 +727,8 @@ class SampleConfig:
     no_copy: int | None = option(
         None,
         Option(
-            f"No N characters in a row that stand in the {field('corpus')}.",
+            f"No N characters in a row that stand in the {field('corpus')}, or in the "
+            "training text if the checkpoint has it.",
             CHOICE,
             low=2,
             high=RECENT,
@@ -682,7 +778,9 @@ class SampleConfig:
     stop: tuple[str, ...] = option(
         (), Option("End before this text. May be given several times.", LENGTH)
     )
-    include_stop: bool = option(False, Option("End after the stop text.", LENGTH))
+    include_stop: bool = option(
+        False, Option("End after the stop text.", LENGTH, needs=("stop",))
+    )
     num_samples: int = option(
         1,
         Option(
@@ -713,6 +811,7 @@ class SampleConfig:
             metavar="K",
             low=0,
             high=MAX_COUNT,
+            needs=("json",),
             after="json",
         ),
     )
@@ -768,12 +867,14 @@ class SampleConfig:
         biases = []
         for given, bias in self.logit_bias:
             symbol = symbols(given)
+            if len(symbol) != 1 and symbol == given:
+                msg = f"{field('logit_bias')} is for one character, not {given!r}"
+                raise OptionError(msg, hint="give each character a bias of its own")
             if len(symbol) != 1:
-                name, bytes_ = field("logit_bias"), len(symbol)
-                msg = f"{name}: {given!r} is {bytes_} bytes to this model"
-                escape = field("escape", True, brief=True)
-                one = field("logit_bias", r"'\xHH=B'")
-                raise OptionError(msg, hint=f"{escape} {one} is for one byte")
+                bytes_ = f"{given!r} is {len(symbol)} bytes to this model"
+                msg = f"{field('logit_bias')}: {bytes_}"
+                hint = "byte 0xHH by itself is '\\udcHH', for HH from 80 to ff"
+                raise OptionError(msg, hint=hint)
             biases.append((symbol, bias))
         return replace(
             self,
@@ -782,6 +883,36 @@ class SampleConfig:
             allow=None if self.allow is None else symbols(self.allow),
             ban=symbols(self.ban),
         )
+
+    def in_vain(self, symbols: str, stop: Sequence[str]) -> Iterator[Message]:
+        """Say what of it does nothing, as the model never writes it.
+
+        Its own texts are in symbols; see `in_symbols`.
+
+        Parameters
+        ----------
+        symbols : str
+            All that the model knows.
+        stop : sequence of str
+            The texts to stop at as they were given.
+        """
+        known = set(symbols)
+        for given, text in zip(stop, self.stop, strict=True):
+            if not set(text) <= known:
+                strange = "has characters that the model never writes"
+                yield Message(f"{field('stop')} {given!r} {strange}")
+        if self.lines is not None and "\n" not in known:
+            of_no_use = "is of no use: the model never writes a newline"
+            yield Message(f"{field('lines')} {of_no_use}")
+        for name, text in (
+            ("allow", self.allow or ""),
+            ("ban", self.ban),
+            ("logit_bias", "".join(symbol for symbol, _ in self.logit_bias)),
+        ):
+            missing = "".join(dict.fromkeys(s for s in text if s not in known))
+            if missing:
+                never = f"names what the model never writes: {missing!r}"
+                yield Message(f"{field(name)} {never}")
 
     @property
     def filters(self) -> list[str]:
@@ -820,9 +951,11 @@ class SampleInputs:
     corpus: tuple[str, ...] = option(
         (),
         Option(
-            f"The training text, for {field('no_copy')}. May be given several times.",
+            f"The text that {field('no_copy')} is about, if it is not the one in the "
+            "checkpoint. May be given several times.",
             CHOICE,
             metavar="PATH",
+            needs=("no_copy",),
             after="no_copy",
         ),
     )

@@ -13,6 +13,7 @@ whoever wants to see the gradients on their way (`on_layer`) is shown them at
 every layer of every part.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -33,7 +34,7 @@ from charrnn.kernels.matmul import (
     pack,
     stack_packed,
 )
-from charrnn.kernels.normalization import Tape as NormTape
+from charrnn.kernels.normalization import NormTape
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
@@ -96,11 +97,22 @@ class Workspace:
         return sum(a.nbytes for a in arrays.values() if id(a.base) not in arrays)
 
 
+class _Workspaces(threading.local):
+    """The room that windows take, of every thread its own.
+
+    So several threads can read texts with one network.
+    """
+
+    def __init__(self) -> None:
+        self.by_shape: dict[tuple[int, int], Workspace] = {}
+
+
 @dataclass(frozen=True)
 class Passed:
     """A window that has gone forward through all layers, ready for the way back.
 
-    It is good until the next window of its size goes through the same layers.
+    It is good until the same thread takes another window of its size through the
+    same layers.
     """
 
     window: Window
@@ -169,7 +181,7 @@ class Stack:
             )
             for k, of_layer in enumerate(weights.layers)
         ]
-        self._workspaces: dict[tuple[int, int], Workspace] = {}
+        self._kept = _Workspaces()
 
     @property
     def nbytes(self) -> int:
@@ -218,10 +230,11 @@ class Stack:
         return np.zeros(state_shape(self.config, B), self._dtype)
 
     def workspace(self, T: int, B: int) -> Workspace:
-        """Find room for windows (T, B); the few shapes in use are kept."""
-        if (T, B) not in self._workspaces:
-            if len(self._workspaces) >= 8:
-                self._workspaces.pop(next(iter(self._workspaces)))
+        """Find this thread's room for windows (T, B); a few shapes are kept."""
+        kept = self._kept.by_shape
+        if (T, B) not in kept:
+            if len(kept) >= 8:
+                kept.pop(next(iter(kept)))
             H = self.config.hidden
             tapes = [self.new_tape(T, B) for _ in self.layers]
             norms = [self.norm.new_tape(T * B, H) for _ in tapes]
@@ -230,8 +243,8 @@ class Stack:
             if self.config.norm == "batch":
                 chunk = T
             cuts = row_cuts(B, self._threads)
-            self._workspaces[T, B] = Workspace(cuts, tapes, norms, min(T, chunk))
-        return self._workspaces[T, B]
+            kept[T, B] = Workspace(cuts, tapes, norms, min(T, chunk))
+        return kept[T, B]
 
     def forward(
         self,

@@ -10,6 +10,7 @@ from charrnn import parameters
 from charrnn.checkpoint import (
     Checkpoint,
     CorpusFingerprint,
+    Remembered,
     Row,
     TrainingState,
     expected_moments,
@@ -183,8 +184,14 @@ def write_sampled(
     symbols: str = SYMBOLS,
     hidden: int = 7,
     spread: float = 1.0,
+    remembered: str = "",
+    share: float = 0.25,
+    remembers: bool = False,
 ) -> Path:
-    """Save a model whose samples are varied and depend on their past."""
+    """Save a model whose samples are varied and depend on their past.
+
+    It has a memory of a text if one is given.
+    """
     if unit == "byte":
         symbols = "".join(map(chr, range(256)))
     model = ModelConfig(vocab_size=len(symbols), hidden=hidden, layers=2)
@@ -195,5 +202,9 @@ def write_sampled(
     }
     vocab = Vocab(symbols, tuple(range(1, len(symbols) + 1)), unit)
     corpus = CorpusFingerprint(("a.txt",), 100, 100, "0" * 64)
-    save(path, Checkpoint(model, vocab, arrays, corpus))
+    checkpoint = Checkpoint(model, vocab, arrays, corpus, remembers=remembers)
+    if remembered:
+        ids = vocab.encode(remembered).astype(np.uint8)
+        checkpoint.memory = Remembered(ids=ids, order=4, share=share)
+    save(path, checkpoint)
     return path

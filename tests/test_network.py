@@ -17,7 +17,7 @@ from charrnn.kernels.jit import cache_directory, is_cached
 from charrnn.kernels.optimizers import (
     ADAM,
     CHUNK,
-    Rule,
+    Formula,
     Update,
     apply,
     squared_norm,
@@ -513,7 +513,7 @@ def _train(network: Network, window: Window, steps: int) -> float:
         squared_norm(dtheta, partial)
         scale = min(1.0, 1 / float(np.sqrt(partial.sum())))
         corrections = 1 / (1 - 0.9**step), 1 / (1 - 0.999**step)
-        rule = Rule(ADAM, 0.9, 0.999, 1e-8)
+        rule = Formula(ADAM, 0.9, 0.999, 1e-8)
         update = Update(0.01, *corrections, scale=scale)
         apply(network.theta, dtheta, m, v, rule, update)
     network.pack()

@@ -14,6 +14,7 @@ from charrnn.cli.output import ReaderGone, TextSink
 from charrnn.display.console import wait_for_reader
 from charrnn.errors import OutputError
 from charrnn.training.baselines import Baselines
+from charrnn.training.blending import Blend
 from charrnn.training.records import (
     Ended,
     Evaluation,
@@ -72,8 +73,11 @@ def describe(record: Record, output: str) -> dict[str, Any]:
         case Warned():
             return _event("warning", message=record.message)
         case Ended():
-            baselines = _baselines(record.yardsticks)
-            fields = vars(record) | {"yardsticks": baselines, "path": output}
+            fields = vars(record) | {
+                "yardsticks": _baselines(record.yardsticks),
+                "blend": _blend(record.blend),
+                "path": output,
+            }
             return _event("end", **fields)
 
 
@@ -88,6 +92,16 @@ def _baselines(found: Baselines | None) -> dict[str, Any] | None:
         "xz": None if found.xz is None else _loss(found.xz),
         "notes": list(found.notes),
     }
+
+
+def _blend(found: Blend | None) -> dict[str, Any] | None:
+    """Describe a network and n-grams together, beside what each makes alone."""
+    if found is None:
+        return None
+    losses: dict[str, float | None] = {"loss": None, "bits_per_char": None}
+    if found.loss is not None:
+        losses = {**_loss(found.loss)}
+    return {"share": found.share, "order": found.order, **losses}
 
 
 def _loss(nats: float) -> dict[str, float]:
@@ -160,6 +174,10 @@ class MetricsLog:
     def start(self, fields: dict[str, Any]) -> None:
         """Write the first object of a run."""
         self._line(_event("start", **fields))
+
+    def plan(self, fields: dict[str, Any], yardsticks: Baselines | None) -> None:
+        """Write what a run would be, in place of its records."""
+        self._line(_event("plan", **fields, yardsticks=_baselines(yardsticks)))
 
     def add(self, record: Record) -> None:
         """Write a record, or leave it out."""

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import IGNORED, Floats, Ids
+from charrnn.counting import plural
 from charrnn.errors import SOME_TEXT, CheckpointError, CorpusError
 from charrnn.inspection import MAX_LAG
 from charrnn.inspection.blocks import (
@@ -41,7 +42,6 @@ from charrnn.inspection.blocks import (
 )
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.view import Extent, View, listed
-from charrnn.inspection.wording import plural
 from charrnn.windows import Documents, Window
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def gradient_norms(
         The text is not longer than `max_lag`.
     """
     if len(places.ids) <= max_lag:
-        msg = f"a text of {len(places.ids)} characters has no lag {max_lag}"
+        msg = f"a text of {plural(len(places.ids), 'character')} has no lag {max_lag}"
         raise ValueError(msg)
     chosen, T = places.pick(samples, max_lag), WARM_UP + max_lag + 1
     parts = [

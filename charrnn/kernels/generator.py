@@ -1,8 +1,8 @@
 """Generating many characters in one call: the network, the filters, the draw.
 
-    z = Wx[id] + b  -->  cell  -->  ...  -->  logits  -->  filters  -->  next id
-         ^                                                                 |
-         +-----------------------------------------------------------------+
+    z = Wx[id] + b --> cell --> ... --> logits --> blend --> filters --> next id
+         ^                                                               |
+         +---------------------------------------------------------------+
 
 A character takes some microseconds, less than it takes to call a kernel from
 Python, so a call makes a slice of them. The cells are those of training: the
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
+from charrnn.kernels.blending import Blend, learn, mix, new_mixing
 from charrnn.kernels.cells import (
     CellKernels,
     advance,
@@ -105,6 +106,7 @@ def generate(
     ids: Ids,
     known: Ids,
     u: Floats,
+    blend: Blend,
     filters: Filters,
     start: int,
     logits: Floats,
@@ -122,19 +124,22 @@ def generate(
     ids : (past + steps + 1, B) int array
         In the order of time: what came before, below 0 where nothing did; the
         characters to be read; and the one behind them, which is not read.
-        Filters of n-grams look back over `past` characters.
+        Filters of n-grams and a blend look back over `past` characters.
     known : (B,) int array
         How many of the last steps + 1 characters of each row are given, at
         least 1. The others are written.
     u : (steps, B) float64 array
         Random numbers: u[t] chooses what comes after step t.
+    blend : Blend
+        What is said of the next character beside the network; `past` is at least
+        its order. If it learns from what it writes, B is 1.
     filters : Filters
     start : int
         The character that begins a document: the state is cleared before it.
         Below 0 for none.
     logits : (steps, B, V) or (1, B, V) float array
         Written, where something was chosen; if there is room for one step, of
-        the last one.
+        the last one. Those of the blend, where there is one.
 
     Returns
     -------
@@ -143,7 +148,7 @@ def generate(
         an infinity. Everything is then of no use.
     """
     steps, scratch, y = u.shape[0], new_scratch(logits.shape[2]), tape.y[0]
-    past = ids.shape[0] - steps - 1
+    past, room = ids.shape[0] - steps - 1, new_mixing(blend, logits.shape[2])
     for t in range(steps):
         now = past + t
         if start >= 0:
@@ -158,10 +163,14 @@ def generate(
         for n in range(known.size):
             if known[n] <= t + 1:
                 recent = ids[t + 1 : now + 1, n]
+                if blend.share < 1:
+                    mix(blend, recent, out[n], room)
                 chosen = choose(out[n], recent, filters, u[t, n], scratch)
                 if chosen < 0:
                     return False
                 ids[now + 1, n] = chosen
+                if blend.learns:
+                    learn(blend, recent, chosen, room.contexts)
     return True
 
 

@@ -21,7 +21,7 @@ Sorted by what stands there, read backwards, all places of a text that end with
 the same characters are neighbors. So one sort serves all orders.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -52,6 +52,14 @@ class NGram:
 
     order: int
     loss: float  # nats per character
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """What n-grams of one order make of a held-out text."""
+
+    ngram: NGram
+    probabilities: Probabilities  # (M,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +99,26 @@ def losses(texts: Texts, max_order: int = MAX_ORDER) -> Iterator[NGram]:
     Takes as many bytes of memory for a character of both texts as
     `baselines.MAX_NGRAM` says. An order is found when it is asked for.
     """
+    for counted in orders(texts, max_order):
+        yield counted.ngram
+
+
+def orders(texts: Texts, max_order: int = MAX_ORDER) -> Iterator[Counted]:
+    """Count n-grams of order 1 to `max_order`, each when it is asked for."""
     for order, p in enumerate(probabilities(texts, max_order), 1):
         # Where only one character is possible, rounding may exceed 1.
-        yield NGram(order, max(0.0, -float(np.log(p).mean())))
+        yield Counted(NGram(order, max(0.0, -float(np.log(p).mean()))), p)
+
+
+def best_order(texts: Texts, stopped: Callable[[], bool]) -> Counted | None:
+    """Find the order that suits the held-out text best; None if `stopped` says yes."""
+    best = None
+    for counted in orders(texts):
+        if stopped():
+            return None
+        if best is None or counted.ngram.loss < best.ngram.loss:
+            best = counted
+    return best
 
 
 def probabilities(texts: Texts, max_order: int = MAX_ORDER) -> Iterator[Probabilities]:

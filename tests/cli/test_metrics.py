@@ -12,6 +12,7 @@ import pytest
 
 from charrnn.cli.metrics import Lines, MetricsLog, describe
 from charrnn.training.baselines import Baselines
+from charrnn.training.blending import Blend
 from charrnn.training.kneser_ney import NGram
 from charrnn.training.records import Ended, Evaluation, Record, Saved, Step, Warned
 
@@ -67,6 +68,7 @@ EXPECTED: list[tuple[Record, dict[str, Any]]] = [
             "chars_per_second": None,
             "elapsed": 10.0,
             "yardsticks": None,
+            "blend": None,
             "path": "m.npz",
         },
     ),
@@ -104,6 +106,20 @@ def test_yardsticks(found: Baselines, fields: dict[str, Any]) -> None:
     (line,) = logged(replace(END, yardsticks=found))
 
     assert json.loads(line)["yardsticks"] == fields
+
+
+@pytest.mark.parametrize(
+    ("loss", "fields"),
+    [
+        (2 * NATS, {"loss": 2 * NATS, "bits_per_char": pytest.approx(2)}),
+        (None, {"loss": None, "bits_per_char": None}),
+    ],
+)
+def test_blend(loss: float | None, fields: dict[str, Any]) -> None:
+    """In the last record; without a loss where nothing was held out."""
+    (line,) = logged(replace(END, blend=Blend(0.625, 7, loss, None)))
+
+    assert json.loads(line)["blend"] == {"share": 0.625, "order": 7, **fields}
 
 
 def logged(*records: Record, every: int = 1) -> list[str]:

@@ -17,8 +17,12 @@ from numpy.typing import NDArray
 
 from charrnn.cells import names
 from charrnn.config import CellName, ModelConfig, NormName
+from charrnn.kernels.blending import ALONE, Blend, mix, new_mixing
 from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.generator import choose_first, generator_of
+from charrnn.kernels.growth import NO_GROWTH
+from charrnn.kernels.ngrams import NONE
+from charrnn.memory import Memory
 from charrnn.network import Network
 from charrnn.windows import Window
 
@@ -40,9 +44,6 @@ H, V = 5, 7
 
 #: Steps and rows of most cases.
 STEPS, B = 11, 3
-
-#: No character begins a document.
-NONE = -1
 
 
 def filters_of(**settings: Any) -> Filters:
@@ -94,6 +95,7 @@ class Case(NamedTuple):
     u: Array  # (steps, B)
     filters: Filters = FILTERS
     start: int = NONE
+    blend: Blend = ALONE
 
     @property
     def past(self) -> int:
@@ -146,7 +148,7 @@ def make(
 
 def generate(case: Case, kept: int | None = None) -> Result:
     """Run the kernel on a copy of a case, on a tape full of something else."""
-    network, state, ids, known, u, filters, start = case.copy()
+    network, state, ids, known, u, filters, start, blend = case.copy()
     steps, rows = u.shape
     tape = network.stack.new_tape(1, rows)
     for array in tape:
@@ -157,14 +159,14 @@ def generate(case: Case, kept: int | None = None) -> Result:
     for n in range(rows):
         ids[case.past + known[n] :, n] = V + 999
     assert generator_of(network.stack.kernels)(
-        network.inference(), tape, state, ids, known, u, filters, start, logits
+        network.inference(), tape, state, ids, known, u, blend, filters, start, logits
     )
     return Result(state, ids, logits)
 
 
 def one_at_a_time(case: Case) -> Result:
     """Do the same in a loop, each row alone."""
-    network, state, ids, known, u, filters, start = case.copy()
+    network, state, ids, known, u, filters, start, blend = case.copy()
     logits = np.full((*u.shape, V), np.nan, network.dtype)
     scratch = new_scratch(V)
     for n in range(ids.shape[1]):
@@ -177,6 +179,8 @@ def one_at_a_time(case: Case) -> Result:
             row = network.logits(window, alone)[0, 0]
             if known[n] <= t + 1:
                 recent = ids[t + 1 : now + 1, n].copy()  # `past` characters
+                if blend.share < 1:
+                    mix(blend, recent, row, new_mixing(blend, V))
                 said = row.astype(np.float64)
                 ids[now + 1, n] = choose(said, recent, filters, u[t, n], scratch)
                 logits[t, n] = row
@@ -306,7 +310,7 @@ def test_n_grams_are_looked_for_in_the_past(
     known = np.full(1, steps, np.int32)
 
     assert generator_of(network.stack.kernels)(
-        network.inference(), tape, state, ids, known, u, filters, NONE, logits
+        network.inference(), tape, state, ids, known, u, ALONE, filters, NONE, logits
     )
     assert ids[-1, 0] == expected
 
@@ -354,24 +358,60 @@ def test_logits_of_all_steps_or_of_the_last(
     assert np.isfinite(every.logits[first:]).all()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_blend_is_what_filters_see(rng: np.random.Generator, share: float) -> None:
+    """Every row's by its own past, at whatever step it begins to be chosen."""
+    memory = Memory(
+        ids=rng.integers(0, V, 300).astype(np.uint8),
+        order=4,
+        share=share,
+        vocab_size=V,
+        before=0,
+    )
+    blend = Blend(memory.tables, NO_GROWTH, share, 2, learns=False)
+    case = make(rng, build(rng, "gru"), known=[1, 4, 6], past=4)._replace(blend=blend)
+    case.ids[:3, 1] = case.ids[:4, 2] = -1
+    found = generate(case)
+
+    assert_close(found, one_at_a_time(case))
+    p = np.exp(found.logits[5:])
+    np.testing.assert_allclose(p.sum(axis=2), 1, rtol=1e-12)
+    alone = generate(
+        case._replace(blend=ALONE, ids=found.ids, known=case.known * 0 + 11)
+    )
+    expected, network = p[-1], np.exp(alone.logits[-1])
+    network /= network.sum(axis=1, keepdims=True)
+    for n in range(B):
+        text = np.append(found.ids[case.past :][:STEPS, n], 0)
+        counted = memory.distributions(text)[-1]
+        blended = share * network[n] + (1 - share) * counted
+        np.testing.assert_allclose(expected[n], blended, rtol=1e-10)
+
+
 @cells
 def test_weights_that_are_not_finite_are_told_of(
     rng: np.random.Generator, cell: CellName
 ) -> None:
     """False where there is nothing to choose from; not where nothing is chosen."""
     network = build(rng, cell)
+    ids = np.zeros(5, np.uint8)
+    memory = Memory(ids=ids, order=1, share=0.5, vocab_size=V, before=0)
+    blended = Blend(memory.tables, NO_GROWTH, 0.5, NONE, learns=False)
     for broken in (np.nan, np.inf):
         network.weights["head.by"][3] = broken
         network.pack()
         for known, fine in ((1, False), (STEPS, False), (STEPS + 1, True)):
-            case = make(rng, network, [STEPS + 1, known, STEPS + 1])
+            case = make(rng, network, [STEPS + 1, known, STEPS + 1], past=1)
             logits = np.empty((1, B, V), network.dtype)
             tape = network.stack.new_tape(1, B)
             weights = case.network.inference()
-            assert fine == generator_of(network.stack.kernels)(
-                *(weights, tape, case.state, case.ids, case.known, case.u),
-                *(FILTERS, NONE, logits),
-            )
+            for blend in (ALONE, blended):
+                with np.errstate(invalid="ignore"):  # NumPy warns without the JIT
+                    found = generator_of(network.stack.kernels)(
+                        *(weights, tape, case.state, case.ids, case.known, case.u),
+                        *(blend, FILTERS, NONE, logits),
+                    )
+                assert found == fine
 
 
 @compiled_only
