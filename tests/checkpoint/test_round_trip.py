@@ -64,7 +64,7 @@ def test_lags_are_saved_and_what_has_none_is_the_file_that_it_was(
     table, _ = split(path.read_bytes())
 
     assert_same(load(path), checkpoint)
-    assert table["version"] == "1.1"
+    assert table["version"] == "2.0"
     assert table["model"]["lags"] == [1, 2, 5]
     shapes = {entry["name"]: entry["shape"] for entry in table["tensors"]}
     assert shapes["layer1.Wh"] == [9, 9]
