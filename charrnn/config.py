@@ -16,8 +16,10 @@ Nothing here imports numpy, so that the command line answers at once.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from operator import index
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -31,7 +33,7 @@ from charrnn.durations import (
 )
 from charrnn.errors import CountsError, Message, OptionError, field
 from charrnn.filenames import read_output
-from charrnn.options import Option, check, check_number, option
+from charrnn.options import SHOWN, Option, check, check_number, option
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
@@ -82,6 +84,72 @@ LENGTH = "Length"
 CHOICE = "Choice of characters"
 
 
+#: How many lags a network may have, and how far back the furthest may be.
+MOST_LAGS, FURTHEST_LAG = 8, 64
+
+LAGS_HINT = f"{field('lags', '1,2,3')} shows a cell its last three states"
+
+
+def read_lags(given: Any, name: str) -> tuple[int, ...]:
+    """Read lags: text such as ``1,2,3``, a number, or several of either.
+
+    Parameters
+    ----------
+    name : str
+        What a message calls the option.
+
+    Returns
+    -------
+    tuple of int
+        From small to large; whether they are allowed is not checked.
+
+    Raises
+    ------
+    OptionError
+        Something in it is no whole number.
+    """
+    found: list[int] = []
+    parts = [given] if isinstance(given, str) or not _is_list(given) else list(given)
+    for part in parts:
+        for word in part.split(",") if isinstance(part, str) else [part]:
+            try:
+                # A number of any length would be read, if it were not cut off here.
+                number = int(word[:SHOWN]) if isinstance(word, str) else index(word)
+            except (TypeError, ValueError):
+                number = None
+            if number is None or isinstance(word, bool):
+                shown = repr(part)
+                shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
+                msg = f"{name} must be whole numbers such as 1,2,3, not {shown}"
+                raise OptionError(msg, hint=LAGS_HINT)
+            found.append(number)
+    return tuple(sorted(found))
+
+
+def _is_list(given: Any) -> bool:
+    """Tell whether a value is several values."""
+    return isinstance(given, Iterable) and not isinstance(given, (str, bytes))
+
+
+def check_lags(lags: tuple[int, ...]) -> None:
+    """Raise `OptionError` unless a network can have these lags."""
+    name, shown = field("lags"), ",".join(map(str, lags[: MOST_LAGS + 1]))
+    if not lags or lags[0] != 1:
+        msg = f"{name} must have 1 among them, the state of the step before"
+        if lags and lags[0] < 1:
+            msg = f"{name} must be at least 1, not {str(lags[0])[:SHOWN]}"
+        raise OptionError(msg, hint=LAGS_HINT)
+    if len(lags) > MOST_LAGS:
+        msg = f"{name} are {len(lags):,}, at most {MOST_LAGS} are allowed"
+        raise OptionError(msg, hint=LAGS_HINT)
+    if lags[-1] > FURTHEST_LAG:
+        msg = f"{name} must be at most {FURTHEST_LAG}, not {str(lags[-1])[:SHOWN]}"
+        raise OptionError(msg, hint=LAGS_HINT)
+    if any(a >= b for a, b in pairwise(lags)):
+        msg = f"{name} {shown} must be different, from small to large"
+        raise OptionError(msg, hint=LAGS_HINT)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Everything that fixes the shape and the arithmetic of a model."""
@@ -102,6 +170,17 @@ class ModelConfig:
     layers: int = option(
         1, Option(f"Layers, 1 to {MAX_LAYERS}.", MODEL, low=1, high=MAX_LAYERS)
     )
+    lags: tuple[int, ...] = option(
+        (1,),
+        Option(
+            "Steps back to the states that a cell sees: 1,2,3 are its last three. "
+            f"1 is among them; at most {MOST_LAGS}, each up to {FURTHEST_LAG}.",
+            MODEL,
+            metavar="LIST",
+            usual="1",
+            parse=read_lags,
+        ),
+    )
     norm: NormName = option(
         "none",
         Option(
@@ -115,6 +194,7 @@ class ModelConfig:
         """Check the limits."""
         check(self)
         check_number("the vocabulary's size", self.vocab_size, low=1, high=0x110000)
+        check_lags(self.lags)
         settings = cells.cell_of(self.cell).settings
         if self.activation != "tanh" and "activation" not in settings:
             msg = (

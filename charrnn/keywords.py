@@ -40,6 +40,7 @@ class TrainOptions(TypedDict, total=False):
     activation: ActivationName | None
     hidden: Whole
     layers: Whole
+    lags: str | Iterable[int] | None
     norm: NormName | None
 
     # Its training: `config.TrainConfig`.

@@ -151,7 +151,7 @@ class Network:
         )
 
     def new_state(self, B: int) -> Floats:
-        """Make a zero state of B rows, (L, S, B, H): S arrays a layer, h first."""
+        """Make a zero state of B rows; see `parameters.state_shape`."""
         return self.stack.new_state(B)
 
     def workspace(self, T: int, B: int) -> Workspace:
@@ -166,7 +166,7 @@ class Network:
         Parameters
         ----------
         window : Window
-        state : (L, S, B, H) float array
+        state : (L, S + M - 1, B, H) float array
             On entry the state before the window, on exit the one after it.
         training : bool
             Whether batch normalization goes by the window itself, or by the
@@ -207,7 +207,7 @@ class Network:
         Parameters
         ----------
         window : Window
-        state : (L, S, B, H) float array
+        state : (L, S + M - 1, B, H) float array
             On entry the state before the window, on exit the one after it.
         dtheta : (P,) float array
             Accumulated into.

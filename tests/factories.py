@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn import parameters
-from charrnn.cells import cell_of
 from charrnn.checkpoint import (
     Checkpoint,
     CorpusFingerprint,
@@ -80,7 +79,7 @@ def make_checkpoint(
         run = TrainingState(train, step=30, epoch=1, best_val_loss=2.75, best_step=20)
         size = parameters.size(config)
         moments = {name: draw(size) for name in expected_moments(optimizer)}
-        state = draw(config.layers, len(cell_of(config.cell).states), 3, config.hidden)
+        state = draw(*parameters.state_shape(config, 3))
     return Checkpoint(
         model=config,
         vocab=vocab,
@@ -130,13 +129,19 @@ def any_checkpoint(
     layers: int = 2,
     symbols: str = "\nab\u2603\U0001f600",
     norm: NormName = "none",
+    lags: tuple[int, ...] = (1,),
 ) -> Checkpoint:
     """Make a checkpoint that fills every field of the format with odd values.
 
     Without an optimizer it holds the weights alone.
     """
     model = ModelConfig(
-        vocab_size=len(symbols), cell=cell, hidden=hidden, layers=layers, norm=norm
+        vocab_size=len(symbols),
+        cell=cell,
+        hidden=hidden,
+        layers=layers,
+        norm=norm,
+        lags=lags,
     )
     training = optimizer and TrainingState(
         TrainConfig(batch_size=2, optimizer=optimizer, steps=100, lr=1e-3 / 3),

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from charrnn import parameters
 from charrnn.arrays import PackedIds
-from charrnn.cells import cell_of
 from charrnn.config import ModelConfig, OptimizerName, TrainConfig
 from charrnn.parameters import Shape
 from charrnn.rules import RULES
@@ -147,7 +146,7 @@ class Checkpoint:
     statistics: dict[str, Tensor] = field(default_factory=dict)  # of norms: (H,)
     latest: Tensor | None = None  # (P,): a run's own weights, if it averages
     moments: dict[str, Tensor] = field(default_factory=dict)  # each (P,)
-    state: Tensor | None = None  # (L, S, B, H): the state carried along
+    state: Tensor | None = None  # the state carried along; `parameters.state_shape`
     history: list[Row] = field(default_factory=list)
     lines: bool = False  # without a run: it was trained on lines as documents
     memory: Remembered | None = None  # what it knows by counting
@@ -207,8 +206,8 @@ def expected_tensors(
     -------
     dict
         Parameters, running averages of normalization and, of a run, the
-        optimizer's moments (P,) and the carried state (L, S, B, H) with S arrays
-        a cell. If the run averages its weights, the parameters are the averaged
+        optimizer's moments (P,) and the carried state (`parameters.state_shape`).
+        If the run averages its weights, the parameters are the averaged
         ones, and `LATEST` (P,) holds those that the next step starts from.
     """
     expected = {p.name: p.shape for p in parameters.tensors(model)}
@@ -218,8 +217,8 @@ def expected_tensors(
             expected[LATEST] = flat
         for name in expected_moments(training.config.optimizer):
             expected[name] = flat
-        kinds, rows = len(cell_of(model.cell).states), training.config.batch_size
-        expected["state"] = (model.layers, kinds, rows, model.hidden)
+        rows = training.config.batch_size
+        expected["state"] = parameters.state_shape(model, rows)
     return expected
 
 

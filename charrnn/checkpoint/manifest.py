@@ -45,9 +45,9 @@ LINES_VERSION = "1.1"
 #: The version of files that say `Manifest.remembers`, which 1.1 does not know.
 REMEMBERS_VERSION = "1.2"
 
-#: The version of files that have a member more: a memory. Of any other file, a
-#: program that reads 1.x can make as much as ever.
-MEMORY_VERSION = "2.0"
+#: The version of files that no program for 1.x can use: those with a member more, a
+#: memory, and those of networks with lags.
+NEWEST_VERSION = "2.0"
 
 #: The first numbers of the versions that are read.
 MAJORS = range(1, 3)
@@ -185,13 +185,14 @@ def describe(
     shapes = expected_tensors(checkpoint.model, checkpoint.training)
     history = to_columns(thinned(checkpoint.history))
     lines = checkpoint.lines and checkpoint.training is None
-    memory = None
+    memory, lagged = None, len(checkpoint.model.lags) > 1
     if checkpoint.memory is not None and memory_digest is not None:
         vocab_size = checkpoint.model.vocab_size
         memory = MemoryEntry.of(checkpoint.memory, vocab_size, memory_digest)
     remembers = checkpoint.remembers and memory is None
+    newest = memory is not None or lagged
     return Manifest(
-        version=_version(lines=lines, remembers=remembers, memory=memory is not None),
+        version=_version(lines=lines, remembers=remembers, newest=newest),
         lines=lines,
         model=checkpoint.model,
         vocab=checkpoint.vocab,
@@ -208,10 +209,10 @@ def describe(
     )
 
 
-def _version(*, lines: bool, remembers: bool, memory: bool) -> str:
+def _version(*, lines: bool, remembers: bool, newest: bool) -> str:
     """Choose the oldest version that has all that a file says."""
-    if memory:
-        return MEMORY_VERSION
+    if newest:
+        return NEWEST_VERSION
     if remembers:
         return REMEMBERS_VERSION
     return LINES_VERSION if lines else VERSION
@@ -227,6 +228,8 @@ def encode(manifest: Manifest) -> bytes:
     """
     # ASCII, so that no single character can make the text wide when read.
     written = _plain(manifest)
+    if written["model"]["lags"] == [1]:
+        del written["model"]["lags"]
     for name in ("lines", "memory", "remembers"):
         if not written[name]:
             del written[name]

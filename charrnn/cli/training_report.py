@@ -57,8 +57,9 @@ def plan_lines(job: Job, seconds: float) -> Iterator[str]:
     has_activation = "activation" in cell_of(shape.cell).settings
     kind = f"{shape.cell} ({shape.activation})" if has_activation else shape.cell
     norm = "" if shape.norm == "none" else f", {shape.norm} norm"
+    lags = "" if shape.lags == (1,) else f", lags {','.join(map(str, shape.lags))}"
     yield (
-        f"network: {kind} {shape.layers} x {shape.hidden}{norm}, "
+        f"network: {kind} {shape.layers} x {shape.hidden}{lags}{norm}, "
         f"{plural(network.theta.size, 'parameter')}"
     )
     yield (

@@ -116,7 +116,7 @@ class Shard:
     ----------
     sampler : Sampler
     samples : list of Sample
-    state : (L, S, B, H) float array
+    state : (L, S + M - 1, B, H) float array
         A column a sample.
     before : (n,) int array
         What all samples have read already; its end, for filters of n-grams.

@@ -292,7 +292,7 @@ def _rescaled(passed: "Passed") -> Array:
     All that follows is linear in them, so that nothing is rounded, and what
     vanishes or explodes does not leave the range of a float32.
     """
-    states = [tape.dstates for tape in passed.tapes]
+    states = passed.on_their_way
     largest = np.max([np.abs(d).max(axis=(0, 2)) for d in states], axis=0)
     _, exponents = np.frexp(np.where(np.isfinite(largest), largest, 1.0))
     for d in states:

@@ -170,7 +170,8 @@ def _model(data: Summary) -> Iterator[tuple[str, str]]:
     norm = "" if model.norm == "none" else f", {model.norm} norm"
     layers, units = plural(model.layers, "layer"), plural(model.hidden, "unit")
     noun = "byte" if data.unit == "byte" else "character"
-    yield "model", f"{model.cell}{activation}, {layers} of {units}{norm}"
+    lags = "" if model.lags == (1,) else f", lags {','.join(map(str, model.lags))}"
+    yield "model", f"{model.cell}{activation}, {layers} of {units}{lags}{norm}"
     yield "parameters", f"{data.parameters:,}"
     yield "vocabulary", plural(model.vocab_size, noun)
 

@@ -22,7 +22,13 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.kernels.blending import Blend, learn, mix, new_mixing
-from charrnn.kernels.cells import CellKernels, advance, is_built_in, short_name
+from charrnn.kernels.cells import (
+    CellKernels,
+    advance,
+    is_built_in,
+    look_back_carried,
+    short_name,
+)
 from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
@@ -62,11 +68,11 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
     ----------
     tape : Tape
         Of one step; on exit its y holds the outputs of the last layer.
-    state : (L, S, B, H) float array
+    state : (L, S + M - 1, B, H) float array
         Moved on.
     ids : (B,) int array
     """
-    L, S, B, _ = state.shape
+    L, S, B = state.shape[0], tape.states.shape[0], state.shape[2]
     z, y = tape.z[0], tape.y[0]
     for k in range(L):
         if k == 0:
@@ -75,6 +81,7 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
             affine(y, weights.Wx[k - 1], weights.b[k], z)
         for s in range(S):
             _copy(state[k, s], tape.states[s, 0])
+        look_back_carried(tape, state[k])
         advance(layer_weights(weights.recurrent, k), tape, 0, 0, B)
         for s in range(S):
             _copy(tape.states[s, 1], state[k, s])
@@ -111,7 +118,7 @@ def generate(
     weights : Inference
     tape : Tape
         One of the cell's, of one step and B rows. What it holds is of no use.
-    state : (L, S, B, H) float array
+    state : (L, S + M - 1, B, H) float array
         On entry the state before the first character, on exit the one after
         the last that was read.
     ids : (past + steps + 1, B) int array

@@ -160,7 +160,12 @@ def would_overwrite(name: str, path: Path) -> OptionError:
 def shape_conflicts(given: Mapping[str, Any], model: ModelConfig) -> list[str]:
     """List the options that contradict the shape of a model that is loaded."""
     return [
-        f"{errors.field(name)} {value} (it has {getattr(model, name)})"
+        f"{errors.field(name)} {_shown(value)} (it has {_shown(getattr(model, name))})"
         for name, value in given.items()
         if getattr(model, name) != value
     ]
+
+
+def _shown(value: object) -> str:
+    """Write an option's value as it is given: lists with commas."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

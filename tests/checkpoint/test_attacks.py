@@ -15,6 +15,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,21 @@ def in_manifest(*keys: str | int, value: object) -> bytes:
     return forge(change, SOUND)
 
 
+#: Lags of a model that have none, or that no model can have.
+LAGS: list[tuple[object, str]] = [
+    ([1, 3], "not ("),
+    ("1,3", "invalid manifest: lags is '1,3'"),
+    ([3, 1], "must have 1 among them"),
+    ([], "must have 1 among them"),
+    ([1, 1], "must be different"),
+    ([0, 1], "must be at least 1"),
+    ([1, 65], "must be at most 64"),
+    ([1, 2**62], "must be at most 64"),
+    ([1, 2.0], "invalid manifest: lags is 2.0"),
+    ([1, True], "invalid manifest: lags is True"),
+    ([*range(1, 10)], "at most 8 are allowed"),
+    ([1] * 1000, "at most 8 are allowed"),
+]
 #: A checkpoint whose first tensor has room for a program.
 POLYGLOT = to_bytes(any_checkpoint("gru", "rmsprop", hidden=4, layers=1, symbols="ab"))
 
@@ -274,6 +290,10 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: in_manifest("tensors", 0, "shape", value=[2**64]),
         "invalid manifest: shape is",
     ),
+    **{
+        f"lags, {number}": (partial(in_manifest, "model", "lags", value=lags), what)
+        for number, (lags, what) in enumerate(LAGS)
+    },
     "huge model": (lambda: in_manifest("model", "hidden", value=8192), "not ("),
     "huge vocabulary": (
         lambda: in_manifest("model", "vocab_size", value=2**40),

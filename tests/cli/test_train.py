@@ -58,6 +58,36 @@ def test_path_is_the_payload(train: Train) -> None:
     assert len({len(line) for line in re.findall(r".*bits$", summary[0], re.M)}) == 1
 
 
+def test_lags_are_trained_and_begun_with(train: Train) -> None:
+    """They are told, kept in the file, and refused where no network has them."""
+    lags = [*SMALL, "--cell", "rnn", "--lags"]
+    code, _, err = train("t.txt", *lags, "5,1,2", "--steps", "12", "-o", "whole.npz")
+    assert code == 0
+    assert "network: rnn (tanh) 1 x 8, lags 1,2,5, " in err
+    assert trained("whole.npz").model.lags == (1, 2, 5)
+    assert trained("whole.npz").parameters["layer0.Wh"].shape == (8, 24)
+
+    train("t.txt", *lags, "1,2,5", "--steps", "12", "--dry-run", "-o", "no.npz")
+    assert "no.npz" not in names()
+
+    again = ["--init-from", "whole.npz", "--steps", "1", "-f"]
+    assert train("t.txt", *again, "-o", "b.npz", "--lags", "1,2,5")[0] == 0
+    code, _, err = train("t.txt", *again, "-o", "b.npz", "--lags", "1,2")
+    assert code == 2
+    assert "conflicts with whole.npz: --lags 1,2 (it has 1,2,5)" in err
+
+    for wrong, what in {
+        "2,3": "1 among them",
+        "1,65": "at most 64",
+        "x": "'x'",
+    }.items():
+        code, out, err = train("t.txt", *lags, wrong, "-o", "c.npz")
+        assert (code, out) == (2, b"")
+        assert "error: --lags " in err
+        assert what in err
+        assert "hint: --lags 1,2,3 " in err
+
+
 def test_yardsticks_are_those_of_the_held_out_text(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:

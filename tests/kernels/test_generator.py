@@ -34,6 +34,7 @@ compiled_only = pytest.mark.skipif(
 
 cells = pytest.mark.parametrize("cell", names())
 norms = pytest.mark.parametrize("norm", ["none", "layer", "batch"])
+lags_ = pytest.mark.parametrize("lags", [(1,), (1, 2, 4)], ids=["", "1,2,4"])
 
 Array = NDArray[Any]
 Ids = NDArray[np.int32]
@@ -70,10 +71,11 @@ def build(
     dtype: Any = np.float64,
     hidden: int = H,
     norm: NormName = "none",
+    lags: tuple[int, ...] = (1,),
 ) -> Network:
     """Build a network with random parameters, biases and averages too."""
     config = ModelConfig(
-        vocab_size=V, cell=cell, hidden=hidden, layers=layers, norm=norm
+        vocab_size=V, cell=cell, hidden=hidden, layers=layers, norm=norm, lags=lags
     )
     network = Network(config, dtype=dtype)
     network.theta[:] = rng.normal(0, 0.7, network.theta.size)
@@ -150,7 +152,7 @@ def generate(case: Case, kept: int | None = None) -> Result:
     steps, rows = u.shape
     tape = network.stack.new_tape(1, rows)
     for array in tape:
-        if isinstance(array, np.ndarray):
+        if isinstance(array, np.ndarray) and array.dtype == network.dtype:
             array[...] = 7
     logits = np.full((steps if kept is None else kept, rows, V), np.nan, network.dtype)
     # What is not given is not looked at.
@@ -203,12 +205,13 @@ def assert_same(found: Result, expected: Result) -> None:
 
 
 @cells
+@lags_
 @pytest.mark.parametrize("layers", [1, 3])
 def test_reading_moves_the_state_as_the_model_does(
-    rng: np.random.Generator, cell: CellName, layers: int
+    rng: np.random.Generator, cell: CellName, layers: int, lags: tuple[int, ...]
 ) -> None:
     """Where all characters are known: after every step."""
-    network = build(rng, cell, layers)
+    network = build(rng, cell, layers, lags=lags)
     case = make(rng, network, known=STEPS + 1)
     state = case.state.copy()
 
@@ -313,11 +316,12 @@ def test_n_grams_are_looked_for_in_the_past(
 
 
 @cells
+@lags_
 def test_a_document_begins_from_nothing(
-    rng: np.random.Generator, cell: CellName
+    rng: np.random.Generator, cell: CellName, lags: tuple[int, ...]
 ) -> None:
     """Wherever its first character is read, be it given or chosen."""
-    case = make(rng, build(rng, cell), known=[1, 6, 3])
+    case = make(rng, build(rng, cell, lags=lags), known=[1, 6, 3])
     case.ids[0, 0] = case.ids[4, 1] = 2
     bias = np.zeros(V)
     bias[2] = 1.5
