@@ -563,6 +563,8 @@ def test_bias_is_told(records: Records) -> None:
         "best_of": 2,
         "logit_bias": {"\n": "-inf", "b": 2.0},
         "blend": 1.0,
+        "adapt": False,
+        "adapt_output": False,
     }
 
 
