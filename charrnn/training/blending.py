@@ -51,8 +51,12 @@ class Blend:
 
     share: float  # the network's
     order: int  # of the n-grams
-    loss: float | None  # nats per held-out character; None where none is held out
-    ngram: NGram | None  # what the n-grams alone make of the held-out text
+    ngram: NGram | None = None  # of the whole held-out text, for whoever compares
+    #: Nats per held-out character that the network predicts: of both together, and
+    #: of each alone. None where there is no such character.
+    loss: float | None = None
+    network_loss: float | None = None
+    ngram_loss: float | None = None
 
 
 class Counting:
@@ -99,14 +103,20 @@ class Counting:
         job, counted, held_out = self._job, self._counted, self._job.held_out
         usual = usual_share(len(job.trainer.streams.ids), job.trainer.epochs)
         if counted is None or held_out is None:
-            return Blend(usual, self._order, None, None)
+            return Blend(usual, self._order)
         first = job.documents.first
         if len(held_out) == first:  # nothing that the network predicts
-            return Blend(usual, self._order, None, counted.ngram)
+            return Blend(usual, self._order, counted.ngram)
         p = np.exp(-model.network_costs(held_out, self._stopped)[first:])
         q = counted.probabilities[first:]
-        share, loss = fit_share(p, q, usual), cross_validated(p, q, usual)
-        return Blend(share, self._order, loss, counted.ngram)
+        return Blend(
+            fit_share(p, q, usual),
+            self._order,
+            counted.ngram,
+            loss=cross_validated(p, q, usual),
+            network_loss=cost(p, q, 1) / len(p),
+            ngram_loss=cost(p, q, 0) / len(p),
+        )
 
     def memory(self, blend: Blend) -> Remembered:
         """Give what a checkpoint keeps of the text for such a blend."""
@@ -167,7 +177,9 @@ def fit_share(p: Probabilities, q: Probabilities, usual: float) -> float:
 def cost(p: Probabilities, q: Probabilities, share: float) -> float:
     """Add up what a text costs a blend, in nats."""
     with np.errstate(divide="ignore"):  # what has no probability costs infinity
-        return -float(np.log(share * p + (1 - share) * q).sum())
+        nats = -float(np.log(share * p + (1 - share) * q).sum())
+    # Where only one character is possible, rounding may exceed 1.
+    return max(0.0, nats)
 
 
 def cross_validated(p: Probabilities, q: Probabilities, usual: float) -> float:

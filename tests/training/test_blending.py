@@ -108,7 +108,9 @@ def test_a_blend_is_what_counts_and_network_say(ready: Ready) -> None:
     usual = blending.usual_share(len(job.trainer.streams.ids), 0.0)
     assert blend.share == fit_share(p, q, usual)
     assert blend.loss == pytest.approx(cross_validated(p, q, usual))
-    assert (blend.loss or 0) < model.mean_loss(job.held_out)
+    assert blend.network_loss == pytest.approx(model.mean_loss(job.held_out))
+    assert blend.ngram_loss == pytest.approx(blend.ngram.loss)
+    assert (blend.loss or 0) < blend.network_loss
 
 
 def test_a_memory_predicts_what_the_blend_was_fitted_on(ready: Ready) -> None:
@@ -137,6 +139,11 @@ def test_the_first_character_is_not_the_networks_to_predict(ready: Ready) -> Non
 
     assert blend.loss is not None
     assert np.isfinite(blend.loss)
+    # All three losses are of the same characters.
+    assert job.held_out is not None
+    texts = job.texts(job.trainer.streams.ids, job.held_out)
+    q = list(kneser_ney.probabilities(texts))[blend.order - 1]
+    assert blend.ngram_loss == pytest.approx(-np.log(q[1:]).mean())
 
 
 @pytest.mark.parametrize("lines", [False, True])
@@ -148,6 +155,7 @@ def test_without_a_held_out_text_the_order_is_probed(ready: Ready, lines: bool) 
 
     usual = blending.usual_share(len(job.trainer.streams.ids), job.trainer.epochs)
     assert (blend.loss, blend.ngram, blend.share) == (None, None, usual)
+    assert (blend.network_loss, blend.ngram_loss) == (None, None)
     assert blend.order > 3  # a text that stands there four times
 
 
