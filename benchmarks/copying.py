@@ -120,8 +120,9 @@ class Parts:
 def parts_of(name: str, path: Path, checkpoint: Path) -> Parts:
     """Divide a text as the training of a checkpoint has divided it."""
     loaded = load(checkpoint)
-    ids = read_corpus((str(path),), ReadOptions(vocab=loaded.vocab)).ids
-    newline = loaded.vocab.encode("\n")[0] if name in OF_LINES else None
+    lines = name in OF_LINES
+    ids = read_corpus((str(path),), ReadOptions(vocab=loaded.vocab, lines=lines)).ids
+    newline = loaded.vocab.encode("\n")[0] if lines else None
     head, tail = split(ids, HELD_OUT, lines_newline_id=newline)
     if loaded.memory is None or not np.array_equal(loaded.memory.ids, head):
         sys.exit(f"{checkpoint} has been trained on another text than {path}")

@@ -76,6 +76,22 @@ def test_few_characters_choose_no_extreme() -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("better", [0, 1])
+@pytest.mark.parametrize("size", [1000, 1500, 3000])
+def test_a_blend_costs_no_more_than_the_better_one_alone(
+    rng: np.random.Generator, better: int, size: int
+) -> None:
+    """Not even where a share is usual that gives much to the other one."""
+    good, bad = rng.uniform(0.1, 0.9, size), rng.uniform(1e-6, 1e-3, size)
+    p, q = (good, bad) if better else (bad, good)
+
+    share, loss = fit_share(p, q, 0.4), cross_validated(p, q, 0.4)
+
+    assert share == pytest.approx(better, abs=0.002)
+    assert loss <= cost(good, bad, 1) / size + 0.002
+
+
+@pytest.mark.small
 def test_each_half_is_scored_by_the_share_of_the_other(pair: tuple[Any, Any]) -> None:
     p, q = pair
     p = np.append(p[:2000], p[2000:] / 4)  # the halves want different shares
