@@ -163,9 +163,8 @@ def fit_share(p: Probabilities, q: Probabilities, usual: float) -> float:
     """Find the share s that makes s p + (1 - s) q likeliest.
 
     The sum of the logarithms is concave in s, so its slope, which falls, shows at
-    each s on which side of it the best one lies. Where that is so near to 0 or 1 that
-    only `usual` keeps it away, and the text is the dearer for it by `CERTAIN`, it is 0
-    or 1.
+    each s on which side of it the best one lies. Where `usual` keeps s away from 0 or
+    1, and the text costs more by `CERTAIN` than it does with that, it is 0 or 1.
 
     Parameters
     ----------
