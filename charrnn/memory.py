@@ -59,7 +59,7 @@ class Memory:
     `charrnn.kernels.ngrams`. Where a document begins, a context begins with what
     stands before it, and no n-gram reaches back further.
 
-    A million characters take one core 0.15 s to count at order 8. The tables take 17
+    A million characters take one core 0.15 s to count at order 8. The tables take 5
     to 31 bytes a character (43 of English prose at order 12), 35 to 60 while they are
     made, even where a text is random and has 70,000 distinct characters.
     """
@@ -384,7 +384,7 @@ def _counted(text: Text, places: Places, tree: Tree, vocab_size: int) -> list[Le
     return found[::-1]
 
 
-def _discounts(level: Level, alone: int) -> NDArray[np.float64]:
+def discounts(counts: Ids, alone: int = 0) -> NDArray[np.float64]:
     """Estimate D(0) to D(3 and more), (4,), from how many n-grams count 1 to 4.
 
     `FALLBACK` where that cannot be done: some do not occur, or what is kept
@@ -392,11 +392,12 @@ def _discounts(level: Level, alone: int) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    level : Level
+    counts : (E,) int array
+        Of the n-grams of one order that were seen.
     alone : int
-        How many contexts it does not list: they count 1.
+        How many more there are that are not listed: they count 1.
     """
-    n = np.bincount(np.minimum(level.counts, 5), minlength=6).astype(np.float64)
+    n = np.bincount(np.minimum(counts, 5), minlength=6).astype(np.float64)
     n[1] += alone
     if not n[1:5].all():
         return FALLBACK
@@ -421,8 +422,8 @@ def _joined(
     text: Text, tree: Tree, alone: Ids, levels: Sequence[Level], memory: Memory
 ) -> Tables:
     """Join all levels."""
-    discounts = np.array(
-        [_discounts(*each) for each in zip(levels, alone, strict=True)]
+    D = np.array(
+        [discounts(level.counts, n) for level, n in zip(levels, alone, strict=True)]
     )
     nodes, size = np.empty((len(tree.longer), 4), np.int32), 0
     nodes[:-1, SYMBOL], nodes[:-1, LEAF] = tree.symbols, tree.leaves
@@ -437,7 +438,7 @@ def _joined(
         nodes=nodes,
         followers=np.concatenate([level.symbols for level in levels]),
         counts=np.concatenate([level.counts for level in levels]),
-        discounts=discounts,
-        single=_single(levels[0], discounts[0], memory.vocab_size),
+        discounts=D,
+        single=_single(levels[0], D[0], memory.vocab_size),
         newline=NONE if memory.newline is None else memory.newline,
     )

@@ -49,12 +49,13 @@ def reread(error: CharRNNError) -> Any:
         (field("memory", False), "memory=False", "--no-memory"),
         (field("newlines", "lf"), "newlines='lf'", "--newlines lf"),
         (field("lr", 0.5), "lr=0.5", "--lr 0.5"),
+        (field("blend", 0.0), "blend=0.0", "--blend 0"),
         (field("force", True), "force=True", "--force"),
         (field("output", brief=True), "output", "-o"),
         (field("output", Path("a b"), brief=True), "output='a b'", "-o 'a b'"),
         (field("hidden", brief=True), "hidden", "--hidden"),
     ],
-    ids=range(9),  # marks are other ones in every process, names of tests must not be
+    ids=range(10),  # marks are other ones in every process, names of tests must not be
 )
 def test_a_field_is_spelled_in_two_ways(text: str, python: str, option: str) -> None:
     assert spell(f"use {text}, or not") == f"use {python}, or not"

@@ -259,7 +259,9 @@ def decode(data: bytes) -> Manifest:
 
 def _check_version(version: object) -> None:
     """Refuse formats whose meaning we cannot know."""
-    match = re.fullmatch(r"(\d{1,4})\.\d{1,4}", str(version), re.ASCII)
+    # Without zeros in front, so that a version is written in one way only.
+    number = r"(0|[1-9]\d{0,3})"
+    match = re.fullmatch(rf"{number}\.{number}", str(version), re.ASCII)
     if not match or int(match[1]) < MAJORS[0]:
         msg = f"unknown format version {str(version)[:20]!r}"
         raise CheckpointError(msg)

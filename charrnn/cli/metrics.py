@@ -98,10 +98,14 @@ def _blend(found: Blend | None) -> dict[str, Any] | None:
     """Describe a network and n-grams together, beside what each makes alone."""
     if found is None:
         return None
-    losses: dict[str, float | None] = {"loss": None, "bits_per_char": None}
-    if found.loss is not None:
-        losses = {**_loss(found.loss)}
-    return {"share": found.share, "order": found.order, **losses}
+    return {
+        "share": found.share,
+        "order": found.order,
+        "loss": found.loss,
+        "bits_per_char": None if found.loss is None else bits(found.loss),
+        "network_loss": found.network_loss,
+        "ngram_loss": found.ngram_loss,
+    }
 
 
 def _loss(nats: float) -> dict[str, float]:
@@ -189,8 +193,13 @@ class MetricsLog:
 
     def _line(self, event: dict[str, Any]) -> None:
         """Write one object; what JSON cannot say is null."""
-        clean = {
-            key: None if isinstance(v, float) and not math.isfinite(v) else v
-            for key, v in event.items()
-        }
-        self._write(json.dumps(clean) + "\n")
+        self._write(json.dumps(_clean(event)) + "\n")
+
+
+def _clean(value: Any) -> Any:
+    """Put null for every number that JSON has no way to write, however deep."""
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -26,7 +26,10 @@ def as_option(named: NamedField) -> str:
     name = name or option_name(named.name)
     if named.value is None or named.value is True:
         return name
-    return f"{name} {shell_word(str(named.value))}"
+    value = str(named.value)
+    if isinstance(named.value, float):  # --blend 0, not 0.0
+        value = value.removesuffix(".0")
+    return f"{name} {shell_word(value)}"
 
 
 def color_option(arguments: Sequence[str]) -> str:

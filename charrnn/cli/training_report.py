@@ -223,8 +223,8 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
 def _blended(blend: Blend) -> Iterator[str]:
     """Say what n-grams make of the held-out text, without the network and with it."""
     grams, network = f"{blend.order}-grams", f"{blend.share:.0%} network"
-    if blend.ngram is not None:
-        yield _row(f"  {grams} alone", blend.ngram.loss)
+    if blend.ngram_loss is not None:
+        yield _row(f"  {grams} alone", blend.ngram_loss)
     if blend.loss is not None:
         yield _row(f"  both ({network})", blend.loss)
     else:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import PackedIds
+from charrnn.checkpoint.contents import MAX_REMEMBERED
 from charrnn.training.kneser_ney import NGram, Texts, best_order
 
 #: Characters looked at at a time.
@@ -25,10 +26,10 @@ MAX_XZ = 4_000_000
 #: xz counts in units of 4 bytes: of fewer characters the last one would decide.
 MIN_XZ = 1000
 
-#: Characters of both texts, at most, for n-grams to be counted. A million of
-#: prose took one core 0.3 s and 50 MB; a million of random text with 70,000
-#: distinct characters, the worst case, 1.1 s and 135 MB.
-MAX_NGRAM = 5_000_000
+#: Characters of both texts, at most, for n-grams to be counted: what is counted goes
+#: into a checkpoint. A million of prose took one core 0.3 s and 50 MB; a million of
+#: random text with 70,000 distinct characters, the worst case, 1.1 s and 135 MB.
+MAX_NGRAM = MAX_REMEMBERED
 
 
 @dataclass(frozen=True)

@@ -577,6 +577,9 @@ class Run:
             yield from self._save(last=True)
         except DivergedError:
             yield from self._roll_back()
+        else:
+            if not self.policy.memory:
+                yield from self._forget_in_best()
 
     def _save_on_the_way(self) -> Records:
         """Write a checkpoint; a failure is told, and tried again next time."""
@@ -631,16 +634,33 @@ class Run:
         Its share is that of the network in the file, which is read and scored again,
         also where it is the last one, and where another part of the run has saved it.
         """
-        if not self.policy.keep_best or (best := self._output.read_best()) is None:
-            return
-        step = best.training and best.training.step
-        if step != self._trainer.position.best_step:  # it is of another run
+        if (best := self._own_best()) is None:
             return
         network = Network(best.model, threads=self._trainer.network.threads)
         network.load(best.parameters | best.statistics)
         memory = counting.memory(counting.blend(self.job.model(network)))
         blended = replace(best, memory=memory, remembers=False)
         self._output.save(blended, best=True, last=False)
+
+    def _forget_in_best(self) -> Records:
+        """Take the text out of the file of the best evaluation.
+
+        It has one where an earlier part of the run was to keep it, and this one is not.
+        """
+        try:
+            best = self._own_best()
+            if best is not None and best.memory is not None:
+                without = replace(best, memory=None)
+                self._output.save(without, best=True, last=False)
+        except (InputError, CheckpointError, OutputError) as error:
+            yield Warned(f"could not take the text out of a checkpoint: {error}")
+
+    def _own_best(self) -> Checkpoint | None:
+        """Read the file of the best evaluation, if there is one of this run."""
+        if not self.policy.keep_best or (best := self._output.read_best()) is None:
+            return None
+        step = best.training and best.training.step
+        return best if step == self._trainer.position.best_step else None
 
     def _forget_best(self) -> None:
         """Take back that the last evaluation was the best."""

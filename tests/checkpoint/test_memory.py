@@ -243,6 +243,10 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "missing member": (without_member, "truncated ("),
     "member that nobody speaks of": (unspoken, "bytes too long"),
+    "older format, spelt anew": (
+        lambda: forge(lambda table: table.update(version="01.1"), SOUND),
+        "unknown format version '01.1'",
+    ),
     "older format": (of_an_older_format, "files of format 1.1 have no memory"),
     "tensor of that name": (
         lambda: forge(

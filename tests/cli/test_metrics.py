@@ -109,17 +109,33 @@ def test_yardsticks(found: Baselines, fields: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("loss", "fields"),
-    [
-        (2 * NATS, {"loss": 2 * NATS, "bits_per_char": pytest.approx(2)}),
-        (None, {"loss": None, "bits_per_char": None}),
-    ],
+    ("losses", "bits"), [((2 * NATS, 2.5, 3.5), pytest.approx(2)), ((None,) * 3, None)]
 )
-def test_blend(loss: float | None, fields: dict[str, Any]) -> None:
-    """In the last record; without a loss where nothing was held out."""
-    (line,) = logged(replace(END, blend=Blend(0.625, 7, loss, None)))
+def test_blend(losses: tuple[float | None, ...], bits: Any) -> None:
+    """In the last record; without losses where nothing was held out."""
+    loss, network, ngram = losses
+    found = Blend(0.625, 7, loss=loss, network_loss=network, ngram_loss=ngram)
 
-    assert json.loads(line)["blend"] == {"share": 0.625, "order": 7, **fields}
+    (line,) = logged(replace(END, blend=found))
+
+    assert json.loads(line)["blend"] == {
+        "share": 0.625,
+        "order": 7,
+        "loss": loss,
+        "bits_per_char": bits,
+        "network_loss": network,
+        "ngram_loss": ngram,
+    }
+
+
+def test_what_json_cannot_say_is_null_at_any_depth() -> None:
+    """A network that holds a character impossible has an infinite loss."""
+    found = Blend(0.0, 7, loss=2.0, network_loss=math.inf, ngram_loss=2.0)
+
+    (line,) = logged(replace(END, blend=found))
+
+    assert "Infinity" not in line
+    assert json.loads(line)["blend"]["network_loss"] is None
 
 
 def logged(*records: Record, every: int = 1) -> list[str]:

@@ -121,6 +121,8 @@ def test_network_ngrams_and_both_stand_side_by_side(train: Train) -> None:
     assert f"{blend['loss']:.4f} nats {blend['bits_per_char']:7.3f} bits" in err
     assert blend["order"] == ngram["order"]
     assert blend["loss"] < end["val_loss"]
+    assert blend["network_loss"] == pytest.approx(end["val_loss"])
+    assert blend["ngram_loss"] == pytest.approx(ngram["loss"])
     last, best = (trained(name).memory for name in ("t.npz", "t.best.npz"))
     assert last is not None
     assert best is not None
@@ -145,6 +147,7 @@ def test_without_a_held_out_text_the_share_is_the_usual_one(train: Train) -> Non
     blend = objects(out)[-1]["blend"]
 
     assert (blend["loss"], blend["bits_per_char"]) == (None, None)
+    assert (blend["network_loss"], blend["ngram_loss"]) == (None, None)
     grams = f"{1 - blend['share']:.0%} {blend['order']}-grams of the text"
     assert f"samples will be of {blend['share']:.0%} network, {grams}\n" in err
     assert "contains the text" in err

@@ -76,6 +76,22 @@ def test_few_characters_choose_no_extreme() -> None:
 
 
 @pytest.mark.small
+@pytest.mark.parametrize("better", [0, 1])
+@pytest.mark.parametrize("size", [1000, 1500, 3000])
+def test_a_blend_costs_no_more_than_the_better_one_alone(
+    rng: np.random.Generator, better: int, size: int
+) -> None:
+    """Not even where a share is usual that gives much to the other one."""
+    good, bad = rng.uniform(0.1, 0.9, size), rng.uniform(1e-6, 1e-3, size)
+    p, q = (good, bad) if better else (bad, good)
+
+    share, loss = fit_share(p, q, 0.4), cross_validated(p, q, 0.4)
+
+    assert share == pytest.approx(better, abs=0.002)
+    assert loss <= cost(good, bad, 1) / size + 0.002
+
+
+@pytest.mark.small
 def test_each_half_is_scored_by_the_share_of_the_other(pair: tuple[Any, Any]) -> None:
     p, q = pair
     p = np.append(p[:2000], p[2000:] / 4)  # the halves want different shares
@@ -108,6 +124,8 @@ def test_a_blend_is_what_counts_and_network_say(ready: Ready) -> None:
     usual = blending.usual_share(len(job.trainer.streams.ids), 0.0)
     assert blend.share == fit_share(p, q, usual)
     assert blend.loss == pytest.approx(cross_validated(p, q, usual))
+    assert blend.network_loss == pytest.approx(model.mean_loss(job.held_out))
+    assert blend.ngram_loss == pytest.approx(blend.ngram.loss)
     assert (blend.loss or 0) < model.mean_loss(job.held_out)
 
 
@@ -137,6 +155,11 @@ def test_the_first_character_is_not_the_networks_to_predict(ready: Ready) -> Non
 
     assert blend.loss is not None
     assert np.isfinite(blend.loss)
+    # All three losses are of the same characters.
+    assert job.held_out is not None
+    texts = job.texts(job.trainer.streams.ids, job.held_out)
+    q = list(kneser_ney.probabilities(texts))[blend.order - 1]
+    assert blend.ngram_loss == pytest.approx(-np.log(q[1:]).mean())
 
 
 @pytest.mark.parametrize("lines", [False, True])
@@ -148,6 +171,7 @@ def test_without_a_held_out_text_the_order_is_probed(ready: Ready, lines: bool) 
 
     usual = blending.usual_share(len(job.trainer.streams.ids), job.trainer.epochs)
     assert (blend.loss, blend.ngram, blend.share) == (None, None, usual)
+    assert (blend.network_loss, blend.ngram_loss) == (None, None)
     assert blend.order > 3  # a text that stands there four times
 
 

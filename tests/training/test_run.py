@@ -896,6 +896,35 @@ def test_nothing_is_counted_that_is_not_wanted(
     assert read_back(long.latest).memory is None
 
 
+def test_a_text_that_is_not_wanted_any_more_leaves_both_files(
+    ready: Ready, tmp_path: Path
+) -> None:
+    """A run that has ended, and that goes on without its memory."""
+    plan, writer, path = {"steps": 6}, Recorder(), tmp_path / "m.npz"
+    finish(run_of(ready(**plan), writer))
+    with_memory = read_back(writer.best)
+    assert with_memory.memory is not None
+    path.write_bytes(writer.latest)
+
+    finish(run_of(ready(resume=path, **plan), writer, memory=False))
+
+    assert read_back(writer.latest).memory is None
+    assert read_back(writer.best).memory is None
+    with_memory.memory = None
+    assert writer.best == checkpoint_bytes(with_memory)
+
+
+def test_a_best_file_of_another_run_keeps_its_text(ready: Ready) -> None:
+    writer = Recorder()
+    finish(run_of(ready(steps=6), writer))
+    writer_best = writer.best
+
+    other = ready(steps=4, eval_every=Every(steps=100), val_fraction=0.0)
+    finish(run_of(other, writer, memory=False))
+
+    assert writer.best == writer_best
+
+
 def test_counting_takes_no_time_of_training(ready: Ready) -> None:
     """By a clock that moves on whenever it is looked at, also by counts."""
     ends = [
