@@ -10,7 +10,8 @@
 
 `charrnn.api` says what `train` and `load` do, `charrnn.TextModel` what can be done
 with a model. ``charrnn.Text("...")`` stands for a path where the text is a string.
-Every mistake raises a `CharRNNError` that says what is wrong and what to do.
+Every mistake raises a `CharRNNError` that says what is wrong and what to do; the
+errors of this package are kinds of it.
 
 Importing the package costs neither numpy nor numba: names are looked up on use.
 """
@@ -22,26 +23,54 @@ from charrnn.version import __version__
 
 #: Where the public names are defined.
 _PLACES = {
+    "Baselines": "charrnn.training.baselines",
     "CharRNNError": "charrnn.errors",
+    "CheckpointError": "charrnn.errors",
+    "CorpusError": "charrnn.errors",
+    "CountsError": "charrnn.errors",
+    "DivergedError": "charrnn.errors",
     "Ended": "charrnn.training.records",
     "Evaluation": "charrnn.training.records",
+    "InputError": "charrnn.errors",
+    "MissingComponentError": "charrnn.errors",
+    "OptionError": "charrnn.errors",
+    "OutputError": "charrnn.errors",
+    "Record": "charrnn.training.records",
+    "Run": "charrnn.training.run",
+    "SampleOptions": "charrnn.keywords",
     "Saved": "charrnn.training.records",
     "Step": "charrnn.training.records",
     "Text": "charrnn.reading",
     "TextModel": "charrnn.textmodel",
+    "TrainOptions": "charrnn.keywords",
+    "VocabError": "charrnn.errors",
     "Warned": "charrnn.training.records",
     "load": "charrnn.api",
     "train": "charrnn.api",
 }
 
 __all__ = [
+    "Baselines",
     "CharRNNError",
+    "CheckpointError",
+    "CorpusError",
+    "CountsError",
+    "DivergedError",
     "Ended",
     "Evaluation",
+    "InputError",
+    "MissingComponentError",
+    "OptionError",
+    "OutputError",
+    "Record",
+    "Run",
+    "SampleOptions",
     "Saved",
     "Step",
     "Text",
     "TextModel",
+    "TrainOptions",
+    "VocabError",
     "Warned",
     "__version__",
     "load",
@@ -50,10 +79,24 @@ __all__ = [
 
 if TYPE_CHECKING:
     from charrnn.api import load, train
-    from charrnn.errors import CharRNNError
+    from charrnn.errors import (
+        CharRNNError,
+        CheckpointError,
+        CorpusError,
+        CountsError,
+        DivergedError,
+        InputError,
+        MissingComponentError,
+        OptionError,
+        OutputError,
+        VocabError,
+    )
+    from charrnn.keywords import SampleOptions, TrainOptions
     from charrnn.reading import Text
     from charrnn.textmodel import TextModel
-    from charrnn.training.records import Ended, Evaluation, Saved, Step, Warned
+    from charrnn.training.baselines import Baselines
+    from charrnn.training.records import Ended, Evaluation, Record, Saved, Step, Warned
+    from charrnn.training.run import Run
 
 
 def __getattr__(name: str) -> Any:
@@ -61,11 +104,19 @@ def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         msg = f"module 'charrnn' has no attribute {name!r}"
         raise AttributeError(msg)
-    value = getattr(import_module(_PLACES[name]), name)
+    try:
+        module = import_module(_PLACES[name])
+    except Exception:
+        # Numba reads them when it is imported, and fails without naming them.
+        from charrnn.processors import check_variables
+
+        check_variables()
+        raise
+    value = getattr(module, name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    """List the public names, those that were not used yet, too."""
-    return sorted({*globals(), *__all__})
+    """List the public names, and not what Python keeps beside them."""
+    return sorted(__all__)

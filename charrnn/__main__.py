@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from charrnn.cli.signals import SAVE, SIGNALED, Killed, die_by
-from charrnn.cli.spelling import as_option, color_option, help_hint
+from charrnn.cli.spelling import as_option, color_option
 from charrnn.display.color import wants_color
 from charrnn.errors import TOO_MANY, CharRNNError, OutputError, spell, writing_hint
 from charrnn.escapes import one_line
@@ -55,13 +55,6 @@ def _print_lines(lines: Sequence[str]) -> None:
         print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _usage(error: Exception, message: str) -> tuple[str, str]:
-    """Put typer's word for a mistake into our form, with a way to the options."""
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else "charrnn"
-    return message.rstrip(".").replace("\n", " "), help_hint(path)
-
-
 def _system_hint(error: OSError) -> str:
     """Advise what to do when the system refuses what any program needs."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
@@ -96,7 +89,8 @@ def _call(arguments: Sequence[str] | None) -> int:
     """
     import typer  # not needed to import this module
 
-    from charrnn.cli.app import Escaped, app
+    from charrnn.cli.app import app
+    from charrnn.cli.usage import Escaped
 
     command = typer.main.get_command(app)
     try:
@@ -107,7 +101,7 @@ def _call(arguments: Sequence[str] | None) -> int:
         message = error.format_message()
         if not message:
             return 0  # no command at all: the help has been printed
-        report(*_usage(error, message))
+        report(message, None)
         return int(error.exit_code)
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):

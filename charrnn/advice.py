@@ -8,6 +8,7 @@ and other texts, which are always UTF-8.
 import codecs
 from typing import NamedTuple
 
+from charrnn.counting import plural
 from charrnn.errors import field
 from charrnn.recognition import (
     SAMPLE,
@@ -19,11 +20,17 @@ from charrnn.recognition import (
     recognize_encoding,
     recognize_wide,
 )
-from charrnn.signatures import recognize_file
+from charrnn.signatures import ARRAYS, recognize_file
 
 #: Bytes of a text's beginning, and of what stands before a wrong byte, that are
 #: looked at.
 HEAD = 1 << 12
+
+#: What to do about a checkpoint in the place of a text to train on.
+TRAIN_ON = (
+    f"name a text; {field('init_from')} begins with a checkpoint's weights, and "
+    f"{field('resume', True)} {field('output', brief=True)} continues its run"
+)
 
 
 class Refusal(NamedTuple):
@@ -74,7 +81,8 @@ class Advisor:
         if self._codec.startswith(("utf-16", "utf-32")):
             return None
         if kind := recognize_file(self.head):
-            return Refusal(f"not a text: it is {kind}", kind.remedy)
+            remedy = TRAIN_ON if kind is ARRAYS and self._to_train else kind.remedy
+            return Refusal(f"not a text: it is {kind}", remedy)
         mark = marked(self.head)
         if mark is not None and b"\0" in self.head:
             what = f"not {self.encoding}: it begins with the mark of {mark.upper()}"
@@ -95,7 +103,7 @@ class Advisor:
         length : int
             How many bytes that is.
         """
-        last = "byte" if length == 1 else f"{length} bytes"
+        last = "byte" if length == 1 else plural(length, "byte")
         hint = f"is it whole? Else take its last {last} away"
         if self._codec == "utf-8" and good.isascii():
             # Nothing says that it is UTF-8 at all.

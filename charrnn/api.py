@@ -16,15 +16,16 @@ the same model and the same file as the command line.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from charrnn.checkpoint import CheckpointFile
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
 from charrnn.errors import OptionError, field
-from charrnn.filenames import STREAM, read_output
+from charrnn.filenames import STREAM, read_output, read_path
+from charrnn.keywords import TrainOptions
 from charrnn.options import Option, OptionTable, configure, option
 from charrnn.processors import THREADS_DEFAULT, resolve_threads
-from charrnn.reading import Text
+from charrnn.reading import Text, named_source
 from charrnn.textmodel import TextModel
 from charrnn.training.output import FileOutput, NoOutput
 from charrnn.training.prepare import prepare
@@ -34,7 +35,7 @@ from charrnn.training.run import Policy, Run
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None) -> TextModel:
-    """Load the model of a checkpoint.
+    """Load the model of a checkpoint, with its memory if it has one.
 
     Parameters
     ----------
@@ -44,13 +45,20 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> TextMod
 
     Raises
     ------
+    OptionError
+        ``path`` is no path, or ``threads`` no number of threads.
     InputError
         The file cannot be opened.
     CheckpointError
-        It is anything but a sound checkpoint.
+        It is no checkpoint, or damaged in its structure or in the model. What only a
+        run needs that goes on, such as the optimizer's moments, is not read: damage
+        there is found when the run is resumed.
     """
-    with CheckpointFile(Path(path)) as file:
-        return TextModel.read_from(file, threads=resolve_threads(threads)[0])
+    name = read_path(path, field("path"))
+    wanted = configure(Machine, {"threads": threads}).threads
+    allowed, _ = resolve_threads(wanted)
+    with CheckpointFile(Path(name)) as file:
+        return TextModel.read_from(file, threads=allowed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,20 +70,43 @@ class Machine:
     )
 
 
-OPTIONS = OptionTable((ModelConfig, TrainConfig, TextConfig, RunConfig, Machine))
+#: What to do about options that say what a terminal is shown.
+SILENT = "a run prints nothing: iterate over it for its records"
+
+#: What `charrnn train` has beside them, and what to do instead.
+ELSEWHERE = {
+    "color": SILENT,
+    "json": SILENT,
+    "log_every": SILENT,
+    "log_file": SILENT,
+    "progress": SILENT,
+    "quiet": SILENT,
+    "verbose": SILENT,
+    "preview_chars": "run.model.sample() writes a text at any time",
+    "preview_every": "run.model.sample() writes a text at any time",
+    "dry_run": "nothing is trained or written before the run is iterated over",
+}
+
+OPTIONS = OptionTable(
+    (ModelConfig, TrainConfig, TextConfig, RunConfig, Machine), elsewhere=ELSEWHERE
+)
 
 
-def train(*sources: str | os.PathLike[str] | Text, **options: Any) -> Run:
+def train(
+    *sources: str | os.PathLike[str] | Text, **options: Unpack[TrainOptions]
+) -> Run:
     """Begin to train a network on texts; iterating over the run trains it.
 
     Parameters
     ----------
     *sources
-        Paths of text files, joined in order, or `Text` for a string.
+        Paths of text files, joined in order, or `Text` for a string. ``-`` is
+        standard input.
     **options
-        Those of ``charrnn train``, with ``_`` for ``-``: ``cell``, ``hidden``,
-        ``time``, ``epochs``, ``lines``, ``seed`` and so on. Values are Python's, or
-        what a user of the command line would write (``time="60s"``). ``val_file``
+        Those of ``charrnn train``, with ``_`` for ``-``, but for those that say what
+        is shown or logged on the way: ``cell``, ``hidden``, ``time``, ``epochs``,
+        ``lines``, ``seed`` and so on; `TrainOptions` lists them. Values are Python's,
+        or what a user of the command line would write (``time="60s"``). ``val_file``
         may be a `Text`, too. With ``output`` checkpoints are written as the run
         goes, as the command line does; with ``resume`` the run in that file goes on.
 
@@ -84,8 +115,10 @@ def train(*sources: str | os.PathLike[str] | Text, **options: Any) -> Run:
     Run
         It yields records: `Step`, `Evaluation`, `Saved`, `Warned` and, last,
         `Ended`. ``run.model`` is the model as it stands, ``run.save(path)`` writes
-        what the command line would have written, ``run.job.notes`` says what was
-        noticed in the texts and options.
+        what the command line would have written. ``run.job`` has what the command
+        line tells at the start: ``notes`` on the texts and options, ``corpus``,
+        ``vocab``, ``trainer.config``. ``run.baselines()`` measures what the command
+        line compares the validation loss with at the end.
 
     Raises
     ------
@@ -99,23 +132,23 @@ def train(*sources: str | os.PathLike[str] | Text, **options: Any) -> Run:
         The output exists and neither ``force`` nor ``resume`` is given, or another
         run holds it.
     """
-    # Reports on the way and what is shown at a terminal are the command line's.
     OPTIONS.refuse_unknown(options)
-    options = {name: _plain(value) for name, value in options.items()}
+    OPTIONS.refuse_alone(options)
+    given: dict[str, Any] = dict(options)
     # A text in memory can stand for the file to validate on.
-    val_file = options.pop("val_file", None)
-    path = _output(options.pop("output", None))
+    val_file = given.pop("val_file", None)
+    path = _output(given.pop("output", None))
     request = TrainingRequest.of(
-        tuple(s if isinstance(s, Text) else os.fspath(s) for s in sources),
-        options,
+        tuple(named_source(source, "sources") for source in sources),
+        given,
         output=path,
-        val_file=val_file,
+        val_file=None if val_file is None else named_source(val_file, "val_file"),
     )
     run = request.run
     if run.resume and path is None:
         msg = f"{field('resume')} needs {field('output')}"
         raise OptionError(msg, hint="name the checkpoint that is to go on")
-    threads = resolve_threads(configure(Machine, options).threads)[0]
+    threads = resolve_threads(configure(Machine, given).threads)[0]
     output: FileOutput | NoOutput = NoOutput()
     if path is not None:
         output = FileOutput(path, replace=run.force or run.resume)
@@ -138,12 +171,7 @@ def _output(name: object) -> Path | None:
     """
     if name is None:
         return None
-    if not isinstance(name, str) or name == STREAM:
+    if name == STREAM:
         msg = f"{field('output')} is the name of a file, not {name!r}"
         raise OptionError(msg, hint="run.save writes a file when it is asked to")
     return Path(read_output(name, field("output")))
-
-
-def _plain(value: object) -> object:
-    """Write a path as a text; options that take one take both."""
-    return os.fspath(value) if isinstance(value, os.PathLike) else value

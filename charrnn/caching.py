@@ -48,6 +48,18 @@ def cache_root() -> Path:
     return _home() / ".cache" / "charrnn"
 
 
+def numba_directory() -> Path | None:
+    """Directory for kernels that the user chose for all of Numba's, if there is one.
+
+    Raises
+    ------
+    RuntimeError
+        It begins with a ``~``, and there is no home directory.
+    """
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    return _expanded(chosen) if chosen else None
+
+
 def _home() -> Path:
     """Find the home directory: what HOME says, or the system's list of users.
 

@@ -16,8 +16,10 @@ Nothing here imports numpy, so that the command line answers at once.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from operator import index
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -29,9 +31,9 @@ from charrnn.durations import (
     parse_duration,
     parse_every,
 )
-from charrnn.errors import OptionError, field
+from charrnn.errors import CountsError, Message, OptionError, field
 from charrnn.filenames import read_output
-from charrnn.options import Option, check, check_number, option
+from charrnn.options import SHOWN, Option, check, check_number, option
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
@@ -82,6 +84,72 @@ LENGTH = "Length"
 CHOICE = "Choice of characters"
 
 
+#: How many lags a network may have, and how far back the furthest may be.
+MOST_LAGS, FURTHEST_LAG = 8, 64
+
+LAGS_HINT = f"{field('lags', '1,2,3')} shows a cell its last three states"
+
+
+def read_lags(given: Any, name: str) -> tuple[int, ...]:
+    """Read lags: text such as ``1,2,3``, a number, or several of either.
+
+    Parameters
+    ----------
+    name : str
+        What a message calls the option.
+
+    Returns
+    -------
+    tuple of int
+        From small to large; whether they are allowed is not checked.
+
+    Raises
+    ------
+    OptionError
+        Something in it is no whole number.
+    """
+    found: list[int] = []
+    parts = [given] if isinstance(given, str) or not _is_list(given) else list(given)
+    for part in parts:
+        for word in part.split(",") if isinstance(part, str) else [part]:
+            try:
+                # A number of any length would be read, if it were not cut off here.
+                number = int(word[:SHOWN]) if isinstance(word, str) else index(word)
+            except (TypeError, ValueError):
+                number = None
+            if number is None or isinstance(word, bool):
+                shown = repr(part)
+                shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
+                msg = f"{name} must be whole numbers such as 1,2,3, not {shown}"
+                raise OptionError(msg, hint=LAGS_HINT)
+            found.append(number)
+    return tuple(sorted(found))
+
+
+def _is_list(given: Any) -> bool:
+    """Tell whether a value is several values."""
+    return isinstance(given, Iterable) and not isinstance(given, (str, bytes))
+
+
+def check_lags(lags: tuple[int, ...]) -> None:
+    """Raise `OptionError` unless a network can have these lags."""
+    name, shown = field("lags"), ",".join(map(str, lags[: MOST_LAGS + 1]))
+    if not lags or lags[0] != 1:
+        msg = f"{name} must have 1 among them, the state of the step before"
+        if lags and lags[0] < 1:
+            msg = f"{name} must be at least 1, not {str(lags[0])[:SHOWN]}"
+        raise OptionError(msg, hint=LAGS_HINT)
+    if len(lags) > MOST_LAGS:
+        msg = f"{name} are {len(lags):,}, at most {MOST_LAGS} are allowed"
+        raise OptionError(msg, hint=LAGS_HINT)
+    if lags[-1] > FURTHEST_LAG:
+        msg = f"{name} must be at most {FURTHEST_LAG}, not {str(lags[-1])[:SHOWN]}"
+        raise OptionError(msg, hint=LAGS_HINT)
+    if any(a >= b for a, b in pairwise(lags)):
+        msg = f"{name} {shown} must be different, from small to large"
+        raise OptionError(msg, hint=LAGS_HINT)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Everything that fixes the shape and the arithmetic of a model."""
@@ -102,6 +170,17 @@ class ModelConfig:
     layers: int = option(
         1, Option(f"Layers, 1 to {MAX_LAYERS}.", MODEL, low=1, high=MAX_LAYERS)
     )
+    lags: tuple[int, ...] = option(
+        (1,),
+        Option(
+            "Steps back to the states that a cell sees: 1,2,3 are its last three. "
+            f"1 is among them; at most {MOST_LAGS}, each up to {FURTHEST_LAG}.",
+            MODEL,
+            metavar="LIST",
+            usual="1",
+            parse=read_lags,
+        ),
+    )
     norm: NormName = option(
         "none",
         Option(
@@ -115,6 +194,7 @@ class ModelConfig:
         """Check the limits."""
         check(self)
         check_number("the vocabulary's size", self.vocab_size, low=1, high=0x110000)
+        check_lags(self.lags)
         settings = cells.cell_of(self.cell).settings
         if self.activation != "tanh" and "activation" not in settings:
             msg = (
@@ -392,7 +472,12 @@ class RunConfig:
         False, Option("Continue the checkpoint exactly where it stopped.", OUTPUT)
     )
     new_corpus: bool = option(
-        False, Option(f"Let {field('resume')} go on with another text.", OUTPUT)
+        False,
+        Option(
+            f"Let {field('resume')} go on with another text.",
+            OUTPUT,
+            needs=("resume",),
+        ),
     )
     init_from: Path | None = option(
         None, Option("Begin with another checkpoint's weights.", OUTPUT)
@@ -408,6 +493,14 @@ class RunConfig:
     )
     keep_best: bool = option(
         True, Option("Keep the best validation in STEM.best.npz.", OUTPUT)
+    )
+    memory: bool = option(
+        True,
+        Option(
+            "Store the text itself in the checkpoint at the end, in recoverable form: "
+            "blended with counts of what stands there, a model predicts better.",
+            OUTPUT,
+        ),
     )
     val_file: str | None = option(
         None,
@@ -433,10 +526,92 @@ class RunConfig:
             msg = f"{field('resume')} and {field('init_from')} exclude each other"
             hint = f"{again} continues a run, {field('init_from')} begins one"
             raise OptionError(msg, hint=hint)
-        if self.new_corpus and not self.resume:
-            msg = f"{field('new_corpus')} goes with {field('resume')}"
-            raise OptionError(msg, hint="a new run reads any text: leave it away")
         check(self)
+
+
+#: The network's share in what is predicted; see `Blending`.
+Share: TypeAlias = Literal["auto"] | float
+
+
+def read_share(given: Any, name: str) -> Share:
+    """Read the network's share in a blend.
+
+    Parameters
+    ----------
+    given : float or str
+        "auto", or a number in [0, 1].
+    name : str
+        What a message calls the option.
+
+    Raises
+    ------
+    OptionError
+        It is something else.
+    """
+    if given == "auto":
+        return "auto"
+    try:
+        share = float(given)
+    except (TypeError, ValueError):
+        msg = f"{name} must be auto or a number, not {given!r}"
+        raise OptionError(msg, hint=f"leave {name} away for auto") from None
+    check_number(name, share, low=0, high=1)
+    return share
+
+
+def no_memory(share: Share, *, adapt: bool = False) -> CountsError:
+    """Say that there is nothing to blend a network with.
+
+    Parameters
+    ----------
+    adapt : bool
+        Whether the counts were to go on, whatever the share.
+    """
+    asked = field("adapt", True) if adapt else field("blend", share)
+    msg = f"{asked} needs a model with a memory, and this one has none"
+    hint = (
+        f"leave {field('adapt' if adapt else 'blend')} away for the network alone; "
+        f"training stores a memory at its end, but not with {field('memory', False)}"
+    )
+    return CountsError(msg, hint=hint)
+
+
+#: The option `blend`, for all that predict.
+BLEND = Option(
+    "The network's share in predictions; the rest is what stood in the training text "
+    "after the same characters, as far as the checkpoint has it. 1 is the network "
+    "alone, auto the share that training found best.",
+    CHOICE,
+    metavar="auto|F",
+    parse=read_share,
+    recorded=True,
+)
+
+
+#: The option `adapt`, for all that predict.
+ADAPT = Option(
+    "Go on counting in what is read, so that its names and its manner are expected "
+    "again. Needs a checkpoint with the training text; it is never changed.",
+    CHOICE,
+    recorded=True,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blending:
+    """How much of a prediction is the network's, and what is counted for the rest."""
+
+    blend: Share = option("auto", BLEND)
+    adapt: bool = option(False, ADAPT)
+    adapt_output: bool = option(
+        False,
+        Option(
+            "Count in what is written, too: it then repeats itself far more.",
+            CHOICE,
+            needs=("adapt",),
+            recorded=True,
+        ),
+    )
 
 
 #: Characters that `SampleConfig.no_repeat` and `no_copy` look back.
@@ -552,7 +727,8 @@ class SampleConfig:
     no_copy: int | None = option(
         None,
         Option(
-            f"No N characters in a row that stand in the {field('corpus')}.",
+            f"No N characters in a row that stand in the {field('corpus')}, or in the "
+            "training text if the checkpoint has it.",
             CHOICE,
             low=2,
             high=RECENT,
@@ -602,7 +778,9 @@ class SampleConfig:
     stop: tuple[str, ...] = option(
         (), Option("End before this text. May be given several times.", LENGTH)
     )
-    include_stop: bool = option(False, Option("End after the stop text.", LENGTH))
+    include_stop: bool = option(
+        False, Option("End after the stop text.", LENGTH, needs=("stop",))
+    )
     num_samples: int = option(
         1,
         Option(
@@ -633,6 +811,7 @@ class SampleConfig:
             metavar="K",
             low=0,
             high=MAX_COUNT,
+            needs=("json",),
             after="json",
         ),
     )
@@ -688,12 +867,14 @@ class SampleConfig:
         biases = []
         for given, bias in self.logit_bias:
             symbol = symbols(given)
+            if len(symbol) != 1 and symbol == given:
+                msg = f"{field('logit_bias')} is for one character, not {given!r}"
+                raise OptionError(msg, hint="give each character a bias of its own")
             if len(symbol) != 1:
-                name, bytes_ = field("logit_bias"), len(symbol)
-                msg = f"{name}: {given!r} is {bytes_} bytes to this model"
-                escape = field("escape", True, brief=True)
-                one = field("logit_bias", r"'\xHH=B'")
-                raise OptionError(msg, hint=f"{escape} {one} is for one byte")
+                bytes_ = f"{given!r} is {len(symbol)} bytes to this model"
+                msg = f"{field('logit_bias')}: {bytes_}"
+                hint = "byte 0xHH by itself is '\\udcHH', for HH from 80 to ff"
+                raise OptionError(msg, hint=hint)
             biases.append((symbol, bias))
         return replace(
             self,
@@ -702,6 +883,36 @@ class SampleConfig:
             allow=None if self.allow is None else symbols(self.allow),
             ban=symbols(self.ban),
         )
+
+    def in_vain(self, symbols: str, stop: Sequence[str]) -> Iterator[Message]:
+        """Say what of it does nothing, as the model never writes it.
+
+        Its own texts are in symbols; see `in_symbols`.
+
+        Parameters
+        ----------
+        symbols : str
+            All that the model knows.
+        stop : sequence of str
+            The texts to stop at as they were given.
+        """
+        known = set(symbols)
+        for given, text in zip(stop, self.stop, strict=True):
+            if not set(text) <= known:
+                strange = "has characters that the model never writes"
+                yield Message(f"{field('stop')} {given!r} {strange}")
+        if self.lines is not None and "\n" not in known:
+            of_no_use = "is of no use: the model never writes a newline"
+            yield Message(f"{field('lines')} {of_no_use}")
+        for name, text in (
+            ("allow", self.allow or ""),
+            ("ban", self.ban),
+            ("logit_bias", "".join(symbol for symbol, _ in self.logit_bias)),
+        ):
+            missing = "".join(dict.fromkeys(s for s in text if s not in known))
+            if missing:
+                never = f"names what the model never writes: {missing!r}"
+                yield Message(f"{field(name)} {never}")
 
     @property
     def filters(self) -> list[str]:
@@ -740,9 +951,11 @@ class SampleInputs:
     corpus: tuple[str, ...] = option(
         (),
         Option(
-            f"The training text, for {field('no_copy')}. May be given several times.",
+            f"The text that {field('no_copy')} is about, if it is not the one in the "
+            "checkpoint. May be given several times.",
             CHOICE,
             metavar="PATH",
+            needs=("no_copy",),
             after="no_copy",
         ),
     )

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import PackedIds
+from charrnn.counting import plural
 from charrnn.errors import CorpusError, OptionError, field
 from charrnn.escapes import one_line
 from charrnn.reading import (
@@ -250,11 +251,20 @@ def _settle(
     rare = (counts < options.min_count) & (points != ord(REPLACEMENT))
     if options.lines:
         rare &= points != ord("\n")  # the line ends must stay
+    if rare.any() and not _keeps_characters(points[~rare], options):
+        most = counts[rare].max()
+        name = one_line(chr(points[rare][counts[rare].argmax()]))
+        msg = f"no character is met {options.min_count:,} times: nothing is left"
+        hint = (
+            f"{field('min_count')} must be lower: the most frequent one, '{name}', is "
+            f"met {plural(most, 'time')}"
+        )
+        raise CorpusError(msg, where=names, hint=hint)
     if rare.any():
         notes.append(
-            f"{_plural(rare.sum(), 'kind')} of characters met fewer than "
-            f"{_plural(options.min_count, 'time')} "
-            f"({_plural(counts[rare].sum(), 'character')} in all) became U+FFFD"
+            f"{plural(rare.sum(), 'kind')} of characters met fewer than "
+            f"{plural(options.min_count, 'time')} "
+            f"({plural(counts[rare].sum(), 'character')} in all) became U+FFFD"
         )
     folded = np.where(rare, np.uint32(ord(REPLACEMENT)), points)
     kept, final_ids = np.unique(folded, return_inverse=True)
@@ -269,6 +279,12 @@ def _settle(
     np.add.at(totals, final_ids, counts)
     vocab = Vocab(from_code_points(kept), tuple(totals.tolist()), options.unit)
     return vocab, final_ids
+
+
+def _keeps_characters(kept: NDArray[np.uint32], options: ReadOptions) -> bool:
+    """Whether more is kept than what stands for the rest and what ends a line."""
+    nothing = {ord(REPLACEMENT), ord("\n")} if options.lines else {ord(REPLACEMENT)}
+    return not nothing.issuperset(kept.tolist())
 
 
 def _within(
@@ -294,8 +310,8 @@ def _within(
         )
     final_ids[vocab.size :] = replacement
     notes.append(
-        f"{_plural(strange, 'kind')} of characters outside the vocabulary "
-        f"({_plural(counts.sum(), 'character')} in all) became U+FFFD"
+        f"{plural(strange, 'kind')} of characters outside the vocabulary "
+        f"({plural(counts.sum(), 'character')} in all) became U+FFFD"
     )
     return final_ids
 
@@ -324,18 +340,13 @@ def _notes(readers: Sequence[Reader]) -> list[str]:
     notes = [f"{r.name} is empty" for r in readers if not r.characters]
     readers = [r for r in readers if r.options.unit == "char"]  # bytes stay as they are
     if returns := sum(reader.carriage_returns for reader in readers):
-        found = _plural(returns, "carriage return")
+        found = plural(returns, "carriage return")
         advice = f"{field('newlines', 'lf')} turns CR LF and CR into LF"
         notes.append(f"{found} (CR) found and kept; {advice}")
     if marks := sum(reader.marks for reader in readers):
-        found = _plural(marks, "byte-order mark")
+        found = plural(marks, "byte-order mark")
         notes.append(
             f"{found} (U+FEFF) inside the text kept as invisible characters; "
             "take them out unless they are wanted"
         )
     return notes
-
-
-def _plural(count: int, noun: str) -> str:
-    """Count something."""
-    return f"{count:,} {noun if count == 1 else noun + 's'}"

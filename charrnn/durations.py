@@ -119,9 +119,17 @@ def parse_duration(given: Any, name: str) -> float:
     seconds = _seconds(given)
     if seconds is None:
         msg = f"{name} is {_shortened(given)}, which is not a duration"
-        raise OptionError(msg, hint="write 90s, 30m, 2h or 1h30m")
+        raise OptionError(msg, hint=_duration_meant(given))
     check_number(name, seconds, low=0, high=MAX_SECONDS, open_low=True)
     return seconds
+
+
+def _duration_meant(given: Any) -> str:
+    """Say how a duration is written; a number alone lacks its unit."""
+    text = given.strip() if isinstance(given, str) else ""
+    if re.fullmatch(r"\d{1,12}(\.\d{1,12})?", text, re.ASCII):
+        return f"add its unit: {text}s, {text}m or {text}h"
+    return "write 90s, 30m, 2h or 1h30m"
 
 
 def _seconds(given: Any) -> float | None:

@@ -26,8 +26,26 @@ SOME_TEXT = "give a text of one character or more"
 ELSEWHERE = "write to another place"
 
 
+#: What a socket in the place of a file, or a disk of a network, fails with.
+CONNECTION = {
+    errno.ECONNABORTED,
+    errno.ECONNRESET,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.ENETRESET,
+    errno.ENETUNREACH,
+    errno.ENOTCONN,
+    errno.EPIPE,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+}
+
+
 def reading_hint(error: OSError) -> str:
     """Advise what to do about a file that cannot be read."""
+    if error.errno in CONNECTION:
+        return "the connection is broken: see what has ended it, and try again"
     return {
         errno.EACCES: "ask for the permission to read it, or copy it",
         errno.EPERM: "ask for the permission to read it, or copy it",
@@ -135,6 +153,14 @@ class Message(str):
         message.marked = marked
         return message
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the fields themselves: marks mean nothing to another process."""
+        texts = iter(_MARKED.split(self.marked))
+        parts = [next(texts)]
+        for packed, text in zip(texts, texts, strict=True):
+            parts += [_unpacked(packed), text]
+        return _joined, (parts,)
+
     @property
     def fields(self) -> list[NamedField]:
         """The fields that the message names, in its order."""
@@ -153,9 +179,22 @@ def _written(marked: str, speller: Speller) -> str:
 
 def _named(match: re.Match[str]) -> NamedField:
     """Read what stands between two marks."""
+    return _unpacked(match[1])
+
+
+def _unpacked(packed: str) -> NamedField:
+    """Read a field as `field` has packed it."""
     import json
 
-    return NamedField(*json.loads(bytes.fromhex(match[1])))
+    return NamedField(*json.loads(bytes.fromhex(packed)))
+
+
+def _joined(parts: list[str | NamedField]) -> Message:
+    """Make a message of its texts and of the fields between them."""
+    marked = (
+        field(*p[:2], brief=p[2]) if isinstance(p, NamedField) else p for p in parts
+    )
+    return Message("".join(marked))
 
 
 class CharRNNError(Exception):
@@ -265,6 +304,12 @@ class CorpusError(CharRNNError):
 
 class VocabError(CharRNNError):
     """A character is not in the vocabulary, or nothing is left to choose from."""
+
+    exit_code = 4
+
+
+class CountsError(CharRNNError):
+    """A model has no counts of its text, which are to predict."""
 
     exit_code = 4
 

@@ -38,6 +38,11 @@ def one_line(text: str) -> str:
     )
 
 
+def shortened(text: str, most: int = 60) -> str:
+    """Cut a text that is too long for a message."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def several_lines(text: str) -> str:
     r"""Escape what would steer a terminal, and keep line breaks, tabs and spaces.
 

@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import OptionError, OutputError
+from charrnn.escapes import shortened
+from charrnn.options import check_file_name
 
 #: Stands for standard input or output.
 STREAM = "-"
+
+#: What ends a name where a system reads it, so that no name has it.
+NUL = "\0"
+NUL_IN_NAME = "no file has a name with a NUL"
 
 #: The checkpoint of a text that has no name.
 UNNAMED = "charrnn.npz"
@@ -24,12 +30,35 @@ _DESCRIPTOR = re.compile(r"/dev/(fd/\d+|std(in|out|err))|/proc/[^/]+/fd/\d+", re
 _NO_NAME = re.compile(r"[\s!-/:-@\[-`{-~]*", re.ASCII)
 
 
+def read_path(given: Any, name: str) -> str:
+    """Take the name of a file as a caller in Python gives it: a text, or a path.
+
+    Parameters
+    ----------
+    name : str
+        What a message calls it: a field marked by `errors.field`, or words.
+
+    Raises
+    ------
+    OptionError
+        It is neither, or has a NUL, which no path has.
+    """
+    path = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(path, str):
+        msg = f"{name} must be a path, not {shortened(repr(given))}"
+        raise OptionError(msg, hint="name a file, as a text or as a pathlib.Path")
+    if NUL in path:
+        msg = f"{name} is {shortened(repr(path))}: {NUL_IN_NAME}"
+        raise OptionError(msg, hint="choose another name")
+    return path
+
+
 def read_output(given: Any, name: str) -> str:
     """Take the name of a file to write; it must not be one that only directories have.
 
     Parameters
     ----------
-    given : str
+    given : str or path
         A path as its user wrote it: a `Path` forgets the slash at its end. ``-``
         stands for a stream.
     name : str
@@ -38,16 +67,12 @@ def read_output(given: Any, name: str) -> str:
     Raises
     ------
     OptionError
-        It is no text, or empty.
+        It is no path, or empty, or has a NUL.
     OutputError
         It ends in a slash, or is ``.`` or ``..``, at the end of a longer path, too.
     """
-    if not isinstance(given, str):
-        msg = f"{name} must be a path, not {given!r}"
-        raise OptionError(msg, hint="name a file")
-    if not given:
-        msg = f"{name} is empty"
-        raise OptionError(msg, hint="name a file, or leave it away")
+    given = read_path(given, name)
+    check_file_name(name, given)
     if os.path.basename(given) not in ("", ".", ".."):  # noqa: PTH119 - see above
         return given
     if Path(given).is_dir():

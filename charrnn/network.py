@@ -14,6 +14,7 @@ not either.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,12 @@ import numpy as np
 from charrnn import parameters
 from charrnn.arrays import Floats, Ids
 from charrnn.config import ModelConfig
-from charrnn.errors import MissingComponentError
+from charrnn.errors import CharRNNError, MissingComponentError
 from charrnn.kernels import dropout, head
 from charrnn.kernels.generator import Inference
 from charrnn.kernels.head import HeadTape
 from charrnn.kernels.matmul import add_affine_gradient, new_packed, pack
-from charrnn.kernels.threads import limited, missing_layer, usable
+from charrnn.kernels.threads import limited, lost_by_fork, missing_layer, usable
 from charrnn.parameters import LayerParameters, Parameters
 from charrnn.stack import Noise, OnLayer, Passed, Stack, Workspace
 from charrnn.windows import Window
@@ -76,6 +77,27 @@ class Network:
         #: Room for the gradients of logits and outputs, made when first wanted.
         self._dlogits = np.zeros((0, config.vocab_size), self.dtype)
         self._dy = np.zeros((0, config.hidden), self.dtype)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the tensors; the rest is made anew of them."""
+        return _of_tensors, (self.config, self.tensors, self.dtype.name, self.threads)
+
+    def at_work(self) -> AbstractContextManager[None]:
+        """Let the kernels that are called inside use this network's threads.
+
+        Raises
+        ------
+        CharRNNError
+            The process was forked when the kernels' threads were under way.
+        """
+        if lost_by_fork():
+            msg = "this process was forked from one that had used a network already"
+            hint = (
+                'start processes by "spawn" instead: '
+                'multiprocessing.get_context("spawn"), or fork before the first use'
+            )
+            raise CharRNNError(msg, hint=hint)
+        return limited(self.threads)
 
     @property
     def tensors(self) -> dict[str, Floats]:
@@ -129,7 +151,7 @@ class Network:
         )
 
     def new_state(self, B: int) -> Floats:
-        """Make a zero state of B rows, (L, S, B, H): S arrays a layer, h first."""
+        """Make a zero state of B rows; see `parameters.state_shape`."""
         return self.stack.new_state(B)
 
     def workspace(self, T: int, B: int) -> Workspace:
@@ -144,19 +166,19 @@ class Network:
         Parameters
         ----------
         window : Window
-        state : (L, S, B, H) float array
+        state : (L, S + M - 1, B, H) float array
             On entry the state before the window, on exit the one after it.
         training : bool
             Whether batch normalization goes by the window itself, or by the
             averages that training has kept.
         """
-        with limited(self.threads):
+        with self.at_work():
             return self.stack.forward(window, state, training=training)
 
     def logits(self, window: Window, state: Floats) -> Floats:
         """Compute the logits after every input, (T, B, V); see `forward`."""
         T, B = window.inputs.shape
-        with limited(self.threads):
+        with self.at_work():
             passed = self.stack.forward(window, state)
             out = np.empty((T * B, self.config.vocab_size), self.dtype)
             head.logits(self.head, passed.y, out, self.threads)
@@ -165,7 +187,7 @@ class Network:
     def losses(self, window: Window, state: Floats) -> Floats:
         """Compute the loss of every target in nats, (T, B) float64; 0 where ignored."""
         T, B = window.inputs.shape
-        with limited(self.threads):
+        with self.at_work():
             passed = self.stack.forward(window, state)
             out = np.empty(T * B)
             targets = window.targets.reshape(-1)
@@ -185,7 +207,7 @@ class Network:
         Parameters
         ----------
         window : Window
-        state : (L, S, B, H) float array
+        state : (L, S + M - 1, B, H) float array
             On entry the state before the window, on exit the one after it.
         dtheta : (P,) float array
             Accumulated into.
@@ -203,7 +225,7 @@ class Network:
         T, B = window.inputs.shape
         gradients = Parameters(dtheta, self.config)
         layers: list[LayerParameters] = list(gradients.layers)
-        with limited(self.threads):
+        with self.at_work():
             if weight_noise is not None:
                 self.stack.pack_dropped(weight_noise)
                 layers = [g._replace(Wh=np.zeros_like(g.Wh)) for g in layers]
@@ -241,7 +263,7 @@ class Network:
         on_layer : callable
             Is shown the gradients; see `stack.OnLayer`.
         """
-        with limited(self.threads):
+        with self.at_work():
             self.stack.backward(passed, steps, dy, on_layer=on_layer)
 
     def loss_gradient(self, y: Floats, targets: Ids) -> Floats:
@@ -262,7 +284,7 @@ class Network:
             np.zeros((len(y), self.config.vocab_size), self.dtype),
             np.zeros_like(y),
         )
-        with limited(self.threads):
+        with self.at_work():
             head.loss_and_gradient(self.head, y, targets, 1.0, tape, self.threads)
         return tape.dy
 
@@ -302,3 +324,12 @@ class Network:
                 dWh, weight_noise.bytes[k], weight_noise.threshold, self.threads
             )
             layer.Wh[...] += dWh
+
+
+def _of_tensors(
+    config: ModelConfig, tensors: Mapping[str, Floats], dtype: str, threads: int
+) -> Network:
+    """Make a network of its tensors again."""
+    network = Network(config, dtype=dtype, threads=threads)
+    network.load(tensors)
+    return network

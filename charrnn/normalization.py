@@ -22,7 +22,7 @@ from charrnn import parameters
 from charrnn.arrays import Floats
 from charrnn.config import ModelConfig, NormName
 from charrnn.kernels import normalization as kernels
-from charrnn.kernels.normalization import Tape
+from charrnn.kernels.normalization import NormTape
 from charrnn.parameters import LayerParameters, Parameters, Role
 
 CODES: dict[NormName, int] = {
@@ -39,7 +39,7 @@ CODES: dict[NormName, int] = {
 MOMENTUM = 0.1
 
 
-class Inference(NamedTuple):
+class Normalizing(NamedTuple):
     """Normalization of all layers as generating applies it."""
 
     code: int
@@ -85,21 +85,21 @@ class Normalization:
         self._names = {(p.layer, p.role): p.name for p in parameters.statistics(config)}
         self.window = {name: np.zeros_like(a) for name, a in self.running.items()}
 
-    def new_tape(self, rows: int, hidden: int) -> Tape:
+    def new_tape(self, rows: int, hidden: int) -> NormTape:
         """Make room for what a layer's output leaves for the way back, if anything."""
         count = 0 if self.kind == "none" else rows
         per = hidden if self.kind == "batch" else count
         xhat = np.zeros((count, hidden), self._dtype)
-        return Tape(xhat, np.zeros(per, self._dtype))
+        return NormTape(xhat, np.zeros(per, self._dtype))
 
-    def forward(self, k: int, y: Floats, tape: Tape, *, training: bool) -> None:
+    def forward(self, k: int, y: Floats, tape: NormTape, *, training: bool) -> None:
         """Normalize the outputs of layer k, in place.
 
         Parameters
         ----------
         y : (N, H) float array
             Of a whole window.
-        tape : Tape
+        tape : NormTape
             Of N rows; written where there is a way back.
         training : bool
             Whether the window's own means and variances are used, where that
@@ -118,7 +118,7 @@ class Normalization:
         k: int,
         dy: Floats,
         rows: slice,
-        tape: Tape,
+        tape: NormTape,
         gradients: LayerParameters | None,
         *,
         training: bool,
@@ -149,7 +149,7 @@ class Normalization:
         else:
             dgain, dshift = gradients.gain, gradients.shift
         if self.kind == "layer":
-            part = Tape(tape.xhat[rows], tape.inverse[rows])
+            part = NormTape(tape.xhat[rows], tape.inverse[rows])
             kernels.layer_backward(dy, gain, part, dgain, dshift)
         else:
             kernels.batch_backward(dy, gain, tape, dgain, dshift)
@@ -168,14 +168,14 @@ class Normalization:
             with np.errstate(all="ignore"):
                 average += weight * (self.window[name] - average)
 
-    def inference(self) -> Inference:
+    def inference(self) -> Normalizing:
         """Lay gains and shifts out as generating reads them, copied."""
         pairs = [
             self._folded(k) if self.kind == "batch" else (weights.gain, weights.shift)
             for k, weights in enumerate(self._weights)
         ]
         gain, shift = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
-        return Inference(CODES[self.kind], gain, shift)
+        return Normalizing(CODES[self.kind], gain, shift)
 
     def _folded(self, k: int) -> tuple[Floats, Floats]:
         """Turn running averages, gain and shift into one scale and shift."""

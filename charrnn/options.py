@@ -10,6 +10,7 @@ was given by name (`configure`), the command line and its documentation.
 Nothing here imports numpy, so that the command line answers at once.
 """
 
+import contextlib
 import dataclasses
 import math
 import types
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from charrnn.errors import OptionError, field
+from charrnn.escapes import shortened
 
 T = TypeVar("T")
 
@@ -30,6 +32,9 @@ KEY = "option"
 
 #: Characters of a value that a message shows.
 SHOWN = 60
+
+#: Numbers below this are exact as a float.
+MAX_GUESS = 2**53
 
 #: What stands for a value in help, where nothing better is said.
 METAVARS: dict[type, str] = {int: "N", float: "F", str: "TEXT", Path: "PATH"}
@@ -69,6 +74,19 @@ def _nearest(name: str, word: str, allowed: tuple[str, ...]) -> str:
 def _leave_away(name: str) -> str:
     """Say that nobody has to set a field."""
     return f"leave {name} away for its default"
+
+
+def check_file_name(name: str, given: str) -> None:
+    """Raise `OptionError` for a file that has no name, as of an empty variable.
+
+    Parameters
+    ----------
+    name : str
+        What the message calls it: a field marked by `errors.field`, or words.
+    """
+    if not given:
+        msg = f"{name} is empty"
+        raise OptionError(msg, hint="name a file; is a variable of the shell empty?")
 
 
 def check_number(
@@ -138,6 +156,8 @@ class Option:
         Whether a run that is resumed may change it.
     recorded : bool
         Whether what is made with it tells its value.
+    needs : tuple of str
+        Fields of which one must be given, too: without any it would do nothing.
     after : str, optional
         The field that it stands behind in help; by the order of the fields if not
         given.
@@ -157,6 +177,7 @@ class Option:
     parse: Callable[[Any, str], Any] | None = None
     changeable: bool = False
     recorded: bool = False
+    needs: tuple[str, ...] = ()
     after: str | None = None
 
 
@@ -203,6 +224,13 @@ class Entry:
     def many(self) -> bool:
         """Whether it may be given several times."""
         return isinstance(self.default, tuple)
+
+    def is_set(self, given: Any) -> bool:
+        """Whether what was given, as a value or as text, is not simply the default."""
+        empty = isinstance(given, (list, tuple)) and not given
+        if given is None or given is False or empty:
+            return False
+        return str(given) != str(self.default)
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -264,9 +292,12 @@ class Entry:
     def _read_one(self, given: Any) -> Any:
         """Make one value of what was given."""
         kind = self.type
+        given = _of_numpy(given)
+        if isinstance(given, str) and self.is_path:
+            check_file_name(field(self.name), given)
         try:
             if isinstance(given, str):
-                if kind is not bool:
+                if kind is not bool and not (kind is Path and "\0" in given):
                     return kind(given)
             elif kind is int and isinstance(given, Integral):
                 if not isinstance(given, bool):
@@ -278,10 +309,29 @@ class Entry:
                 return given
         except (ValueError, OverflowError):
             pass
-        shown = repr(given)
-        shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
-        msg = f"{field(self.name)} must be {NOUNS[kind]}, not {shown}"
-        raise OptionError(msg, hint=_leave_away(field(self.name)))
+        msg = f"{field(self.name)} must be {NOUNS[kind]}, not {shortened(repr(given))}"
+        raise OptionError(msg, hint=self._number_meant(given))
+
+    def _number_meant(self, given: Any) -> str:
+        """Guess which number was meant by ``1e3``, ``1,000`` or ``0,5``."""
+        whole, name = self.type is int, self.name
+        if isinstance(given, (str, float)) and self.type in (int, float):
+            text = str(given).replace(",", "" if whole else ".")
+            with contextlib.suppress(ValueError):
+                number = float(text)
+                if not whole:
+                    return f"is {field(name, number)} meant?"
+                if number.is_integer() and abs(number) < MAX_GUESS:
+                    return f"is {field(name, int(number))} meant?"
+        return _leave_away(field(self.name))
+
+
+def _of_numpy(given: Any) -> Any:
+    """Take a truth value of NumPy's, which is no number of Python's, for Python's.
+
+    NumPy may not have been imported, and is not imported for this.
+    """
+    return bool(given) if type(given).__name__ in ("bool", "bool_") else given
 
 
 def entries_of(kind: Any) -> tuple[Entry, ...]:
@@ -337,10 +387,14 @@ class OptionTable:
         The configurations; no two have an option of the same name.
     groups : tuple of str
         The order of groups in help; others follow.
+    elsewhere : mapping
+        Names that somebody may well try, as they are options of a command, and what
+        to do instead.
     """
 
     kinds: tuple[type, ...]
     groups: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def entries(self) -> list[Entry]:
@@ -360,6 +414,25 @@ class OptionTable:
         groups = list(dict.fromkeys((*self.groups, *(e.record.group for e in ordered))))
         return sorted(ordered, key=lambda entry: groups.index(entry.record.group))
 
+    def refuse_alone(self, given: Mapping[str, Any]) -> None:
+        """Raise `OptionError` for an option that would do nothing by itself.
+
+        Parameters
+        ----------
+        given : mapping
+            Values, or text, by the names of options; None says nothing.
+        """
+        entries = {entry.name: entry for entry in self.entries}
+        for entry in entries.values():
+            partners = [name for name in entry.record.needs if name in entries]
+            if not partners or not entry.is_set(given.get(entry.name)):
+                continue
+            if not any(entries[name].is_set(given.get(name)) for name in partners):
+                wanted = " or ".join(map(field, partners))
+                msg = f"{field(entry.name)} does nothing without {wanted}"
+                hint = f"add {wanted}, or leave {field(entry.name)} away"
+                raise OptionError(msg, hint=hint, field=entry.name)
+
     def refuse_unknown(self, names: Iterable[str]) -> None:
         """Raise `OptionError` for a name that no option has.
 
@@ -369,6 +442,9 @@ class OptionTable:
 
         known = [entry.name for entry in self.entries]
         for name in names:
+            if name in self.elsewhere:
+                msg = f"{field(name)} is an option of the command line alone"
+                raise OptionError(msg, hint=self.elsewhere[name])
             if name not in known:
                 near = get_close_matches(name.lower().replace("-", "_"), known, n=1)
                 msg = f"there is no option {field(name)}"

@@ -10,6 +10,7 @@ code point of the same number.
 
 import codecs
 import contextlib
+import errno
 import io
 import itertools
 import os
@@ -18,13 +19,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
 from charrnn.advice import HEAD, Advisor
 from charrnn.arrays import Ids
 from charrnn.config import TextConfig
+from charrnn.counting import plural
 from charrnn.errors import (
     CharRNNError,
     CorpusError,
@@ -33,7 +35,8 @@ from charrnn.errors import (
     field,
     reading_hint,
 )
-from charrnn.escapes import one_line
+from charrnn.escapes import one_line, shortened
+from charrnn.filenames import read_path
 from charrnn.lineends import LineEnds
 from charrnn.recognition import SAMPLE
 from charrnn.vocab import CodePoints, Vocab, code_points
@@ -41,6 +44,12 @@ from charrnn.waiting import readable
 
 #: Bytes read at a time: small enough for its arrays to stay in the cache.
 SLICE = 1 << 18
+
+#: Characters of a text that a message shows.
+SHOWN = 40
+
+#: Characters of the longest name that a file has on common systems.
+LONGEST_NAME = 255
 
 #: Names of a directory that are compared with one that does not exist.
 MOST_NAMES = 10_000
@@ -58,14 +67,77 @@ class Text:
     text : str
     name : str
         What messages and checkpoints call it.
+
+    Raises
+    ------
+    OptionError
+        One of them is no text.
     """
 
     text: str
     name: str = "text"
 
+    def __post_init__(self) -> None:
+        """Check that both are texts."""
+        for name in ("text", "name"):
+            check_text(getattr(self, name), field(name))
+
+    def __repr__(self) -> str:
+        """Show how the text begins and how long it is."""
+        begin = shortened(repr(self.text[: SHOWN + 1]), SHOWN)
+        name = "" if self.name == "text" else f", name={self.name!r}"
+        return f"<Text {begin}{name}, {plural(len(self.text), 'character')}>"
+
+
+def check_text(given: Any, name: str) -> None:
+    """Raise `OptionError` unless something is a text.
+
+    Parameters
+    ----------
+    name : str
+        What a message calls it: a field marked by `errors.field`, or words.
+    """
+    if not isinstance(given, str):
+        msg = f"{name} must be a str, not {shortened(repr(given))}"
+        hint = "write a text, such as 'the sea'"
+        if isinstance(given, bytes | bytearray):
+            hint = "decode the bytes first: they do not say in which encoding they are"
+        raise OptionError(msg, hint=hint)
+
 
 #: Where a text comes from: a path, ``-`` for standard input, or memory.
 Source: TypeAlias = str | Text
+
+
+def named_source(given: Any, name: str) -> Source:
+    """Take a text to read as a caller in Python names it.
+
+    Parameters
+    ----------
+    given : str, path or Text
+    name : str
+        The option that it is given for.
+
+    Raises
+    ------
+    OptionError
+        It is something else.
+    InputError
+        It is no file, and looks like a text itself.
+    """
+    if isinstance(given, Text):
+        return given
+    try:
+        path = read_path(given, field(name))
+    except OptionError as error:
+        error.hint = "every text is a path of its own, or a charrnn.Text"
+        raise
+    if ("\n" in path or len(path) > LONGEST_NAME) and not os.path.lexists(path):
+        begin = shortened(one_line(path[: SHOWN + 1]), SHOWN)
+        msg = f"there is no file called {begin}: {plural(len(path), 'character')}"
+        hint = "is it a text itself? charrnn.Text(...) stands for one"
+        raise InputError(msg, hint=hint)
+    return path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +271,9 @@ def _open(
     if stdin is None and sys.stdin is None:
         msg = "it is closed"
         raise ValueError(msg)
+    if stdin is None and not hasattr(sys.stdin, "buffer"):
+        msg = "it has characters in place of bytes"  # what a notebook puts there
+        raise ValueError(msg)
     stream = stdin or sys.stdin.buffer
     if _is_endless(stream):
         msg = "it is a device"
@@ -228,6 +303,8 @@ def _unreadable(source: str, error: Exception) -> InputError:
         return InputError(f"{name} is a directory", hint="name a file in it")
     if isinstance(error, OSError):
         reason, hint = error.strerror, reading_hint(error)
+        if error.errno == errno.ENAMETOOLONG:
+            name = shortened(name)
     else:
         reason, hint = str(error), "name a file, or pipe the text in"
     return InputError(f"{name} cannot be read: {reason}", hint=hint)
@@ -255,7 +332,9 @@ class Reader:
         self.digest = digest  # told of every slice as it was read
         self.options = options
         self.encoding = "latin-1" if options.unit == "byte" else options.encoding
-        self.decoder = codecs.getincrementaldecoder(self.encoding)()
+        # A string may hold half a character, which is found among its code points.
+        errors = "surrogatepass" if options.in_memory else "strict"
+        self.decoder = codecs.getincrementaldecoder(self.encoding)(errors)
         lf = "\n" if options.newlines == "lf" else None
         self.line_ends = LineEnds(options.line_end or lf)
         self.begun = False  # whether anything has been decoded
@@ -311,7 +390,10 @@ class Reader:
                 place = self.characters + int(lone[0]) + 1
                 msg = f"half a surrogate pair, U+{points[lone[0]]:04X}, is no character"
                 where = f"{self.name}, character {place:,}"
-                raise CorpusError(msg, where=where, hint=self.advisor.on_unknown())
+                hint = self.advisor.on_unknown()
+                if self.options.in_memory:
+                    hint = "bytes that were decoded wrongly leave it: take it out"
+                raise CorpusError(msg, where=where, hint=hint)
         self.characters += len(points)
         return points
 

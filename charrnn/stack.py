@@ -13,6 +13,7 @@ whoever wants to see the gradients on their way (`on_layer`) is shown them at
 every layer of every part.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -22,8 +23,10 @@ import numpy as np
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.cells import cell_of
 from charrnn.config import ModelConfig
-from charrnn.kernels import dropout, inputs
-from charrnn.kernels.cells import Tape, kernels_of
+from charrnn.errors import OptionError, field
+from charrnn.kernels import dropout, inputs, lagged
+from charrnn.kernels.cells import Tape, can_have_lags, has_lags, kernels_of
+from charrnn.kernels.lagged import new_links
 from charrnn.kernels.matmul import (
     Packed,
     add_affine_gradient,
@@ -31,12 +34,12 @@ from charrnn.kernels.matmul import (
     pack,
     stack_packed,
 )
-from charrnn.kernels.normalization import Tape as NormTape
+from charrnn.kernels.normalization import NormTape
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
 from charrnn.normalization import Normalization
-from charrnn.parameters import LayerParameters, Parameters
+from charrnn.parameters import LayerParameters, Parameters, state_shape
 from charrnn.windows import Window
 
 #: Gradients of z that are carried back before they are used: what fits into the
@@ -48,7 +51,7 @@ CHUNK_BYTES, CHUNK_ROWS = 2**22, 256
 class Noise(NamedTuple):
     """Random bytes for dropout, drawn anew for every window."""
 
-    bytes: Flags  # uint8: of outputs (L, T * B, H), of recurrent weights (L, GH, H)
+    bytes: Flags  # uint8: of outputs (L, T * B, H), of recurrent weights (L, GH, KH)
     threshold: int  # 256 times the rate, rounded
 
 
@@ -56,7 +59,7 @@ class Layer(NamedTuple):
     """One layer's weights, ready for the kernels."""
 
     Wx: Packed | None  # (GH, H); None for layer 0, which looks rows up in its Wx
-    Wh: Packed  # (GH, H)
+    Wh: Packed  # (GH, KH)
     weights: LayerParameters
 
     @property
@@ -89,16 +92,27 @@ class Workspace:
     def nbytes(self) -> int:
         """Memory that the arrays take, in bytes."""
         found = [a for tape in (*self.tapes, *self.norms) for a in tape]
-        return sum(
-            {id(a): a.nbytes for a in found if isinstance(a, np.ndarray)}.values()
-        )
+        arrays = {id(a): a for a in found if isinstance(a, np.ndarray)}
+        # A part of another array takes no memory of its own.
+        return sum(a.nbytes for a in arrays.values() if id(a.base) not in arrays)
+
+
+class _Workspaces(threading.local):
+    """The room that windows take, of every thread its own.
+
+    So several threads can read texts with one network.
+    """
+
+    def __init__(self) -> None:
+        self.by_shape: dict[tuple[int, int], Workspace] = {}
 
 
 @dataclass(frozen=True)
 class Passed:
     """A window that has gone forward through all layers, ready for the way back.
 
-    It is good until the next window of its size goes through the same layers.
+    It is good until the same thread takes another window of its size through the
+    same layers.
     """
 
     window: Window
@@ -110,6 +124,12 @@ class Passed:
     def tapes(self) -> list[Any]:
         """What each layer left behind: its cell's `Tape`."""
         return self.space.tapes
+
+    @property
+    def on_their_way(self) -> list[Floats]:
+        """Gradients that are on their way to earlier steps, each (..., B, H)."""
+        linked = [tape.pending for tape in self.tapes if has_lags(tape)]
+        return [*(tape.dstates for tape in self.tapes), *linked]
 
     @property
     def y(self) -> Floats:
@@ -132,18 +152,26 @@ class Stack:
     weights : Parameters
         The network's. Call `pack` after changing them.
     threads : int
+
+    Raises
+    ------
+    OptionError
+        The cell cannot have the lags.
     """
 
     def __init__(self, config: ModelConfig, weights: Parameters, threads: int) -> None:
         self.config = config
         self.cell = cell_of(config.cell)
         self.kernels = kernels_of(self.cell)
+        if len(config.lags) > 1 and not can_have_lags(self.kernels):
+            msg = f"a cell of kind {config.cell} sees no further state than the last"
+            raise OptionError(msg, hint=f"leave {field('lags')} away")
         self.norm = Normalization(config, weights, threads)
         self.loops = loops(self.kernels)
         self._dtype = weights.flat.dtype
         self._threads = threads
-        GH, H = weights.layers[0].Wh.shape
-        self._Wh = stack_packed(config.layers, GH, H, self._dtype)
+        (GH, KH), H = weights.layers[0].Wh.shape, config.hidden
+        self._Wh = stack_packed(config.layers, GH, KH, self._dtype)
         self._Wx = stack_packed(config.layers - 1, GH, H, self._dtype)
         self.layers = [
             Layer(
@@ -153,7 +181,7 @@ class Stack:
             )
             for k, of_layer in enumerate(weights.layers)
         ]
-        self._workspaces: dict[tuple[int, int], Workspace] = {}
+        self._kept = _Workspaces()
 
     @property
     def nbytes(self) -> int:
@@ -190,18 +218,23 @@ class Stack:
     def new_tape(self, T: int, B: int) -> Any:
         """Make room for what one layer leaves behind in a window (T, B)."""
         settings = [getattr(self.config, name) for name in self.cell.settings]
-        return self.kernels.new_tape(T, B, self.config.hidden, self._dtype, *settings)
+        H, lags = self.config.hidden, self.config.lags
+        tape = self.kernels.new_tape(T, B, H, self._dtype, *settings)
+        if len(lags) > 1:
+            linked = new_links(lags, T, B, H, self._dtype)._asdict()
+            tape = tape._replace(**linked)
+        return tape
 
     def new_state(self, B: int) -> Floats:
-        """Make a zero state of B rows, (L, S, B, H): S arrays a layer, h first."""
-        shape = (self.config.layers, len(self.cell.states), B, self.config.hidden)
-        return np.zeros(shape, self._dtype)
+        """Make a zero state of B rows; see `parameters.state_shape`."""
+        return np.zeros(state_shape(self.config, B), self._dtype)
 
     def workspace(self, T: int, B: int) -> Workspace:
-        """Find room for windows (T, B); the few shapes in use are kept."""
-        if (T, B) not in self._workspaces:
-            if len(self._workspaces) >= 8:
-                self._workspaces.pop(next(iter(self._workspaces)))
+        """Find this thread's room for windows (T, B); a few shapes are kept."""
+        kept = self._kept.by_shape
+        if (T, B) not in kept:
+            if len(kept) >= 8:
+                kept.pop(next(iter(kept)))
             H = self.config.hidden
             tapes = [self.new_tape(T, B) for _ in self.layers]
             norms = [self.norm.new_tape(T * B, H) for _ in tapes]
@@ -210,8 +243,8 @@ class Stack:
             if self.config.norm == "batch":
                 chunk = T
             cuts = row_cuts(B, self._threads)
-            self._workspaces[T, B] = Workspace(cuts, tapes, norms, min(T, chunk))
-        return self._workspaces[T, B]
+            kept[T, B] = Workspace(cuts, tapes, norms, min(T, chunk))
+        return kept[T, B]
 
     def forward(
         self,
@@ -226,7 +259,7 @@ class Stack:
         Parameters
         ----------
         window : Window
-        state : (L, S, B, H) float array
+        state : (L, S + M - 1, B, H) float array
             On entry the state before the window, on exit the one after it.
         noise : Noise, optional
             For dropout after every layer, in training.
@@ -237,10 +270,15 @@ class Stack:
         T, B = window.inputs.shape
         space = self.workspace(T, B)
         for k, (layer, tape) in enumerate(zip(self.layers, space.tapes, strict=True)):
-            tape.states[:, 0] = state[k]
+            kinds, past = len(tape.states), state[k, len(tape.states) :]
+            tape.states[:, 0] = state[k, :kinds]
+            if past.size:
+                tape.past[...] = past
             read = self._inputs(k, window.inputs, space.tapes)
             self.loops.forward(layer.ahead, read, tape, window.resets, space.cuts)
-            state[k] = tape.states[:, T]
+            state[k, :kinds] = tape.states[:, T]
+            if past.size:
+                lagged.carry(tape, past)
             y = tape.y.reshape(T * B, -1)
             self.norm.forward(k, y, space.norms[k], training=training)
             if noise is not None:
@@ -287,15 +325,18 @@ class Stack:
             if on_layer is not None:
                 on_layer(k, by_step)
             read = self._inputs(k, window.inputs, space.tapes)
+            if has_lags(tape):
+                lagged.begin_back(tape, whole=last == T)
             self.loops.backward(
                 layer.back, read, tape, by_step, window.resets, space.cuts,
                 first, last,
             )  # fmt: skip
             if into is not None:
-                h_prev = tape.states[0, :T].reshape(T * B, -1)[rows]
+                seen = tape.seen if has_lags(tape) else tape.states[0, :T]
                 self.kernels.add_gradients(
-                    tape, rows, h_prev, into.Wh, into.own, self._threads
-                )
+                    tape, rows, seen.reshape(T * B, -1)[rows], into.Wh, into.own,
+                    self._threads,
+                )  # fmt: skip
                 self._add_input_gradients(k, passed, rows, into)
 
     def _inputs(self, k: int, ids: Ids, tapes: Sequence[Tape]) -> inputs.Inputs:

@@ -6,31 +6,37 @@ character is the same wherever it is said.
 """
 
 import os
+import warnings
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids, PackedIds
+from charrnn.arrays import IGNORED, Floats, Ids, PackedIds
 from charrnn.cells import cell_of
 from charrnn.checkpoint import (
     Checkpoint,
     CheckpointFile,
     CorpusFingerprint,
+    Remembered,
     resolve_output,
     save,
 )
-from charrnn.config import UnknownPolicy
+from charrnn.config import UnknownPolicy, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
+from charrnn.escapes import shortened
 from charrnn.filenames import read_output
 from charrnn.generation import Generation
 from charrnn.generation.asked import Asked, asked
+from charrnn.keywords import SampleOptions
+from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
+from charrnn.reading import check_text
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
@@ -48,6 +54,8 @@ class Costs(NamedTuple):
 
     ids: Ids  # (n,)
     nats: Floats  # (n,) float64: -log p
+    #: (n,) float64: the same by counts that do not go on, where the model adapts.
+    fixed: Floats | None = None
 
 
 #: Of a model that was made without a text.
@@ -62,6 +70,11 @@ class TextModel:
     plain arrays. A text's line ends are read as the vocabulary has them: CR LF is one
     character, LF, for a model that knows no CR. The other methods are what these are
     made of; they speak ids.
+
+    Several threads may use one model. It can be copied and pickled, to be sent to a
+    process of ``multiprocessing`` that is started by "spawn"; one that is forked from
+    a process that has used a network cannot compute. A file of another's should be a
+    checkpoint and no pickle, which can run any code.
     """
 
     network: Network
@@ -69,6 +82,22 @@ class TextModel:
     documents: Documents
     #: The text that it was trained on, as far as a checkpoint knows it.
     corpus: CorpusFingerprint = UNKNOWN
+    #: What it knows by counting, and the network's share where both predict.
+    memory: Memory | None = None
+    #: Whether its counts go on in what it reads.
+    adapts: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that network and memory know the same symbols.
+
+        Raises
+        ------
+        ValueError
+            They do not.
+        """
+        if self.memory is not None and self.memory.vocab_size != self.vocab.size:
+            msg = f"a memory of {self.memory.vocab_size} symbols, not {self.vocab.size}"
+            raise ValueError(msg)
 
     @classmethod
     def of(cls, network: Network, vocab: Vocab, *, lines: bool = False) -> "TextModel":
@@ -82,20 +111,85 @@ class TextModel:
         return cls(network, vocab, Documents.of(vocab, lines=lines))
 
     @classmethod
-    def read_from(cls, file: CheckpointFile, *, threads: int = 1) -> "TextModel":
+    def read_from(
+        cls, file: CheckpointFile, *, threads: int = 1, predicts: bool = True
+    ) -> "TextModel":
         """Read the model of an open checkpoint, and no more of it.
+
+        Parameters
+        ----------
+        predicts : bool
+            Whether its memory is read, too, which is good for nothing else.
 
         Raises
         ------
         CheckpointError
-            A tensor is damaged.
+            A tensor or the memory is damaged.
         """
         network = Network(file.model, threads=threads)
         network.load({name: file.read(name) for name in network.tensors})
         documents = Documents.of(file.vocab, lines=file.lines)
-        return cls(network, file.vocab, documents, file.corpus)
+        model = cls(network, file.vocab, documents, file.corpus)
+        remembered = file.read_memory() if predicts else None
+        return model if remembered is None else model.remembering(remembered)
 
-    def sample(self, prompt: str = "", **options: Any) -> str:
+    def __repr__(self) -> str:
+        """Show what kind of network it is, and what it was trained on."""
+        config, texts = self.network.config, ", ".join(self.corpus.files)
+        layers = f"{config.layers} x " if config.layers > 1 else ""
+        symbols = "bytes" if self.vocab.unit == "byte" else "characters"
+        size = f"{self.network.theta.size:,} parameters"
+        of = f", of {shortened(texts)}" if texts else ""
+        network = f"{layers}{config.cell} {config.hidden}"
+        return f"<TextModel {network}, {self.vocab.size:,} {symbols}, {size}{of}>"
+
+    def remembering(self, remembered: Remembered) -> "TextModel":
+        """Give the model with a memory, as a checkpoint has it."""
+        memory = Memory(
+            ids=remembered.ids,
+            order=remembered.order,
+            share=remembered.share,
+            vocab_size=len(self.vocab),
+            before=self.documents.stand_in,
+            newline=self.documents.start,
+        )
+        return replace(self, memory=memory)
+
+    def blended(
+        self, blend: float | str = "auto", *, adapt: bool = False
+    ) -> "TextModel":
+        """Give the model with the network's share in its predictions chosen.
+
+        What predicts (`sample`, `surprise`, `costs` and so on) blends the network
+        with the counts of the memory: p = share * network + (1 - share) * counts.
+
+        Parameters
+        ----------
+        blend : float or "auto"
+            The network's share, in [0, 1]: 1 is the network alone. "auto" is the
+            memory's, or the network alone where there is no memory.
+        adapt : bool
+            Whether the counts go on in each text that it reads. What was counted is
+            forgotten behind the text.
+
+        Raises
+        ------
+        OptionError
+            It is out of range.
+        CountsError
+            There is no memory to blend with.
+        """
+        share = read_share(blend, field("blend"))
+        if self.memory is None:
+            if share != 1 and (adapt or share != "auto"):
+                raise no_memory(share, adapt=adapt)
+            return self
+        memory = self.memory if share == "auto" else self.memory.with_share(share)
+        if (memory, adapt) == (self.memory, self.adapts):
+            return self
+        return replace(self, memory=memory, adapts=adapt)
+
+    def sample(self, prompt: str = "", **options: Unpack[SampleOptions]) -> str:
         """Write a text as the model would go on from a prompt.
 
         Parameters
@@ -106,10 +200,14 @@ class TextModel:
             Those of ``charrnn sample`` that choose characters or end the text, with
             ``_`` for ``-``: ``length``, ``lines``, ``time``, ``stop``,
             ``include_stop``, ``temperature``, ``top_k``, ``top_p``, ``min_p``,
-            ``typical``, ``no_repeat``, ``no_copy`` with ``corpus``, ``logit_bias``,
-            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``. See
-            `config.SampleConfig` for what they mean. The same seed gives the same
-            text as the command line; without one every call gives another.
+            ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
+            memory, where there is one and no other is given), ``logit_bias``,
+            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``,
+            ``adapt``, ``adapt_output``. See
+            `config.SampleConfig` and `config.Blending` for what they mean. The same
+            seed gives the same text as the command line; without one every call
+            gives another. What does nothing, such as a ``ban`` of characters that
+            the model does not know, is warned of by a `UserWarning`.
 
         Returns
         -------
@@ -124,24 +222,47 @@ class TextModel:
             The model does not know a character of the prompt (and ``unknown`` is
             "error"), or has nothing to choose from.
         """
-        wanted = asked(options)
+        wanted = self._asked(options)
         config = wanted.config
         if config.length < 0 and config.time is None and config.lines is None:
             msg = f"{field('length', -1)} would never end"
             hint = f"give {field('lines')} or {field('time')}, or use stream()"
             raise OptionError(msg, hint=hint)
-        return "".join(self._written(prompt, wanted))
+        return "".join(self._predicting(wanted)._written(prompt, wanted))
 
-    def stream(self, prompt: str = "", **options: Any) -> Iterator[str]:
+    def stream(
+        self, prompt: str = "", **options: Unpack[SampleOptions]
+    ) -> Iterator[str]:
         """Write a text as `sample` does, and yield its pieces as they are made."""
-        return self._written(prompt, asked(options))
+        wanted = self._asked(options)
+        return self._predicting(wanted)._written(prompt, wanted)
+
+    def _predicting(self, wanted: Asked) -> "TextModel":
+        """Give the model as a caller wants it to predict."""
+        blending = wanted.blending
+        return self.blended(blending.blend, adapt=blending.adapt)
+
+    def _asked(self, options: Mapping[str, Any]) -> Asked:
+        """Read what a caller asks of a sample; warn of what does nothing."""
+        wanted = asked(options, remembered=self.memory is not None)
+        found = wanted.config.in_symbols(self.vocab.to_symbols)
+        for message in found.in_vain(self.vocab.symbols, wanted.config.stop):
+            warnings.warn(str(message), stacklevel=3)
+        return wanted
 
     def _written(self, prompt: str, wanted: Asked) -> Iterator[str]:
         """Generate one sample, piece by piece."""
         copied = wanted.read_corpus(self.vocab)
-        ids = self._encode(prompt, wanted.unknown)
+        ids = self._encode(prompt, wanted.unknown, "prompt")
         config = wanted.config.in_symbols(self.vocab.to_symbols)
-        generation = Generation(self, [ids], config, scored=False, corpus=copied)
+        generation = Generation(
+            self,
+            [ids],
+            config,
+            scored=False,
+            corpus=copied,
+            learns=wanted.blending.adapt_output,
+        )
         if self.vocab.unit == "char":
             yield from (piece.text for piece in generation.pieces())
             return
@@ -150,21 +271,34 @@ class TextModel:
             yield decoder.decode(piece.text.encode("latin-1"))
         yield decoder.decode(b"", final=True)
 
-    def _encode(self, text: str, unknown: UnknownPolicy) -> Ids:
+    def _encode(self, text: str, unknown: UnknownPolicy, name: str = "text") -> Ids:
         """Turn a text into ids, its line ends into those of the vocabulary."""
+        check_text(text, field(name))
         return self.vocab.encode(self.vocab.adapted(text), unknown)
 
-    def loss(self, text: str, *, unknown: UnknownPolicy = "error") -> float:
+    def loss(
+        self,
+        text: str,
+        *,
+        blend: float | str = "auto",
+        adapt: bool = False,
+        unknown: UnknownPolicy = "error",
+    ) -> float:
         """Compute what a character of a text costs on average, in nats.
 
-        This is the validation loss that training would find of the text. Where the
-        vocabulary has no newline, nothing stands before the first character: it
-        does not count here, while `surprise` scores it by its share of the corpus.
+        Of the network alone this is the validation loss that training would find of
+        the text. Where the vocabulary has no newline, nothing stands before the first
+        character: it does not count here, while `surprise` scores it by its share of
+        the corpus.
 
         Parameters
         ----------
         text : str
             At least one character.
+        blend : float or "auto"
+            The network's share beside the memory's; see `blended`.
+        adapt : bool
+            Whether the counts go on in the text itself, as it is read.
         unknown : {"error", "skip", "replace"}
             What to do with characters that the model does not know.
 
@@ -172,9 +306,14 @@ class TextModel:
         ------
         CorpusError
             There is no character that the network predicts.
+        OptionError
+            The share is out of range.
+        CountsError
+            There is no memory to blend with.
         VocabError
             A character is unknown, and `unknown` is "error".
         """
+        model = self.blended(blend, adapt=adapt)
         ids = self._encode(text, unknown)
         if not ids.size:
             msg = "the text is empty: nothing to score"
@@ -182,16 +321,25 @@ class TextModel:
         if len(ids) == self.documents.first:
             msg = "nothing stands before the only character: nothing to predict"
             raise CorpusError(msg, hint="give two characters or more")
-        return self.mean_loss(ids)
+        return model._blended_loss(ids)
 
     def surprise(
-        self, text: str, *, unknown: UnknownPolicy = "error"
+        self,
+        text: str,
+        *,
+        blend: float | str = "auto",
+        adapt: bool = False,
+        unknown: UnknownPolicy = "error",
     ) -> NDArray[np.float64]:
         """Compute what each character of a text costs: -log p, in nats.
 
         Parameters
         ----------
         text : str
+        blend : float or "auto"
+            The network's share beside the memory's; see `blended`.
+        adapt : bool
+            Whether the counts go on in the text itself, as it is read.
         unknown : {"error", "skip", "replace"}
 
         Returns
@@ -201,12 +349,17 @@ class TextModel:
 
         Raises
         ------
+        OptionError
+            The share is out of range.
+        CountsError
+            There is no memory to blend with.
         VocabError
             A character is unknown, and `unknown` is "error".
         """
+        model = self.blended(blend, adapt=adapt)
         ids = self._encode(text, unknown)
         return np.concatenate(
-            [np.zeros(0), *(nats for _, nats in self.costs([ids]))]
+            [np.zeros(0), *(nats for _, nats, _ in model.costs([ids]))]
         ).astype(np.float64)
 
     def states(self, text: str, *, unknown: UnknownPolicy = "error") -> Floats:
@@ -243,6 +396,11 @@ class TextModel:
         OutputError
             It cannot be written; what was there is as it was.
         """
+        memory, remembered = self.memory, None
+        if memory is not None:
+            remembered = Remembered(
+                ids=memory.ids, order=memory.order, share=memory.share
+            )
         checkpoint = Checkpoint(
             model=self.network.config,
             vocab=self.vocab,
@@ -250,8 +408,9 @@ class TextModel:
             corpus=self.corpus,
             statistics=self.network.norm.running,
             lines=self.documents.start is not None,
+            memory=remembered,
         )
-        target = Path(read_output(os.fspath(path), "path"))
+        target = Path(read_output(path, field("path")))
         try:
             save(resolve_output(target), checkpoint)
         except OutputError as error:
@@ -268,13 +427,17 @@ class TextModel:
         Returns
         -------
         (V,) float64 array or None
-            The shares of the characters in the corpus, or None where a newline is
-            read before a text and the network predicts its first character, too.
+            The shares of the characters in the corpus, blended with what the memory
+            knows of them, or None where a newline is read before a text and the
+            network predicts its first character, too.
         """
         if self.documents.before is not None:
             return None
         counts = self.vocab.known_counts
-        return counts / counts.sum()
+        shares: NDArray[np.float64] = counts / counts.sum()
+        if self.memory is None or self.memory.share == 1:
+            return shares
+        return self.memory.opening(shares)
 
     def opening_cost(self, id_: int) -> float:
         """Compute -log p of a text's first character where counts make it; else 0."""
@@ -297,9 +460,19 @@ class TextModel:
             yield Costs(part[:1], np.array([self.opening_cost(int(part[0]))]))
             parts = chain([part], parts)
         state = self.network.new_state(1)
+        reading = self.reading()
         for window in self.read(parts):
-            nats = self.network.losses(window, state)
-            yield Costs(window.targets[:, 0], nats[:, 0])
+            nats, targets = (
+                self.network.losses(window, state)[:, 0],
+                window.targets[:, 0],
+            )
+            costs, fixed = reading.costs(nats, window.inputs[:, 0], targets)
+            yield Costs(targets, costs, fixed)
+
+    def reading(self) -> Reading:
+        """Begin to read a text, for blending what the network says of it."""
+        blend = blend_of(self.memory, self.documents, adapt=self.adapts)
+        return Reading(blend)
 
     def signals(self, ids: Ids, names: Sequence[str]) -> Iterator[Floats]:
         """Read a text and yield, slice by slice, what all units did.
@@ -386,6 +559,56 @@ class TextModel:
                 state = self.network.new_state(window.inputs.shape[1])
             total += float(self.network.losses(window, state).sum())
         return total / max(1, len(ids) - self.documents.first)
+
+    def network_costs(
+        self, ids: PackedIds | Ids, stopped: Callable[[], bool] | None = None
+    ) -> NDArray[np.float64]:
+        """Compute what each character of a text costs the network alone, (N,).
+
+        A long text is read as `mean_loss` reads it: not from its beginning, but in
+        pieces side by side.
+
+        Parameters
+        ----------
+        ids : (N,) int array
+            The text, N >= 1.
+        stopped : callable, optional
+            Asked after every window, a few hundredths of a second apart.
+
+        Returns
+        -------
+        (N,) float64 array
+            Nats; 0 for the first character where the network does not predict it.
+
+        Raises
+        ------
+        Stopped
+            When `stopped` says so.
+        """
+        found, state = np.zeros(len(ids)), None
+        # The same windows over places instead of characters: where targets stand.
+        places = np.arange(len(ids), dtype=np.int32)
+        pieces = self.documents.pieces(ids), self.documents.pieces(places)
+        for window, (_, at, _) in zip(*pieces, strict=True):
+            if stopped is not None and stopped():
+                raise Stopped
+            if state is None:
+                state = self.network.new_state(window.inputs.shape[1])
+            scored = at != IGNORED
+            found[at[scored]] = self.network.losses(window, state)[scored]
+        return found
+
+    def _blended_loss(self, ids: Ids) -> float:
+        """Compute the mean loss of a text, blended where there is a memory."""
+        if self.memory is None or self.memory.share == 1:
+            return self.mean_loss(ids)
+        first = self.documents.first
+        if self.adapts:
+            costs = np.concatenate([nats for _, nats, _ in self.costs([ids])])
+            return float(costs[first:].mean())
+        nats, p = self.network_costs(ids), self.memory.probabilities(ids)
+        found = blended_costs(self.memory.share, nats, p)
+        return float(found[first:].mean())
 
 
 def _documents(window: Window) -> Iterator[Window]:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import settings
 
 from charrnn.config import ModelConfig
-from tests.compiling import compile_common_kernels
+from tests import commands
+from tests.compiling import collect_seldom, compile_common_kernels
 
 if TYPE_CHECKING:
     from charrnn.network import Network
@@ -44,6 +45,7 @@ def pytest_configure() -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compile common kernels once, before tests are given to several processes."""
+    collect_seldom()  # tests compile the others
     config = session.config
     option = config.option
     everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
@@ -55,9 +57,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         compile_common_kernels()
 
 
+def pytest_unconfigure() -> None:
+    """End the process that commands are forked from."""
+    commands.stop()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the benchmarks, which take longest: none is left to the end."""
-    items.sort(key=lambda item: "test_benchmarks.py" not in item.nodeid)
+    """Put the benchmarks, which take longest, behind the first quarter.
+
+    None is left to the end. Nor do they begin, when another process compiles kernels
+    for tests in float64, which some of them would compile at the same time.
+    """
+    slow = [item for item in items if "test_benchmarks.py" in item.nodeid]
+    others = [item for item in items if "test_benchmarks.py" not in item.nodeid]
+    quarter = len(others) // 4
+    items[:] = [*others[:quarter], *slow, *others[quarter:]]
 
 
 @pytest.fixture

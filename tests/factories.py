@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn import parameters
-from charrnn.cells import cell_of
 from charrnn.checkpoint import (
     Checkpoint,
     CorpusFingerprint,
+    Remembered,
     Row,
     TrainingState,
     expected_moments,
@@ -79,7 +79,7 @@ def make_checkpoint(
         run = TrainingState(train, step=30, epoch=1, best_val_loss=2.75, best_step=20)
         size = parameters.size(config)
         moments = {name: draw(size) for name in expected_moments(optimizer)}
-        state = draw(config.layers, len(cell_of(config.cell).states), 3, config.hidden)
+        state = draw(*parameters.state_shape(config, 3))
     return Checkpoint(
         model=config,
         vocab=vocab,
@@ -129,13 +129,19 @@ def any_checkpoint(
     layers: int = 2,
     symbols: str = "\nab\u2603\U0001f600",
     norm: NormName = "none",
+    lags: tuple[int, ...] = (1,),
 ) -> Checkpoint:
     """Make a checkpoint that fills every field of the format with odd values.
 
     Without an optimizer it holds the weights alone.
     """
     model = ModelConfig(
-        vocab_size=len(symbols), cell=cell, hidden=hidden, layers=layers, norm=norm
+        vocab_size=len(symbols),
+        cell=cell,
+        hidden=hidden,
+        layers=layers,
+        norm=norm,
+        lags=lags,
     )
     training = optimizer and TrainingState(
         TrainConfig(batch_size=2, optimizer=optimizer, steps=100, lr=1e-3 / 3),
@@ -178,8 +184,14 @@ def write_sampled(
     symbols: str = SYMBOLS,
     hidden: int = 7,
     spread: float = 1.0,
+    remembered: str = "",
+    share: float = 0.25,
+    remembers: bool = False,
 ) -> Path:
-    """Save a model whose samples are varied and depend on their past."""
+    """Save a model whose samples are varied and depend on their past.
+
+    It has a memory of a text if one is given.
+    """
     if unit == "byte":
         symbols = "".join(map(chr, range(256)))
     model = ModelConfig(vocab_size=len(symbols), hidden=hidden, layers=2)
@@ -190,5 +202,9 @@ def write_sampled(
     }
     vocab = Vocab(symbols, tuple(range(1, len(symbols) + 1)), unit)
     corpus = CorpusFingerprint(("a.txt",), 100, 100, "0" * 64)
-    save(path, Checkpoint(model, vocab, arrays, corpus))
+    checkpoint = Checkpoint(model, vocab, arrays, corpus, remembers=remembers)
+    if remembered:
+        ids = vocab.encode(remembered).astype(np.uint8)
+        checkpoint.memory = Remembered(ids=ids, order=4, share=share)
+    save(path, checkpoint)
     return path

@@ -32,27 +32,26 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def rnn_step(zx: Array, state: Array, Wh: Array, activation: str) -> Array:
+def rnn_step(zx: Array, seen: Array, Wh: Array, activation: str) -> Array:
     """State after one input of the vanilla cell; zx is x Wx^T + b."""
-    (h,) = state
-    return np.stack([ACTIVATIONS[activation](zx + h @ Wh.T)])
+    return np.stack([ACTIVATIONS[activation](zx + seen @ Wh.T)])
 
 
-def gru_step(zx: Array, state: Array, Wh: Array, bhn: Array) -> Array:
+def gru_step(zx: Array, state: Array, seen: Array, Wh: Array, bhn: Array) -> Array:
     """State after one input of the GRU, reset gate after the product."""
     (h,) = state
     x_r, x_u, x_n = np.split(zx, 3, axis=1)
     W_r, W_u, W_n = np.split(Wh, 3, axis=0)
-    r = sigmoid(x_r + h @ W_r.T)
-    u = sigmoid(x_u + h @ W_u.T)
-    n = np.tanh(x_n + r * (h @ W_n.T + bhn))
+    r = sigmoid(x_r + seen @ W_r.T)
+    u = sigmoid(x_u + seen @ W_u.T)
+    n = np.tanh(x_n + r * (seen @ W_n.T + bhn))
     return np.stack([(1 - u) * n + u * h])
 
 
-def lstm_step(zx: Array, state: Array, Wh: Array) -> Array:
+def lstm_step(zx: Array, state: Array, seen: Array, Wh: Array) -> Array:
     """State after one input of the LSTM: h and c."""
-    h, c = state
-    z_i, z_f, z_o, z_g = np.split(zx + h @ Wh.T, 4, axis=1)
+    _, c = state
+    z_i, z_f, z_o, z_g = np.split(zx + seen @ Wh.T, 4, axis=1)
     i, f, o, g = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o), np.tanh(z_g)
     c = f * c + i * g
     return np.stack([o * np.tanh(c), c])
@@ -66,6 +65,7 @@ def run(
     Wh: Array,
     bhn: Array,
     activation: str = "tanh",
+    lags: Sequence[int] = (1,),
 ) -> tuple[Array, Array]:
     """One layer over a window.
 
@@ -73,26 +73,33 @@ def run(
     ----------
     zx : (T, B, GH) array
         Input projection.
-    state : (S, B, H) array
-        Before the window; not changed.
+    state : (S + M - 1, B, H) array
+        Before the window; not changed. The cell's own, then h of 1, 2, ... steps
+        before.
+    Wh : (GH, KH) array
+        A block of columns for each lag.
     resets : (T, B) array of 0 and 1
 
     Returns
     -------
     (T, B, H) array
         Outputs.
-    (S, B, H) array
+    (S + M - 1, B, H) array
         State after the window.
     """
     outputs = []
+    kinds = 2 if cell == "lstm" else 1
     for z, flags in zip(zx, resets, strict=True):
         state = np.where(np.asarray(flags, bool)[:, None], 0.0, state)
+        own, by_age = state[:kinds], [*state[:1], *state[kinds:]]
+        seen = np.concatenate([by_age[lag - 1] for lag in lags], axis=1)
         if cell == "rnn":
-            state = rnn_step(z, state, Wh, activation)
+            after = rnn_step(z, seen, Wh, activation)
         elif cell == "gru":
-            state = gru_step(z, state, Wh, bhn)
+            after = gru_step(z, own, seen, Wh, bhn)
         else:
-            state = lstm_step(z, state, Wh)
+            after = lstm_step(z, own, seen, Wh)
+        state = np.stack([*after, *by_age[:-1]])
         outputs.append(state[0])
     return np.stack(outputs), state
 
@@ -147,6 +154,7 @@ def model_logits(
     norm: str = "none",
     *,
     training: bool = False,
+    lags: Sequence[int] = (1,),
 ) -> tuple[Array, Array]:
     """Logits (T, B, V) of the whole stack, and the state after the window.
 
@@ -154,7 +162,7 @@ def model_logits(
     ----------
     weights : dict of arrays
         By the names and shapes of `charrnn.parameters`, running averages too.
-    state : (L, S, B, H) array
+    state : (L, S + M - 1, B, H) array
     keep : (L, T, B, H) array, optional
         What dropout multiplies every layer's outputs by.
     norm : str
@@ -171,7 +179,7 @@ def model_logits(
         zx = x @ (Wx if k == 0 else Wx.T) + weights[f"layer{k}.b"]
         bhn = weights.get(f"layer{k}.bhn", np.zeros(0))
         Wh = weights[f"layer{k}.Wh"]
-        x, last = run(cell, zx, state[k], resets, Wh, bhn, activation)
+        x, last = run(cell, zx, state[k], resets, Wh, bhn, activation, lags)
         gain, shift = (weights.get(f"layer{k}.{s}", 0.0) for s in ("gain", "shift"))
         running = None
         if norm == "batch" and not training:

@@ -1,12 +1,15 @@
 """Limits of settings: what is refused, and in which words."""
 
 import math
+import re
+from typing import Any
 
+import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig, SampleConfig, TrainConfig
 from charrnn.errors import OptionError, field
-from charrnn.options import check_number
+from charrnn.options import check_number, read
 
 
 @pytest.mark.parametrize(
@@ -67,6 +70,52 @@ def test_a_choice_that_is_nearly_right_is_guessed() -> None:
     with pytest.raises(OptionError) as caught:
         ModelConfig(vocab_size=1, cell="?")
     assert caught.value.hint == "leave cell away for its default"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "1,2,3",
+        "3, 2,1",
+        (1, 2, 3),
+        [3, 1, 2],
+        ["1,3", "2"],
+        np.array([1, 2, 3]),
+        {1, 2, 3},
+    ],
+)
+def test_lags_are_read_in_any_form(given: Any) -> None:
+    assert read(ModelConfig, {"lags": given}) == {"lags": (1, 2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("", "not ''"),
+        ("1,,2", "not '1,,2'"),
+        ("1.5", "not '1.5'"),
+        ((1, 2.0), "not 2.0"),
+        ((1, True), "not True"),
+        (b"1,2", "not b'1,2'"),
+        (["1", "two"], "not 'two'"),
+        ("2,3", "must have 1 among them"),
+        ((), "must have 1 among them"),
+        ("1,1", "must be different"),
+        ("-1,1", "must be at least 1, not -1"),
+        ("1,65", "must be at most 64, not 65"),
+        ("1," + "9" * 5000, "must be at most 64, not 999"),
+        (range(1, 10), "are 9, at most 8"),
+    ],
+)
+def test_lags_that_no_network_has_are_refused(given: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=re.escape(message)) as caught:
+        ModelConfig(vocab_size=1, **read(ModelConfig, {"lags": given}))
+    assert len(str(caught.value)) < 200
+    assert caught.value.hint
+
+
+def test_as_many_lags_as_are_allowed_as_far_as_they_may_be() -> None:
+    ModelConfig(vocab_size=1, lags=(1, 2, 3, 4, 5, 6, 7, 64))
 
 
 def test_limits_themselves_are_allowed_unless_open() -> None:

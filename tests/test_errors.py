@@ -1,9 +1,14 @@
 """Errors name fields; only the command line makes options of them."""
 
 import ast
+import copy
+import errno
+import os
+import pickle
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +16,14 @@ import charrnn
 from charrnn.cli.commands import shell_word
 from charrnn.cli.spelling import as_option
 from charrnn.config import ModelConfig, SampleConfig
-from charrnn.errors import CharRNNError, Message, OptionError, field, spell
+from charrnn.errors import (
+    CharRNNError,
+    Message,
+    OptionError,
+    field,
+    reading_hint,
+    spell,
+)
 from charrnn.training.records import Warned
 
 PACKAGE = Path(charrnn.__file__).parent
@@ -24,19 +36,26 @@ OPTION = re.compile(r"(?<![\w-])(--[a-z]|(?<!ulimit )(?<!sort )-[efnopqtvN](?![\
 OTHERS = {"display/html_style.py", "kernels/jit.py"}
 
 
+def reread(error: CharRNNError) -> Any:
+    """Pickle an error, and take it out again."""
+    return pickle.loads(pickle.dumps(error))  # noqa: S301 - it is our own
+
+
 @pytest.mark.parametrize(
     ("text", "python", "option"),
     [
         (field("hidden"), "hidden", "--hidden"),
         (field("batch_size", 4), "batch_size=4", "--batch-size 4"),
+        (field("memory", False), "memory=False", "--no-memory"),
         (field("newlines", "lf"), "newlines='lf'", "--newlines lf"),
         (field("lr", 0.5), "lr=0.5", "--lr 0.5"),
+        (field("blend", 0.0), "blend=0.0", "--blend 0"),
         (field("force", True), "force=True", "--force"),
         (field("output", brief=True), "output", "-o"),
         (field("output", Path("a b"), brief=True), "output='a b'", "-o 'a b'"),
         (field("hidden", brief=True), "hidden", "--hidden"),
     ],
-    ids=range(8),  # marks are other ones in every process, names of tests must not be
+    ids=range(10),  # marks are other ones in every process, names of tests must not be
 )
 def test_a_field_is_spelled_in_two_ways(text: str, python: str, option: str) -> None:
     assert spell(f"use {text}, or not") == f"use {python}, or not"
@@ -87,6 +106,29 @@ def test_a_mark_that_was_printed_once_cannot_be_used_in_another_message() -> Non
     assert spell(once) == once == "see --hidden"
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, reread])
+def test_a_copy_of_an_error_names_the_same_fields(copied: Any) -> None:
+    """Also in another process, which has marks of its own."""
+    error = OptionError(
+        f"{field('seq_length', 3)} or {field('lr', 0.5)}",
+        where=field("output", Path("m.npz")),
+        hint=f"leave {field('force', True, brief=True)} away",
+    )
+    other = copied(error)
+
+    assert type(other) is OptionError
+    assert str(other) == str(error)
+    assert other.spelled(as_option) == error.spelled(as_option)
+    assert spell(other.hint or "", as_option) == spell(error.hint or "", as_option)
+
+
+def test_a_pickled_message_has_no_marks() -> None:
+    message = Message(f"{field('lr')} is wrong")
+    mark = message.marked.partition(":")[0]
+
+    assert mark.encode() not in pickle.dumps(message)
+
+
 def test_a_longer_message_keeps_what_it_quotes() -> None:
     inner = Message(f"{field('min_count', 2)} helps")
     outer = Message(f"it is said that {inner.marked}")
@@ -115,3 +157,10 @@ def test_only_the_command_line_spells_options() -> None:
     """Docstrings of the library name fields, too."""
     found = [f"{place}: {text}" for place, text in strings() if OPTION.search(text)]
     assert not found
+
+
+@pytest.mark.parametrize("code", [errno.ECONNRESET, errno.ETIMEDOUT, errno.ESTALE])
+def test_a_broken_connection_is_no_matter_of_a_path(code: int) -> None:
+    hint = reading_hint(OSError(code, os.strerror(code)))
+
+    assert hint.startswith("the connection is broken")

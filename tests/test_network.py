@@ -1,7 +1,7 @@
 """The whole stack: equations, gradients, and results that do not move."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numba
 import numpy as np
@@ -17,7 +17,7 @@ from charrnn.kernels.jit import cache_directory, is_cached
 from charrnn.kernels.optimizers import (
     ADAM,
     CHUNK,
-    Rule,
+    Formula,
     Update,
     apply,
     squared_norm,
@@ -40,15 +40,29 @@ compiled_only = pytest.mark.skipif(
 #: All different, so that no axis can be taken for another.
 T, B, H, V, L = 4, 3, 5, 6, 2
 
-cells = pytest.mark.parametrize("cell", names())
+Lags: TypeAlias = tuple[int, ...]
+
+
+def cells(test: Callable[..., None]) -> Callable[..., None]:
+    """Give a test every cell, with the state before each step and with further ones.
+
+    One of those lies further back than most windows here are long.
+    """
+    by_lag = pytest.mark.parametrize("lags", [(1,), (1, 2, 6)], ids=["", "1,2,6"])
+    return pytest.mark.parametrize("cell", names())(by_lag(test))
+
 
 Array = NDArray[Any]
 NewNetwork = Callable[..., Network]
 
 
-def tiny(cell: CellName, hidden: int = H, vocab_size: int = V) -> ModelConfig:
+def tiny(
+    cell: CellName, lags: Lags = (1,), hidden: int = H, vocab_size: int = V
+) -> ModelConfig:
     """Two layers of a cell."""
-    return ModelConfig(vocab_size=vocab_size, cell=cell, hidden=hidden, layers=L)
+    return ModelConfig(
+        vocab_size=vocab_size, cell=cell, hidden=hidden, layers=L, lags=lags
+    )
 
 
 class Case:
@@ -112,16 +126,16 @@ class Case:
 @small
 @cells
 def test_logits_are_the_equations(
-    new_network: NewNetwork, cell: CellName, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rng: Any
 ) -> None:
     """Logits and state of two layers are what plain NumPy makes of them."""
-    network = new_network(tiny(cell), np.float64)
+    network = new_network(tiny(cell, lags), np.float64)
     case = Case(rng, network)
     state = case.state.copy()
     found = network.logits(Window.of_inputs(case.ids), state)
     none = np.zeros((T, B), np.uint8)
     expected, after = reference.model_logits(
-        network.weights, cell, case.ids, none, case.state
+        network.weights, cell, case.ids, none, case.state, lags=lags
     )
 
     np.testing.assert_allclose(found, expected, rtol=1e-11)
@@ -131,15 +145,15 @@ def test_logits_are_the_equations(
 @small
 @cells
 def test_losses_are_the_equations(
-    new_network: NewNetwork, cell: CellName, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rng: Any
 ) -> None:
     """So are the losses, with resets and an ignored target."""
-    network = new_network(tiny(cell), np.float64)
+    network = new_network(tiny(cell, lags), np.float64)
     case = Case(rng, network)
     state = case.state.copy()
     found = network.losses(case.window, state)
     logits, after = reference.model_logits(
-        network.weights, cell, case.ids, case.resets, case.state
+        network.weights, cell, case.ids, case.resets, case.state, lags=lags
     )
     expected = reference.cross_entropy(
         logits.reshape(T * B, V), case.targets.reshape(-1)
@@ -152,14 +166,20 @@ def test_losses_are_the_equations(
 @small
 @cells
 def test_mean_loss_with_dropout_is_the_equations(
-    new_network: NewNetwork, cell: CellName, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rng: Any
 ) -> None:
     """The loss is the mean over what is scored, behind dropped outputs."""
-    network = new_network(tiny(cell), np.float64)
+    network = new_network(tiny(cell, lags), np.float64)
     case = Case(rng, network)
     loss, _, state = case.gradient(network, case.noise)
     logits, after = reference.model_logits(
-        network.weights, cell, case.ids, case.resets, case.state, keep=case.keep()
+        network.weights,
+        cell,
+        case.ids,
+        case.resets,
+        case.state,
+        keep=case.keep(),
+        lags=lags,
     )
     losses = reference.cross_entropy(logits.reshape(T * B, V), case.targets.reshape(-1))
 
@@ -170,10 +190,10 @@ def test_mean_loss_with_dropout_is_the_equations(
 @small
 @cells
 def test_every_parameters_gradient_is_the_central_difference(
-    new_network: NewNetwork, cell: CellName, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rng: Any
 ) -> None:
     """Two layers, with resets, an ignored target and dropout between them."""
-    network = new_network(tiny(cell), np.float64)
+    network = new_network(tiny(cell, lags), np.float64)
     case = Case(rng, network)
     _, dtheta, _ = case.gradient(network, case.noise)
     gradients = Parameters(dtheta, network.config).by_name
@@ -190,10 +210,10 @@ def test_every_parameters_gradient_is_the_central_difference(
 @small
 @cells
 def test_gradient_of_dropped_weights_is_the_central_difference(
-    new_network: NewNetwork, cell: CellName, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rng: Any
 ) -> None:
     """Those that were dropped have none, those that are left are scaled."""
-    network = new_network(tiny(cell), np.float64)
+    network = new_network(tiny(cell, lags), np.float64)
     case = Case(rng, network)
     _, dtheta, _ = case.gradient(network, case.noise, case.weight_noise)
     gradients = Parameters(dtheta, network.config).by_name
@@ -212,12 +232,12 @@ def test_gradient_of_dropped_weights_is_the_central_difference(
 @small
 @cells
 def test_loss_with_dropped_weights_is_that_of_the_network_without_them(
-    new_network: NewNetwork, cell: CellName, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rng: Any
 ) -> None:
     """All other gradients are, too, and packing brings the whole network back."""
     network, other = (
-        new_network(tiny(cell), np.float64),
-        new_network(tiny(cell), np.float64),
+        new_network(tiny(cell, lags), np.float64),
+        new_network(tiny(cell, lags), np.float64),
     )
     case = Case(rng, network)
     other.load(network.tensors)
@@ -243,10 +263,10 @@ def test_loss_with_dropped_weights_is_that_of_the_network_without_them(
 @small
 @cells
 def test_second_gradient_is_added(
-    new_network: NewNetwork, cell: CellName, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rng: Any
 ) -> None:
     """Gradients accumulate in the buffer that the caller gives."""
-    network = new_network(tiny(cell), np.float64)
+    network = new_network(tiny(cell, lags), np.float64)
     case = Case(rng, network)
     noise, weight_noise = case.noise, case.weight_noise
     _, once, _ = case.gradient(network, noise, weight_noise)
@@ -262,10 +282,10 @@ def test_second_gradient_is_added(
 @small
 @cells
 def test_nothing_scored_gives_exactly_zero(
-    new_network: NewNetwork, cell: CellName, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rng: Any
 ) -> None:
     """A window without targets costs nothing and teaches nothing."""
-    network = new_network(tiny(cell), np.float64)
+    network = new_network(tiny(cell, lags), np.float64)
     case = Case(rng, network)
     case.targets[:] = -1
     loss, dtheta, _ = case.gradient(network, case.noise)
@@ -283,10 +303,15 @@ WIDE: dict[str, Any] = {"hidden": 37, "vocab_size": 41}
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("lengths", [(5, 4), (1, 8), (1,) * 9])
 def test_cut_sequence_is_the_whole_one(
-    new_network: NewNetwork, cell: CellName, dtype: Any, lengths: Any, rng: Any
+    new_network: NewNetwork,
+    cell: CellName,
+    lags: Lags,
+    dtype: Any,
+    lengths: Any,
+    rng: Any,
 ) -> None:
     """Windows that hand their state on, down to single steps, change no bit."""
-    network = new_network(tiny(cell, **WIDE), dtype)
+    network = new_network(tiny(cell, lags, **WIDE), dtype)
     case = Case(rng, network, (9, 6))
     whole, state = case.state.copy(), case.state.copy()
     expected = network.losses(case.window, whole)
@@ -303,10 +328,10 @@ def test_cut_sequence_is_the_whole_one(
 @compiled_only
 @cells
 def test_single_steps_give_the_logits_of_a_window(
-    new_network: NewNetwork, cell: CellName, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rng: Any
 ) -> None:
     """Generating and reading cannot disagree: T steps of one are one of T."""
-    network = new_network(tiny(cell, **WIDE))
+    network = new_network(tiny(cell, lags, **WIDE))
     case = Case(rng, network, (9, 2))
     whole, state = case.state.copy(), case.state.copy()
     expected = network.logits(Window.of_inputs(case.ids), whole)
@@ -321,10 +346,10 @@ def test_single_steps_give_the_logits_of_a_window(
 @cells
 @pytest.mark.parametrize("rows", [1, 2, 3, 5, 8, 13, 19])
 def test_a_row_alone_gets_the_same_bits(
-    new_network: NewNetwork, cell: CellName, rows: int, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rows: int, rng: Any
 ) -> None:
     """Losses and state of a stream ignore the streams beside it."""
-    network = new_network(tiny(cell, **WIDE))
+    network = new_network(tiny(cell, lags, **WIDE))
     case = Case(rng, network, (T, rows))
     for threads in (1, 2):
         network = with_threads(network, threads)
@@ -349,10 +374,10 @@ def with_threads(network: Network, threads: int) -> Network:
 @cells
 @pytest.mark.parametrize("rows", [1, 3, 16, 19])
 def test_threads_do_not_matter(
-    new_network: NewNetwork, cell: CellName, rows: int, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rows: int, rng: Any
 ) -> None:
     """Loss, gradient and state have the same bits for one thread and two."""
-    network = new_network(tiny(cell, **WIDE))
+    network = new_network(tiny(cell, lags, **WIDE))
     case = Case(rng, network, (9, rows))
     results = [
         case.gradient(with_threads(network, threads), case.noise) for threads in (1, 2)
@@ -365,10 +390,10 @@ def test_threads_do_not_matter(
 @compiled_only
 @cells
 def test_a_reset_is_a_new_document(
-    new_network: NewNetwork, cell: CellName, rng: Any
+    new_network: NewNetwork, cell: CellName, lags: Lags, rng: Any
 ) -> None:
     """A window with a reset is two windows, the second from a zero state."""
-    network = new_network(tiny(cell, **WIDE))
+    network = new_network(tiny(cell, lags, **WIDE))
     case = Case(rng, network, (9, 6))
     case.resets[:] = 0
     case.resets[4] = 1
@@ -456,7 +481,7 @@ def test_what_fails_leaves_numbas_threads_alone() -> None:
 
 @compiled_only
 @cells
-def test_memorises_and_recites(cell: CellName) -> None:
+def test_memorises_and_recites(cell: CellName, lags: Lags) -> None:
     """Thirty characters, learned by heart, are recited from the first one."""
     text = "an old house beside a gray sea"
     characters = sorted(set(text))
@@ -488,7 +513,7 @@ def _train(network: Network, window: Window, steps: int) -> float:
         squared_norm(dtheta, partial)
         scale = min(1.0, 1 / float(np.sqrt(partial.sum())))
         corrections = 1 / (1 - 0.9**step), 1 / (1 - 0.999**step)
-        rule = Rule(ADAM, 0.9, 0.999, 1e-8)
+        rule = Formula(ADAM, 0.9, 0.999, 1e-8)
         update = Update(0.01, *corrections, scale=scale)
         apply(network.theta, dtheta, m, v, rule, update)
     network.pack()
@@ -497,7 +522,7 @@ def _train(network: Network, window: Window, steps: int) -> float:
 
 @compiled_only
 @cells
-def test_compiled_kernels_are_found_again(cell: CellName) -> None:
+def test_compiled_kernels_are_found_again(cell: CellName, lags: Lags) -> None:
     """Whoever says that something has to be compiled looks for them by name."""
     network = Network(ModelConfig(vocab_size=2, cell=cell, hidden=2))
     one = Window.of_inputs(np.zeros((1, 1), np.int32))

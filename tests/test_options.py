@@ -234,3 +234,38 @@ def test_short_spellings_in_messages_are_those_of_the_options() -> None:
 def test_fields_without_a_record_are_no_options() -> None:
     assert "vocab_size" not in [e.name for e in COMMANDS["train"].entries]
     assert all(KEY in f.metadata for f in dataclasses.fields(TrainConfig))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Partners:
+    """An option that needs one of two others, and one whose partner is elsewhere."""
+
+    amount: int = option(5, Option("How many.", "G", needs=("text", "file")))
+    text: str | None = option(None, Option("In a text.", "G"))
+    file: tuple[str, ...] = option((), Option("Or in files.", "G"))
+    lonely: bool = option(False, Option("Needs what no table has.", "G", needs=("x",)))
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"amount": 3}, True),
+        ({"amount": "3", "text": None, "file": []}, True),
+        ({"amount": np.int64(3)}, True),
+        ({"amount": 3, "text": ""}, False),
+        ({"amount": 3, "file": ["a"]}, False),
+        ({"amount": "5"}, False),  # the default asks for nothing
+        ({"amount": None, "lonely": True}, False),
+        ({"text": "a"}, False),
+    ],
+)
+def test_an_option_that_does_nothing_alone(
+    given: dict[str, Any], refused: bool
+) -> None:
+    table = OptionTable((Partners,))
+    if not refused:
+        table.refuse_alone(given)
+        return
+    with pytest.raises(OptionError, match="does nothing without text or file") as found:
+        table.refuse_alone(given)
+    assert found.value.field == "amount"

@@ -14,8 +14,8 @@ import pytest
 from charrnn.caching import cache_root
 from charrnn.checkpoint import load
 from charrnn.kernels import jit
-from tests.cli.support import command
 from tests.cli.training import ENDLESS, SHORT
+from tests.commands import command
 
 REPOSITORY = Path(__file__).parent.parent
 TEXT = "the sea, the sea!\nold houses by the sea.\n" * 30

@@ -1,6 +1,7 @@
 """The layout covers the buffer once, and first values have the promised spread."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ configs = st.builds(
     cell=st.sampled_from(names()),
     hidden=st.integers(1, 7),
     layers=st.integers(1, 4),
+    lags=st.sampled_from([(1,), (1, 2, 64)]),
 )
 
 
@@ -55,7 +57,9 @@ def test_size_follows_the_formula(config: ModelConfig) -> None:
     """Sum of matrices and biases, written out as in a textbook."""
     V, H, L = config.vocab_size, config.hidden, config.layers
     G = len(cell_of(config.cell).gates)
-    matrices = V * G * H + L * G * H * H + (L - 1) * G * H * H + V * H
+    matrices = (
+        V * G * H + L * G * H * len(config.lags) * H + (L - 1) * G * H * H + V * H
+    )
     biases = L * G * H + V + (L * H if config.cell == "gru" else 0)
 
     assert parameters.matrix_size(config) == matrices
@@ -216,6 +220,39 @@ def test_every_recurrent_gate_is_orthogonal(cell: CellName, init: InitName) -> N
     for layer in range(2):
         for block in blocks(views[f"layer{layer}.Wh"], 16):
             np.testing.assert_allclose(block @ block.T, np.eye(16), atol=1e-12)
+
+
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("cell", names())
+def test_further_lags_begin_like_the_first_but_small(
+    cell: CellName, init: InitName
+) -> None:
+    """The lag 1 of the first layer has the very values that it has alone."""
+    config = ModelConfig(vocab_size=5, cell=cell, hidden=16, lags=(1, 3, 7))
+    Wh = Parameters(initial(config, init), config).by_name["layer0.Wh"]
+    alone = replace(config, lags=(1,))
+    by_lag = [blocks(np.ascontiguousarray(w), 16) for w in np.split(Wh, 3, axis=1)]
+    first = Parameters(initial(alone, init), alone).by_name["layer0.Wh"]
+
+    np.testing.assert_array_equal(by_lag[0], blocks(first, 16))
+    small = parameters.FURTHER_SCALE
+    for further in by_lag[1:]:
+        assert further.std() == pytest.approx(small * first.std(), rel=0.2)
+        assert np.abs(further - small * by_lag[0]).max() > 0
+    if init in ("auto", "orthogonal"):
+        for block in [*by_lag[1], *by_lag[2]]:
+            np.testing.assert_allclose(
+                block @ block.T, small**2 * np.eye(16), atol=1e-12
+            )
+
+
+def test_the_state_has_the_past_that_lags_need() -> None:
+    """Beside the cell's own arrays: h as far back as the largest of them reaches."""
+    for cell, kinds in (("rnn", 1), ("gru", 1), ("lstm", 2)):
+        config = ModelConfig(vocab_size=5, cell=cell, hidden=4, layers=3)
+        assert parameters.state_shape(config, 7) == (3, kinds, 7, 4)
+        lagged = replace(config, lags=(1, 2, 9))
+        assert parameters.state_shape(lagged, 7) == (3, kinds + 8, 7, 4)
 
 
 def test_orthogonal_gates_differ_from_one_another() -> None:

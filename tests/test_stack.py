@@ -1,7 +1,7 @@
 """The layers' way back in parts, as those see it who watch the gradients."""
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -25,11 +25,17 @@ cells = pytest.mark.parametrize("cell", names())
 norms = pytest.mark.parametrize("norm", ["none", "layer", "batch"])
 
 Array = NDArray[Any]
+Lags: TypeAlias = tuple[int, ...]
 
 
-def build(rng: np.random.Generator, cell: str, norm: NormName = "none") -> Network:
+def build(
+    rng: np.random.Generator,
+    cell: str,
+    norm: NormName = "none",
+    lags: tuple[int, ...] = (1,),
+) -> Network:
     """Build a network with random parameters and running averages."""
-    shape: dict[str, Any] = {"vocab_size": V, "hidden": H, "layers": L}
+    shape: dict[str, Any] = {"vocab_size": V, "hidden": H, "layers": L, "lags": lags}
     network = Network(ModelConfig(cell=cell, norm=norm, **shape), dtype=np.float64)
     network.theta[:] = rng.normal(0, 0.5, network.theta.size)
     for name, average in network.norm.running.items():
@@ -51,6 +57,7 @@ def weighted_outputs(network: Network, case: Case, dy: Array, nudges: Array) -> 
         y, _ = reference.run(
             network.config.cell, zx, case.state[k], case.resets,
             weights[f"layer{k}.Wh"], weights.get(f"layer{k}.bhn", np.zeros(0)),
+            lags=network.config.lags,
         )  # fmt: skip
         y = y + nudges[k]
         if norm != "none":
@@ -67,11 +74,12 @@ def weighted_outputs(network: Network, case: Case, dy: Array, nudges: Array) -> 
 @cells
 @norms
 @pytest.mark.parametrize("cuts", [(0, 4), (0, 3, 4), (0, 1, 2, 3, 4)])
+@pytest.mark.parametrize("lags", [(1,), (1, 3)], ids=["", "1,3"])
 def test_every_layer_is_shown_the_gradient_of_what_its_cell_puts_out(
-    rng: np.random.Generator, cell: str, norm: NormName, cuts: tuple[int, ...]
+    rng: np.random.Generator, cell: str, norm: NormName, cuts: Lags, lags: Lags
 ) -> None:
     """However the way back is cut, from the end to the beginning."""
-    network = build(rng, cell, norm)
+    network = build(rng, cell, norm, lags)
     case, dy = Case(rng, network), rng.normal(size=(T, B, H))
     shown, calls = np.full((L, T, B, H), np.nan), []
     passed = network.forward(case.window, case.state.copy())
@@ -148,6 +156,12 @@ def test_room_for_windows_is_kept_for_the_last_few_shapes(
     # z, y, tanh(c); states before and after every step, of h and c; and gradients.
     tape = (4 * 3 * H * (4 + 1 + 1) + 2 * 5 * 3 * H + 2 * 3 * H) * 8
     assert space.nbytes == L * tape
+
+    # What 4 steps see of 3 rows at 2 lags, its gradient, how far back documents reach;
+    # h of 4 earlier steps, and gradients of 5.
+    lagged = 4 * 3 * 2 * H * 8 + 3 * 2 * H * 8 + 4 * 3 * 4 + (4 + 5) * 3 * H * 8
+    space = build(rng, "lstm", lags=(1, 5)).workspace(4, 3)
+    assert space.nbytes == L * (tape + lagged + 2 * 4)
 
 
 @cells

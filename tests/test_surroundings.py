@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import pytest
@@ -16,8 +17,8 @@ from charrnn.__main__ import _warn, run
 from charrnn.errors import CharRNNError, MissingComponentError, OptionError
 from charrnn.processors import resolve_threads, startable
 from charrnn.surroundings import NO_THREAD, explained, failed_library, memory_limit
-from tests.cli.support import command
 from tests.cli.training import SHORT
+from tests.commands import command
 from tests.factories import write_sampled
 from tests.training.support import TEXT
 
@@ -92,6 +93,24 @@ def test_it_is_named_before_numba_reads_it(name: str) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 2
     assert name in done.stderr.splitlines()[0]
+
+
+@pytest.mark.parametrize("name", ["load", "train", "TextModel"])
+def test_the_library_names_it_too(name: str) -> None:
+    """Numba fails while it is imported, which is when a name is first used."""
+    program = (
+        "import charrnn\n"
+        f"try: charrnn.{name}\n"
+        "except charrnn.CharRNNError as error: print(error.what)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"NUMBA_NUM_THREADS": "0"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.stdout == "NUMBA_NUM_THREADS is '0', not a number of threads\n"
 
 
 def test_a_width_that_the_help_cannot_have_is_named() -> None:
@@ -277,11 +296,13 @@ def test_a_missing_library_is_8(tmp_path: Path, library: str) -> None:
 def test_a_layer_that_is_missing_is_8(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse() -> int:
+    def refuse() -> Any:
         msg = "No threading layer could be loaded.\nHINT:\nIntel TBB is required"
         raise ValueError(msg)
 
     monkeypatch.setattr(numba.config, "THREADING_LAYER", "tbb")
+    # Other tests may have loaded a layer before.
+    monkeypatch.setattr(numba, "threading_layer", refuse)
     monkeypatch.setattr(numba, "get_num_threads", refuse)
 
     assert run(SAMPLE) == 8

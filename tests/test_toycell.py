@@ -106,11 +106,12 @@ def test_losses_are_the_equations(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("norm", ["none", "layer"])
+@pytest.mark.parametrize("lags", [(1,), (1, 3)], ids=["", "1,3"])
 def test_every_parameters_gradient_is_the_central_difference(
-    rng: np.random.Generator, norm: str
+    rng: np.random.Generator, norm: str, lags: tuple[int, ...]
 ) -> None:
     """Its own, too, in both layers, with resets and dropout."""
-    network = network_of(norm=norm)
+    network = network_of(norm=norm, lags=lags)
     case = Case(rng, network)
     _, dtheta, _ = case.gradient(network, case.noise)
     gradients = Parameters(dtheta, network.config).by_name
@@ -260,6 +261,16 @@ def test_without_its_registration_nobody_knows_it(beside_model: Command) -> None
             load(Path("m.npz"))
     finally:
         register(TOY)
+
+
+def test_a_tape_without_room_for_lags_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell need not know of them; who asks for some is told so."""
+    fields = [name for name in toycell.Tape._fields if name != "pending"]
+    monkeypatch.setattr(toycell.Tape, "_fields", tuple(fields))
+
+    with pytest.raises(OptionError, match="kind toy sees no further state"):
+        network_of(lags=(1, 3))
+    network_of()
 
 
 def test_a_tape_of_another_cell_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, Ids
 from charrnn.cells import Cell, Own, Signal
 from charrnn.kernels.activations import ONE, sigmoid, tanh
 from charrnn.kernels.jit import jit
+from charrnn.kernels.lagged import own_state
 from charrnn.kernels.matmul import add_affine_gradient, multiply
 from charrnn.kernels.recurrent import Recurrent
 
@@ -41,17 +42,25 @@ class Tape(NamedTuple):
     dstates: Floats  # (2, B, H): gradients of h and m on their way back
     m: Floats  # (T, B, H): m after each input
     dkeep: Floats  # (T, B, H): each step's gradient of keep
+    lags: Ids  # what each step sees, and on the way back; see `lagged.Links`
+    seen: Floats
+    dseen: Floats
+    reach: Ids
+    past: Floats
+    pending: Floats
 
 
 def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     """Make room for one window."""
+    states, dstates = np.zeros((2, T + 1, B, H), dtype), np.zeros((2, B, H), dtype)
     return Tape(
         z=np.zeros((T, B, 2 * H), dtype),
-        states=np.zeros((2, T + 1, B, H), dtype),
+        states=states,
         y=np.zeros((T, B, H), dtype),
-        dstates=np.zeros((2, B, H), dtype),
+        dstates=dstates,
         m=np.zeros((T, B, H), dtype),
         dkeep=np.zeros((T, B, H), dtype),
+        **own_state(states, dstates)._asdict(),
     )
 
 
@@ -66,10 +75,10 @@ def step(
     y: Floats,
 ) -> None:
     """Advance all rows by one input."""
-    h_prev, m_prev = before
+    seen, m_prev = before
     h, m = after
     B, H = h.shape
-    multiply(h_prev, Wh, z, True)
+    multiply(seen, Wh, z, True)
     for n in range(B):
         for j in range(H):
             g, o, s = tanh(z[n, j]), sigmoid(z[n, H + j]), sigmoid(keep[j])
@@ -86,7 +95,7 @@ def step_backward(
     dh: Floats, dm: Floats, dkeep: Floats,
 ) -> None:  # fmt: skip
     """Carry gradients back through one `step`."""
-    B, H = dh.shape
+    B, H = dy.shape
     for n in range(B):
         for j in range(H):
             g, o, s = z[n, j], z[n, H + j], sigmoid(keep[j])
@@ -102,15 +111,15 @@ def step_backward(
             dkeep[n, j] = ds * s * (ONE - s)
             z[n, H + j] = do * o * (ONE - o)
             z[n, j] = dg * (ONE - g * g)
-    # z += h_prev Wh^T
+    # z += seen Wh^T
     multiply(z, Wh, dh, False)
 
 
 @jit
 def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     """Take `step` t of a tape for rows a to b."""
-    z, states, y, _, m, _ = tape
-    before = states[0, t, a:b], states[1, t, a:b]
+    z, states, y, m = tape.z, tape.states, tape.y, tape.m
+    before = tape.seen[t, a:b], states[1, t, a:b]
     after = states[0, t + 1, a:b], states[1, t + 1, a:b]
     step(weights.Wh, weights.own, z[t, a:b], before, after, m[t, a:b], y[t, a:b])
 
@@ -118,17 +127,17 @@ def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
 @jit
 def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) -> None:
     """Take `step_backward` t of a tape for rows a to b."""
-    z, states, _, dstates, m, dkeep = tape
+    z, states, m, dkeep = tape.z, tape.states, tape.m, tape.dkeep
     step_backward(
         weights.Wh, weights.own, z[t, a:b], states[1, t, a:b], m[t, a:b], dy,
-        dstates[0, a:b], dstates[1, a:b], dkeep[t, a:b],
+        tape.dseen[a:b], tape.dstates[1, a:b], dkeep[t, a:b],
     )  # fmt: skip
 
 
 def add_gradients(
-    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, d_own: Floats, workers: int
+    tape: Tape, rows: slice, seen: Floats, dWh: Floats, d_own: Floats, workers: int
 ) -> None:
-    """Add the gradients of Wh, (2H, H), and of keep, (H,)."""
+    """Add the gradients of Wh, (2H, KH), and of keep, (H,)."""
     dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
-    add_affine_gradient(dz, h_prev, dWh, d_own[:0], workers)
+    add_affine_gradient(dz, seen, dWh, d_own[:0], workers)
     d_own += tape.dkeep.reshape(-1, d_own.size)[rows].sum(axis=0)

@@ -19,13 +19,14 @@ systems     what of that differs from one operating system to another
 from charrnn.checkpoint.contents import (
     Checkpoint,
     CorpusFingerprint,
+    Remembered,
     Row,
     TrainingState,
     expected_moments,
     expected_tensors,
     thinned,
 )
-from charrnn.checkpoint.manifest import TensorEntry
+from charrnn.checkpoint.manifest import MemoryEntry, TensorEntry
 from charrnn.checkpoint.reader import CheckpointFile, load
 from charrnn.checkpoint.writer import (
     OutputLock,
@@ -39,7 +40,9 @@ __all__ = [
     "Checkpoint",
     "CheckpointFile",
     "CorpusFingerprint",
+    "MemoryEntry",
     "OutputLock",
+    "Remembered",
     "Row",
     "TensorEntry",
     "TrainingState",

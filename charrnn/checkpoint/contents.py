@@ -9,13 +9,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn import parameters
-from charrnn.cells import cell_of
+from charrnn.arrays import PackedIds
 from charrnn.config import ModelConfig, OptimizerName, TrainConfig
 from charrnn.parameters import Shape
 from charrnn.rules import RULES
@@ -45,6 +45,11 @@ LEAST_RECENT = {
 
 #: Rows of history that a file keeps; see :func:`thinned`.
 MAX_ROWS = 4096
+
+#: Characters of a memory, at most, and the longest n-grams: counting them takes
+#: memory and time by both, and a file that nobody vouches for may ask for it.
+MAX_REMEMBERED = 5_000_000
+MAX_ORDER = 12
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,41 @@ class TrainingState:
             raise ValueError(msg)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Remembered:
+    """The text that a model has been trained on, for its n-grams to be counted.
+
+    The counts themselves are made when somebody predicts: see `charrnn.memory`.
+    """
+
+    ids: PackedIds  # (N,), all below the size of the vocabulary
+    order: int  # the longest n-grams
+    share: float  # the network's, in a blend with what the counts say
+
+    def __post_init__(self) -> None:
+        """Check what no counting can use."""
+        check_remembered(len(self.ids), self.order, self.share)
+
+
+def check_remembered(characters: int, order: int, share: float) -> None:
+    """Raise `ValueError` for a memory that is out of bounds."""
+    if not 1 <= characters <= MAX_REMEMBERED:
+        msg = f"the memory does not have 1 to {MAX_REMEMBERED:,} characters"
+        raise ValueError(msg)
+    if not 1 <= order <= MAX_ORDER:
+        msg = f"the order of the memory is not one of 1 to {MAX_ORDER}"
+        raise ValueError(msg)
+    if not 0 <= share <= 1:
+        msg = "the share of the network in the blend is not one of 0 to 1"
+        raise ValueError(msg)
+
+
+def ids_type(vocab_size: int) -> np.dtype[np.unsignedinteger[Any]]:
+    """Choose the smallest type, as a file has it, that holds the ids of a memory."""
+    smallest: np.dtype[np.unsignedinteger[Any]] = np.min_scalar_type(vocab_size - 1)
+    return smallest.newbyteorder("<")
+
+
 @dataclass
 class Checkpoint:
     """A model with its vocabulary and, while it is trained, its run.
@@ -106,9 +146,11 @@ class Checkpoint:
     statistics: dict[str, Tensor] = field(default_factory=dict)  # of norms: (H,)
     latest: Tensor | None = None  # (P,): a run's own weights, if it averages
     moments: dict[str, Tensor] = field(default_factory=dict)  # each (P,)
-    state: Tensor | None = None  # (L, S, B, H): the state carried along
+    state: Tensor | None = None  # the state carried along; `parameters.state_shape`
     history: list[Row] = field(default_factory=list)
     lines: bool = False  # without a run: it was trained on lines as documents
+    memory: Remembered | None = None  # what it knows by counting
+    remembers: bool = False  # its run has not ended, and will give it a memory then
 
     def tensors(self) -> dict[str, Tensor]:
         """Gather all arrays in the order of the file, checked but not copied.
@@ -133,6 +175,22 @@ class Checkpoint:
                 raise ValueError(msg)
         return {name: found[name] for name in expected}
 
+    def remembered_ids(self) -> PackedIds | None:
+        """Give the ids of the memory, if there is one, as a file has them.
+
+        Raises
+        ------
+        ValueError
+            One is not of the vocabulary.
+        """
+        if self.memory is None:
+            return None
+        ids, size = self.memory.ids, self.model.vocab_size
+        if ids.ndim != 1 or ids.min() < 0 or ids.max() >= size:
+            msg = "the memory has characters that the vocabulary does not have"
+            raise ValueError(msg)
+        return np.ascontiguousarray(ids, ids_type(size))
+
 
 def expected_moments(optimizer: OptimizerName) -> tuple[str, ...]:
     """Name the arrays of shape (P,) that an optimizer carries from step to step."""
@@ -148,8 +206,8 @@ def expected_tensors(
     -------
     dict
         Parameters, running averages of normalization and, of a run, the
-        optimizer's moments (P,) and the carried state (L, S, B, H) with S arrays
-        a cell. If the run averages its weights, the parameters are the averaged
+        optimizer's moments (P,) and the carried state (`parameters.state_shape`).
+        If the run averages its weights, the parameters are the averaged
         ones, and `LATEST` (P,) holds those that the next step starts from.
     """
     expected = {p.name: p.shape for p in parameters.tensors(model)}
@@ -159,8 +217,8 @@ def expected_tensors(
             expected[LATEST] = flat
         for name in expected_moments(training.config.optimizer):
             expected[name] = flat
-        kinds, rows = len(cell_of(model.cell).states), training.config.batch_size
-        expected["state"] = (model.layers, kinds, rows, model.hidden)
+        rows = training.config.batch_size
+        expected["state"] = parameters.state_shape(model, rows)
     return expected
 
 

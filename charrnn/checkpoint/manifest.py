@@ -3,7 +3,7 @@
 Dataclasses are written field by field and read back by their own type hints,
 exactly: a number in quotes, a NaN or a key that stands twice is an error. A
 field that a file does not have yet takes its default, a key that nobody knows
-is skipped; so files of any format 1.x can be read.
+is skipped; so files of any format 1.x and 2.x can be read.
 """
 
 import dataclasses
@@ -18,11 +18,15 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from charrnn.checkpoint.archive import Member
 from charrnn.checkpoint.contents import (
     Checkpoint,
     CorpusFingerprint,
+    Remembered,
     TrainingState,
+    check_remembered,
     expected_tensors,
+    ids_type,
     thinned,
     to_columns,
     to_rows,
@@ -38,8 +42,21 @@ VERSION = "1.0"
 #: The version of files that say `Manifest.lines`, which 1.0 does not know.
 LINES_VERSION = "1.1"
 
+#: The version of files that say `Manifest.remembers`, which 1.1 does not know.
+REMEMBERS_VERSION = "1.2"
+
+#: The version of files that no program for 1.x can use: those with a member more, a
+#: memory, and those of networks with lags.
+NEWEST_VERSION = "2.0"
+
+#: The first numbers of the versions that are read.
+MAJORS = range(1, 3)
+
 #: The manifest's member, the first of the file.
 NAME = "charrnn.json"
+
+#: The member of the memory, the last of the file.
+MEMORY = "memory"
 
 MAX_BYTES = 16 * 2**20
 
@@ -62,6 +79,33 @@ class TensorEntry:
     sha256: str  # of the values alone, without the member's header
 
 
+@dataclass(frozen=True)
+class MemoryEntry:
+    """What a file says of its memory: the text's ids are a member of their own."""
+
+    order: int
+    share: float
+    dtype: Literal["uint8", "uint16", "uint32"]
+    characters: int
+    sha256: str  # of the ids alone, without the member's header
+
+    def __post_init__(self) -> None:
+        """Check that it can be counted."""
+        check_remembered(self.characters, self.order, self.share)
+
+    @classmethod
+    def of(cls, memory: Remembered, vocab_size: int, digest: str) -> "MemoryEntry":
+        """Describe a memory whose ids have this SHA-256, in hexadecimal."""
+        dtype: Any = ids_type(vocab_size).name
+        return cls(memory.order, memory.share, dtype, len(memory.ids), digest)
+
+    @property
+    def member(self) -> Member:
+        """The member that holds the ids."""
+        descr = np.dtype(self.dtype).newbyteorder("<").str
+        return Member(MEMORY, descr, (self.characters,))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The JSON object, field by field."""
@@ -77,9 +121,21 @@ class Manifest:
     #: Whether a model without a run was trained on lines as documents. Written only
     #: where it is true: a run says so in its own configuration.
     lines: bool = False
+    #: Written only where there is one.
+    memory: MemoryEntry | None = None
+    #: Whether there will be one when the run ends. Written only where that is so.
+    remembers: bool = False
+
+    @property
+    def members(self) -> list[Member]:
+        """The members behind the manifest, in the order of the file."""
+        found = [Member(entry.name, "<f4", entry.shape) for entry in self.tensors]
+        return found if self.memory is None else [*found, self.memory.member]
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
+        if self.memory is not None:
+            self._check_memory(self.memory)
         if len(self.vocab.symbols) != self.model.vocab_size:
             msg = "the vocabulary's size is not the model's"
             raise ValueError(msg)
@@ -104,25 +160,39 @@ class Manifest:
                 msg = f"{entry.name} is {entry.shape}, not {expected[entry.name]}"
                 raise ValueError(msg)
 
+    def _check_memory(self, memory: MemoryEntry) -> None:
+        """Check that there can be a memory, and that its ids are of the right type."""
+        if self.version.startswith("1."):
+            msg = f"files of format {self.version} have no memory"
+            raise ValueError(msg)
+        if memory.dtype != (right := ids_type(self.model.vocab_size).name):
+            msg = f"the memory is {memory.dtype}, not {right}"
+            raise ValueError(msg)
 
-def encode(checkpoint: Checkpoint, digests: dict[str, str]) -> bytes:
-    """Write a checkpoint's manifest.
+
+def describe(
+    checkpoint: Checkpoint, digests: dict[str, str], memory_digest: str | None = None
+) -> Manifest:
+    """Make a checkpoint's manifest.
 
     Parameters
     ----------
     digests : dict
         The SHA-256 of every tensor in hexadecimal, in the order of the file.
-
-    Raises
-    ------
-    OutputError
-        It would be larger than a reader accepts.
+    memory_digest : str, optional
+        That of the memory's ids, of a checkpoint that has a memory.
     """
     shapes = expected_tensors(checkpoint.model, checkpoint.training)
     history = to_columns(thinned(checkpoint.history))
     lines = checkpoint.lines and checkpoint.training is None
-    manifest = Manifest(
-        version=LINES_VERSION if lines else VERSION,
+    memory, lagged = None, len(checkpoint.model.lags) > 1
+    if checkpoint.memory is not None and memory_digest is not None:
+        vocab_size = checkpoint.model.vocab_size
+        memory = MemoryEntry.of(checkpoint.memory, vocab_size, memory_digest)
+    remembers = checkpoint.remembers and memory is None
+    newest = memory is not None or lagged
+    return Manifest(
+        version=_version(lines=lines, remembers=remembers, newest=newest),
         lines=lines,
         model=checkpoint.model,
         vocab=checkpoint.vocab,
@@ -134,11 +204,35 @@ def encode(checkpoint: Checkpoint, digests: dict[str, str]) -> bytes:
         corpus=checkpoint.corpus,
         # The norm of a gradient that overflowed is history, too.
         history={k: [_finite(v) for v in column] for k, column in history.items()},
+        memory=memory,
+        remembers=remembers,
     )
+
+
+def _version(*, lines: bool, remembers: bool, newest: bool) -> str:
+    """Choose the oldest version that has all that a file says."""
+    if newest:
+        return NEWEST_VERSION
+    if remembers:
+        return REMEMBERS_VERSION
+    return LINES_VERSION if lines else VERSION
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Write a manifest.
+
+    Raises
+    ------
+    OutputError
+        It would be larger than a reader accepts.
+    """
     # ASCII, so that no single character can make the text wide when read.
     written = _plain(manifest)
-    if not lines:
-        del written["lines"]
+    if written["model"]["lags"] == [1]:
+        del written["model"]["lags"]
+    for name in ("lines", "memory", "remembers"):
+        if not written[name]:
+            del written[name]
     text = json.dumps(written, allow_nan=False, separators=(",", ":"))
     if len(text) > MAX_BYTES or _memory_needed(text) > MAX_MEMORY:
         msg = "the vocabulary or the list of files is too large for a checkpoint"
@@ -165,15 +259,16 @@ def decode(data: bytes) -> Manifest:
 
 def _check_version(version: object) -> None:
     """Refuse formats whose meaning we cannot know."""
-    match = re.fullmatch(r"(\d{1,4})\.\d{1,4}", str(version), re.ASCII)
-    ours = VERSION.partition(".")[0]
-    if not match or int(match[1]) < int(ours):
+    # Without zeros in front, so that a version is written in one way only.
+    number = r"(0|[1-9]\d{0,3})"
+    match = re.fullmatch(rf"{number}\.{number}", str(version), re.ASCII)
+    if not match or int(match[1]) < MAJORS[0]:
         msg = f"unknown format version {str(version)[:20]!r}"
         raise CheckpointError(msg)
-    if int(match[1]) > int(ours):
+    if int(match[1]) > MAJORS[-1]:
+        ours = " and ".join(f"{major}.x" for major in MAJORS)
         msg = (
-            f"written by a newer charrnn (format {version}); "
-            f"this version reads {ours}.x"
+            f"written by a newer charrnn (format {version}); this version reads {ours}"
         )
         raise CheckpointError(msg, hint="upgrade charrnn")
 

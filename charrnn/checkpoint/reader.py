@@ -7,6 +7,7 @@ file was shown to contain. Nothing in a file is ever executed: there is no
 pickle here, and no ``np.load``.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -20,25 +21,30 @@ from typing import Self
 
 import numpy as np
 
+from charrnn.arrays import PackedIds
 from charrnn.checkpoint import archive, manifest
 from charrnn.checkpoint.archive import Member
 from charrnn.checkpoint.contents import (
     LATEST,
     Checkpoint,
+    Remembered,
     Tensor,
     expected_moments,
     to_rows,
 )
-from charrnn.checkpoint.manifest import NOT_OURS, Manifest, TensorEntry
+from charrnn.checkpoint.manifest import NOT_OURS, Manifest, MemoryEntry
 from charrnn.checkpoint.systems import flags
+from charrnn.counting import plural
 from charrnn.errors import CheckpointError, InputError, reading_hint
+from charrnn.escapes import one_line, shortened
+from charrnn.filenames import NUL, NUL_IN_NAME
 from charrnn.parameters import shapes, statistics
 
 #: Values read, hashed and looked at in one go, while they are in the cache.
 CHUNK = 2**18
 
 DAMAGED = "get the file again, or use an earlier checkpoint"
-MADE_BY = "checkpoints are written by charrnn train"
+MADE_BY = "checkpoints are what charrnn has saved of a run or of a model"
 
 
 def reason(error: OSError) -> str:
@@ -58,7 +64,9 @@ def errors_at(path: Path) -> Iterator[None]:
         hint = reading_hint(error)
         if isinstance(error, FileNotFoundError) and str(path) == "-":
             hint = "it is not read from standard input: save it to a file first"
-        raise InputError(reason(error), where=str(path), hint=hint) from None
+        too_long = error.errno == errno.ENAMETOOLONG
+        where = shortened(str(path)) if too_long else str(path)
+        raise InputError(reason(error), where=where, hint=hint) from None
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -72,6 +80,9 @@ def open_regular(path: Path) -> BufferedReader:
         A pipe, a device or a socket.
     """
     with errors_at(path):
+        if NUL in str(path):  # which Python refuses without naming the file
+            msg, where = NUL_IN_NAME, one_line(str(path))
+            raise InputError(msg, where=where, hint="check the path")
         # Without O_NONBLOCK a named pipe would block until somebody writes.
         handle = os.open(path, flags("RDONLY", "NONBLOCK", "CLOEXEC"))
         mode = os.fstat(handle).st_mode
@@ -112,6 +123,10 @@ class CheckpointFile:
         Whether the model was trained with every line as a document.
     tensors : dict
         Name, type, shape and SHA-256 of every tensor, by name.
+    memory : MemoryEntry or None
+        What there is to say of the memory, if the file has one.
+    remembers : bool
+        Whether the run will give it a memory when it ends.
     size : int
         Bytes of the file.
 
@@ -143,6 +158,8 @@ class CheckpointFile:
         self.corpus = content.corpus
         self.history = to_rows(content.history)
         self.tensors = {entry.name: entry for entry in content.tensors}
+        self.memory: MemoryEntry | None = content.memory
+        self.remembers = content.remembers
 
     def __enter__(self) -> Self:
         return self
@@ -169,8 +186,24 @@ class CheckpointFile:
         """
         entry = self.tensors[name]
         values = np.empty(entry.shape, "<f4")
-        self._read_values(entry, values.reshape(-1))
+        self._read_values(entry.name, entry.sha256, values.reshape(-1))
         return values
+
+    def read_memory(self) -> Remembered | None:
+        """Read the memory, if there is one, and check it.
+
+        Raises
+        ------
+        CheckpointError
+            Its bytes are not those that were written, or there are characters that
+            the vocabulary does not have.
+        """
+        entry = self.memory
+        if entry is None:
+            return None
+        ids = np.empty(entry.characters, entry.member.descr)
+        self._read_values(manifest.MEMORY, entry.sha256, ids)
+        return Remembered(ids=ids, order=entry.order, share=entry.share)
 
     def sha256(self) -> str:
         """Hash the whole file that was opened, whatever its path holds by now."""
@@ -179,9 +212,11 @@ class CheckpointFile:
             return hashlib.file_digest(self._file, "sha256").hexdigest()
 
     def verify(self) -> None:
-        """Check every tensor as `read` does, in little memory."""
+        """Check every tensor and the memory as reading does, in little memory."""
         for entry in self.tensors.values():
-            self._read_values(entry, None)
+            self._read_values(entry.name, entry.sha256, None)
+        if self.memory is not None:
+            self._read_values(manifest.MEMORY, self.memory.sha256, None)
 
     def _read_manifest(self) -> tuple[Member, Manifest]:
         """Read member 0, whose size alone is not known beforehand."""
@@ -214,8 +249,7 @@ class CheckpointFile:
 
     def _read_structure(self, first: Member, content: Manifest) -> None:
         """Compare every byte outside the values with what must stand there."""
-        members = [first]
-        members += [Member(e.name, "<f4", e.shape) for e in content.tensors]
+        members = [first, *content.members]
         expected = archive.file_size(members)
         if expected > archive.MAX_FILE:
             msg = "larger than 4 GiB"
@@ -223,7 +257,7 @@ class CheckpointFile:
         if self.size < expected:
             raise _truncated(self.size, f"{expected:,}")
         if self.size > expected:
-            msg = f"{self.size - expected:,} bytes too long"
+            msg = f"{plural(self.size - expected, 'byte')} too long"
             raise _corrupt(msg)
         starts = archive.starts(members)
         found = self._read_at(starts[-1], archive.directory_size(members))
@@ -247,34 +281,47 @@ class CheckpointFile:
             raise _truncated(offset + len(data), f"{self.size:,}")
         return data
 
-    def _read_values(self, entry: TensorEntry, into: Tensor | None) -> None:
-        """Read a tensor's values, into an array or only to check them.
+    def _read_values(
+        self, name: str, digest: str, into: Tensor | PackedIds | None
+    ) -> None:
+        """Read the values of a member, into an array or only to check them.
 
         Parameters
         ----------
-        into : (n,) float32 array, optional
-            Written.
+        digest : str
+            What the manifest says to be their SHA-256.
+        into : (n,) array, optional
+            Of the member's type. Written.
         """
-        member, expected_crc, offset = self._places[entry.name]
-        count = member.nbytes // 4
-        buffer = np.empty(min(CHUNK, count), "<f4") if into is None else into
-        crc, sha256, finite = zlib.crc32(member.npy_header), hashlib.sha256(), True
+        member, expected_crc, offset = self._places[name]
+        dtype = np.dtype(member.descr)
+        count = member.nbytes // dtype.itemsize
+        buffer = np.empty(min(CHUNK, count), dtype) if into is None else into
+        crc, sha256, sound = zlib.crc32(member.npy_header), hashlib.sha256(), True
         with errors_at(self.path):
             self._file.seek(offset)
             for start in range(0, count, CHUNK):
                 end = min(start + CHUNK, count)
                 part = buffer[: end - start] if into is None else into[start:end]
                 if self._file.readinto(part.data) != part.nbytes:
-                    raise _truncated(offset + 4 * start, f"{self.size:,}")
+                    read = dtype.itemsize * start
+                    raise _truncated(offset + read, f"{self.size:,}")
                 crc = zlib.crc32(part.data, crc)
                 sha256.update(part.data)
-                finite = finite and bool(np.isfinite(part).all())
-            if (crc, sha256.hexdigest()) != (expected_crc, entry.sha256):
-                msg = f"checksum mismatch in {entry.name}"
+                sound = sound and self._is_sound(part)
+            if (crc, sha256.hexdigest()) != (expected_crc, digest):
+                msg = f"checksum mismatch in {name}"
                 raise _corrupt(msg)
-            if not finite:
-                msg = f"{entry.name} has values that are not finite"
+            if not sound:
+                what = "not finite" if dtype.kind == "f" else "not in the vocabulary"
+                msg = f"{name} has values that are {what}"
                 raise CheckpointError(msg, hint=DAMAGED)
+
+    def _is_sound(self, part: Tensor | PackedIds) -> bool:
+        """Tell whether values are finite, or ids are of the vocabulary."""
+        if part.dtype.kind == "f":
+            return bool(np.isfinite(part).all())
+        return bool(part.max() < self.model.vocab_size)
 
 
 def load(path: Path) -> Checkpoint:
@@ -304,4 +351,6 @@ def load(path: Path) -> Checkpoint:
             state=file.read("state") if training else None,
             history=file.history,
             lines=file.lines and training is None,
+            memory=file.read_memory(),
+            remembers=file.remembers,
         )

@@ -80,7 +80,8 @@ def write_to(stream: BinaryIO, checkpoint: Checkpoint) -> None:
     Raises
     ------
     ValueError
-        The arrays are not those that the configuration implies.
+        The arrays are not those that the configuration implies, or the memory is of
+        another vocabulary.
     DivergedError
         A value is not finite.
     OutputError
@@ -98,17 +99,21 @@ def write_to(stream: BinaryIO, checkpoint: Checkpoint) -> None:
         name: hashlib.sha256(values.data).hexdigest()
         for name, values in tensors.items()
     }
-    text = manifest.encode(checkpoint, digests)
-    members = [Member(manifest.NAME, "|u1", (len(text),))]
-    members += [Member(name, "<f4", values.shape) for name, values in tensors.items()]
+    contents = [values.data for values in tensors.values()]
+    memory_digest = None
+    if (ids := checkpoint.remembered_ids()) is not None:
+        memory_digest = hashlib.sha256(ids.data).hexdigest()
+        contents.append(ids.data)
+    described = manifest.describe(checkpoint, digests, memory_digest)
+    text = manifest.encode(described)
+    members = [Member(manifest.NAME, "|u1", (len(text),)), *described.members]
     if archive.file_size(members) > archive.MAX_FILE:
         msg = "the checkpoint would be larger than 4 GiB"
         hint = f"use fewer {field('hidden')} units or {field('layers')}"
         raise OutputError(msg, hint=hint)
 
     crcs = []
-    contents = [memoryview(text), *(values.data for values in tensors.values())]
-    for member, data in zip(members, contents, strict=True):
+    for member, data in zip(members, [memoryview(text), *contents], strict=True):
         crcs.append(zlib.crc32(data, zlib.crc32(member.npy_header)))
         stream.write(member.prefix(crcs[-1]))
         stream.write(data)

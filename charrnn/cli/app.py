@@ -1,11 +1,12 @@
 """The commands, put together."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from charrnn.cli import inspect, sample, train
+from charrnn.cli.output import require_stdout
+from charrnn.cli.usage import Command, Commands
 from charrnn.version import __version__
 
 ABOUT = "Train character-level RNNs on any text, on a plain CPU, and sample them."
@@ -22,33 +23,6 @@ EXAMPLES = "\n".join(
 )
 
 
-class Escaped(Exception):  # noqa: N818 - an envelope, not an error
-    """Carry what escaped from a command past typer, which would hide what it was.
-
-    Typer takes an EOFError from anywhere for an end of input at a prompt of its own,
-    prints an empty line and aborts without a reason.
-
-    Parameters
-    ----------
-    error : EOFError
-    """
-
-    def __init__(self, error: EOFError) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-class Commands(TyperGroup):
-    """All commands; none of them asks anybody anything."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command that was named."""
-        try:
-            return super().invoke(ctx)
-        except EOFError as error:
-            raise Escaped(error) from error
-
-
 app = typer.Typer(
     name="charrnn",
     cls=Commands,
@@ -63,6 +37,7 @@ app = typer.Typer(
 def _print_version(wanted: bool) -> None:
     """Print the version and leave."""
     if wanted:
+        require_stdout()
         typer.echo(f"charrnn {__version__}")
         raise typer.Exit
 
@@ -88,4 +63,4 @@ for module, command in (
     (sample, sample.sample),
     (inspect, inspect.inspect),
 ):
-    app.command(help=module.ABOUT, epilog=module.EXAMPLES)(command)
+    app.command(cls=Command, help=module.ABOUT, epilog=module.EXAMPLES)(command)

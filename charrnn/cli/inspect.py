@@ -16,7 +16,7 @@ import typer
 
 from charrnn.cli.inspect_files import (
     FileWriter,
-    Output,
+    OutputFile,
     PageWriter,
     SvgWriter,
 )
@@ -43,7 +43,7 @@ from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
 from charrnn.errors import CharRNNError, CheckpointError, InputError
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
-from charrnn.options import OptionTable, configure
+from charrnn.options import OptionTable, check_file_name, configure
 from charrnn.processors import available_processors
 
 if TYPE_CHECKING:
@@ -76,9 +76,8 @@ OPTIONS = OptionTable(
 )
 
 Checkpoints = Annotated[
-    list[Path],
+    list[str],
     typer.Argument(
-        readable=False,
         metavar="CHECKPOINT",
         help="Models, as charrnn train saves them.",
     ),
@@ -89,6 +88,8 @@ Checkpoints = Annotated[
 def inspect(checkpoint: Checkpoints, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common = configure(Common, options)
+    for path in checkpoint:
+        check_file_name("the name of a checkpoint", path)
     asked = tuple(dict.fromkeys(options["view"] or ()))
     if not asked and options["html"] is not None:
         reads = options["text"] is not None or options["text_file"] is not None
@@ -97,7 +98,7 @@ def inspect(checkpoint: Checkpoints, **options: Any) -> None:
         asked = (DEFAULT,)
     request = configure(Request, options, views=asked)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        Inspector(common, request).run(checkpoint)
+        Inspector(common, request).run([Path(path) for path in checkpoint])
 
 
 class Inspector:
@@ -187,7 +188,7 @@ class Inspector:
         look = max(MIN_WIDTH, width), request.ascii
         return DrawingWriter(sink, *look, self.common.color)
 
-    def _file_writer(self, output: Output) -> FileWriter:
+    def _file_writer(self, output: OutputFile) -> FileWriter:
         """Choose what becomes of views in a file."""
         if output.option == "--svg":
             return SvgWriter(output, self.request.width)
@@ -202,14 +203,14 @@ class Inspector:
     def _options(self) -> "ViewOptions":
         """Read the text, and put together what the views depend on."""
         from charrnn.inspection.asked import ViewOptions
-        from charrnn.inspection.text import Text  # imports NumPy
+        from charrnn.inspection.text import InspectedText  # imports NumPy
 
         request = self.request
         text = None
         if request.text is not None:
-            text = Text(request.text)
+            text = InspectedText(request.text)
         elif request.text_file is not None:
-            text = Text.from_file(request.text_file)
+            text = InspectedText.from_file(request.text_file)
         return ViewOptions(
             text=text,
             unknown=request.unknown,
@@ -222,6 +223,8 @@ class Inspector:
             signal=request.signal,
             max_lag=request.max_lag,
             corpus=request.corpus,
+            blend=request.blend,
+            adapt=request.adapt,
             processors=available_processors(),
             threads=self.threads,
         )
@@ -239,6 +242,7 @@ class Inspector:
             if self.request.warmup:
                 self._warm_up(checkpoint)
             _check(checkpoint, self.views)
+            self._note_memory(checkpoint, self.views)
             writer.start(path)
             for view in self.views:
                 self._show(view, checkpoint, writer)
@@ -277,11 +281,20 @@ class Inspector:
         with CheckpointFile(path) as file:
             checkpoint = InspectedCheckpoint(file, options)
             _check(checkpoint, self.joint_views)
+            self._note_memory(checkpoint, self.joint_views)
             with self._patience():
                 for view in self.joint_views:
                     view.compile(checkpoint)
             self.limits.note_out_of_vocabulary(checkpoint)
             return [view.describe(checkpoint) for view in self.joint_views]
+
+    def _note_memory(
+        self, checkpoint: "InspectedCheckpoint", views: Sequence["AnyView"]
+    ) -> None:
+        """Say so where a view predicts without the memory that there will be."""
+        predicts = any("blend" in view.options for view in views)
+        if predicts and checkpoint.file.remembers and self.request.blend == "auto":
+            self.limits.note_unfinished()
 
     def _warm_up(self, checkpoint: "InspectedCheckpoint") -> None:
         """Compile what training and sampling such a model need."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Output:
+class OutputFile:
     """A file that is to be written, and the option that names it."""
 
     option: str
@@ -91,7 +91,7 @@ class Output:
             raise OutputError(msg, where=self.name, hint=hint) from None
 
 
-def check_outputs(outputs: Sequence[Output], others: Sequence[str]) -> None:
+def check_outputs(outputs: Sequence[OutputFile], others: Sequence[str]) -> None:
     """Raise `OptionError` where two things would be written to one place.
 
     Parameters
@@ -114,11 +114,11 @@ class FileWriter(Writer):
 
     Parameters
     ----------
-    output : Output
+    output : OutputFile
         The file.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: OutputFile) -> None:
         self.output = output
 
     def explore(self, checkpoint: "InspectedCheckpoint") -> int | None:
@@ -145,7 +145,7 @@ class SvgWriter(FileWriter):
         Cells of a row.
     """
 
-    def __init__(self, output: Output, width: int | None) -> None:
+    def __init__(self, output: OutputFile, width: int | None) -> None:
         super().__init__(output)
         self._width = width
         self._figures: list[Figure] = []
@@ -171,7 +171,7 @@ class SvgWriter(FileWriter):
 class PageWriter(FileWriter):
     """Gather views, and the text if one is read, for a page."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: OutputFile) -> None:
         super().__init__(output)
         self.chapters: list[Chapter] = []
         self._explored: dict[str, ViewData] = {}

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from charrnn.cli.blending import UNFINISHED
 from charrnn.cli.notes import Notes
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class Limits:
                 f"{'skipped' if skipped else 'replaced'} what the model does not know: "
                 f"{checkpoint.out_of_vocabulary:,} of the text's characters"
             )
+
+    def note_unfinished(self) -> None:
+        """Note that a run has not come to its end, where its text is counted."""
+        self._lines.append(UNFINISHED)
 
     def note_page(self, shown: int | None, checkpoint: "InspectedCheckpoint") -> None:
         """Note how much of the text a page has room for, if it shows any."""

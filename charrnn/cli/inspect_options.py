@@ -1,9 +1,9 @@
 """The options of `inspect`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charrnn import cells
-from charrnn.config import UnknownPolicy
+from charrnn.config import ADAPT, BLEND, Share, UnknownPolicy
 from charrnn.errors import field
 from charrnn.filenames import read_output
 from charrnn.inspection import MAX_LAG, SignalName
@@ -14,6 +14,12 @@ VIEW = "What to show"
 TEXT = "Text"
 FORM = "Form"
 FILE = "Files and kernels"
+
+#: The views that predict what comes next.
+PREDICT = ("next", "surprise", "diversity", "compare")
+
+#: Those of them that read a text.
+ADAPTING = ("next", "surprise", "compare")
 
 #: Narrower than this, nothing can be drawn.
 MIN_WIDTH = 20
@@ -80,6 +86,14 @@ class InspectOptions:
             metavar="PATH",
         ),
     )
+    blend: Share = option(
+        "auto",
+        replace(BLEND, group=VIEW, help=f"{', '.join(PREDICT)}: {BLEND.help}"),
+    )
+    adapt: bool = option(
+        False,
+        replace(ADAPT, group=VIEW, help=f"{', '.join(ADAPTING)}: {ADAPT.help}"),
+    )
     text: str | None = option(
         None, Option(f"The text for {', '.join(readers())}.", TEXT)
     )
@@ -96,6 +110,7 @@ class InspectOptions:
             "error, skip or replace.",
             TEXT,
             metavar="HOW",
+            needs=("text", "text_file"),
         ),
     )
     max_chars: int | None = option(
@@ -107,6 +122,7 @@ class InspectOptions:
             f"with {field('plain')} surprise gives all.",
             TEXT,
             low=0,
+            needs=("text", "text_file"),
         ),
     )
     json: bool = option(False, Option("One JSON object a checkpoint.", FORM))

@@ -3,13 +3,20 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charrnn.cli.inspect_files import Output, check_outputs
+from charrnn.cli.inspect_files import OutputFile, check_outputs
 from charrnn.cli.inspect_options import InspectOptions
 from charrnn.errors import OptionError
-from charrnn.inspection.registry import names, readers, text_need, users
+from charrnn.inspection.registry import names, text_need, users
 
 if TYPE_CHECKING:
     from charrnn.inspection.view import OptionName
+
+
+#: Where all views are named.
+_VIEWS = "charrnn inspect --help names all views"
+
+#: The view of a text that says most about it in least room.
+USUAL_READER = "surprise"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +29,12 @@ class Request(InspectOptions):
         """Check each option and what cannot go together."""
         for name in self.views:
             if name not in names():
-                msg = f"--view {name} is unknown"
-                raise OptionError(msg, hint=f"one of {', '.join(names())}")
+                from difflib import get_close_matches  # of use in an error only
+
+                msg = f"there is no view {name!r}"
+                near = get_close_matches(name.lower(), names(), n=1)
+                hint = f"is --view {near[0]} meant?" if near else _VIEWS
+                raise OptionError(msg, hint=hint)
         super().__post_init__()
         if self.json and self.plain:
             msg = "--json cannot be combined with --plain"
@@ -52,17 +63,20 @@ class Request(InspectOptions):
         if given and set(needs.values()) <= {"no"}:
             option = "--text" if self.text is not None else "--text-file"
             msg = f"{option} is given, but no view that reads a text"
-            able = " or --view ".join(sorted(readers()))
-            raise OptionError(msg, hint=f"add --view {able}")
+            hint = f"add one, such as --view {USUAL_READER}; {_VIEWS}"
+            raise OptionError(msg, hint=hint)
 
     def _check_uses(self) -> None:
         """Refuse options of a view that is not asked for: they would do nothing."""
         given: dict[OptionName, bool] = {
+            "top": self.top != InspectOptions.top,
             "layer": self.layer is not None,
             "unit": bool(self.units),
             "signal": self.signal != InspectOptions.signal,
             "max_lag": self.max_lag != InspectOptions.max_lag,
             "corpus": bool(self.corpus),
+            "blend": self.blend != InspectOptions.blend,
+            "adapt": self.adapt,
         }
         for option, used in given.items():
             if used and not set(users(option)) & set(self.views):
@@ -87,7 +101,9 @@ class Request(InspectOptions):
         return self.html is None or self.json or self.plain or self.svg is not None
 
     @property
-    def outputs(self) -> tuple[Output, ...]:
+    def outputs(self) -> tuple[OutputFile, ...]:
         """The files that are to be written."""
         named = {"--svg": self.svg, "--html": self.html}
-        return tuple(Output(o, name) for o, name in named.items() if name is not None)
+        return tuple(
+            OutputFile(o, name) for o, name in named.items() if name is not None
+        )

@@ -14,6 +14,7 @@ from charrnn.cli.output import ReaderGone, TextSink
 from charrnn.display.console import wait_for_reader
 from charrnn.errors import OutputError
 from charrnn.training.baselines import Baselines
+from charrnn.training.blending import Blend
 from charrnn.training.records import (
     Ended,
     Evaluation,
@@ -72,8 +73,11 @@ def describe(record: Record, output: str) -> dict[str, Any]:
         case Warned():
             return _event("warning", message=record.message)
         case Ended():
-            baselines = _baselines(record.yardsticks)
-            fields = vars(record) | {"yardsticks": baselines, "path": output}
+            fields = vars(record) | {
+                "yardsticks": _baselines(record.yardsticks),
+                "blend": _blend(record.blend),
+                "path": output,
+            }
             return _event("end", **fields)
 
 
@@ -87,6 +91,20 @@ def _baselines(found: Baselines | None) -> dict[str, Any] | None:
         "ngram": ngram and {"order": ngram.order, **_loss(ngram.loss)},
         "xz": None if found.xz is None else _loss(found.xz),
         "notes": list(found.notes),
+    }
+
+
+def _blend(found: Blend | None) -> dict[str, Any] | None:
+    """Describe a network and n-grams together, beside what each makes alone."""
+    if found is None:
+        return None
+    return {
+        "share": found.share,
+        "order": found.order,
+        "loss": found.loss,
+        "bits_per_char": None if found.loss is None else bits(found.loss),
+        "network_loss": found.network_loss,
+        "ngram_loss": found.ngram_loss,
     }
 
 
@@ -161,6 +179,10 @@ class MetricsLog:
         """Write the first object of a run."""
         self._line(_event("start", **fields))
 
+    def plan(self, fields: dict[str, Any], yardsticks: Baselines | None) -> None:
+        """Write what a run would be, in place of its records."""
+        self._line(_event("plan", **fields, yardsticks=_baselines(yardsticks)))
+
     def add(self, record: Record) -> None:
         """Write a record, or leave it out."""
         if isinstance(record, Step) and (
@@ -171,8 +193,13 @@ class MetricsLog:
 
     def _line(self, event: dict[str, Any]) -> None:
         """Write one object; what JSON cannot say is null."""
-        clean = {
-            key: None if isinstance(v, float) and not math.isfinite(v) else v
-            for key, v in event.items()
-        }
-        self._write(json.dumps(clean) + "\n")
+        self._write(json.dumps(_clean(event)) + "\n")
+
+
+def _clean(value: Any) -> Any:
+    """Put null for every number that JSON has no way to write, however deep."""
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -11,6 +11,7 @@ import typer
 
 from charrnn.caching import take_unkept
 from charrnn.cli.options import Common
+from charrnn.counting import plural
 from charrnn.escapes import one_line
 
 if TYPE_CHECKING:
@@ -107,4 +108,4 @@ class Meter:
     def __str__(self) -> str:
         seconds = self._ended - self._began
         rate = f", {self.chars / seconds:,.0f} characters/s" if seconds > 0 else ""
-        return f"{self.chars:,} characters in {seconds:.2f} s{rate}"
+        return f"{plural(self.chars, 'character')} in {seconds:.2f} s{rate}"

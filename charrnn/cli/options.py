@@ -41,6 +41,7 @@ def takes(table: OptionTable) -> Callable[[Command], Command]:
         def called(*arguments: Any, **options: Any) -> None:
             for name in texts & options.keys():
                 options[name] = _decoded(options[name])
+            table.refuse_alone(options)
             command(*arguments, **options)
 
         signature = inspect.signature(command)
@@ -78,25 +79,21 @@ def as_text(argument: str) -> str:
 
 
 def _parameter(entry: Entry) -> inspect.Parameter:
-    """Make the parameter that typer makes an option of.
-
-    Paths are told not to be ``readable``, which typer would check: a file that
-    cannot be read is no mistake in the options.
-    """
+    """Make the parameter that typer makes an option of."""
     record, flag = entry.record, entry.type is bool
     names = [option_name(entry.name)]
     if flag and entry.default:
         names = [f"{names[0]}/{_turned_off(entry)}"]
     if record.short is not None:
         names.append(f"-{record.short}")
-    kind = str if record.parse is not None else entry.type
+    # Numbers and paths are read by `Entry.read`, whose words a mistake is told in.
+    kind: type = bool if flag else str
     info = typer.Option(
         *names,
         help=_help(entry),
         metavar="" if flag else entry.metavar,
         rich_help_panel=record.group,
         show_default=False,
-        readable=False,
     )
     kind = list[kind] if entry.many else kind  # type: ignore[valid-type]
     return inspect.Parameter(

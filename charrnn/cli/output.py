@@ -172,8 +172,8 @@ class TextSink:
             raise OutputError(msg, hint=hint) from error
 
 
-def open_stdout(*, raw: bool = False) -> TextSink:
-    """Make the sink for standard output.
+def require_stdout() -> None:
+    """See whether there is a standard output.
 
     Raises
     ------
@@ -183,6 +183,17 @@ def open_stdout(*, raw: bool = False) -> TextSink:
     if sys.stdout is None:
         msg = "standard output is closed"
         raise OutputError(msg, hint="send it to a file, a pipe or /dev/null")
+
+
+def open_stdout(*, raw: bool = False) -> TextSink:
+    """Make the sink for standard output.
+
+    Raises
+    ------
+    OutputError
+        There is none; see `require_stdout`.
+    """
+    require_stdout()
     return TextSink(sys.stdout.buffer, raw=raw)
 
 

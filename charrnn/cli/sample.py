@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli.blending import UNFINISHED, check_blending, share_in
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink
@@ -32,13 +33,15 @@ from charrnn.config import (
     LENGTH,
     OUTPUT,
     PROMPT,
+    Blending,
     SampleConfig,
     SampleInputs,
     UnknownPolicy,
     usual_length,
 )
+from charrnn.counting import plural
 from charrnn.errors import OptionError
-from charrnn.options import OptionTable, configure, entries_of, read
+from charrnn.options import OptionTable, check_file_name, configure, entries_of, read
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
@@ -77,15 +80,13 @@ EXAMPLES = "\n".join(
 
 
 OPTIONS = OptionTable(
-    kinds=(SampleConfig, Form, SampleInputs, Common),
+    kinds=(SampleConfig, Blending, Form, SampleInputs, Common),
     groups=(PROMPT, LENGTH, CHOICE, OUTPUT, COMMON),
 )
 
 CheckpointPath = Annotated[
-    Path,
-    typer.Argument(
-        readable=False, metavar="CHECKPOINT", help="A model, as charrnn train saves it."
-    ),
+    str,
+    typer.Argument(metavar="CHECKPOINT", help="A model, as charrnn train saves it."),
 ]
 
 
@@ -93,21 +94,20 @@ CheckpointPath = Annotated[
 def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common, form = configure(Common, options), configure(Form, options)
+    check_file_name("the name of the checkpoint", checkpoint)
     inputs = configure(SampleInputs, options)
     source = Prompt(text=form.prompt, file=form.prompt_file, escape=form.escape)
     if form.prompt_lines and not source.is_given:
         msg = "--prompt-lines needs prompts"
         raise OptionError(msg, hint="give --prompt or --prompt-file, or pipe them in")
-    if (options["no_copy"] is None) != (not inputs.corpus):
-        msg = "--no-copy and --corpus need each other"
-        raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
     if "-" in inputs.corpus and source.reads_stdin:
         msg = "--corpus - and the prompt both want standard input"
         raise OptionError(msg, hint="give one of them in a file, or --prompt ''")
     config = _sampler(options)
     form.check(config)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        _Run(checkpoint, form, common).run(source, inputs, config)
+        blending = configure(Blending, options)
+        _Run(Path(checkpoint), form, common, blending).run(source, inputs, config)
 
 
 def _sampler(options: Mapping[str, Any]) -> SampleConfig:
@@ -127,10 +127,15 @@ class _Run:
         The checkpoint.
     form : Form
     common : Common
+    blending : Blending
+        How much of a prediction is the network's.
     """
 
-    def __init__(self, path: Path, form: Form, common: Common) -> None:
+    def __init__(
+        self, path: Path, form: Form, common: Common, blending: Blending
+    ) -> None:
         self.path = path
+        self.blending = blending
         self.form = form
         self.notes = Notes(common)
         self.threads, warning = common.resolve_threads()
@@ -143,6 +148,7 @@ class _Run:
 
         with CheckpointFile(self.path) as file, ExitStack() as stack:
             vocab = file.vocab
+            self._check_memory(file, inputs, config)
             prompts = self._prompts(source, vocab, config)
             for prompt in prompts:
                 stack.callback(prompt.close)
@@ -156,7 +162,7 @@ class _Run:
             if prompts[0].file is not None:
                 note = READING
             with Meter(lambda: self.notes.say(note)) as meter:
-                model = self._read_model(file)
+                model = self._read_model(file, config)
                 ids = [_encode(prompt, vocab, inputs.unknown) for prompt in prompts]
                 generation = self._generation(model, ids, config, copies)
                 files = (*inputs.corpus, source.file or self.path)
@@ -206,8 +212,7 @@ class _Run:
                 raise error
         if lost:
             done = "left out" if unknown == "skip" else "replaced"
-            noun = "character" if lost == 1 else "characters"
-            self.notes.warn(f"{lost:,} unknown {noun} of the prompt {done}")
+            self.notes.warn(f"{plural(lost, 'unknown character')} of the prompt {done}")
 
     def _read_corpus(self, paths: Sequence[str], vocab: "Vocab") -> "Ids | None":
         """Read the text that --no-copy speaks of, if any."""
@@ -217,11 +222,30 @@ class _Run:
 
         return read_known(paths, vocab)
 
-    def _read_model(self, file: "CheckpointFile") -> "TextModel":
-        """Read the model that a checkpoint holds."""
+    def _check_memory(
+        self, file: "CheckpointFile", inputs: SampleInputs, config: SampleConfig
+    ) -> None:
+        """See whether the checkpoint has the memory that the options speak of.
+
+        Raises
+        ------
+        OptionError
+            It has none.
+        """
+        check_blending(self.blending, file)
+        if config.no_copy is not None and not inputs.corpus and file.memory is None:
+            msg = "--no-copy needs --corpus: the checkpoint has no memory of its text"
+            raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
+        if self.blending.blend == "auto" and file.remembers:
+            self.notes.say(UNFINISHED)
+
+    def _read_model(self, file: "CheckpointFile", config: SampleConfig) -> "TextModel":
+        """Read the model that a checkpoint holds, its memory only if it is of use."""
         from charrnn.textmodel import TextModel  # imports Numba
 
-        return TextModel.read_from(file, threads=self.threads)
+        wanted = self.blending.blend != 1 or config.no_copy is not None
+        model = TextModel.read_from(file, threads=self.threads, predicts=wanted)
+        return model.blended(self.blending.blend, adapt=self.blending.adapt)
 
     def _generation(
         self,
@@ -243,6 +267,7 @@ class _Run:
             lead=prompts[0] if alone else (),
             scored=self.form.json,
             corpus=corpus,
+            learns=self.blending.adapt_output,
         )
 
     def _writer(
@@ -257,6 +282,9 @@ class _Run:
         if form.json:
             before = {"seed": config.seed}
             sampler = {name: getattr(config, name) for name in SAMPLER}
+            sampler["blend"] = share_in(self.blending.blend, file)
+            sampler["adapt"] = self.blending.adapt
+            sampler["adapt_output"] = self.blending.adapt_output
             for name in ("allow", "ban"):
                 if sampler[name] is not None:
                     sampler[name] = readable(sampler[name], vocab.unit)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from charrnn.cli.notes import Notes
 from charrnn.cli.prompts import expand, to_symbols
+from charrnn.cli.spelling import as_option
 from charrnn.config import OUTPUT, PROMPT, SampleConfig
-from charrnn.errors import OptionError
+from charrnn.errors import OptionError, spell
 from charrnn.filenames import read_output
 from charrnn.options import Option, option
 
@@ -88,9 +89,6 @@ class Form:
         if self.null and self.separator is not None:
             msg = "--separator cannot be combined with --null"
             raise OptionError(msg, hint="--null is a separator itself")
-        if config.logprobs and not self.json:
-            msg = "--logprobs needs --json"
-            raise OptionError(msg, hint="plain text has no place for them")
         if self.escape:
             texts = (self.separator or "", config.allow or "", config.ban)
             for text in (*texts, *config.stop):
@@ -128,19 +126,12 @@ def adopt(
     OptionError
         A character of --logit-bias is several bytes.
     """
-    found = config.in_symbols(partial(to_symbols, unit=vocab.unit, escape=escape))
-    known = set(vocab.symbols)
-    for given, stop in zip(config.stop, found.stop, strict=True):
-        if not set(stop) <= known:
-            notes.warn(f"--stop {given!r} has characters that the model never writes")
-    if config.lines is not None and "\n" not in known:
-        notes.warn("--lines is of no use: the model never writes a newline")
-    for name, text in (
-        ("--allow", found.allow or ""),
-        ("--ban", found.ban),
-        ("--logit-bias", "".join(symbol for symbol, _ in found.logit_bias)),
-    ):
-        missing = "".join(dict.fromkeys(s for s in text if s not in known))
-        if missing:
-            notes.warn(f"{name} names what the model never writes: {missing!r}")
+    try:
+        found = config.in_symbols(partial(to_symbols, unit=vocab.unit, escape=escape))
+    except OptionError as error:
+        if error.field == "logit_bias":
+            error.hint = r"-e --logit-bias '\xHH=B' is for one byte"
+        raise
+    for warning in found.in_vain(vocab.symbols, config.stop):
+        notes.warn(spell(warning, as_option))
     return found

@@ -20,16 +20,16 @@ def option_name(field: str) -> str:
 
 def as_option(named: NamedField) -> str:
     """Write a field as a user of the command line would give it."""
+    if named.value is False:
+        return option_name(f"no_{named.name}")
     name = SHORT.get(named.name) if named.brief else None
     name = name or option_name(named.name)
     if named.value is None or named.value is True:
         return name
-    return f"{name} {shell_word(str(named.value))}"
-
-
-def help_hint(command: str) -> str:
-    """Say where all options of a command are found."""
-    return f"{command} --help lists the options"
+    value = str(named.value)
+    if isinstance(named.value, float):  # --blend 0, not 0.0
+        value = value.removesuffix(".0")
+    return f"{name} {shell_word(value)}"
 
 
 def color_option(arguments: Sequence[str]) -> str:

@@ -71,7 +71,9 @@ def train(context: typer.Context, paths: Paths = None, **options: Any) -> None:
 def _explain(context: typer.Context) -> None:
     """Print the help to a person who gave no text, and refuse to guess."""
     if is_terminal(sys.stderr):
-        typer.echo(context.get_help(), err=True)
+        # Typer prints the help itself, wherever it would go.
+        with contextlib.redirect_stdout(sys.stderr):
+            typer.echo(context.get_help())
     msg = "no text to train on"
     raise OptionError(msg, hint="charrnn train FILE..., or - for standard input")
 

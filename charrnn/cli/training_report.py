@@ -1,6 +1,6 @@
 """What is said of a training before it begins and when it is over."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from charrnn.cells import cell_of
 from charrnn.cli.commands import as_argument, shell_command
@@ -8,17 +8,19 @@ from charrnn.cli.metrics import bits
 from charrnn.cli.spelling import as_option
 from charrnn.cli.training_settings import Settings
 from charrnn.config import RunConfig, TextConfig, TrainConfig, UnitName
-from charrnn.durations import duration_text
+from charrnn.counting import plural
+from charrnn.durations import duration_text, exact_duration
 from charrnn.errors import spell
 from charrnn.filenames import default_output
-from charrnn.training.baselines import Baselines, measure
+from charrnn.training.baselines import Baselines
+from charrnn.training.blending import Blend
 from charrnn.training.job import Job
-from charrnn.training.kneser_ney import Texts
+from charrnn.training.prepare import memory_estimate
 from charrnn.training.records import Ended
 from charrnn.training.trainer import Trainer
 
 #: What a text is counted in.
-UNITS: dict[UnitName, str] = {"char": "characters", "byte": "bytes"}
+UNITS: dict[UnitName, str] = {"char": "character", "byte": "byte"}
 
 #: A validation loss that is larger than the best by more than this share means
 #: that a run has gone on for too long.
@@ -32,9 +34,8 @@ def description(job: Job) -> Iterator[str]:
     """Say what is trained on, and what was noticed in it."""
     held_out, vocab = job.held_out, job.vocab
     held = f", {len(held_out):,} held out" if held_out is not None else ""
-    yield (
-        f"{job.corpus.characters:,} {UNITS[vocab.unit]}, {len(vocab):,} distinct{held}"
-    )
+    size = plural(job.corpus.characters, UNITS[vocab.unit])
+    yield f"{size}, {len(vocab):,} distinct{held}"
     yield from (spell(note, as_option) for note in job.notes)
     if done := job.trainer.position.step:
         yield f"resuming after step {done:,}"
@@ -47,6 +48,8 @@ def plan_lines(job: Job, seconds: float) -> Iterator[str]:
     ----------
     seconds : float
         That a step takes.
+    adds_to_best : bool
+        See `prepare.memory_estimate`.
     """
     trainer = job.trainer
     network, config = trainer.network, trainer.config
@@ -54,9 +57,10 @@ def plan_lines(job: Job, seconds: float) -> Iterator[str]:
     has_activation = "activation" in cell_of(shape.cell).settings
     kind = f"{shape.cell} ({shape.activation})" if has_activation else shape.cell
     norm = "" if shape.norm == "none" else f", {shape.norm} norm"
+    lags = "" if shape.lags == (1,) else f", lags {','.join(map(str, shape.lags))}"
     yield (
-        f"network: {kind} {shape.layers} x {shape.hidden}{norm}, "
-        f"{network.theta.size:,} parameters"
+        f"network: {kind} {shape.layers} x {shape.hidden}{lags}{norm}, "
+        f"{plural(network.theta.size, 'parameter')}"
     )
     yield (
         f"dropout: {config.dropout:g} of outputs, "
@@ -83,9 +87,9 @@ def limit(config: TrainConfig) -> str:
     """Say when a run ends."""
     limits = []
     if config.epochs is not None:
-        limits.append(f"{config.epochs:g} epochs")
+        limits.append(plural(config.epochs, "epoch", "g"))
     if config.steps is not None:
-        limits.append(f"{config.steps:,} steps")
+        limits.append(plural(config.steps, "step"))
     if config.time is not None:
         limits.append(duration_text(config.time))
     return " or ".join(limits)
@@ -115,6 +119,28 @@ def start_fields(job: Job, output: str) -> dict[str, object]:
     }
 
 
+def estimate(job: Job, seconds: float, *, adds_to_best: bool) -> dict[str, float]:
+    """Estimate what a run takes, as fields of its plan.
+
+    Parameters
+    ----------
+    seconds : float
+        That a step takes.
+
+    Returns
+    -------
+    dict
+        ``memory`` in bytes, beside the text; ``seconds`` of training that are left;
+        ``chars_per_second``.
+    """
+    streams = job.trainer.streams
+    return {
+        "memory": memory_estimate(job, adds_to_best=adds_to_best),
+        "seconds": expected(job.trainer, seconds),
+        "chars_per_second": streams.characters / streams.windows / seconds,
+    }
+
+
 def continuation(settings: Settings) -> str:
     """Write the command that resumes a run, with all that it needs."""
     request = settings.request
@@ -128,6 +154,8 @@ def continuation(settings: Settings) -> str:
         words += ["--newlines", text.newlines]
     if run.val_file is not None:
         words += ["--val-file", run.val_file]
+    if not run.memory:
+        words.append("--no-memory")
     if run.save_every != RunConfig.save_every:
         words += ["--save-every", str(run.save_every)]
     if not run.keep_best:
@@ -139,6 +167,18 @@ def continuation(settings: Settings) -> str:
     if settings.reports.log_file is not None:
         words += ["--log-file", settings.reports.log_file]
     return shell_command(*words)
+
+
+def further(settings: Settings, config: TrainConfig) -> str:
+    """Write the command that trains twice as far as a run that has ended."""
+    words = []
+    if config.epochs is not None:
+        words += ["--epochs", f"{2 * config.epochs:g}"]
+    if config.steps is not None:
+        words += ["--steps", str(2 * max(1, config.steps))]
+    if config.time is not None:
+        words += ["--time", exact_duration(2 * config.time)]
+    return f"train further: {continuation(settings)} {shell_command(*words)}"
 
 
 def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
@@ -161,11 +201,14 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
         took = duration_text(ended.elapsed)
         # A limit in time counts the time before a resume, too; others do not.
         more = f", {ended.steps - began:,} of them" if began and not config.time else ""
-        yield f"{ended.steps:,} steps, {ended.epochs:.2f} epochs{more} in {took}{rate}"
+        steps = plural(ended.steps, "step")
+        yield f"{steps}, {ended.epochs:.2f} epochs{more} in {took}{rate}"
     if ended.train_loss is not None:
         yield _row("training loss", ended.train_loss)
     if ended.val_loss is not None:
         yield _row("validation loss", ended.val_loss)
+    if ended.blend is not None:
+        yield from _blended(ended.blend)
     if better_before(ended):
         best_step = job.trainer.position.best_step
         name = "  best, kept apart" if kept else "  best, not kept"
@@ -175,6 +218,18 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
             f"what came after step {best_step:,} only learned the text by heart: "
             f"{advice}"
         )
+
+
+def _blended(blend: Blend) -> Iterator[str]:
+    """Say what n-grams make of the held-out text, without the network and with it."""
+    grams, network = f"{blend.order}-grams", f"{blend.share:.0%} network"
+    if blend.ngram_loss is not None:
+        yield _row(f"  {grams} alone", blend.ngram_loss)
+    if blend.loss is not None:
+        yield _row(f"  both ({network})", blend.loss)
+    else:
+        yield f"samples will be of {network}, {1 - blend.share:.0%} {grams} of the text"
+    yield "the checkpoint contains the text (--no-memory leaves it out)"
 
 
 def better_before(ended: Ended) -> bool:
@@ -200,23 +255,6 @@ def comparison(found: Baselines) -> Iterator[str]:
 def _row(name: str, loss: float) -> str:
     """Write a loss so that those above and below it are aligned."""
     return f"{name:<21} {loss:8.4f} nats {bits(loss):7.3f} bits"
-
-
-def baselines(
-    job: Job, stopped: Callable[[], bool] = lambda: False
-) -> Baselines | None:
-    """Score the held-out text, if there is one, by simpler means; see `measure`."""
-    trainer, held_out = job.trainer, job.held_out
-    if held_out is None:
-        return None
-    texts = Texts(
-        train=trainer.streams.ids,
-        held_out=held_out,
-        vocab_size=trainer.network.config.vocab_size,
-        before=job.documents.stand_in,
-        newline=job.documents.start,
-    )
-    return measure(texts, stopped)
 
 
 def suggestion(output: str) -> str:

@@ -25,11 +25,12 @@ from charrnn.cli.signals import Caught, Killed, caught_signals, ending_at_once
 from charrnn.cli.spelling import as_option
 from charrnn.cli.training_report import (
     TEMPERATURE,
-    baselines,
     better_before,
     comparison,
     continuation,
     description,
+    estimate,
+    further,
     plan_lines,
     start_fields,
     suggestion,
@@ -37,8 +38,9 @@ from charrnn.cli.training_report import (
 )
 from charrnn.cli.training_settings import Settings
 from charrnn.config import CellName, SampleConfig
+from charrnn.counting import plural
 from charrnn.display.color import is_terminal
-from charrnn.display.console import stderr_console
+from charrnn.display.console import stderr_console, wait_for_reader
 from charrnn.display.training import (
     TrainingDisplay,
     training_display,
@@ -58,7 +60,7 @@ from charrnn.kernels.jit import cache_directory, is_cached
 from charrnn.kernels.recurrence import way_back
 from charrnn.training.job import Job
 from charrnn.training.output import FileOutput, StreamOutput
-from charrnn.training.prepare import memory_estimate, prepare
+from charrnn.training.prepare import prepare
 from charrnn.training.probe import get_ready, measure_speed, step_seconds
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
 from charrnn.training.run import Policy, Run
@@ -99,7 +101,7 @@ class Session:
             opened.enter_context(caught_signals(self.caught))
             writer = self._writer()
             opened.enter_context(writer)
-            with ending_at_once(writer.release):
+            with ending_at_once(lambda: self._leave(writer)):
                 # A named pipe waits for its reader here.
                 logs = self._logs(opened.enter_context(self._log_file()))
                 job = self._prepare()
@@ -121,11 +123,24 @@ class Session:
         self._print_path()
         if self.settings.output is not None:
             best = self._best if better_before(ended) else None
+            if ended.reason != "patience" and not better_before(ended):
+                self.display.say(further(self.settings, job.trainer.config))
             self.display.say(suggestion(str(best or self.settings.output)))
 
     def _asked_to_end(self) -> bool:
         """Tell whether a signal has asked the run to end."""
         return self.caught.number is not None
+
+    def _leave(self, writer: FileOutput | StreamOutput) -> None:
+        """Let go of the files of a run that has not begun, and say what is in them.
+
+        Called while the main thread is busy with something else.
+        """
+        writer.release()
+        wait_for_reader(sys.stderr, lambda: True)  # raises where nobody reads
+        resumed = self.settings.request.run.resume
+        kept = f"{self._path} is as it was" if resumed else "nothing has been saved"
+        self.display.say(f"ended before the first step: {kept}")
 
     @property
     def _path(self) -> str:
@@ -180,6 +195,8 @@ class Session:
                 lambda why: self._lost("the log file", why),
                 self._asked_to_end,
             )
+            if _ends_inside_a_line(Path(log_file.name)):
+                lines.write("\n")
             logs.append(MetricsLog(lines.write, path, every))
         return logs
 
@@ -234,15 +251,17 @@ class Session:
         took = time.perf_counter() - began
         if (message := compiled_in_vain()) is not None:
             self.display.say(message, "warning")
-        if self.common.quiet:
+        if self.common.quiet and not self.settings.reports.dry_run:
             return 0.0
         seconds = step_seconds(trainer)
+        if self.common.quiet:
+            return seconds
         for line in plan_lines(job, seconds):
             self.display.say(line)
         if self.common.verbose:
+            threads = plural(trainer.network.threads, "thread")
             self.display.say(
-                f"kernels ready in {took:.1f} s; "
-                f"{trainer.network.threads} threads, seed {trainer.config.seed}"
+                f"kernels ready in {took:.1f} s; {threads}, seed {trainer.config.seed}"
             )
         return seconds
 
@@ -279,7 +298,8 @@ class Session:
         """
         found = None
         if not self._asked_to_end() and (logs or not self.common.quiet):
-            found = baselines(job, self._asked_to_end)
+            ngram = None if ended.blend is None else ended.blend.ngram
+            found = job.baselines(self._asked_to_end, ngram)
         for log in logs:
             log.add(replace(ended, yardsticks=found))
         if found is not None and not self.common.quiet:
@@ -336,19 +356,44 @@ class Session:
 
     def _dry_run(self, job: Job) -> None:
         """Say how large and how long a run would be, and write nothing."""
-        trainer = job.trainer
         seconds = self._get_ready(job)
-        if self.common.quiet:
+        shown = not self.common.quiet
+        if not (shown or self.settings.reports.json):
             return
-        streams = trainer.streams
-        speed = streams.characters / streams.windows / seconds
-        memory = memory_estimate(job) / 1e6
+        refusal = self._refusal()
+        found = job.baselines()
+        run, named = self.settings.request.run, self.settings.output is not None
+        adds = named and run.memory and run.keep_best and job.countable
+        plan = estimate(job, seconds, adds_to_best=adds)
+        if self.settings.reports.json:
+            fields = start_fields(job, self._path) | plan
+            reason = None if refusal is None else spell(refusal.message, as_option)
+            log = MetricsLog(self.payload.write, self._path, log_every=0)
+            log.plan(fields | {"refused": reason}, found)
+        if not shown:
+            return
         self.display.say(
-            f"about {memory:,.0f} MB beside the text, {speed:,.0f} chars/s"
+            f"about {plan['memory'] / 1e6:,.0f} MB beside the text, "
+            f"{plan['chars_per_second']:,.0f} chars/s"
         )
-        if (found := baselines(job)) is not None:
+        if found is not None:
             for line in comparison(found):
                 self.display.say(line)
+        if refusal is not None:
+            why = spell(refusal.message, as_option)
+            hint = spell(refusal.hint or "", as_option)
+            self.display.say(f"the run would be refused: {why}; {hint}", "warning")
+
+    def _refusal(self) -> OutputError | None:
+        """Tell why the output would be refused, if it would."""
+        output, run = self.settings.output, self.settings.request.run
+        if output is None:
+            return None
+        try:
+            FileOutput(output, replace=run.force or run.resume).check()
+        except OutputError as error:
+            return error
+        return None
 
 
 def _spelled(record: Record) -> Record:
@@ -383,3 +428,21 @@ def _check_log(path: Path) -> None:
         msg = f"the log file {what}"
         hint = "name another file with --log-file"
         raise OutputError(msg, where=str(path), hint=hint)
+
+
+def _ends_inside_a_line(path: Path) -> bool:
+    """Tell whether a log lacks its last line's end, as after a loss of power.
+
+    The next record would become a part of that line, and be lost with it.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            if file.tell() == 0:
+                return False
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
+    except OSError:  # what can be written to need not be readable
+        return False

@@ -54,12 +54,21 @@ class ReportOptions:
         ),
     )
     dry_run: bool = option(
-        False, Option("Show size, memory and time; write nothing.", REPORTS)
+        False,
+        Option(
+            f"Show size, memory and time; write nothing. With {field('json')} one "
+            "object that also has the fields of a run's first.",
+            REPORTS,
+        ),
     )
 
     def __post_init__(self) -> None:
-        """Check the limits."""
+        """Check the limits, and that a log has a name."""
         check(self)
+        if self.log_file == STREAM:
+            msg = f"{field('log_file')} {STREAM} is no file"
+            hint = f"{field('json')} writes the same lines to standard output"
+            raise OptionError(msg, hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +85,22 @@ class Settings:
 
 
 def _place(output: str | None, source: str) -> Path | None:
-    """Settle where the checkpoint goes; None is standard output."""
-    if output == STREAM:
-        return None
-    return default_output(source) if output is None else Path(output)
+    """Settle where the checkpoint goes; None is standard output.
+
+    Raises
+    ------
+    OptionError
+        No place is named, and the text has the name that the checkpoint would get.
+    """
+    if output is not None:
+        return None if output == STREAM else Path(output)
+    place = default_output(source)
+    if os.path.realpath(place) == os.path.realpath(source):
+        msg = f"{place} would be the text and the checkpoint"
+        resume = f"{field('output', place)} {field('resume')}"
+        hint = f"name a text; a checkpoint goes on with {resume} behind its text"
+        raise OptionError(msg, hint=hint)
+    return place
 
 
 def _refuse_conflicts(settings: Settings) -> None:

@@ -30,7 +30,7 @@ COLD, WARM = 215 / 360, 4 / 360
 RAGGED = 1 / 3
 
 
-class Cell(NamedTuple):
+class Patch(NamedTuple):
     """A symbol of a text as it is drawn, and its number."""
 
     glyph: str
@@ -101,12 +101,12 @@ def heat_text(
             label = ""
 
 
-def rows(part: HeatLine, look: Look) -> Iterator[Sequence[Cell]]:
+def rows(part: HeatLine, look: Look) -> Iterator[Sequence[Patch]]:
     """Cut a line into rows that fit, after a space where one is not too far back."""
     width = max(1, look.width - cell_len(part.label))
     glyphs = [visible(symbol, look) for symbol in part.symbols]
     cells = [
-        Cell(glyph, cell_len(glyph), symbol == " ", value)
+        Patch(glyph, cell_len(glyph), symbol == " ", value)
         for glyph, symbol, value in zip(glyphs, part.symbols, part.values, strict=True)
     ]
     start = 0
@@ -125,7 +125,9 @@ def rows(part: HeatLine, look: Look) -> Iterator[Sequence[Cell]]:
         start = end
 
 
-def _drawn(label: str, row: Sequence[Cell], look: Look, scale: Scale) -> Iterator[Text]:
+def _drawn(
+    label: str, row: Sequence[Patch], look: Look, scale: Scale
+) -> Iterator[Text]:
     """Draw one row of symbols, and the bars under it."""
     bars = levels(ascii_only=look.ascii)
     text = line(label)

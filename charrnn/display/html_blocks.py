@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from charrnn.counting import plural
 from charrnn.display.html_tags import tag, text
 from charrnn.display.svg import CELL, inline
 from charrnn.display.svg_figures import pictures
@@ -25,7 +26,6 @@ from charrnn.inspection.blocks import (
     Tiles,
     shown_on,
 )
-from charrnn.inspection.wording import plural
 
 #: Cells of a drawing in a wide window and in a narrow one.
 WIDE, NARROW = 608 // CELL, 320 // CELL

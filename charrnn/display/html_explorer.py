@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from charrnn.counting import plural
 from charrnn.display.html_tags import tag, text
 from charrnn.display.sparkline import LEVELS
 from charrnn.display.svg import ARROWS
@@ -16,7 +17,6 @@ from charrnn.display.symbols import Look, named, visible
 from charrnn.inspection import SIGNAL_NAMES
 from charrnn.inspection.exploration import Exploration
 from charrnn.inspection.predictions import Position
-from charrnn.inspection.wording import plural
 
 
 def explorer(found: Exploration, name: str) -> str:

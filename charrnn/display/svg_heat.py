@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from charrnn.display.heat import Cell, level_name, level_of, rows
+from charrnn.display.heat import Patch, level_name, level_of, rows
 from charrnn.display.sparkline import LEVELS
 from charrnn.display.svg import (
     CELL,
@@ -69,7 +69,7 @@ def heat_figure(block: Heat, look: Look) -> Figure:
     return Figure(look.width * CELL, y, "".join(parts))
 
 
-def _row(row: Sequence[Cell], indent: int, scale: Scale) -> Iterator[str]:
+def _row(row: Sequence[Patch], indent: int, scale: Scale) -> Iterator[str]:
     """Draw one row: colors, bars, letters."""
     place, bars, glyphs = indent, [], []
     for cell in row:

@@ -37,9 +37,18 @@ LN2 = math.log(2)
 MARGIN = "  │ "
 
 
+#: What stands before a line that we say, and what a command begins with.
+SPEAKER, COMMAND = "charrnn: ", "charrnn "
+
+
 def loss_text(nats: float) -> str:
     """Write a loss in nats and bits."""
     return f"{nats:.4f} nats {nats / LN2:.3f} bits"
+
+
+def _left_text(seconds: float) -> str:
+    """Write the time that is left, in whole seconds: nobody reads parts of one."""
+    return f"{duration_text(round(seconds))} left"
 
 
 class TrainingDisplay(Protocol):
@@ -157,7 +166,7 @@ class PlainDisplay:
         """Print one line."""
         prefix = "warning: " if kind == "warning" else ""
         # One line, whatever a file is called.
-        self._print(f"charrnn: {prefix}{one_line(message)}")
+        self._print(f"{SPEAKER}{prefix}{one_line(message)}")
 
     def show(self, record: Record) -> None:
         """Print the figures if it is time, warnings at once."""
@@ -166,7 +175,7 @@ class PlainDisplay:
             self.say(record.message, "warning")
         elif isinstance(record, Step) and self._due():
             left = self._figures.left()
-            time_left = [] if left is None else [f"{duration_text(left)} left"]
+            time_left = [] if left is None else [_left_text(left)]
             self._print("  ".join(self._figures.parts() + time_left))
         elif isinstance(record, Ended) and self._figures.step is not None:
             self._print("  ".join(self._figures.parts()))
@@ -271,6 +280,20 @@ class LiveDisplay(PlainDisplay):
         with self._going_on():
             self._live.stop()
 
+    def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
+        """Print a line, broken between words where the terminal would break one.
+
+        A command has to stay whole, to be pasted.
+        """
+        if COMMAND in message:
+            super().say(message, kind)
+            return
+        prefix = "warning: " if kind == "warning" else ""
+        width = max(20, self._console.width - len(SPEAKER))
+        parts = Text(f"{prefix}{one_line(message)}").wrap(self._console, width)
+        for n, part in enumerate(parts):
+            self._print(f"{' ' * len(SPEAKER) if n else SPEAKER}{part}".rstrip())
+
     def show(self, record: Record) -> None:
         """Redraw if it is time; keep a line per evaluation."""
         self._figures.take(record)
@@ -308,7 +331,7 @@ class LiveDisplay(PlainDisplay):
         bar = Table.grid(padding=(0, 1), expand=True)
         bar.add_column(ratio=1)
         bar.add_column(justify="right", no_wrap=True)
-        time_left = "" if left is None else f"{duration_text(left)} left"
+        time_left = "" if left is None else _left_text(left)
         bar.add_row(
             ProgressBar(total=1.0, completed=progress),
             Text(f"{progress:4.0%}  {time_left}"),

@@ -1,8 +1,9 @@
 """The five tutorials that this project implements, as programs to run and read.
 
 ``python -m charrnn.examples`` lists them; ``python -m charrnn.examples.NAME`` runs
-one and prints the article's figures beside ours. They are written on
-`charrnn.examples.layers`, a thin cover over the kernels that train the text model.
+one and prints the article's figures beside ours, or puts to the test what the article
+claims. They are written on `charrnn.examples.layers`, a thin cover over the kernels
+that train the text model; `generator` trains a text model itself.
 ``README.md`` beside this file says in which order to read the code.
 """
 

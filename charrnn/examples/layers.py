@@ -30,7 +30,7 @@ from charrnn.kernels.matmul import (
     new_packed,
     pack,
 )
-from charrnn.kernels.optimizers import ADAM, SGD, Rule, Update, apply
+from charrnn.kernels.optimizers import ADAM, SGD, Formula, Update, apply
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
@@ -269,7 +269,7 @@ class Descent:
     def step(self, *layers: Layer) -> None:
         """Move all weights against their gradients."""
         none = np.zeros(0)
-        rule, update = Rule(SGD, 0.0, 0.0, 0.0), Update(self.lr)
+        rule, update = Formula(SGD, 0.0, 0.0, 0.0), Update(self.lr)
         for W, dW in _pairs(layers):
             apply(W, dW, none, none, rule, update)
 
@@ -286,7 +286,7 @@ class Adam:
         """Move all weights; give the same layers in the same order every time."""
         self.steps += 1
         corrections = 1 / (1 - self.beta1**self.steps), 1 / (1 - self.beta2**self.steps)
-        rule = Rule(ADAM, self.beta1, self.beta2, 1e-8)
+        rule = Formula(ADAM, self.beta1, self.beta2, 1e-8)
         update = Update(self.lr, *corrections)
         for place, (W, dW) in enumerate(_pairs(layers)):
             m, v = self._moments.setdefault(place, np.zeros((2, W.size)))

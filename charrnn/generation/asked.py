@@ -1,22 +1,49 @@
 """What one sample is asked for, read from keyword arguments."""
 
-import os
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from charrnn.arrays import Ids
-from charrnn.config import SampleConfig, SampleInputs, UnknownPolicy, usual_length
+from charrnn.config import (
+    Blending,
+    SampleConfig,
+    SampleInputs,
+    UnknownPolicy,
+    usual_length,
+)
 from charrnn.errors import OptionError, field
 from charrnn.options import OptionTable, configure, read
-from charrnn.reading import Source, Text, read_known
+from charrnn.reading import Source, named_source, read_known
 from charrnn.vocab import Vocab
 
 #: Random seeds are below this: any JSON reader keeps such an integer exact.
 SEEDS = 2**53
 
-OPTIONS = OptionTable((SampleConfig, SampleInputs))
+#: What to do with a text that the command line would write somewhere.
+RETURNED = "sample returns the text: write it where you want it"
+
+#: What `charrnn sample` has beside them, and what to do instead.
+ELSEWHERE = {
+    "prompt_file": "read the file: a prompt is a text",
+    "prompt_lines": "call it once for each line",
+    "escape": "texts of Python have escapes of their own",
+    "echo": "the prompt is no part of what is returned",
+    "stream": "model.stream(...) yields pieces as they are made",
+    "threads": "a model has its threads: charrnn.load(path, threads=...)",
+    "color": "nothing is printed",
+    "progress": "nothing is printed",
+    "quiet": "nothing is printed",
+    "verbose": "nothing is printed",
+    "json": RETURNED,
+    "null": RETURNED,
+    "output": RETURNED,
+    "raw": RETURNED,
+    "separator": RETURNED,
+}
+
+OPTIONS = OptionTable((SampleConfig, Blending, SampleInputs), elsewhere=ELSEWHERE)
 
 
 @dataclass(frozen=True)
@@ -24,6 +51,7 @@ class Asked:
     """One sample, as keyword arguments ask for it."""
 
     config: SampleConfig
+    blending: Blending  # how much of a prediction is the network's
     unknown: UnknownPolicy
     corpus: tuple[Source, ...]  # the text that ``no_copy`` speaks of
 
@@ -32,8 +60,15 @@ class Asked:
         return read_known(self.corpus, vocab) if self.corpus else None
 
 
-def asked(options: Mapping[str, Any]) -> Asked:
+def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
     """Read the options of `TextModel.sample`.
+
+    Parameters
+    ----------
+    options : mapping
+        By their names.
+    remembered : bool
+        Whether the model has a text for ``no_copy`` to speak of.
 
     Raises
     ------
@@ -41,6 +76,7 @@ def asked(options: Mapping[str, Any]) -> Asked:
         One is unknown, out of range, or has no place in a single text.
     """
     OPTIONS.refuse_unknown(options)
+    OPTIONS.refuse_alone(options)
     for name in ("num_samples", "logprobs"):
         if options.get(name) not in (None, getattr(SampleConfig, name)):
             msg = f"{field(name)} has no place in a single text"
@@ -48,17 +84,19 @@ def asked(options: Mapping[str, Any]) -> Asked:
     given = read(SampleConfig, options)
     given.setdefault("seed", secrets.randbelow(SEEDS))
     given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
-    corpus = tuple(_sources(options.get("corpus") or ()))
-    if (given.get("no_copy") is None) != (not corpus):
-        msg = f"{field('no_copy')} and {field('corpus')} need each other"
-        raise OptionError(msg, hint="one says how many characters, one where from")
+    named = options.get("corpus")
+    corpus = () if named is None else tuple(_sources(named))
+    if given.get("no_copy") is not None and not (corpus or remembered):
+        msg = f"{field('no_copy')} needs {field('corpus')}: the model has no memory"
+        raise OptionError(msg, hint="name the text that is not to be copied")
     others = {name: value for name, value in options.items() if name != "corpus"}
     unknown = configure(SampleInputs, others).unknown
-    return Asked(SampleConfig(**given), unknown, corpus)
+    blending = configure(Blending, options)
+    return Asked(SampleConfig(**given), blending, unknown, corpus)
 
 
 def _sources(given: Any) -> Iterable[Source]:
     """List the texts that were given: one, or several."""
-    single = isinstance(given, str | os.PathLike | Text)
-    for source in [given] if single else given:
-        yield source if isinstance(source, Text) else os.fspath(source)
+    several = isinstance(given, list | tuple)
+    for source in given if several else [given]:
+        yield named_source(source, "corpus")

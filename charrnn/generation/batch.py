@@ -21,6 +21,7 @@ from charrnn.generation.samples import (
 )
 from charrnn.kernels.generator import choose_first
 from charrnn.kernels.threads import row_cuts
+from charrnn.memory import Memory
 from charrnn.sampling import nothing_to_choose
 from charrnn.vocab import Vocab, from_code_points
 
@@ -63,7 +64,9 @@ class Generation:
         Whether pieces say how likely they are, which costs some time.
     corpus : (N,) int array, optional
         The text that ``config.no_copy`` speaks of; below 0 what is no
-        character of the vocabulary.
+        character of the vocabulary. The text of the model's memory, if not given.
+    learns : bool
+        Whether a model that adapts counts in what it writes, too.
 
     Raises
     ------
@@ -80,8 +83,9 @@ class Generation:
         lead: Iterable[Ids] = (),
         scored: bool = True,
         corpus: Ids | None = None,
+        learns: bool = False,
     ) -> None:
-        self._vocab = model.vocab
+        self._vocab, self._memory = model.vocab, model.memory
         self._threads = model.network.threads
         self._config = config
         self._scored = scored or config.best_of > 1 or config.logprobs > 0
@@ -97,6 +101,8 @@ class Generation:
         self._samples = [Sample(i, config) for i in range(count)]
 
         self._state = model.network.new_state(1)
+        self._readings = [model.reading() for _ in prompts]
+        self._adapts, self._learns = self._readings[0].blend.learns, learns
         self._before = np.zeros(0, np.int32)  # what has been read, as far as needed
         self._candidates = Candidates(config.best_of) if config.best_of > 1 else None
 
@@ -149,6 +155,7 @@ class Generation:
         kept = self._prompts[0][:0]
         for part in chain(self._lead, self._prompts):
             ids = np.concatenate([kept, part])
+            self._readings[0].read(part)
             self._sampler.read(ids[:-1], self._state)
             self._before = np.concatenate([self._before, ids[:-1]])[-RECENT:]
             kept = ids[-1:]
@@ -164,7 +171,7 @@ class Generation:
         piece : Piece, optional
         """
         ids = np.empty(1, np.int32)
-        logits = _logits_of_counts(self._vocab)
+        logits = _first_logits(self._vocab, self._memory)
         u = self._sampler.uniform(sample, 1)
         # Counts of 0 may leave nothing that is allowed: then all is equally likely.
         if not choose_first(logits, self._sampler.filters, u, ids):
@@ -176,18 +183,29 @@ class Generation:
     def _shards(self, given: list[Ids]) -> list[Shard]:
         """Share the samples among the threads, each with what it reads next."""
         shards = []
-        cuts = row_cuts(len(given), self._threads).tolist()
-        for a, b in pairwise(cuts):
+        for a, b in pairwise(self._cuts(given)):
             states = np.repeat(self._state, b - a, axis=2)
-            shard = self._samples[a:b], states, self._before, given[a:b]
+            reading = self._readings[a // self._each]
+            if self._adapts:
+                reading = reading.continued(learns=self._learns)
+            shard = self._samples[a:b], states, self._before, given[a:b], reading
             shards.append(Shard(self._sampler, *shard))
         return shards
+
+    def _cuts(self, given: list[Ids]) -> list[int]:
+        """Cut the samples into shards: one a thread, if all may share their counts."""
+        if not self._adapts or (len(self._prompts) == 1 and not self._learns):
+            return row_cuts(len(given), self._threads).tolist()
+        if len(self._prompts) > 1:
+            for reading, prompt in zip(self._readings, self._prompts, strict=True):
+                reading.read(prompt)
+        return list(range(0, len(given) + 1, 1 if self._learns else self._each))
 
     def _advance(self, shards: list[Shard]) -> Iterator[Piece]:
         """Take all shards on, slice after slice."""
         limit = math.inf if self._config.time is None else self._config.time
         deadline, steps = time.monotonic() + limit, 1
-        with ThreadPoolExecutor(max(1, len(shards))) as pool:
+        with ThreadPoolExecutor(self._threads) as pool:
             while shards := [shard for shard in shards if shard.drop_ended()]:
                 if time.monotonic() >= deadline:
                     yield from self._end("time")
@@ -257,7 +275,13 @@ class Generation:
                 yield sample.end(reason)
 
 
-def _logits_of_counts(vocab: Vocab) -> Floats:
-    """Compute logits (V,) of characters as frequent as in the corpus."""
+def _first_logits(vocab: Vocab, memory: Memory | None) -> Floats:
+    """Compute logits (V,) of characters as frequent as in the corpus.
+
+    A memory knows, beside, how its text begins.
+    """
+    shares = vocab.known_counts
+    if memory is not None and memory.share < 1:
+        shares = memory.opening(shares / shares.sum())
     with np.errstate(divide="ignore"):  # a character never seen: never drawn
-        return np.log(vocab.known_counts).astype(np.float32)
+        return np.log(shares).astype(np.float32)

@@ -14,7 +14,9 @@ from charrnn import sampling
 from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
 from charrnn.generation.samples import Sample
+from charrnn.kernels.blending import ALONE
 from charrnn.kernels.generator import generator_of
+from charrnn.memory import Memory, Reading
 from charrnn.network import Network
 from charrnn.sampling import Randomness, nothing_to_choose
 from charrnn.vocab import Vocab
@@ -39,6 +41,13 @@ class Model(Protocol):
     def documents(self) -> Documents:
         """What is read before a text, and where documents begin."""
 
+    @property
+    def memory(self) -> Memory | None:
+        """What is known by counting, if anything is."""
+
+    def reading(self) -> Reading:
+        """Begin to read a text, for blending what the network says of it."""
+
 
 class Sampler:
     """A model and the way it is asked to write, which all shards share.
@@ -50,7 +59,7 @@ class Sampler:
         Its texts are made of the vocabulary's symbols.
     corpus : (N,) int array, optional
         The text that ``config.no_copy`` speaks of; below 0 what is no
-        character of the vocabulary.
+        character of the vocabulary. The text of the model's memory, if not given.
     """
 
     def __init__(
@@ -60,9 +69,14 @@ class Sampler:
         self.stack, self.dtype = network.stack, network.dtype
         self.weights = network.inference()
         self.generate = generator_of(network.stack.kernels)
+        blend = model.reading().blend
         bias = sampling.logit_bias(config, vocab)
+        if corpus is None and model.memory is not None and config.no_copy:
+            corpus = model.memory.ids.astype(np.int32)
         self.filters = sampling.filters(config, vocab.size, bias, corpus)
-        self.past = RECENT if config.no_repeat or config.no_copy else 0
+        self.past = len(blend.tables.discounts)
+        if config.no_repeat or config.no_copy:
+            self.past = RECENT
         start = model.documents.start
         self.start = -1 if start is None else start
         self._greedy = sampling.is_greedy(config)
@@ -91,7 +105,7 @@ class Sampler:
             known, u = np.array([part.size + 1], np.int32), np.zeros((part.size, 1))
             self.generate(
                 self.weights, tape, state, column, known, u,
-                self.filters, self.start, unused,
+                ALONE, self.filters, self.start, unused,
             )  # fmt: skip
 
 
@@ -102,12 +116,15 @@ class Shard:
     ----------
     sampler : Sampler
     samples : list of Sample
-    state : (L, S, B, H) float array
+    state : (L, S + M - 1, B, H) float array
         A column a sample.
     before : (n,) int array
         What all samples have read already; its end, for filters of n-grams.
     given : list of arrays (n,) of int
         What each sample reads next: at least one character.
+    reading : Reading
+        What all samples have read, as far as it was counted. If it goes on learning,
+        there is one sample.
     """
 
     def __init__(
@@ -117,9 +134,10 @@ class Shard:
         state: Floats,
         before: Ids,
         given: list[Ids],
+        reading: Reading,
     ) -> None:
         self.samples = samples
-        self._sampler = sampler
+        self._sampler, self._reading = sampler, reading
         self._state = np.ascontiguousarray(state)
         self._tape = sampler.stack.new_tape(1, len(samples))
         self._given = [ids[1:] for ids in given]
@@ -171,7 +189,7 @@ class Shard:
         logits = np.empty((kept, B, sampler.weights.by.size), sampler.dtype)
         if not sampler.generate(
             sampler.weights, self._tape, self._state, ids, known, u,
-            sampler.filters, sampler.start, logits,
+            self._reading.writing(steps), sampler.filters, sampler.start, logits,
         ):  # fmt: skip
             raise nothing_to_choose()
         self._ids = ids[steps:]

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
-from charrnn.config import UnknownPolicy
+from charrnn.config import Share, UnknownPolicy
 from charrnn.inspection import MAX_LAG, SignalName
-from charrnn.inspection.text import Text
+from charrnn.inspection.text import InspectedText
 
 
 @dataclass(frozen=True)
 class ViewOptions:
     """What the options of ``inspect`` say about the data of its views."""
 
-    text: Text | None = None
+    text: InspectedText | None = None
     unknown: UnknownPolicy = "error"
     max_chars: int | None = None  # None: a limit that suits the view; 0: all
     drawn: bool = True  # for people, not for programs
@@ -22,6 +22,8 @@ class ViewOptions:
     signal: SignalName = "h"
     max_lag: int = MAX_LAG
     corpus: tuple[str, ...] = ()
+    blend: Share = "auto"
+    adapt: bool = False
     processors: int = 1
     threads: int = 1
 

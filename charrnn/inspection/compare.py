@@ -36,6 +36,8 @@ class TextCost:
     nats: float
     bits: float
     bits_per_char: float
+    #: Where the counts went on in the text: what it costs by those that do not.
+    static_bits_per_char: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +150,18 @@ def text_cost(costs: "Iterable[Costs]", unknown: int) -> TextCost:
     CorpusError
         The text is empty.
     """
-    characters, nats = 0, 0.0
+    characters, nats, fixed = 0, 0.0, None
     for part in costs:
         characters += len(part.ids)
         nats += float(part.nats.sum())
+        if part.fixed is not None:
+            fixed = (fixed or 0.0) + float(part.fixed.sum())
     if not characters:
         msg = "the text is empty: nothing to predict"
         raise CorpusError(msg, hint=SOME_TEXT)
-    return TextCost(characters, unknown, nats, nats / LN2, nats / LN2 / characters)
+    static = None if fixed is None else fixed / LN2 / characters
+    bits = nats / LN2
+    return TextCost(characters, unknown, nats, bits, bits / characters, static)
 
 
 class CompareView(JointView[Comparison, Compared]):
@@ -165,6 +171,7 @@ class CompareView(JointView[Comparison, Compared]):
     about = "checkpoints side by side, and what a text costs under each"
     text = "optional"
     runs = "forward"
+    options = ("blend", "adapt")
     page = 10
 
     def describe(self, checkpoint: "InspectedCheckpoint") -> Compared:
@@ -172,7 +179,7 @@ class CompareView(JointView[Comparison, Compared]):
         file, options, cost = checkpoint.file, checkpoint.options, None
         if options.text is not None:
             ids = options.text.ids(file.vocab, options.unknown)
-            costs = checkpoint.model.costs(ids)
+            costs = checkpoint.predictor.costs(ids)
             cost = text_cost(costs, checkpoint.out_of_vocabulary)
         return compared(file.path, summarize(file), cost)
 
@@ -206,6 +213,10 @@ def _columns(items: Sequence[Compared]) -> list[Column]:
         bits = ["-" if c is None else f"{c.bits_per_char:.4f}" for c in costs]
         unknown = ["-" if c is None else f"{c.unknown:,}" for c in costs]
         columns.append(Column("text", bits, "right"))
+        static = [None if c is None else c.static_bits_per_char for c in costs]
+        if any(found is not None for found in static):
+            shown = [number(found, ".4f") for found in static]
+            columns.append(Column("unadapted", shown, "right"))
         if any(cost and cost.unknown for cost in costs):
             columns.append(Column("unknown", unknown, "right", 2))
     return columns

@@ -28,6 +28,11 @@ def compile_backward(network: "Network") -> None:
     network.loss_and_gradient(one, state, np.zeros_like(network.theta))
 
 
+def compile_blend(model: "TextModel") -> None:
+    """Count the text of the memory, if there is one, and look characters up."""
+    list(model.costs([np.zeros(2, np.int32)]))
+
+
 def compile_generation(model: "TextModel") -> None:
     """Draw one character."""
     from charrnn.generation import Generation  # Numba, as above

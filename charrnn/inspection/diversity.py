@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from charrnn.config import SampleConfig, UnitName
+from charrnn.counting import plural
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection.blocks import (
     PICTURED,
@@ -28,7 +29,7 @@ from charrnn.inspection.grams import Grams, Search, longest_repeat
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import symbols
 from charrnn.inspection.view import Extent, View
-from charrnn.inspection.wording import number, plural
+from charrnn.inspection.wording import number
 from charrnn.reading import Reader, options_for, read_slices, shown_name
 from charrnn.vocab import CodePoints, Vocab, code_points, from_code_points
 
@@ -280,14 +281,14 @@ class DiversityView(View[Diversity]):
     about = "how much samples, or a text, repeat themselves and copy a corpus"
     text = "optional"
     generates = True
-    options = ("corpus",)
+    options = ("corpus", "blend")
 
     def compute(self, checkpoint: "InspectedCheckpoint") -> Diversity:
         """Measure the text, or samples where none is given."""
         vocab, options = checkpoint.file.vocab, checkpoint.options
         drawn = options.text is None
         if drawn:
-            texts = draw_samples(checkpoint.model)
+            texts = draw_samples(checkpoint.predictor)
         else:
             texts = [symbols(vocab, checkpoint.head(MEASURED))]
         return measure_diversity(texts, vocab, drawn=drawn, corpus=options.corpus)

@@ -102,7 +102,7 @@ def explore_views(
         keep=options.limit(SHOWN),
     )
     explored = explore(
-        checkpoint.model,
+        checkpoint.predictor,
         checkpoint.head(room_for(wish, config.hidden)),
         wish,
         surprise=bits if isinstance(bits, Surprise) else None,

@@ -13,6 +13,7 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.cells import cell_of
+from charrnn.counting import plural
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.inspection import SignalName
 from charrnn.inspection.blocks import (
@@ -33,7 +34,6 @@ from charrnn.inspection.units import (
     check_place,
 )
 from charrnn.inspection.view import Extent, View, listed
-from charrnn.inspection.wording import plural
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from charrnn.arrays import Ids
 from charrnn.checkpoint import CheckpointFile
+from charrnn.config import no_memory
 from charrnn.errors import field
 from charrnn.inspection.asked import ViewOptions
-from charrnn.inspection.text import Text
+from charrnn.inspection.text import InspectedText
 from charrnn.options import check_number
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class InspectedCheckpoint:
     Raises
     ------
     OptionError
-        It does not have the layer that the options name.
+        It does not have the layer that the options name, or no memory to blend with.
     """
 
     def __init__(self, file: CheckpointFile, options: ViewOptions) -> None:
@@ -40,16 +41,31 @@ class InspectedCheckpoint:
         if options.layer is not None:
             last = file.model.layers - 1
             check_number(field("layer"), options.layer, low=0, high=last)
+        wanted = options.blend != 1 and (options.adapt or options.blend != "auto")
+        if wanted and file.memory is None:
+            error = no_memory(options.blend, adapt=options.adapt)
+            error.where = str(file.path)
+            raise error
 
     @cached_property
     def model(self) -> "TextModel":
-        """The model, ready to run."""
+        """The model, ready to run, without its memory."""
         from charrnn.textmodel import TextModel  # Numba: a third of a second
 
-        return TextModel.read_from(self.file, threads=self.options.threads)
+        threads = self.options.threads
+        return TextModel.read_from(self.file, threads=threads, predicts=False)
+
+    @cached_property
+    def predictor(self) -> "TextModel":
+        """The same, for what predicts: with its memory, as far as it is asked for."""
+        if self.options.blend == 1 or (remembered := self.file.read_memory()) is None:
+            return self.model
+        return self.model.remembering(remembered).blended(
+            self.options.blend, adapt=self.options.adapt
+        )
 
     @property
-    def text(self) -> Text:
+    def text(self) -> InspectedText:
         """The text, for those that cannot do without."""
         if self.options.text is None:
             msg = "a view that reads a text was asked for without one"

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import IGNORED, Floats, Ids
+from charrnn.counting import plural
 from charrnn.errors import SOME_TEXT, CheckpointError, CorpusError
 from charrnn.inspection import MAX_LAG
 from charrnn.inspection.blocks import (
@@ -41,7 +42,6 @@ from charrnn.inspection.blocks import (
 )
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.view import Extent, View, listed
-from charrnn.inspection.wording import plural
 from charrnn.windows import Documents, Window
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def gradient_norms(
         The text is not longer than `max_lag`.
     """
     if len(places.ids) <= max_lag:
-        msg = f"a text of {len(places.ids)} characters has no lag {max_lag}"
+        msg = f"a text of {plural(len(places.ids), 'character')} has no lag {max_lag}"
         raise ValueError(msg)
     chosen, T = places.pick(samples, max_lag), WARM_UP + max_lag + 1
     parts = [
@@ -292,7 +292,7 @@ def _rescaled(passed: "Passed") -> Array:
     All that follows is linear in them, so that nothing is rounded, and what
     vanishes or explodes does not leave the range of a float32.
     """
-    states = [tape.dstates for tape in passed.tapes]
+    states = passed.on_their_way
     largest = np.max([np.abs(d).max(axis=(0, 2)) for d in states], axis=0)
     _, exponents = np.frexp(np.where(np.isfinite(largest), largest, 1.0))
     for d in states:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 from charrnn.config import UnitName
+from charrnn.counting import plural
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.escapes import table_cell
 from charrnn.inspection import SIGNAL_NAMES, SignalName
@@ -38,7 +39,7 @@ from charrnn.inspection.units import (
     check_place,
 )
 from charrnn.inspection.view import Extent, View
-from charrnn.inspection.wording import number, plural
+from charrnn.inspection.wording import number
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint

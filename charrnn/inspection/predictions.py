@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
+from charrnn.counting import plural
 from charrnn.escapes import table_cell
 from charrnn.inspection.blocks import (
     STILL,
@@ -29,7 +30,7 @@ from charrnn.inspection.blocks import (
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import symbols
 from charrnn.inspection.view import SHOWN, Extent, View
-from charrnn.inspection.wording import number, plural
+from charrnn.inspection.wording import number
 from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -147,15 +148,17 @@ def distributions(model: "TextModel", ids: Ids, first: int) -> Iterator[Distribu
     if opening is not None and first == 0:
         yield opening
     network, place = model.network, model.documents.first
-    state = network.new_state(1)
+    state, reading = network.new_state(1), model.reading()
     for window in model.read([ids], ahead=True):
         count = len(window.inputs)
         unwanted = min(max(0, first - place), count)
         place += count
         if unwanted == count:
             network.forward(window, state)
-            continue
-        yield from _softmax(network.logits(window, state)[unwanted:, 0])
+            p = np.empty((0, model.vocab.size))
+        else:
+            p = _softmax(network.logits(window, state)[unwanted:, 0])
+        yield from reading.distributions(p, window.inputs[:, 0])
 
 
 def _softmax(logits: Floats) -> NDArray[np.float64]:
@@ -195,7 +198,7 @@ class NextView(View[Predictions]):
     about = "the likeliest characters after the text, and at every place of it"
     text = "required"
     runs = "forward"
-    options = ("top", "max_chars")
+    options = ("top", "max_chars", "blend", "adapt")
     page = 6
     explores = "guesses"
 
@@ -203,7 +206,7 @@ class NextView(View[Predictions]):
         """Read the text and list what the model expects."""
         options = checkpoint.options
         return predict(
-            checkpoint.model,
+            checkpoint.predictor,
             checkpoint.head(None),
             top=options.top,
             keep=options.limit(SHOWN),

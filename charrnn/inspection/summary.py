@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from charrnn.cells import cell_of
 from charrnn.checkpoint import CheckpointFile, CorpusFingerprint
 from charrnn.config import ModelConfig, TrainConfig, UnitName
+from charrnn.counting import plural
 from charrnn.inspection.blocks import Block, Column, Facts, Table
 from charrnn.inspection.records import ViewData, finite
 from charrnn.inspection.view import View
-from charrnn.inspection.wording import byte_size, number, plural, shape
+from charrnn.inspection.wording import byte_size, number, shape
 from charrnn.parameters import Shape, shapes, size
 
 if TYPE_CHECKING:
@@ -38,6 +39,16 @@ class Loss:
     nats: float
     bits: float
     step: int | None
+
+
+@dataclass(frozen=True)
+class MemoryFacts:
+    """The training text, stored to be counted: it can be read out of the file."""
+
+    characters: int
+    bytes: int  # of the file
+    order: int  # the longest n-grams
+    share: float  # the network's, in a blend with what they say
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,7 @@ class Summary(ViewData):
     best_val_loss: Loss | None
     training: TrainConfig | None
     corpus: CorpusFingerprint
+    memory: MemoryFacts | None
     file: FileFacts
 
 
@@ -86,6 +98,7 @@ def summarize(file: CheckpointFile) -> Summary:
         best_val_loss=_loss(run.best_val_loss, run.best_step) if run else None,
         training=run.config if run else None,
         corpus=file.corpus,
+        memory=_stored_memory(file),
         file=FileFacts(
             path=str(file.path),
             format=file.format_version,
@@ -93,6 +106,14 @@ def summarize(file: CheckpointFile) -> Summary:
             sha256=file.sha256(),
         ),
     )
+
+
+def _stored_memory(file: CheckpointFile) -> MemoryFacts | None:
+    """Take what the manifest says of the memory; nothing of it is read."""
+    if (entry := file.memory) is None:
+        return None
+    size = entry.member.nbytes
+    return MemoryFacts(entry.characters, size, entry.order, entry.share)
 
 
 def _epochs(file: CheckpointFile) -> float | None:
@@ -131,7 +152,7 @@ class SummaryView(View[Summary]):
     def blocks(self, data: Summary) -> Iterator[Block]:
         """Show facts, then the tensors."""
         pairs = [*_model(data), *_training(data), *_losses(data), *_corpus(data)]
-        yield Facts([*pairs, *_file(data)])
+        yield Facts([*pairs, *_memory(data), *_file(data)])
         tensors = data.tensors
         columns = [
             Column("tensor", [tensor.name for tensor in tensors]),
@@ -149,7 +170,8 @@ def _model(data: Summary) -> Iterator[tuple[str, str]]:
     norm = "" if model.norm == "none" else f", {model.norm} norm"
     layers, units = plural(model.layers, "layer"), plural(model.hidden, "unit")
     noun = "byte" if data.unit == "byte" else "character"
-    yield "model", f"{model.cell}{activation}, {layers} of {units}{norm}"
+    lags = "" if model.lags == (1,) else f", lags {','.join(map(str, model.lags))}"
+    yield "model", f"{model.cell}{activation}, {layers} of {units}{lags}{norm}"
     yield "parameters", f"{data.parameters:,}"
     yield "vocabulary", plural(model.vocab_size, noun)
 
@@ -160,7 +182,7 @@ def _training(data: Summary) -> Iterator[tuple[str, str]]:
     if run is None:
         yield "training", "none stored: weights only"
         return
-    epochs = f"{number(data.epochs)} epochs"
+    epochs = f"{number(data.epochs)} {'epoch' if data.epochs == 1 else 'epochs'}"
     yield "trained", f"{plural(data.steps or 0, 'step')}, {epochs}"
     decay = f", weight decay {run.weight_decay:g}" if run.weight_decay else ""
     yield (
@@ -201,6 +223,17 @@ def _corpus(data: Summary) -> Iterator[tuple[str, str]]:
     yield "corpus", ", ".join(corpus.files) or "-"
     yield "", f"{plural(corpus.characters, 'character')}, {byte_size(corpus.bytes)}"
     yield "", f"sha256 {corpus.sha256}"
+
+
+def _memory(data: Summary) -> Iterator[tuple[str, str]]:
+    """Say that the training text is in the file, and what is made of it."""
+    memory = data.memory
+    if memory is None:
+        return
+    size = f"{plural(memory.characters, 'character')}, {byte_size(memory.bytes)}"
+    yield "memory", f"contains the training text, in recoverable form: {size}"
+    rest = f"{1 - memory.share:.1%} {memory.order}-grams of the text"
+    yield "", f"predicts by {memory.share:.1%} network, {rest}"
 
 
 def _file(data: Summary) -> Iterator[tuple[str, str]]:

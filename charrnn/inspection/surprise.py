@@ -16,6 +16,7 @@ import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import UnitName
+from charrnn.counting import plural
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.escapes import table_cell
 from charrnn.inspection.blocks import (
@@ -30,7 +31,6 @@ from charrnn.inspection.blocks import (
 )
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.view import SHOWN, Extent, View
-from charrnn.inspection.wording import plural
 from charrnn.vocab import Vocab, from_code_points
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class Surprise(ViewData):
     worst_lines: tuple[LineSurprise, ...]  # the dearest a character first
     text: str
     char_bits: tuple[float, ...]
+    #: Where the counts went on in the text: what it costs by those that do not.
+    static_bits_per_char: float | None = None
 
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a character of `text`."""
@@ -121,7 +123,7 @@ class SurpriseRows(ViewData):
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a character. Can be asked for once."""
         line, column, left = 1, 1, self.keep
-        for ids, nats in self.costs:
+        for ids, nats, _ in self.costs:
             part = slice(None) if left is None else slice(left)
             shown = symbols(self.vocab, ids[part])
             for char, bits in zip(shown, (nats[part] / LN2).tolist(), strict=True):
@@ -199,6 +201,7 @@ class _Totals:
         self.keep = keep
         self.characters = 0
         self.nats = 0.0
+        self.fixed: float | None = None  # nats by counts that do not go on
         self.line, self.column = 1, 0  # of the last character
         self.line_nats = 0.0
         self.lines: list[LineSurprise] = []
@@ -208,8 +211,10 @@ class _Totals:
         self.worst_lines: _Worst[LineSurprise] = _Worst(top)
         self.tail = np.zeros(0, np.int32)  # what came last, for contexts
 
-    def add(self, ids: Ids, nats: Floats) -> None:
-        """Take in the next characters."""
+    def add(self, ids: Ids, nats: Floats, fixed: Floats | None) -> None:
+        """Take in the next characters; see `Costs`."""
+        if fixed is not None:
+            self.fixed = (self.fixed or 0.0) + float(fixed.sum())
         left = int(max(0, min(self.keep - self.characters, len(ids))))
         self.text.append(symbols(self.vocab, ids[:left]))
         self.char_bits += (nats[:left] / LN2).tolist()
@@ -273,6 +278,9 @@ class _Totals:
             worst_lines=self.worst_lines.ranked(),
             text="".join(self.text),
             char_bits=tuple(self.char_bits),
+            static_bits_per_char=None
+            if self.fixed is None
+            else self.fixed / LN2 / count,
         )
 
 
@@ -288,7 +296,7 @@ class SurpriseView(View[Surprise | SurpriseRows]):
     about = "what every character of the text costs, in bits"
     text = "required"
     runs = "forward"
-    options = ("top", "max_chars")
+    options = ("top", "max_chars", "blend", "adapt")
     page = 5
     explores = "bits"
 
@@ -296,7 +304,7 @@ class SurpriseView(View[Surprise | SurpriseRows]):
         """Read the text and add up its losses, or make only its rows."""
         options, vocab = checkpoint.options, checkpoint.file.vocab
         ids = checkpoint.text.ids(vocab, options.unknown)
-        costs = checkpoint.model.costs(ids)
+        costs = checkpoint.predictor.costs(ids)
         if options.rows_only and checkpoint.characters:
             return SurpriseRows(vocab, costs, options.max_chars or None)
         keep = options.limit(SHOWN if options.drawn else LISTED)
@@ -328,12 +336,16 @@ class SurpriseView(View[Surprise | SurpriseRows]):
 def _totals(data: Surprise) -> list[tuple[str, str]]:
     """Label the totals."""
     characters = plural(data.characters, "character")
-    return [
+    facts = [
         ("text", f"{characters}, {plural(data.line_count, 'line')}"),
         ("bits", f"{data.bits:,.2f}, {data.bits_per_char:.4f} per character"),
         ("nats", f"{data.nats:,.2f}, {data.nats_per_char:.4f} per character"),
         ("perplexity", f"{data.perplexity:.4g}"),
     ]
+    if data.static_bits_per_char is not None:
+        static = f"{data.static_bits_per_char:.4f} bits per character"
+        facts.append(("unadapted", static))
+    return facts
 
 
 def _lines(data: Surprise) -> Iterator[HeatLine]:

@@ -13,11 +13,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.caching import cache_root
+from charrnn.caching import cache_root, numba_directory
+from charrnn.counting import plural
 from charrnn.inspection.blocks import Block, Facts
 from charrnn.inspection.records import ViewData
 from charrnn.inspection.view import View
-from charrnn.inspection.wording import byte_size, plural
+from charrnn.inspection.wording import byte_size
 from charrnn.version import __version__
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _processor() -> tuple[str, tuple[str, ...]]:
 def _cache() -> Cache:
     """Find the cache of compiled kernels and add up what is in it."""
     try:
-        root = Path(os.environ.get("NUMBA_CACHE_DIR") or cache_root())
+        root = numba_directory() or cache_root()
     except RuntimeError:
         return Cache(None, 0, 0)
     files = size = 0

@@ -25,7 +25,7 @@ from charrnn.vocab import CodePoints, Vocab, code_points
 IN_MEMORY = 1 << 24
 
 
-class Text:
+class InspectedText:
     """A text as it was given: characters from an option, bytes from a file.
 
     Parameters
@@ -42,7 +42,7 @@ class Text:
         self._spool: IO[bytes] | None = None
 
     @classmethod
-    def from_file(cls, source: str) -> "Text":
+    def from_file(cls, source: str) -> "InspectedText":
         """Open a file, or take all of standard input for ``-``.
 
         Raises

@@ -11,6 +11,7 @@ from charrnn.inspection import TextNeed
 from charrnn.inspection.blocks import EVERYWHERE, Block, Media, Rows
 from charrnn.inspection.compiling import (
     compile_backward,
+    compile_blend,
     compile_forward,
     compile_generation,
 )
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 SHOWN = 2000
 
 #: The options of `inspect` that a view can be about.
-OptionName = Literal["top", "max_chars", "layer", "unit", "signal", "max_lag", "corpus"]
+OptionName = Literal[
+    "top", "max_chars", "layer", "unit", "signal", "max_lag", "corpus", "blend", "adapt"
+]
 
 D = TypeVar("D", bound="ViewData")
 
@@ -76,10 +79,12 @@ class View(Generic[D]):
         """Build the model, and compile what `compute` will run."""
         if checkpoint.options.text is None:
             if self.generates:
-                compile_generation(checkpoint.model)
+                compile_generation(checkpoint.predictor)
             return
         if self.runs:
             compile_forward(checkpoint.model.network)
+        if "blend" in self.options:
+            compile_blend(checkpoint.predictor)
         if self.runs == "backward":
             compile_backward(checkpoint.model.network)
 

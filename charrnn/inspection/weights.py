@@ -1,6 +1,7 @@
 """The view ``weights``: how the values of every tensor are distributed.
 
-Recurrent matrices are also shown gate by gate, with the spectral radius of
+Recurrent matrices are also shown gate by gate, and lag by lag if a network has
+further ones than 1, with the spectral radius of
 each (H, H) block: the largest modulus of an eigenvalue, which says whether a
 state that only this block acted on would fade (below 1) or grow (above 1).
 """
@@ -56,7 +57,7 @@ LOOSE = 1e-3
 class Distribution:
     """The values of a tensor, or of the rows that belong to one gate."""
 
-    tensor: str
+    tensor: str  # of a network with further lags than 1 also: Wh, lag 2
     gate: str | None  # None: the whole tensor
     shape: tuple[int, ...]
     parameters: int
@@ -106,10 +107,24 @@ def measure_weights(file: CheckpointFile) -> Weights:
     for tensor in tensors(file.model):
         values = file.read(tensor.name)
         if tensor.role is Role.RECURRENT:
-            found += _recurrent(tensor.name, values, cell_of(file.model.cell).gates)
+            gates = cell_of(file.model.cell).gates
+            found += _by_lag(tensor.name, values, gates, file.model.lags)
         else:
             found.append(describe(tensor.name, None, values))
     return Weights(tuple(found))
+
+
+def _by_lag(
+    name: str, values: Floats, gates: tuple[str, ...], lags: tuple[int, ...]
+) -> Iterator[Distribution]:
+    """Measure a recurrent matrix, and its columns for each lag if there are several."""
+    if len(lags) == 1:
+        yield from _recurrent(name, values, gates)
+        return
+    yield describe(name, None, values)
+    for lag, block in zip(lags, np.split(values, len(lags), axis=1), strict=True):
+        columns = np.ascontiguousarray(block)
+        yield from _recurrent(f"{name}, lag {lag}", columns, gates)
 
 
 def _recurrent(

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from charrnn.counting import plural
+
 
 def byte_size(number: int) -> str:
     """Write a number of bytes, short and in full."""
@@ -9,18 +11,13 @@ def byte_size(number: int) -> str:
     while short >= 1000 and len(units) > 1:
         short /= 1000
         units.pop(0)
-    full = f"{number:,} bytes"
+    full = plural(number, "byte")
     return full if units[0] == "bytes" else f"{short:.1f} {units[0]} ({full})"
 
 
 def number(value: float | None, form: str = ".4g") -> str:
     """Write a number, or a dash where there is none."""
     return "-" if value is None else format(value, form)
-
-
-def plural(count: int, noun: str) -> str:
-    """Count something."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def shape(lengths: Iterable[int]) -> str:

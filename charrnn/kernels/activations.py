@@ -1,4 +1,4 @@
-"""Activations of one number, and their derivatives.
+"""Activations of one number and their derivatives, and the logarithm.
 
 Each function has two bodies, chosen by the type of its argument when a kernel
 is compiled. In float64, where gradients are checked, they are NumPy's own. In
@@ -10,13 +10,15 @@ C library for every number.
 float32      method                                         largest error
 ============ ============================================== ==============
 ``exp``      2^n e^r, e^r a polynomial of degree 6          2 ulp
+``log``      n ln 2 + ln m, a polynomial of (m-1)/(m+1)     3 ulp
 ``sigmoid``  1 / (1 + exp(-x))                              4 ulp
 ``tanh``     x P(x^2) / Q(x^2), degrees 4 and 4, |x| <= 9   8 ulp
 ============ ============================================== ==============
 
 The coefficients are minimax fits (Lawson's iterated least squares in extended
-precision), made for this project; ``tests/kernels/test_activations.py`` holds
-the errors to the table. NaN comes out as NaN everywhere.
+precision), made for this project, but for those of ``log``, a series that is cut
+off; ``tests/kernels/test_activations.py`` holds the errors to the table. NaN comes
+out as NaN everywhere.
 """
 
 from typing import Any
@@ -55,6 +57,11 @@ _EXP = (
     0.00837485771626234,
     0.0013836794532835484,
 )
+
+#: ln((1 + s) / (1 - s)) = 2 s (1 + s^2 / 3 + s^4 / 5 + ...)
+_LOG = (2 / 3, 2 / 5, 2 / 7, 2 / 9)
+_SMALLEST_NORMAL = 2.0**-126
+_ROOT_OF_HALF = 0x3F3504F3  # the bits of the float32 sqrt(1 / 2)
 
 _TANH_LIMIT = np.float32(9)
 _P0 = np.float32(1.0)
@@ -100,6 +107,53 @@ def _exp32(typing_context: Any, x: Any) -> Any:
         return builder.fmul(power, scale)
 
     return types.float32(types.float32), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _log32(typing_context: Any, x: Any) -> Any:
+    """Emit ln x for one float32, by calls that no fast-math flag can fold away."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        real, integer = ir.FloatType(), ir.IntType(32)
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(real, [real] * 3), "llvm.fma.f32"
+        )
+        (given,) = args
+        tiny = builder.fcmp_ordered("<", given, real(_SMALLEST_NORMAL))
+        value = builder.select(tiny, real(_SMALLEST_NORMAL), given)
+        # x = 2^n m, with m from sqrt(1/2) to sqrt(2).
+        bits = builder.bitcast(value, integer)
+        n = builder.ashr(builder.sub(bits, integer(_ROOT_OF_HALF)), integer(23))
+        m = builder.bitcast(builder.sub(bits, builder.shl(n, integer(23))), real)
+        n = builder.sitofp(n, real)
+        s = builder.fdiv(builder.fsub(m, real(1)), builder.fadd(m, real(1)))
+        u = builder.fmul(s, s)
+        series = real(_LOG[-1])
+        for coefficient in _LOG[-2::-1]:
+            series = builder.call(fma, [series, u, real(coefficient)])
+        low = builder.call(fma, [n, real(_LN2_LOW), builder.fadd(s, s)])
+        low = builder.call(fma, [builder.fmul(s, u), series, low])
+        found = builder.call(fma, [n, real(_LN2_HIGH), low])
+        unknown = builder.fcmp_unordered("uno", given, given)
+        return builder.select(unknown, given, found)
+
+    return types.float32(types.float32), codegen
+
+
+def log(x: Any) -> Any:
+    """Natural logarithm; in float32 of a finite x, at least 2^-126."""
+    return np.log(x)
+
+
+@overload(log, jit_options={"fastmath": FASTMATH})  # type: ignore[untyped-decorator]
+def _log(x: Any) -> Any:
+    def emitted(x: Any) -> Any:
+        return _log32(x)
+
+    def library(x: Any) -> Any:
+        return np.log(x)
+
+    return emitted if x == types.float32 else library
 
 
 def exp(x: Any) -> Any:

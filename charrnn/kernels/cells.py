@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from numba.extending import overload
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Flags, Floats
 from charrnn.cells import Cell
+from charrnn.kernels import lagged
 from charrnn.kernels.jit import FASTMATH, PACKAGE
 from charrnn.kernels.recurrent import Recurrent
 
@@ -21,7 +22,9 @@ from charrnn.kernels.recurrent import Recurrent
 class Tape(Protocol):
     """One window of T steps: what a layer's way forward leaves for the way back.
 
-    A cell's own tape is a NamedTuple with these fields and perhaps more.
+    A cell's own tape is a NamedTuple with these fields and perhaps more. If it has
+    those of `lagged.Links`, too, and the cell multiplies Wh by what is ``seen``, it
+    can have further lags than 1.
     """
 
     @property
@@ -106,6 +109,11 @@ def is_built_in(kernels: CellKernels) -> bool:
     return kernels.__name__.startswith(PACKAGE)
 
 
+def can_have_lags(kernels: CellKernels) -> bool:
+    """Tell whether a cell can see further states than the one before a step."""
+    return set(lagged.Links._fields) <= set(getattr(kernels.Tape, "_fields", ()))
+
+
 def advance(weights: Recurrent, tape: Any, t: int, a: int, b: int) -> None:
     """Take step t of a tape for rows a to b; see `CellKernels`."""
     _BY_TAPE[type(tape)].advance(weights, tape, t, a, b)
@@ -114,6 +122,32 @@ def advance(weights: Recurrent, tape: Any, t: int, a: int, b: int) -> None:
 def retreat(weights: Recurrent, tape: Any, t: int, a: int, b: int, dy: Floats) -> None:
     """Carry gradients back through step t of a tape; see `CellKernels`."""
     _BY_TAPE[type(tape)].retreat(weights, tape, t, a, b, dy)
+
+
+def look_back(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
+    """Gather what step t sees, for rows a to b, if that is not the state itself."""
+    if has_lags(tape):
+        _look_back_far(tape, resets, t, a, b)
+
+
+def hand_back(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
+    """Hand the gradients of what step t saw back; see `lagged.hand_back`."""
+    if has_lags(tape):
+        _hand_back_far(tape, resets, t, a, b)
+
+
+def look_back_carried(tape: Any, state: Floats) -> None:
+    """Gather what a single step sees from one layer's carried state (..., B, H).
+
+    The past of that state is moved on by a step; h and the others are not.
+    """
+    if has_lags(tape):
+        _look_back_carried_far(tape, state)
+
+
+def has_lags(tape: Any) -> bool:
+    """Tell whether steps of a tape see further states than the one before."""
+    return hasattr(tape, "lags") and len(tape.lags) > 0
 
 
 _chosen = {"strict": False, "jit_options": {"fastmath": FASTMATH, "forceinline": True}}
@@ -127,6 +161,50 @@ def _advance(weights: Any, tape: Any, t: Any, a: Any, b: Any) -> Any:
 @overload(retreat, **_chosen)  # type: ignore[untyped-decorator]
 def _retreat(weights: Any, tape: Any, t: Any, a: Any, b: Any, dy: Any) -> Any:
     return _python(_BY_TAPE[tape.instance_class].retreat)
+
+
+# What is compiled in place of these, for tapes with links.
+
+
+def _look_back_far(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> None:
+    if tape.lags.size > 0:
+        lagged.gather(
+            tape.lags, tape.seen, tape.reach, tape.past, tape.states[0], resets,
+            t, a, b,
+        )  # fmt: skip
+
+
+def _hand_back_far(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> None:
+    if tape.lags.size > 0:
+        lagged.hand_back(
+            tape.lags, tape.dseen, tape.reach, tape.pending, tape.dstates[0], resets,
+            t, a, b,
+        )  # fmt: skip
+
+
+def _look_back_carried_far(tape: Any, state: Any) -> None:
+    if tape.lags.size > 0:
+        lagged.gather_carried(tape.lags, tape.seen, state, tape.states.shape[0])
+
+
+@overload(look_back, **_chosen)  # type: ignore[untyped-decorator]
+def _look_back(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> Any:
+    return _linked(tape, _look_back_far, lambda tape, resets, t, a, b: None)
+
+
+@overload(hand_back, **_chosen)  # type: ignore[untyped-decorator]
+def _hand_back(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> Any:
+    return _linked(tape, _hand_back_far, lambda tape, resets, t, a, b: None)
+
+
+@overload(look_back_carried, **_chosen)  # type: ignore[untyped-decorator]
+def _look_back_carried(tape: Any, state: Any) -> Any:
+    return _linked(tape, _look_back_carried_far, lambda tape, state: None)
+
+
+def _linked(tape: Any, function: Any, nothing: Any) -> Any:
+    """Choose what is compiled for a kind of tape: nothing, if it has no links."""
+    return function if "lags" in tape.fields else nothing
 
 
 def _python(function: Any) -> Any:

@@ -1,8 +1,8 @@
 """Generating many characters in one call: the network, the filters, the draw.
 
-    z = Wx[id] + b  -->  cell  -->  ...  -->  logits  -->  filters  -->  next id
-         ^                                                                 |
-         +-----------------------------------------------------------------+
+    z = Wx[id] + b --> cell --> ... --> logits --> blend --> filters --> next id
+         ^                                                               |
+         +---------------------------------------------------------------+
 
 A character takes some microseconds, less than it takes to call a kernel from
 Python, so a call makes a slice of them. The cells are those of training: the
@@ -21,7 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
-from charrnn.kernels.cells import CellKernels, advance, is_built_in, short_name
+from charrnn.kernels.blending import Blend, learn, mix, new_mixing
+from charrnn.kernels.cells import (
+    CellKernels,
+    advance,
+    is_built_in,
+    look_back_carried,
+    short_name,
+)
 from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
@@ -61,11 +68,11 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
     ----------
     tape : Tape
         Of one step; on exit its y holds the outputs of the last layer.
-    state : (L, S, B, H) float array
+    state : (L, S + M - 1, B, H) float array
         Moved on.
     ids : (B,) int array
     """
-    L, S, B, _ = state.shape
+    L, S, B = state.shape[0], tape.states.shape[0], state.shape[2]
     z, y = tape.z[0], tape.y[0]
     for k in range(L):
         if k == 0:
@@ -74,6 +81,7 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
             affine(y, weights.Wx[k - 1], weights.b[k], z)
         for s in range(S):
             _copy(state[k, s], tape.states[s, 0])
+        look_back_carried(tape, state[k])
         advance(layer_weights(weights.recurrent, k), tape, 0, 0, B)
         for s in range(S):
             _copy(tape.states[s, 1], state[k, s])
@@ -98,6 +106,7 @@ def generate(
     ids: Ids,
     known: Ids,
     u: Floats,
+    blend: Blend,
     filters: Filters,
     start: int,
     logits: Floats,
@@ -109,25 +118,28 @@ def generate(
     weights : Inference
     tape : Tape
         One of the cell's, of one step and B rows. What it holds is of no use.
-    state : (L, S, B, H) float array
+    state : (L, S + M - 1, B, H) float array
         On entry the state before the first character, on exit the one after
         the last that was read.
     ids : (past + steps + 1, B) int array
         In the order of time: what came before, below 0 where nothing did; the
         characters to be read; and the one behind them, which is not read.
-        Filters of n-grams look back over `past` characters.
+        Filters of n-grams and a blend look back over `past` characters.
     known : (B,) int array
         How many of the last steps + 1 characters of each row are given, at
         least 1. The others are written.
     u : (steps, B) float64 array
         Random numbers: u[t] chooses what comes after step t.
+    blend : Blend
+        What is said of the next character beside the network; `past` is at least
+        its order. If it learns from what it writes, B is 1.
     filters : Filters
     start : int
         The character that begins a document: the state is cleared before it.
         Below 0 for none.
     logits : (steps, B, V) or (1, B, V) float array
         Written, where something was chosen; if there is room for one step, of
-        the last one.
+        the last one. Those of the blend, where there is one.
 
     Returns
     -------
@@ -136,7 +148,7 @@ def generate(
         an infinity. Everything is then of no use.
     """
     steps, scratch, y = u.shape[0], new_scratch(logits.shape[2]), tape.y[0]
-    past = ids.shape[0] - steps - 1
+    past, room = ids.shape[0] - steps - 1, new_mixing(blend, logits.shape[2])
     for t in range(steps):
         now = past + t
         if start >= 0:
@@ -151,10 +163,14 @@ def generate(
         for n in range(known.size):
             if known[n] <= t + 1:
                 recent = ids[t + 1 : now + 1, n]
+                if blend.share < 1:
+                    mix(blend, recent, out[n], room)
                 chosen = choose(out[n], recent, filters, u[t, n], scratch)
                 if chosen < 0:
                     return False
                 ids[now + 1, n] = chosen
+                if blend.learns:
+                    learn(blend, recent, chosen, room.contexts)
     return True
 
 

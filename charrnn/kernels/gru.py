@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, Ids
 from charrnn.kernels.activations import ONE, sigmoid, tanh
 from charrnn.kernels.jit import jit
+from charrnn.kernels.lagged import own_state
 from charrnn.kernels.matmul import add_affine_gradient, multiply
 from charrnn.kernels.recurrent import Recurrent
 
@@ -32,41 +33,50 @@ class Tape(NamedTuple):
     states: Floats  # (1, T + 1, B, H): h before each input, after the last one
     y: Floats  # (T, B, H): outputs; h after each input until normalized, dropped
     dstates: Floats  # (1, B, H): gradient of h on its way back
+    lags: Ids  # what each step sees, and on the way back; see `lagged.Links`
+    seen: Floats
+    dseen: Floats
+    reach: Ids
+    past: Floats
+    pending: Floats
 
 
 def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     """Make room for one window."""
+    states, dstates = np.zeros((1, T + 1, B, H), dtype), np.zeros((1, B, H), dtype)
     return Tape(
         z=np.zeros((T, B, 3 * H), dtype),
         zh=np.zeros((T, B, 3 * H), dtype),
-        states=np.zeros((1, T + 1, B, H), dtype),
+        states=states,
         y=np.zeros((T, B, H), dtype),
-        dstates=np.zeros((1, B, H), dtype),
+        dstates=dstates,
+        **own_state(states, dstates)._asdict(),
     )
 
 
 @jit(inlined_early=True)
 def step(
-    Wh: Floats, bhn: Floats, z: Floats, zh: Floats, h_prev: Floats, h: Floats,
+    Wh: Floats, bhn: Floats, z: Floats, zh: Floats, seen: Floats, h: Floats,
     y: Floats,
 ) -> None:  # fmt: skip
     """Advance all rows by one input.
 
     Parameters
     ----------
-    Wh : (P, H, W) float array
+    Wh : (P, KH, W) float array
         Panels of ``Packed.forward``.
     bhn : (H,) float array
     z : (B, 3H) float array
         On entry ``x Wx^T + b``; on exit the gates.
     zh : (B, 3H) float array
         Written: the recurrent product; its n part with bhn.
-    h_prev : (B, H) float array
+    seen : (B, KH) float array
+        The states that the step sees, h_prev first; often nothing else.
     h, y : (B, H) float array
         Written: the new state, twice.
     """
     B, H = h.shape
-    multiply(h_prev, Wh, zh, False)
+    multiply(seen, Wh, zh, False)
     for n in range(B):
         z_r, z_u, z_n = z[n, :H], z[n, H : 2 * H], z[n, 2 * H :]
         zh_r, zh_u, zh_n = zh[n, :H], zh[n, H : 2 * H], zh[n, 2 * H :]
@@ -74,7 +84,7 @@ def step(
             r, u = sigmoid(z_r[j] + zh_r[j]), sigmoid(z_u[j] + zh_u[j])
             recurrent = zh_n[j] + bhn[j]
             candidate = tanh(z_n[j] + r * recurrent)
-            h_j = candidate + u * (h_prev[n, j] - candidate)
+            h_j = candidate + u * (seen[n, j] - candidate)
             z_r[j], z_u[j], z_n[j] = r, u, candidate
             zh_n[j] = recurrent
             h[n, j] = h_j
@@ -83,7 +93,7 @@ def step(
 
 @jit(inlined_early=True)
 def step_backward(
-    Wh: Floats, z: Floats, zh: Floats, h_prev: Floats, dy: Floats, dh: Floats
+    Wh: Floats, z: Floats, zh: Floats, seen: Floats, dy: Floats, dh: Floats
 ) -> None:
     """Carry gradients back through one `step`.
 
@@ -91,16 +101,17 @@ def step_backward(
     ----------
     Wh : (P, 3H, W) float array
         Panels of ``Packed.backward``.
-    h_prev : (B, H) float array
+    seen : (B, KH) float array
         As `step` had it.
     z, zh : (B, 3H) float array
         On entry as `step` left them; on exit the gradients of z and of zh.
     dy : (B, H) float array
         Gradient of the output y.
-    dh : (B, H) float array
-        On entry the gradient of h from later steps; on exit that of h_prev.
+    dh : (B, KH) float array
+        On entry the gradient of h from later steps, in the first H columns, and zeros;
+        on exit that of all that `step` saw.
     """
-    B, H = dh.shape
+    B, H = dy.shape
     for n in range(B):
         z_r, z_u, z_n = z[n, :H], z[n, H : 2 * H], z[n, 2 * H :]
         zh_r, zh_u, zh_n = zh[n, :H], zh[n, H : 2 * H], zh[n, 2 * H :]
@@ -108,7 +119,7 @@ def step_backward(
             r, u, candidate = z_r[j], z_u[j], z_n[j]
             # h = y = (1 - u) * n + u * h_prev
             dh_j = dh[n, j] + dy[n, j]
-            du = dh_j * (h_prev[n, j] - candidate)
+            du = dh_j * (seen[n, j] - candidate)
             dn = dh_j * (ONE - u)
             dh[n, j] = dh_j * u
             # n = tanh(z_n + r * zh_n)
@@ -118,30 +129,29 @@ def step_backward(
             dz_r, dz_u = dr * r * (ONE - r), du * u * (ONE - u)
             z_r[j], z_u[j], z_n[j] = dz_r, dz_u, dz_n
             zh_r[j], zh_u[j], zh_n[j] = dz_r, dz_u, dz_n * r
-    # zh = h_prev Wh^T, beside the direct path u * h_prev
+    # zh = seen Wh^T, beside the direct path u * h_prev
     multiply(zh, Wh, dh, True)
 
 
 @jit
 def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     """Take `step` t of a tape for rows a to b; see `rnn.advance`."""
-    z, zh, states, y, _ = tape
-    h, Wh, bhn = states[0], weights.Wh, weights.own
-    step(Wh, bhn, z[t, a:b], zh[t, a:b], h[t, a:b], h[t + 1, a:b], y[t, a:b])
+    z, zh, y, h, seen = tape.z, tape.zh, tape.y, tape.states[0], tape.seen
+    Wh, bhn = weights.Wh, weights.own
+    step(Wh, bhn, z[t, a:b], zh[t, a:b], seen[t, a:b], h[t + 1, a:b], y[t, a:b])
 
 
 @jit
 def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) -> None:
     """Take `step_backward` t of a tape for rows a to b, from the gradient of y."""
-    z, zh, states, _, dstates = tape
-    h, dh = states[0], dstates[0, a:b]
-    step_backward(weights.Wh, z[t, a:b], zh[t, a:b], h[t, a:b], dy, dh)
+    z, zh, seen = tape.z[t, a:b], tape.zh[t, a:b], tape.seen[t, a:b]
+    step_backward(weights.Wh, z, zh, seen, dy, tape.dseen[a:b])
 
 
 def add_gradients(
-    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, dbhn: Floats, workers: int
+    tape: Tape, rows: slice, seen: Floats, dWh: Floats, dbhn: Floats, workers: int
 ) -> None:
-    """Add the gradients of Wh, (3H, H), and of bhn, (H,); see `rnn.add_gradients`."""
-    # zh = h_prev Wh^T, and bhn added to its n, the last H columns
+    """Add the gradients of Wh, (3H, KH), and of bhn, (H,); see `rnn.add_gradients`."""
+    # zh = seen Wh^T, and bhn added to its n, the last H columns
     dzh = tape.zh.reshape(-1, tape.zh.shape[2])[rows]
-    add_affine_gradient(dzh, h_prev, dWh, dbhn, workers)
+    add_affine_gradient(dzh, seen, dWh, dbhn, workers)

@@ -29,7 +29,6 @@ read, `charrnn.kernels.keeping` says.
 """
 
 import hashlib
-import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +40,7 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import config as numba_config
 
-from charrnn.caching import Place, cache_root
+from charrnn.caching import Place, cache_root, numba_directory
 from charrnn.kernels.keeping import DamagedError, KernelCache, NoCache, Sealed
 
 P = ParamSpec("P")
@@ -79,9 +78,9 @@ def _digest() -> str:
 
 def _place() -> Place | None:
     """Find where compiled kernels go; None for a user without a home directory."""
-    if explicit := os.environ.get("NUMBA_CACHE_DIR"):
-        return Place(Path(explicit), root=None)
     try:
+        if explicit := numba_directory():
+            return Place(explicit, root=None)
         root = cache_root()
     except RuntimeError:
         return None
@@ -91,7 +90,7 @@ def _place() -> Place | None:
 def cache_directory() -> Path | None:
     """Where compiled kernels go; None where no private directory can be had.
 
-    ``NUMBA_CACHE_DIR`` is taken as it is when it is set.
+    ``NUMBA_CACHE_DIR`` goes before all others, and need not be private.
     """
     place = _place()
     if place is None:

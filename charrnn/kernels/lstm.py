@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, Ids
 from charrnn.kernels.activations import ONE, sigmoid, tanh
 from charrnn.kernels.jit import jit
+from charrnn.kernels.lagged import own_state
 from charrnn.kernels.matmul import add_affine_gradient, multiply
 from charrnn.kernels.recurrent import Recurrent
 
@@ -32,16 +33,24 @@ class Tape(NamedTuple):
     y: Floats  # (T, B, H): outputs; h after each input until normalized, dropped
     dstates: Floats  # (2, B, H): gradients of h and c on their way back
     tanh_c: Floats  # (T, B, H): tanh of c after each input
+    lags: Ids  # what each step sees, and on the way back; see `lagged.Links`
+    seen: Floats
+    dseen: Floats
+    reach: Ids
+    past: Floats
+    pending: Floats
 
 
 def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     """Make room for one window."""
+    states, dstates = np.zeros((2, T + 1, B, H), dtype), np.zeros((2, B, H), dtype)
     return Tape(
         z=np.zeros((T, B, 4 * H), dtype),
-        states=np.zeros((2, T + 1, B, H), dtype),
+        states=states,
         y=np.zeros((T, B, H), dtype),
-        dstates=np.zeros((2, B, H), dtype),
+        dstates=dstates,
         tanh_c=np.zeros((T, B, H), dtype),
+        **own_state(states, dstates)._asdict(),
     )
 
 
@@ -58,21 +67,22 @@ def step(
 
     Parameters
     ----------
-    Wh : (P, H, W) float array
+    Wh : (P, KH, W) float array
         Panels of ``Packed.forward``.
     z : (B, 4H) float array
         On entry ``x Wx^T + b``; on exit the gates.
-    before : pair of (B, H) float arrays
-        h_prev and c_prev.
+    before : pair of float arrays, (B, KH) and (B, H)
+        The states h that the step sees, h_prev first and often nothing else; and
+        c_prev.
     after : pair of (B, H) float arrays
         Written: h and c.
     tanh_c, y : (B, H) float array
         Written: tanh(c), and h once more.
     """
-    h_prev, c_prev = before
+    seen, c_prev = before
     h, c = after
     B, H = h.shape
-    multiply(h_prev, Wh, z, True)
+    multiply(seen, Wh, z, True)
     for n in range(B):
         z_i, z_f, z_o, z_g = (
             z[n, :H],
@@ -94,8 +104,8 @@ def step(
 
 @jit(inlined_early=True)
 def step_backward(
-    Wh: Floats, z: Floats, c_prev: Floats, tanh_c: Floats, dy: Floats, dh: Floats,
-    dc: Floats,
+    Wh: Floats, z: Floats, c_prev: Floats, tanh_c: Floats, dy: Floats,
+    dh: Floats, dc: Floats,
 ) -> None:  # fmt: skip
     """Carry gradients back through one `step`.
 
@@ -109,11 +119,13 @@ def step_backward(
         On entry the gates, as `step` left them; on exit the gradient of z.
     dy : (B, H) float array
         Gradient of the output y.
-    dh, dc : (B, H) float array
-        On entry the gradients of h and c from later steps; on exit those of
-        h_prev and c_prev.
+    dh : (B, KH) float array
+        On entry the gradient of h from later steps, in the first H columns; on exit
+        that of all that `step` saw.
+    dc : (B, H) float array
+        On entry the gradient of c from later steps; on exit that of c_prev.
     """
-    B, H = dh.shape
+    B, H = dy.shape
     for n in range(B):
         z_i, z_f, z_o, z_g = (
             z[n, :H],
@@ -138,15 +150,15 @@ def step_backward(
             z_f[j] = df * f * (ONE - f)
             z_o[j] = do * o * (ONE - o)
             z_g[j] = dg * (ONE - g * g)
-    # z += h_prev Wh^T
+    # z += seen Wh^T
     multiply(z, Wh, dh, False)
 
 
 @jit
 def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     """Take `step` t of a tape for rows a to b; see `rnn.advance`."""
-    z, states, y, _, tanh_c = tape
-    before = states[0, t, a:b], states[1, t, a:b]
+    z, states, y, tanh_c = tape.z, tape.states, tape.y, tape.tanh_c
+    before = tape.seen[t, a:b], states[1, t, a:b]
     after = states[0, t + 1, a:b], states[1, t + 1, a:b]
     step(weights.Wh, z[t, a:b], before, after, tanh_c[t, a:b], y[t, a:b])
 
@@ -154,17 +166,17 @@ def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
 @jit
 def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) -> None:
     """Take `step_backward` t of a tape for rows a to b, from the gradient of y."""
-    z, states, _, dstates, tanh_c = tape
+    z, states, dstates, tanh_c = tape.z, tape.states, tape.dstates, tape.tanh_c
     step_backward(
         weights.Wh, z[t, a:b], states[1, t, a:b], tanh_c[t, a:b], dy,
-        dstates[0, a:b], dstates[1, a:b],
+        tape.dseen[a:b], dstates[1, a:b],
     )  # fmt: skip
 
 
 def add_gradients(
-    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, d_own: Floats, workers: int
+    tape: Tape, rows: slice, seen: Floats, dWh: Floats, d_own: Floats, workers: int
 ) -> None:
-    """Add the gradient of the recurrent weights, (4H, H); see `rnn.add_gradients`."""
-    # z += h_prev Wh^T
+    """Add the gradient of the recurrent weights, (4H, KH); see `rnn.add_gradients`."""
+    # z += seen Wh^T
     dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
-    add_affine_gradient(dz, h_prev, dWh, d_own, workers)
+    add_affine_gradient(dz, seen, dWh, d_own, workers)

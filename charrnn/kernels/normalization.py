@@ -36,7 +36,7 @@ COLUMNS = 64
 NONE, LAYER, AFFINE = range(3)
 
 
-class Tape(NamedTuple):
+class NormTape(NamedTuple):
     """What a normalized layer leaves behind for the way back."""
 
     xhat: Floats  # (N, H)
@@ -109,7 +109,7 @@ def scale_and_shift(x: Floats, gain: Floats, shift: Floats, workers: int) -> Non
 
 @jit(parallel=True)
 def layer_forward(
-    x: Floats, gain: Floats, shift: Floats, tape: Tape, workers: int
+    x: Floats, gain: Floats, shift: Floats, tape: NormTape, workers: int
 ) -> None:
     """Normalize every row over its units.
 
@@ -118,7 +118,7 @@ def layer_forward(
     x : (N, H) float array
         On exit y.
     gain, shift : (H,) float array
-    tape : Tape
+    tape : NormTape
         Written.
     """
     N = x.shape[0]
@@ -153,7 +153,7 @@ def _layer_row_backward(dy: Floats, gain: Floats, xhat: Floats, inverse: Any) ->
 
 @jit(parallel=True)
 def layer_backward(
-    dy: Floats, gain: Floats, tape: Tape, dgain: Floats, dshift: Floats
+    dy: Floats, gain: Floats, tape: NormTape, dgain: Floats, dshift: Floats
 ) -> None:
     """Carry the gradient back through `layer_forward`.
 
@@ -162,7 +162,7 @@ def layer_backward(
     dy : (N, H) float array
         Gradient of y; on exit that of x.
     gain : (H,) float array
-    tape : Tape
+    tape : NormTape
         Of these rows.
     dgain, dshift : (H,) float array
         Accumulated into.
@@ -189,7 +189,7 @@ def layer_backward(
 
 @jit(parallel=True)
 def batch_forward(
-    x: Floats, gain: Floats, shift: Floats, tape: Tape, mean: Floats, var: Floats
+    x: Floats, gain: Floats, shift: Floats, tape: NormTape, mean: Floats, var: Floats
 ) -> None:
     """Normalize every unit over the rows of a window.
 
@@ -198,7 +198,7 @@ def batch_forward(
     x : (N, H) float array
         On exit y.
     gain, shift : (H,) float array
-    tape : Tape
+    tape : NormTape
         Written.
     mean, var : (H,) float array
         Written: of each unit.
@@ -241,7 +241,7 @@ def batch_forward(
 
 @jit(parallel=True)
 def batch_backward(
-    dy: Floats, gain: Floats, tape: Tape, dgain: Floats, dshift: Floats
+    dy: Floats, gain: Floats, tape: NormTape, dgain: Floats, dshift: Floats
 ) -> None:
     """Carry the gradient back through `batch_forward`.
 
@@ -250,7 +250,7 @@ def batch_backward(
     dy : (N, H) float array
         Gradient of y, of all rows of the window; on exit that of x.
     gain : (H,) float array
-    tape : Tape
+    tape : NormTape
     dgain, dshift : (H,) float array
         Accumulated into.
     """

@@ -32,8 +32,8 @@ _RUN = 1024
 SGD, ADAGRAD, RMSPROP, ADAM = range(4)
 
 
-class Rule(NamedTuple):
-    """The formula of an optimizer and its constants."""
+class Formula(NamedTuple):
+    """What an optimizer does with a gradient: its code and its constants."""
 
     code: int  # SGD, ADAGRAD, RMSPROP or ADAM
     beta1: float
@@ -76,7 +76,7 @@ def squared_norm(g: Floats, partial: Floats) -> None:
 
 @jit(parallel=True)
 def apply(
-    theta: Floats, g: Floats, m: Floats, v: Floats, rule: Rule, update: Update
+    theta: Floats, g: Floats, m: Floats, v: Floats, rule: Formula, update: Update
 ) -> bool:
     """Take one step of an optimizer.
 
@@ -88,7 +88,7 @@ def apply(
         Gradient; read.
     m, v : (P,) float array
         First and second moments; changed. Empty where the rule has none.
-    rule : Rule
+    rule : Formula
     update : Update
 
     Returns

@@ -21,7 +21,9 @@ from charrnn.arrays import Flags, Floats, Ids
 from charrnn.kernels.cells import (
     CellKernels,
     advance,
+    hand_back,
     is_built_in,
+    look_back,
     retreat,
     short_name,
 )
@@ -74,6 +76,7 @@ def forward(
             # The tape is taken apart inside a function that is compiled by
             # itself. Taken apart in this loop, what is stored into its arrays
             # would be lost: Numba believes that nobody sees it.
+            look_back(tape, resets, t, a, b)
             advance(weights, tape, t, a, b)
 
 
@@ -86,8 +89,9 @@ def backward(
     Parameters
     ----------
     weights, inputs, tape, resets, cuts
-        As `forward` left them. On exit ``tape.z`` holds the gradient of the
-        input projection and ``tape.dstates`` that of the state before `first`.
+        As `forward` left them, and with links `lagged.begin_back`. On exit
+        ``tape.z`` holds the gradient of the input projection and ``tape.dstates``
+        that of the state before `first`.
     dy : (last - first, B, H) float array
         Gradient of these steps' outputs; on exit that of the outputs of the layer
         below, if there is one.
@@ -102,8 +106,9 @@ def backward(
             for kind in range(dstates.shape[0]):
                 dstates[kind, a:b] = 0
         for t in range(last - 1, first - 1, -1):
-            # Inside a function of its own, as in `forward`.
+            # Inside functions of their own, as in `forward`.
             retreat(weights, tape, t, a, b, dy[t - first, a:b])
+            hand_back(tape, resets, t, a, b)
             for kind in range(dstates.shape[0]):
                 clear(resets[t, a:b], dstates[kind, a:b])
             carry_back(inputs, z[t, a:b], dy[t - first, a:b])

@@ -17,7 +17,7 @@ class Recurrent(NamedTuple):
     on the way back by Wh, and each product reads panels of its own.
     """
 
-    Wh: Floats  # (P, H, W) panels of Wh^T; on the way back (P, GH, W) of Wh
+    Wh: Floats  # (P, KH, W) panels of Wh^T; on the way back (P, GH, W) of Wh
     own: Floats  # (O,): the cell's own parameters, one after another; O may be 0
 
 

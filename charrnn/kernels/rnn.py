@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, Ids
 from charrnn.kernels.activations import CODES, activate_row, slope
 from charrnn.kernels.jit import jit
+from charrnn.kernels.lagged import own_state
 from charrnn.kernels.matmul import add_affine_gradient, multiply
 from charrnn.kernels.recurrent import Recurrent
 
@@ -26,38 +27,47 @@ class Tape(NamedTuple):
     y: Floats  # (T, B, H): outputs; h after each input until normalized, dropped
     dstates: Floats  # (1, B, H): gradient of h on its way back
     activation: int  # code of f, see `activations`
+    lags: Ids  # what each step sees, and on the way back; see `lagged.Links`
+    seen: Floats
+    dseen: Floats
+    reach: Ids
+    past: Floats
+    pending: Floats
 
 
 def new_tape(T: int, B: int, H: int, dtype: Any, activation: str = "tanh") -> Tape:
     """Make room for one window of a network with this activation f."""
+    states, dstates = np.zeros((1, T + 1, B, H), dtype), np.zeros((1, B, H), dtype)
     return Tape(
         z=np.zeros((T, B, H), dtype),
-        states=np.zeros((1, T + 1, B, H), dtype),
+        states=states,
         y=np.zeros((T, B, H), dtype),
-        dstates=np.zeros((1, B, H), dtype),
+        dstates=dstates,
         activation=CODES[activation],
+        **own_state(states, dstates)._asdict(),
     )
 
 
 @jit(inlined_early=True)
 def step(
-    Wh: Floats, activation: int, z: Floats, h_prev: Floats, h: Floats, y: Floats
+    Wh: Floats, activation: int, z: Floats, seen: Floats, h: Floats, y: Floats
 ) -> None:
     """Advance all rows by one input.
 
     Parameters
     ----------
-    Wh : (P, H, W) float array
+    Wh : (P, KH, W) float array
         Panels of ``Packed.forward``.
     activation : int
     z : (B, H) float array
         On entry ``x Wx^T + b``; on exit f(z).
-    h_prev : (B, H) float array
+    seen : (B, KH) float array
+        The states that the step sees, h_prev first; often nothing else.
     h, y : (B, H) float array
         Written: the new state, twice.
     """
     B, H = h.shape
-    multiply(h_prev, Wh, z, True)
+    multiply(seen, Wh, z, True)
     for n in range(B):
         activate_row(activation, z[n])
         for j in range(H):
@@ -80,15 +90,16 @@ def step_backward(
         On entry f(z), as `step` left it; on exit the gradient of z.
     dy : (B, H) float array
         Gradient of the output y.
-    dh : (B, H) float array
-        On entry the gradient of h from later steps; on exit that of h_prev.
+    dh : (B, KH) float array
+        On entry the gradient of h from later steps, in the first H columns; on exit
+        that of all that `step` saw.
     """
-    B, H = dh.shape
+    B, H = dy.shape
     for n in range(B):
         for j in range(H):
             # h = y = f(z)
             z[n, j] = (dh[n, j] + dy[n, j]) * slope(activation, z[n, j])
-    # z += h_prev Wh^T
+    # z += seen Wh^T
     multiply(z, Wh, dh, False)
 
 
@@ -99,20 +110,18 @@ def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     The tape may be of any length: training runs along it, generating has one of a
     single step.
     """
-    z, states, y, _, activation = tape
-    h, Wh = states[0], weights.Wh
-    step(Wh, activation, z[t, a:b], h[t, a:b], h[t + 1, a:b], y[t, a:b])
+    h, seen, z, y = tape.states[0], tape.seen, tape.z, tape.y
+    step(weights.Wh, tape.activation, z[t, a:b], seen[t, a:b], h[t + 1, a:b], y[t, a:b])
 
 
 @jit
 def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) -> None:
     """Take `step_backward` t of a tape for rows a to b, from the gradient of y."""
-    z, _, _, dstates, activation = tape
-    step_backward(weights.Wh, activation, z[t, a:b], dy, dstates[0, a:b])
+    step_backward(weights.Wh, tape.activation, tape.z[t, a:b], dy, tape.dseen[a:b])
 
 
 def add_gradients(
-    tape: Tape, rows: slice, h_prev: Floats, dWh: Floats, d_own: Floats, workers: int
+    tape: Tape, rows: slice, seen: Floats, dWh: Floats, d_own: Floats, workers: int
 ) -> None:
     """Add the gradient of the recurrent weights; a vanilla cell has no others.
 
@@ -122,12 +131,12 @@ def add_gradients(
         As `retreat` left it.
     rows : slice
         Some steps of all rows, in arrays of shape (T * B, ...).
-    h_prev : (n, H) float array
-        The states before these steps.
-    dWh : (H, H) float array
+    seen : (n, KH) float array
+        The states that these steps saw.
+    dWh : (H, KH) float array
         Accumulated into.
     d_own : (0,) float array
     """
-    # z += h_prev Wh^T
+    # z += seen Wh^T
     dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
-    add_affine_gradient(dz, h_prev, dWh, d_own, workers)
+    add_affine_gradient(dz, seen, dWh, d_own, workers)

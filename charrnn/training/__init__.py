@@ -10,5 +10,6 @@ agenda      what a run has to do next: a pure function
 run         does it, and yields `records`; it never prints
 output      where checkpoints go
 history     the losses so far; `baselines` are what they are measured against
+blending    the n-grams of the text, and the network's share beside them
 =========== ==============================================================
 """

@@ -40,6 +40,7 @@ class Task(Enum):
     SAVE_BEST = auto()  # after an evaluation, to a file of its own
     SAVE = auto()  # on the way
     SAVE_LAST = auto()
+    REMEMBER = auto()  # add to the files what counting the text tells
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Timetable:
     validates: bool = True  # whether there is a text to evaluate on
     eval_every: Every = field(default_factory=Every)
     save_every: Every = field(default_factory=Every)
+    remembers: bool = False  # whether the text is counted at the end
+    saves_once: bool = False  # whether what has been saved cannot be replaced
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,7 @@ class Done:
     snapshot: int = NEVER  # step of the state that is kept to return to
     is_saved: bool = False  # whether the file holds the very state of the run
     better: bool = False  # whether the best evaluation is still to be saved
+    remembered: bool = False  # whether the text has been counted, or tried to be
 
     def rolled_back(self, step: int, *, evaluated: bool) -> "Done":
         """Say what was done of a state that the run has returned to.
@@ -108,6 +112,7 @@ class Done:
             evaluated=self.evaluated._replace(step=step if evaluated else NEVER),
             is_saved=False,
             better=False,
+            remembered=False,
         )
 
 
@@ -116,8 +121,9 @@ def due(timetable: Timetable, now: Now, done: Done) -> Task | End:
 
     What is due at the same step is done in this order: evaluate, save the best,
     save, keep a snapshot, go on. At its end, whatever the intervals, a run
-    evaluates and saves what has not been, but whoever asks it to end does not wait
-    for an evaluation.
+    evaluates and saves what has not been, and then counts its text, but whoever asks
+    it to end waits neither for an evaluation nor for counts. They come after the last
+    save, which they cannot endanger then, unless it cannot be replaced.
     """
     reason = _over(timetable, now)
     if now.step == 0 and done.saved.step == NEVER:
@@ -133,7 +139,10 @@ def due(timetable: Timetable, now: Now, done: Done) -> Task | End:
         if reason is not None and unscored:
             return Task.EVALUATE
     if reason is not None:
-        return End(reason) if done.is_saved else Task.SAVE_LAST
+        counts = timetable.remembers and not done.remembered and reason not in ASKED
+        if not done.is_saved and not (counts and timetable.saves_once):
+            return Task.SAVE_LAST
+        return Task.REMEMBER if counts else End(reason)
     if now.good and _passed(Every(steps=SNAPSHOT_EVERY), Mark(done.snapshot), now):
         return Task.SNAPSHOT
     return Task.STEP

@@ -14,7 +14,6 @@ import numpy as np
 
 from charrnn.arrays import Floats
 from charrnn.kernels import optimizers
-from charrnn.kernels.threads import limited
 from charrnn.network import Network
 from charrnn.windows import Window
 
@@ -72,7 +71,7 @@ class Average:
             weights are not worth keeping.
         """
         decay = min(self.decay, number / (number + AVERAGING_START))
-        with limited(self._network.threads):
+        with self._network.at_work():
             optimizers.update_ema(self.theta, theta, 1 - decay)
         self.touch()
 
@@ -84,7 +83,7 @@ class Average:
         scratch : (P,) float array
             Stands for both kinds of weights; overwritten.
         """
-        with limited(self._network.threads):
+        with self._network.at_work():
             optimizers.update_ema(scratch, scratch, 0.0)
 
     def touch(self) -> None:

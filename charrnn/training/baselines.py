@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import PackedIds
-from charrnn.training.kneser_ney import NGram, Texts, losses
+from charrnn.checkpoint.contents import MAX_REMEMBERED
+from charrnn.training.kneser_ney import NGram, Texts, best_order
 
 #: Characters looked at at a time.
 SLICE = 1 << 20
@@ -22,10 +23,13 @@ SLICE = 1 << 20
 #: xz takes about half a second a megabyte; longer texts are not compressed.
 MAX_XZ = 4_000_000
 
-#: Characters of both texts, at most, for n-grams to be counted. A million of
-#: prose took one core 0.3 s and 50 MB; a million of random text with 70,000
-#: distinct characters, the worst case, 1.1 s and 135 MB.
-MAX_NGRAM = 5_000_000
+#: xz counts in units of 4 bytes: of fewer characters the last one would decide.
+MIN_XZ = 1000
+
+#: Characters of both texts, at most, for n-grams to be counted: what is counted goes
+#: into a checkpoint. A million of prose took one core 0.3 s and 50 MB; a million of
+#: random text with 70,000 distinct characters, the worst case, 1.1 s and 135 MB.
+MAX_NGRAM = MAX_REMEMBERED
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ class Baselines:
 
 
 def measure(
-    texts: Texts, stopped: Callable[[], bool] = lambda: False
+    texts: Texts,
+    stopped: Callable[[], bool] = lambda: False,
+    ngram: NGram | None = None,
 ) -> Baselines | None:
     """Score a held-out text without a network.
 
@@ -52,23 +58,28 @@ def measure(
         Both with at least one character.
     stopped : callable
         Asked about twice a second whether to give up; must stay with a yes.
+    ngram : NGram, optional
+        The best one, if it has been counted before.
 
     Returns
     -------
     Baselines or None
         None if `stopped` said yes.
     """
-    ngram, xz, notes = None, None, []
+    xz, notes = None, []
     characters = len(texts.train) + len(texts.held_out)
-    if characters > MAX_NGRAM:
-        notes.append(_too_long("n-gram", MAX_NGRAM))
-    else:
+    if ngram is None and characters <= MAX_NGRAM:
         try:
-            ngram = _best_order(texts, stopped)
+            if (counted := best_order(texts, stopped)) is not None:
+                ngram = counted.ngram
         except MemoryError:
             notes.append("n-gram skipped: there is too little memory")
+    elif ngram is None:
+        notes.append(_too_long("n-gram", MAX_NGRAM))
     if characters > MAX_XZ:
         notes.append(_too_long("xz", MAX_XZ))
+    elif len(texts.held_out) < MIN_XZ:
+        notes.append(f"xz skipped: fewer than {MIN_XZ:,} characters are held out")
     else:
         xz = _xz(texts, stopped)
     found = Baselines(_order0(texts), ngram, xz, tuple(notes))
@@ -95,17 +106,6 @@ def _counts(ids: PackedIds, vocab_size: int) -> NDArray[np.int64]:
     for start in range(0, len(ids), SLICE):
         counts += np.bincount(ids[start : start + SLICE], minlength=vocab_size)
     return counts
-
-
-def _best_order(texts: Texts, stopped: Callable[[], bool]) -> NGram | None:
-    """Find the order of the n-gram model that does best."""
-    best = None
-    for ngram in losses(texts):
-        if best is None or ngram.loss < best.loss:
-            best = ngram
-        if stopped():
-            break
-    return best
 
 
 def _xz(texts: Texts, stopped: Callable[[], bool]) -> float:

@@ -1,14 +1,17 @@
 """A job of training: everything that a run works on, ready to begin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from charrnn.arrays import PackedIds
-from charrnn.checkpoint import Checkpoint, CorpusFingerprint
+from charrnn.checkpoint import Checkpoint, CorpusFingerprint, Remembered
 from charrnn.corpus import Corpus
 from charrnn.errors import Message
 from charrnn.network import Network
 from charrnn.textmodel import TextModel
+from charrnn.training.baselines import MAX_NGRAM, Baselines, measure
 from charrnn.training.history import History
+from charrnn.training.kneser_ney import NGram, Texts
 from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
@@ -36,9 +39,57 @@ class Job:
         """How texts and documents begin."""
         return Documents.of(self.vocab, lines=self.trainer.config.lines)
 
-    def model(self, network: Network) -> TextModel:
-        """Put a network of the run together with what the run knows of its text."""
-        return TextModel(network, self.vocab, self.documents, self.fingerprint)
+    def texts(self, train: PackedIds, held_out: PackedIds) -> Texts:
+        """Say of two texts of the run how one is counted and the other scored."""
+        return Texts(
+            train=train,
+            held_out=held_out,
+            vocab_size=self.trainer.network.config.vocab_size,
+            before=self.documents.stand_in,
+            newline=self.documents.start,
+        )
+
+    @property
+    def countable(self) -> bool:
+        """Whether the texts are short enough for their n-grams to be counted."""
+        held_out = 0 if self.held_out is None else len(self.held_out)
+        return len(self.trainer.streams.ids) + held_out <= MAX_NGRAM
+
+    def model(
+        self, network: Network, remembered: Remembered | None = None
+    ) -> TextModel:
+        """Put a network of the run together with what the run knows of its text.
+
+        Parameters
+        ----------
+        remembered : Remembered, optional
+            The text itself, for its n-grams to be counted.
+        """
+        model = TextModel(network, self.vocab, self.documents, self.fingerprint)
+        return model if remembered is None else model.remembering(remembered)
+
+    def baselines(
+        self,
+        stopped: Callable[[], bool] = lambda: False,
+        ngram: NGram | None = None,
+    ) -> Baselines | None:
+        """Score the held-out text by simpler means; see `baselines.measure`.
+
+        Parameters
+        ----------
+        stopped : callable
+        ngram : NGram, optional
+            That of the text, if it has been counted already.
+
+        Returns
+        -------
+        Baselines or None
+            None if nothing is held out, or if `stopped` said yes.
+        """
+        if self.held_out is None:
+            return None
+        texts = self.texts(self.trainer.streams.ids, self.held_out)
+        return measure(texts, stopped, ngram)
 
     def checkpoint(self) -> Checkpoint:
         """Gather all that a file keeps; arrays are shared, not copied."""

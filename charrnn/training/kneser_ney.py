@@ -1,17 +1,8 @@
 """A character n-gram model: what counting makes of a held-out text.
 
-Interpolated modified Kneser-Ney smoothing (Chen and Goodman, "An Empirical
-Study of Smoothing Techniques for Language Modeling", 1999). With h the n - 1
-characters before w, and h' the same without the first of them,
-
-    p_n(w | h) = (c(hw) - D(c(hw)) + g(h) p_{n-1}(w | h')) / sum_v c(hv)
-    g(h)       = sum_v D(c(hv))
-    p_0(w)     = 1 / V
-
-where c is how often hw stands in the training text at the highest order, and
-after how many different characters it stands there at the lower ones. A
-context that was never seen is shortened. Every probability is positive, and
-those of a context add up to one.
+The model is the one that `charrnn.kernels.ngrams` describes, interpolated modified
+Kneser-Ney smoothing. There the counts of one order are looked up to predict any
+symbol; here those of all orders score one text, for the best order to be chosen.
 
 Where a document begins, the context begins with what stands before it (see
 `streams.initial_id`), and no n-gram reaches back further. One that begins
@@ -21,7 +12,7 @@ Sorted by what stands there, read backwards, all places of a text that end with
 the same characters are neighbors. So one sort serves all orders.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,15 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import PackedIds
+from charrnn.memory import discounts
 
 #: The highest order. A power of two: each sort doubles what it looks at.
 MAX_ORDER = 8
 
 #: What stands before a document's first context; the ids follow it.
 NOTHING = 0
-
-#: D(0), D(1), D(2), D(3 and more) where a text has too little to estimate them.
-FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])
 
 #: A probability for every held-out character, (M,).
 Probabilities: TypeAlias = NDArray[np.float64]
@@ -52,6 +41,14 @@ class NGram:
 
     order: int
     loss: float  # nats per character
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """What n-grams of one order make of a held-out text."""
+
+    ngram: NGram
+    probabilities: Probabilities  # (M,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +88,26 @@ def losses(texts: Texts, max_order: int = MAX_ORDER) -> Iterator[NGram]:
     Takes as many bytes of memory for a character of both texts as
     `baselines.MAX_NGRAM` says. An order is found when it is asked for.
     """
+    for counted in orders(texts, max_order):
+        yield counted.ngram
+
+
+def orders(texts: Texts, max_order: int = MAX_ORDER) -> Iterator[Counted]:
+    """Count n-grams of order 1 to `max_order`, each when it is asked for."""
     for order, p in enumerate(probabilities(texts, max_order), 1):
         # Where only one character is possible, rounding may exceed 1.
-        yield NGram(order, max(0.0, -float(np.log(p).mean())))
+        yield Counted(NGram(order, max(0.0, -float(np.log(p).mean()))), p)
+
+
+def best_order(texts: Texts, stopped: Callable[[], bool]) -> Counted | None:
+    """Find the order that suits the held-out text best; None if `stopped` says yes."""
+    best = None
+    for counted in orders(texts):
+        if stopped():
+            return None
+        if best is None or counted.ngram.loss < best.ngram.loss:
+            best = counted
+    return best
 
 
 def probabilities(texts: Texts, max_order: int = MAX_ORDER) -> Iterator[Probabilities]:
@@ -216,7 +230,7 @@ def _interpolated(
         Probabilities at the order before.
     """
     seen = np.flatnonzero(grams.within & (counts > 0))
-    D = _discounts(counts[seen])
+    D = discounts(counts[seen])
     of = contexts.at[grams.first[seen] - 1]
     size = len(contexts.first)
     totals = np.bincount(of, counts[seen], size)
@@ -231,18 +245,3 @@ def _interpolated(
         context
     ]
     return p
-
-
-def _discounts(counts: Ints) -> NDArray[np.float64]:
-    """Estimate D(0) to D(3 and more), (4,), from how many n-grams count 1 to 4.
-
-    `FALLBACK` where that cannot be done: some do not occur, or what is kept
-    back would not be positive.
-    """
-    n = np.bincount(np.minimum(counts, 5), minlength=6).astype(np.float64)
-    if not n[1:5].all():
-        return FALLBACK
-    i = np.arange(4)
-    D = i - (i + 1) * n[1] / (n[1] + 2 * n[2]) * n[i + 1] / np.maximum(n[i], 1)
-    D[0] = 0
-    return D if (D[1:] > 0).all() else FALLBACK

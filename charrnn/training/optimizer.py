@@ -44,7 +44,7 @@ class Optimizer:
         theta = network.theta
         self.config = config
         self.rule = RULES[config.optimizer]
-        self._kernel_rule = optimizers.Rule(
+        self._kernel_rule = optimizers.Formula(
             CODES[config.optimizer], self.rule.beta1, self.rule.beta2, self.rule.eps
         )
         #: The moments, each (P,), by the names that a checkpoint has for them.
@@ -117,7 +117,7 @@ class Optimizer:
         scratch : (P,) float array
             Stands for parameters and gradient; overwritten.
         """
-        plain = optimizers.Rule(optimizers.SGD, 0.0, 0.0, 0.0)
+        plain = optimizers.Formula(optimizers.SGD, 0.0, 0.0, 0.0)
         none, still = np.zeros(0, scratch.dtype), optimizers.Update(0.0)
         with limited(self._threads):
             optimizers.squared_norm(scratch, self._partial_norms)

@@ -9,6 +9,7 @@ from typing import BinaryIO, Self
 from charrnn.checkpoint import (
     Checkpoint,
     OutputLock,
+    load,
     resolve_output,
     save,
     write_to,
@@ -40,6 +41,8 @@ class FileOutput:
         another run holds it.
     """
 
+    once = False
+
     def __init__(self, path: Path, *, replace: bool) -> None:
         self.path = path
         self._replace = replace
@@ -57,8 +60,19 @@ class FileOutput:
             raise
         return self
 
-    def _lock(self) -> None:
-        """Check and lock both files."""
+    def check(self) -> dict[Path, Path]:
+        """See whether both files could be written, and write nothing.
+
+        Returns
+        -------
+        dict
+            Where each of them leads to.
+
+        Raises
+        ------
+        OutputError
+            A file exists and may not be replaced, or is not a regular file.
+        """
         best = best_path(self.path)
         targets = {}
         for path in files_of(self.path):
@@ -74,6 +88,11 @@ class FileOutput:
             msg = f"{self.path} and {best} are one file"
             hint = f"remove the link, or name another {field('output', brief=True)}"
             raise OutputError(msg, hint=hint)
+        return targets
+
+    def _lock(self) -> None:
+        """Check and lock both files."""
+        targets = self.check()
         with ExitStack() as locks:
             for path in targets:
                 locks.enter_context(OutputLock(path))
@@ -120,6 +139,18 @@ class FileOutput:
         step = checkpoint.training.step if checkpoint.training else 0
         return Saved(step, path, best)
 
+    def read_best(self) -> Checkpoint | None:
+        """Read the file of the best evaluation; see `checkpoint.load` for its errors.
+
+        Returns
+        -------
+        Checkpoint or None
+            None if there is no such file.
+        """
+        path = best_path(self.path)
+        target = self._targets.get(path, path)
+        return load(target) if target.exists() else None
+
 
 class StreamOutput:
     """The last checkpoint as bytes on a stream, and nothing before.
@@ -131,6 +162,7 @@ class StreamOutput:
     """
 
     path: Path | None = None
+    once = True
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -175,11 +207,16 @@ class StreamOutput:
         step = checkpoint.training.step if checkpoint.training else 0
         return Saved(step, Path("-"), best)
 
+    def read_best(self) -> Checkpoint | None:
+        """Have no file of the best evaluation."""
+        return None
+
 
 class NoOutput:
     """No file at all: whoever wants one asks the run for it."""
 
     path: Path | None = None
+    once = False
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -188,4 +225,8 @@ class NoOutput:
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         """Write nothing."""
+        return None
+
+    def read_best(self) -> Checkpoint | None:
+        """Have no file of the best evaluation."""
         return None

@@ -17,7 +17,8 @@ from charrnn.checkpoint import Checkpoint, TrainingState, expected_tensors, load
 from charrnn.checkpoint.archive import MAX_FILE
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import read_corpus
-from charrnn.errors import CorpusError, InputError, OptionError, field
+from charrnn.counting import plural
+from charrnn.errors import CheckpointError, CorpusError, InputError, OptionError, field
 from charrnn.network import Network
 from charrnn.parameters import Shape
 from charrnn.streams import fit
@@ -112,6 +113,11 @@ def _stored(path: Path) -> Checkpoint:
                 f"with {field('output')}"
             )
         raise
+    except CheckpointError as error:
+        anew = f"{field('force', True)} in place of {field('resume', True)}"
+        name = f"name another {field('output')}"
+        error.hint = f"{error.hint}; {name}, or {anew} to begin a new run"
+        raise
 
 
 def _refuse_other_shape(request: TrainingRequest, source: Checkpoint) -> None:
@@ -132,7 +138,7 @@ def _check_size(model: ModelConfig, config: TrainConfig) -> None:
     expected = expected_tensors(model, TrainingState(config=config))
     if sum(4 * math.prod(shape) for shape in expected.values()) > MAX_FILE:
         size = parameters.size(model)
-        msg = f"a network of {size:,} parameters does not fit into a checkpoint"
+        msg = f"a network of {plural(size, 'parameter')} does not fit into a checkpoint"
         hint = f"use fewer {field('hidden')} units or {field('layers')}"
         raise OptionError(msg, hint=hint)
 
@@ -156,7 +162,7 @@ def _shortage(
             return f"there {are} to train on, as CR ends none ({lf} helps)"
         return f"every line is a document, and there {are} to train on"
     if divided.held_out is not None and len(divided.held_out) > len(divided.train):
-        return f"only {material.characters:,} characters are left to train on"
+        return f"only {plural(material.characters, 'character')} left to train on"
     return "the text is short"
 
 
@@ -173,16 +179,21 @@ def _fitted(
     lines, count = material.lines, material.characters
     text = "the text" if divided.held_out is None else "the text to train on"
     if "seq_length" in request.train and config.seq_length > count:
-        msg = f"{text} ({count:,} characters) is shorter than one window"
-        raise CorpusError(msg, hint=f"{field('seq_length', count)} or less")
+        msg = f"{text} ({plural(count, 'character')}) is shorter than one window"
+        raise CorpusError(msg, hint=_fits("seq_length", count))
     streams, noun = (count, "characters") if lines is None else (lines, "lines")
     if "batch_size" in request.train and config.batch_size > streams:
         msg = (
             f"more streams ({config.batch_size:,}) than {text} has {noun} ({streams:,})"
         )
-        raise CorpusError(msg, hint=f"{field('batch_size', streams)} or less")
+        raise CorpusError(msg, hint=_fits("batch_size", streams))
     batch_size, seq_length = fit(count, config.batch_size, config.seq_length, lines)
     return replace(config, batch_size=batch_size, seq_length=seq_length)
+
+
+def _fits(name: str, most: int) -> str:
+    """Say what to do about an option whose value is too much for the text."""
+    return f"leave {field(name)} away to have it fit; the most is {field(name, most)}"
 
 
 def _reduced(usual: TrainConfig, config: TrainConfig) -> str:
@@ -192,11 +203,17 @@ def _reduced(usual: TrainConfig, config: TrainConfig) -> str:
     return " and ".join(field(name, getattr(config, name)) for name in changed)
 
 
-def memory_estimate(job: Job) -> int:
+def memory_estimate(job: Job, *, adds_to_best: bool) -> int:
     """Estimate the bytes that training takes beside the texts.
 
     Weights and whatever has their size, what a window leaves on its way through the
     network, in training and in evaluation, and the noise that it is dropped by.
+
+    Parameters
+    ----------
+    adds_to_best : bool
+        Whether the network of the best evaluation is read and scored again at the
+        end, beside all that, for its file to get a memory.
     """
     trainer, held_out = job.trainer, job.held_out
     network, average, config = trainer.network, trainer.average, trainer.config
@@ -213,6 +230,10 @@ def memory_estimate(job: Job) -> int:
     if held_out is not None:
         windows = job.documents.pieces(held_out)
         evaluated = {window.inputs.shape for window in windows}
+        if adds_to_best:
+            # A checkpoint's arrays, and a network of its own to score them with.
+            total += (1 + moments + (average is not None)) * network.theta.nbytes
+            total += network.nbytes + _workspace_bytes(network, evaluated, set())
     if average is None:
         return total + _workspace_bytes(network, trained, evaluated - trained)
     if network.config.norm == "batch":

@@ -7,7 +7,7 @@ import numpy as np
 
 from charrnn import parameters
 from charrnn.arrays import PackedIds
-from charrnn.checkpoint import TrainingState
+from charrnn.checkpoint import Remembered, TrainingState
 from charrnn.config import CellName, ModelConfig, SampleConfig, TrainConfig
 from charrnn.generation import Generation
 from charrnn.streams import Streams
@@ -64,6 +64,8 @@ def measure_speed(cell: CellName, threads: int) -> float:
 def compile_kernels(config: ModelConfig, threads: int) -> None:
     """Run every kernel that training and sampling such a network need, once.
 
+    Those of a memory that it may have are among them.
+
     Kernels are compiled for types, not for sizes: the smallest network that takes
     every path stands for all with its cell. What is compiled stays in the cache.
     """
@@ -81,5 +83,8 @@ def compile_kernels(config: ModelConfig, threads: int) -> None:
     for symbols in ("\na", "ab"):  # without a newline the first one is drawn
         vocab = Vocab(symbols, (1, 1))
         wanted = SampleConfig(length=2)
-        model = TextModel.of(network, vocab)
-        list(Generation(model, [vocab.encode("")], wanted).pieces())
+        alone = TextModel.of(network, vocab)
+        remembered = Remembered(ids=ids, order=2, share=0.5)
+        for model in (alone, alone.remembering(remembered)):
+            list(Generation(model, [vocab.encode("")], wanted).pieces())
+            list(model.costs([ids.astype(np.int32)]))

@@ -4,7 +4,7 @@ Losses are nats per character, times seconds of training steps: compiling,
 evaluating, saving and previews do not count. A checkpoint holds no clock, or the
 same run would not give the same bytes, but that of a run with a limit in time says
 which share of it is used. So ``elapsed`` counts from the beginning of such a run,
-before it was resumed, and of any other from the beginning of this part of it.
+also where it has been resumed since; of any other run it counts from the last resume.
 """
 
 import math
@@ -16,6 +16,7 @@ from charrnn.errors import Message
 
 if TYPE_CHECKING:  # a command that only names a reason to stop needs no numpy
     from charrnn.training.baselines import Baselines
+    from charrnn.training.blending import Blend
 
 
 StopReason = Literal[
@@ -45,7 +46,7 @@ class Step:
     lr: float
     grad_norm: float  # before clipping
     chars_per_second: float  # of the last second or so
-    elapsed: float
+    elapsed: float  # seconds of training; see the module
 
     @property
     def bits_per_char(self) -> float:
@@ -63,7 +64,7 @@ class Evaluation:
     epoch: float
     val_loss: float
     best: bool  # lower than ever before
-    elapsed: float
+    elapsed: float  # seconds of training; see the module
 
     @property
     def val_bits_per_char(self) -> float:
@@ -108,8 +109,10 @@ class Ended:
     val_loss: float | None
     best_val_loss: float | None
     chars_per_second: float | None
-    elapsed: float
-    yardsticks: "Baselines | None" = None  # if somebody measured them
+    elapsed: float  # seconds of training; see the module
+    #: What the command line measures, and a run by itself does not: `Run.baselines`.
+    yardsticks: "Baselines | None" = None
+    blend: "Blend | None" = None  # with the n-grams of the text, if it was counted
     path: Path | None = None  # of the checkpoint, if one was written
 
 

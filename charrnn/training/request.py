@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from charrnn import errors
+from charrnn.cells import cell_of
 from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
 from charrnn.errors import OptionError
 from charrnn.filenames import files_of
-from charrnn.options import configure, read
+from charrnn.options import check_file_name, configure, read
 
 if TYPE_CHECKING:
     from charrnn.reading import ReadOptions, Source
@@ -76,13 +77,18 @@ class TrainingRequest:
 
     def _check(self) -> None:
         """Check options against each other, and files against texts."""
+        for source in self.sources:
+            if isinstance(source, str):
+                check_file_name("the name of a text", source)
         if self.val_file is not None and self.train.get("val_fraction"):
             file, share = errors.field("val_file"), errors.field("val_fraction")
             msg = f"{file} and {share} exclude each other"
             raise OptionError(msg, hint="the file is used as a whole")
         # Both check themselves; a vocabulary of 1 stands in for the text's.
-        ModelConfig(vocab_size=1, **self.model)
-        TrainConfig(**self.train)
+        model = ModelConfig(vocab_size=1, **self.model)
+        train = TrainConfig(**self.train)
+        if train.forget_bias != TrainConfig.forget_bias:
+            check_forget_gate(model)
         if self.output is not None:
             self.spare_texts("output", *files_of(self.output))
 
@@ -137,6 +143,14 @@ class TrainingRequest:
         return ReadOptions(**options, lines=lines, vocab=vocab)
 
 
+def check_forget_gate(model: ModelConfig) -> None:
+    """Raise `OptionError` if a cell has no gate that a forget bias could be of."""
+    if cell_of(model.cell).forget_gate is None:
+        bias, cell = errors.field("forget_bias"), errors.field("cell", "lstm")
+        msg = f"{bias} needs {cell}, not {model.cell}"
+        raise OptionError(msg, hint=f"it has no forget gate: leave {bias} away")
+
+
 def would_overwrite(name: str, path: Path) -> OptionError:
     """Say that a file is a text to read, and which option names it."""
     msg = f"{path} is a text to read and cannot be written to"
@@ -146,7 +160,12 @@ def would_overwrite(name: str, path: Path) -> OptionError:
 def shape_conflicts(given: Mapping[str, Any], model: ModelConfig) -> list[str]:
     """List the options that contradict the shape of a model that is loaded."""
     return [
-        f"{errors.field(name)} {value} (it has {getattr(model, name)})"
+        f"{errors.field(name)} {_shown(value)} (it has {_shown(getattr(model, name))})"
         for name, value in given.items()
         if getattr(model, name) != value
     ]
+
+
+def _shown(value: object) -> str:
+    """Write an option's value as it is given: lists with commas."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -12,6 +12,7 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, TrainingState
 from charrnn.config import TrainConfig
 from charrnn.corpus import Corpus, read_corpus
+from charrnn.counting import plural
 from charrnn.durations import Every, exact_duration
 from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError, field
 from charrnn.network import Network
@@ -58,7 +59,7 @@ def resume(
         msg = f"{request.resume} holds weights only and cannot be resumed"
         hint = f"{field('init_from')} starts a new run from it"
         raise CheckpointError(msg, hint=hint)
-    _refuse(request, _conflicts(request, checkpoint, position.config))
+    _refuse(request, checkpoint, _conflicts(request, checkpoint, position.config))
     config, notes = _changed(position.config, request)
     if all(getattr(config, name) is None for name in LIMITS):
         msg = f"the run in {request.resume} has no limit"
@@ -70,7 +71,7 @@ def resume(
     train = divided.train
     if divided.held_out is None:
         notes += _validated_before(checkpoint)
-    _refuse(request, _other_windows(request, config, train, vocab))
+    _refuse(request, checkpoint, _other_windows(request, config, train, vocab))
     if not same:
         notes.append("a new text: training goes on from its beginning")
     try:
@@ -147,8 +148,8 @@ def _read_again(
         It is another one, and `new_corpus` was not given.
     """
     hint = (
-        f"{field('new_corpus', True)} continues with it; "
-        f"the same {field('newlines')} and {field('encoding')}?"
+        f"give the same files in the same order, with the same {field('newlines')} "
+        f"and {field('encoding')}; or {field('new_corpus', True)} continues with these"
     )
     msg = f"not the text that {request.resume} was trained on"
     options = request.read_options(lines=config.lines, vocab=checkpoint.vocab)
@@ -167,11 +168,17 @@ def _read_again(
     return corpus, same
 
 
-def _refuse(request: TrainingRequest, conflicts: list[str]) -> None:
+def _refuse(
+    request: TrainingRequest, checkpoint: Checkpoint, conflicts: list[str]
+) -> None:
     """Raise `OptionError` if options conflict with the checkpoint, naming all."""
     if conflicts:
         msg = f"conflicts with {request.resume}: {', '.join(conflicts)}"
-        hint = f"leave these options away, or start a new run with {field('init_from')}"
+        hint = f"leave these options away, or {_begin_anew(request)}"
+        if shape_conflicts(request.model, checkpoint.model):
+            # Nor can its weights begin another one.
+            other = field("output", "OTHER.npz", brief=True)
+            hint = f"leave these options away, or train a network from anew: {other}"
         raise OptionError(msg, hint=hint)
 
 
@@ -240,7 +247,7 @@ def _shown(name: str, value: object) -> str:
         return "none"
     if isinstance(value, Every):
         if value.steps:
-            return f"{value.steps:,} steps"
+            return plural(value.steps, "step")
         return str(value) if value else "never"
     if name == "time" and isinstance(value, float):
         return exact_duration(value)

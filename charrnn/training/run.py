@@ -7,22 +7,32 @@ at any moment; it then finishes the step, breaks an evaluation off, saves, and e
 
 import math
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import NoReturn, Protocol, TypeAlias
 
-from charrnn.checkpoint import Checkpoint, resolve_output, save
+from charrnn.checkpoint import Checkpoint, Remembered, resolve_output, save
 from charrnn.config import DivergencePolicy, RunConfig
 from charrnn.durations import Every
-from charrnn.errors import DivergedError, OutputError, field
+from charrnn.errors import (
+    CharRNNError,
+    CheckpointError,
+    DivergedError,
+    InputError,
+    OutputError,
+    field,
+)
 from charrnn.filenames import read_output
 from charrnn.network import Network
 from charrnn.textmodel import Stopped, TextModel
 from charrnn.training import agenda
 from charrnn.training.agenda import Done, End, Mark, Now, Task, Timetable
+from charrnn.training.baselines import Baselines
+from charrnn.training.blending import Blend, Counting
 from charrnn.training.job import Job
 from charrnn.training.output import NoOutput
 from charrnn.training.records import (
@@ -65,11 +75,18 @@ class Output(Protocol):
     def path(self) -> Path | None:
         """The file of the last state, if there is one."""
 
+    @property
+    def once(self) -> bool:
+        """Whether what has been written cannot be replaced."""
+
     def held(self) -> AbstractContextManager[None]:
         """Keep other runs away while this one is under way."""
 
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved | None:
         """Write a checkpoint; None where there is nothing to write yet."""
+
+    def read_best(self) -> Checkpoint | None:
+        """Read the file of the best evaluation, if there is one."""
 
 
 class StopRequest(Protocol):
@@ -97,6 +114,7 @@ class Policy:
     save_every: Every = RunConfig.save_every
     on_divergence: DivergencePolicy = RunConfig.on_divergence
     keep_best: bool = RunConfig.keep_best
+    memory: bool = RunConfig.memory
 
     @classmethod
     def of(cls, config: RunConfig) -> "Policy":
@@ -105,6 +123,7 @@ class Policy:
             save_every=config.save_every,
             on_divergence=config.on_divergence,
             keep_best=config.keep_best,
+            memory=config.memory,
         )
 
 
@@ -194,7 +213,27 @@ class Run:
         #: one, also where evaluations are repeated after an interrupt.
         self._best_kept = trainer.position.best_val_loss
         self._failure: DivergedError | None = None  # what ended the run, if it did
+        #: The network and the n-grams of the text, at the end of the run.
+        self.blend: Blend | None = None
+        self._memory: Remembered | None = None
         self._speed = Speed(self.elapsed)
+        self._in_step = threading.RLock()  # held while the run changes
+        self._loop_of: threading.Thread | None = None  # that iterates over the run
+
+    def __repr__(self) -> str:
+        """Show what is trained, and how far it is."""
+        config = self._trainer.network.config
+        layers = f"{config.layers} x " if config.layers > 1 else ""
+        done = f"step {self._at:,}"
+        if self._trainer.total_steps is not None:
+            done += f" of {self._trainer.total_steps:,}"
+        loss = "" if self.val_loss is None else f", validation loss {self.val_loss:.4f}"
+        return f"<Run {layers}{config.cell} {config.hidden}, {done}{loss}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied: its texts, files and clock belong to one process."""
+        msg = "a run cannot be copied or pickled; its model can, and save keeps all"
+        raise TypeError(msg)
 
     def _new_timetable(self) -> Timetable:
         """Read the limits and intervals of the run."""
@@ -207,18 +246,21 @@ class Run:
             validates=self.job.held_out is not None,
             eval_every=self._eval_every(),
             save_every=self.policy.save_every,
+            remembers=self.policy.memory and self.job.countable,
+            saves_once=self._output.once,
         )
 
     @property
     def model(self) -> TextModel:
         """A copy of the model that would be saved now: averaged, if the run averages.
 
-        It stays as it is while the run goes on.
+        It stays as it is while the run goes on. At its end it has a memory.
         """
-        averaged = self._trainer.averaged
-        network = Network(averaged.config, threads=averaged.threads)
-        network.load(averaged.tensors)
-        return self.job.model(network)
+        with self._in_step:
+            averaged = self._trainer.averaged
+            network = Network(averaged.config, threads=averaged.threads)
+            network.load(averaged.tensors)
+        return self.job.model(network, self._memory)
 
     @property
     def progress(self) -> float:
@@ -246,12 +288,24 @@ class Run:
         DivergedError
             Something in it is not finite.
         """
-        target = Path(read_output(os.fspath(path), "path"))
+        target = Path(read_output(path, field("path")))
         try:
-            save(resolve_output(target), self.job.checkpoint())
+            with self._in_step:
+                save(resolve_output(target), self._checkpoint())
         except (OutputError, DivergedError) as error:
             error.where = str(target)
             raise
+
+    def baselines(self) -> Baselines | None:
+        """Measure what simpler means make of the held-out text, in a second or so.
+
+        Returns
+        -------
+        Baselines or None
+            Nats per character, to compare with `val_loss`; None if nothing is held
+            out.
+        """
+        return self.job.baselines()
 
     def __iter__(self) -> Iterator[Record]:
         """Train to the end, saving on the way; `Ended` is the last record.
@@ -265,13 +319,43 @@ class Run:
         OutputError
             The first or the last checkpoint could not be written, or another run
             holds its file.
+        CharRNNError
+            Another thread iterates over the run. It may have the model, and save.
         """
+        with self._one_loop():
+            try:
+                with self._output.held():
+                    records = self._loop()
+                    while True:
+                        with self._in_step:
+                            record = next(records, None)
+                        if record is None:
+                            return
+                        yield record
+            except KeyboardInterrupt:
+                self._make_whole()
+                raise
+
+    @contextmanager
+    def _one_loop(self) -> Iterator[None]:
+        """Keep other threads from iterating over the run.
+
+        The same thread may begin again: it may have left a loop by an error, which
+        keeps the loop's iterator alive.
+        """
+        here = threading.current_thread()
+        with self._in_step:
+            other = self._loop_of
+            if other not in (None, here) and other.is_alive():
+                msg = f"thread {other.name} is iterating over this run already"
+                hint = "one thread trains; others may have run.model, or save"
+                raise CharRNNError(msg, hint=hint)
+            self._loop_of = here
         try:
-            with self._output.held():
-                yield from self._loop()
-        except KeyboardInterrupt:
-            self._make_whole()
-            raise
+            yield
+        finally:
+            if self._loop_of is here:
+                self._loop_of = None
 
     def _loop(self) -> Records:
         """Do what is due, until nothing is."""
@@ -294,6 +378,8 @@ class Run:
                     yield from self._save_first()
                 case Task.SAVE_LAST:
                     yield from self._save_last()
+                case Task.REMEMBER:
+                    yield from self._remember()
                 case End(reason):
                     yield self._ended(reason)
                     return
@@ -318,7 +404,8 @@ class Run:
         if not result.finite:
             yield from self._roll_back()
             return
-        self._done = replace(self._done, is_saved=False)
+        self._done = replace(self._done, is_saved=False, remembered=False)
+        self.blend = self._memory = None
         yield self._record(result)
 
     def _record(self, result: Result) -> Step:
@@ -355,6 +442,7 @@ class Run:
         self._trainer.restore(self._good)
         self._trainer.position.lr_scale = lr_scale
         self._recorded = self._at
+        self.blend = self._memory = None
         self.job.history.cut(self._at)
         evaluated = self.job.history.evaluation_at(self._at) is not None
         self._done = self._done.rolled_back(self._at, evaluated=evaluated)
@@ -454,7 +542,7 @@ class Run:
 
     def _save(self, *, best: bool = False, last: bool = False) -> Records:
         """Write a checkpoint."""
-        saved = self._output.save(self.job.checkpoint(), best=best, last=last)
+        saved = self._output.save(self._checkpoint(), best=best, last=last)
         if best:
             self._best_kept = self._trainer.position.best_val_loss
         else:
@@ -463,6 +551,12 @@ class Run:
             self._done = replace(self._done, is_saved=is_saved)
         if saved is not None:
             yield saved
+
+    def _checkpoint(self) -> Checkpoint:
+        """Gather all that a file keeps; arrays are shared, not copied."""
+        remembers = self._memory is None and self._timetable.remembers
+        found = self.job.checkpoint()
+        return replace(found, memory=self._memory, remembers=remembers)
 
     def _note_saving(self) -> None:
         """Note that this is when a checkpoint was written last, or tried to be."""
@@ -483,6 +577,9 @@ class Run:
             yield from self._save(last=True)
         except DivergedError:
             yield from self._roll_back()
+        else:
+            if not self.policy.memory:
+                yield from self._forget_in_best()
 
     def _save_on_the_way(self) -> Records:
         """Write a checkpoint; a failure is told, and tried again next time."""
@@ -510,6 +607,61 @@ class Run:
             self._forget_best()
             yield from self._roll_back()
 
+    def _remember(self) -> Records:
+        """Count the text, and add to the files what its n-grams are good for.
+
+        All of it is given up for whoever asks the run to end meanwhile: without a
+        memory the files are as complete as before.
+        """
+        try:
+            counting = Counting(self.job, lambda: self.stop.reason is not None)
+            self.blend = counting.blend(self.job.model(self._trainer.averaged))
+            self._memory = counting.memory(self.blend)
+            if not self._output.once:
+                self._output.save(self._checkpoint(), best=False, last=True)
+                self._remember_in_best(counting)
+        except Stopped:
+            pass
+        except MemoryError:
+            yield Warned("there is too little memory to count the text")
+        except (InputError, CheckpointError, OutputError) as error:
+            yield Warned(f"could not add what was counted to a checkpoint: {error}")
+        self._done = replace(self._done, remembered=True)
+
+    def _remember_in_best(self, counting: Counting) -> None:
+        """Add a memory to the file of the best evaluation.
+
+        Its share is that of the network in the file, which is read and scored again,
+        also where it is the last one, and where another part of the run has saved it.
+        """
+        if (best := self._own_best()) is None:
+            return
+        network = Network(best.model, threads=self._trainer.network.threads)
+        network.load(best.parameters | best.statistics)
+        memory = counting.memory(counting.blend(self.job.model(network)))
+        blended = replace(best, memory=memory, remembers=False)
+        self._output.save(blended, best=True, last=False)
+
+    def _forget_in_best(self) -> Records:
+        """Take the text out of the file of the best evaluation.
+
+        It has one where an earlier part of the run was to keep it, and this one is not.
+        """
+        try:
+            best = self._own_best()
+            if best is not None and best.memory is not None:
+                without = replace(best, memory=None)
+                self._output.save(without, best=True, last=False)
+        except (InputError, CheckpointError, OutputError) as error:
+            yield Warned(f"could not take the text out of a checkpoint: {error}")
+
+    def _own_best(self) -> Checkpoint | None:
+        """Read the file of the best evaluation, if there is one of this run."""
+        if not self.policy.keep_best or (best := self._output.read_best()) is None:
+            return None
+        step = best.training and best.training.step
+        return best if step == self._trainer.position.best_step else None
+
     def _forget_best(self) -> None:
         """Take back that the last evaluation was the best."""
         position = self._trainer.position
@@ -527,6 +679,7 @@ class Run:
             best_val_loss=position.best_val_loss,
             chars_per_second=self._speed.mean(self.elapsed),
             elapsed=self.elapsed,
+            blend=self.blend,
             path=self._output.path,
         )
 

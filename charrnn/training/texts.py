@@ -11,6 +11,7 @@ from charrnn.checkpoint import CorpusFingerprint
 from charrnn.config import TrainConfig
 from charrnn.corpus import Corpus, read_corpus, split
 from charrnn.streams import AnyStreams, LineStreams, Streams
+from charrnn.training.baselines import MAX_NGRAM
 from charrnn.training.request import TrainingRequest
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
@@ -60,7 +61,9 @@ def divide(
         options = request.read_options(lines=config.lines, vocab=vocab)
         held = read_corpus((request.val_file,), options, stdin)
         notes += held.notes
+        notes += _note_uncounted(request, len(ids) + len(held.ids))
         return Division(ids, held.ids)
+    notes += _note_uncounted(request, len(ids))
     if config.val_fraction == 0:
         return Division(ids)
     newline = Documents.of(vocab, lines=config.lines).start
@@ -78,6 +81,16 @@ def divide(
 def count_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None:
     """Count the lines, where each is a document."""
     return int(np.count_nonzero(ids == vocab.newline_id)) if config.lines else None
+
+
+def _note_uncounted(request: TrainingRequest, characters: int) -> list[str]:
+    """Say so where a text is too long for its n-grams to be counted at the end."""
+    if characters <= MAX_NGRAM or not request.run.memory:
+        return []
+    return [
+        f"n-grams are counted of texts of up to {MAX_NGRAM:,} characters only: "
+        "the network will predict alone"
+    ]
 
 
 def _note_empty_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> list[str]:

@@ -84,7 +84,7 @@ class Trainer:
     optimizer : Optimizer
     average : Average or None
         None if the run does not average its weights.
-    state : (L, S, B, H) float array
+    state : (L, S + M - 1, B, H) float array
         Carried from window to window.
     whole : bool
         False while a step has been taken in part only; see `step`.

@@ -11,6 +11,7 @@ import numpy as np
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint
 from charrnn.corpus import Corpus
+from charrnn.counting import plural
 from charrnn.errors import OptionError, field
 from charrnn.network import Network
 from charrnn.parameters import table
@@ -81,5 +82,4 @@ def transfer(network: Network, vocab: Vocab, source: Checkpoint) -> list[str]:
         return ["all characters are known to the model"]
     shown = ", ".join(name_symbol(s, vocab.unit) for s in new[:NAMED])
     more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
-    noun = "character" if len(new) == 1 else "characters"
-    return [f"{len(new)} new {noun}: {shown}{more}"]
+    return [f"{plural(len(new), 'new character')}: {shown}{more}"]

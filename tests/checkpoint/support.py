@@ -59,8 +59,8 @@ def join(text: bytes, tensors: list[tuple[Member, bytes]]) -> bytes:
 def members(
     table: dict[str, Any], tensors: dict[str, bytes], **descr: str
 ) -> list[tuple[Member, bytes]]:
-    """Lay out the tensors of a manifest, optionally under another type."""
-    return [
+    """Lay out the members of a manifest, optionally under another type."""
+    found = [
         (
             Member(name, descr.get(name, "<f4"), tuple(entry["shape"])),
             tensors[name],
@@ -68,6 +68,12 @@ def members(
         for entry in table["tensors"]
         for name in [entry["name"]]
     ]
+    if (memory := table.get("memory")) is not None:
+        usual = np.dtype(memory["dtype"]).newbyteorder("<").str
+        shape = (memory["characters"],)
+        member = Member("memory", descr.get("memory", usual), shape)
+        found.append((member, tensors["memory"]))
+    return found
 
 
 def forge(change: Callable[[dict[str, Any]], object], data: bytes) -> bytes:
@@ -112,6 +118,11 @@ def assert_same(one: Checkpoint, two: Checkpoint) -> None:
     for name, values in mine.items():
         assert values.dtype == yours[name].dtype
         assert values.tobytes() == yours[name].tobytes(), name
+    assert (one.memory is None) == (two.memory is None)
+    if one.memory is not None and two.memory is not None:
+        assert one.memory.order == two.memory.order
+        assert one.memory.share == two.memory.share
+        np.testing.assert_array_equal(one.memory.ids, two.memory.ids)
 
 
 def archive_of(**arrays: Any) -> bytes:

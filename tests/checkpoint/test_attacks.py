@@ -1,6 +1,7 @@
 """Files made to do harm: each is refused with its message, in little memory."""
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -12,7 +13,9 @@ import sys
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,16 @@ import pytest
 from charrnn.checkpoint import archive, load, manifest
 from charrnn.checkpoint.archive import Member
 from charrnn.errors import CheckpointError
-from tests.checkpoint.support import SOUND, archive_of, forge, join, members, split
+from tests.checkpoint.support import (
+    SOUND,
+    archive_of,
+    forge,
+    join,
+    members,
+    split,
+    to_bytes,
+)
+from tests.factories import any_checkpoint
 
 MB = 2**20
 
@@ -71,6 +83,25 @@ def in_manifest(*keys: str | int, value: object) -> bytes:
         table[keys[-1]] = value
 
     return forge(change, SOUND)
+
+
+#: Lags of a model that have none, or that no model can have.
+LAGS: list[tuple[object, str]] = [
+    ([1, 3], "not ("),
+    ("1,3", "invalid manifest: lags is '1,3'"),
+    ([3, 1], "must have 1 among them"),
+    ([], "must have 1 among them"),
+    ([1, 1], "must be different"),
+    ([0, 1], "must be at least 1"),
+    ([1, 65], "must be at most 64"),
+    ([1, 2**62], "must be at most 64"),
+    ([1, 2.0], "invalid manifest: lags is 2.0"),
+    ([1, True], "invalid manifest: lags is True"),
+    ([*range(1, 10)], "at most 8 are allowed"),
+    ([1] * 1000, "at most 8 are allowed"),
+]
+#: A checkpoint whose first tensor has room for a program.
+POLYGLOT = to_bytes(any_checkpoint("gru", "rmsprop", hidden=4, layers=1, symbols="ab"))
 
 
 class Evil:
@@ -168,6 +199,76 @@ def with_a_pickle_as_member() -> bytes:
     return stream.getvalue()
 
 
+def with_checksum(text: bytes, wanted: int, letters: slice) -> bytes:
+    """Choose letters of a manifest so that its member has a certain CRC.
+
+    A change of one bit changes a CRC by what depends on the bit's place alone: which
+    bits are to change is a system of 32 equations.
+
+    Parameters
+    ----------
+    text : bytes
+    wanted : int
+    letters : slice
+        Where any letter may take the place of the one that it differs from by its
+        last bit.
+    """
+
+    def crc(data: bytes) -> int:
+        return zlib.crc32(Member(manifest.NAME, "|u1", (len(data),)).npy_header + data)
+
+    def changed(places: Iterable[int]) -> bytes:
+        new = bytearray(text)
+        for place in places:
+            new[place] ^= 1
+        return bytes(new)
+
+    # By its highest bit: a change of the CRC, and the places that make it.
+    solved: dict[int, tuple[int, set[int]]] = {}
+
+    def reduced(change: int, places: set[int]) -> tuple[int, set[int]]:
+        while change and change.bit_length() in solved:
+            other, more = solved[change.bit_length()]
+            change, places = change ^ other, places ^ more
+        return change, places
+
+    for place in range(len(text))[letters]:
+        change, places = reduced(crc(changed([place])) ^ crc(text), {place})
+        if change:
+            solved[change.bit_length()] = change, places
+    rest, places = reduced(crc(text) ^ wanted, set())
+    assert not rest
+    return changed(places)
+
+
+def pickle_in_a_checkpoint() -> bytes:
+    """Make a sound checkpoint that is, from its first byte on, a pickle that acts.
+
+    ``P`` names an object that the loader knows, as those of PyTorch do, up to the end
+    of a line: the first byte of the manifest's checksum. The last one, ``B``, is a
+    string as long as the size that follows it, which skips most of the manifest. From
+    there ``V``, a string up to the end of a line, leads to the first tensor.
+    """
+    program = b"cos\nmkdir\n(X\5\0\0\0pwnedtR.".ljust(32, b".")
+    table, tensors = split(POLYGLOT)
+    first = table["tensors"][0]
+    tensors[first["name"]] = program + tensors[first["name"]][len(program) :]
+    first["sha256"] = hashlib.sha256(tensors[first["name"]]).hexdigest()
+    parts = members(table, tensors)
+    text = json.dumps({**table, "x": "a" * 64 + "V" * 64}).encode("ascii")
+    wanted = int.from_bytes(b"\nNNB", "little")
+    letters = slice(len(text) - 130, len(text) - 66)
+    return join(with_checksum(text, wanted, letters), parts)
+
+
+class KnowsObjects(pickle.Unpickler):
+    """Loads a pickle some of whose objects are kept elsewhere."""
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Say that an object is its name."""
+        return pid
+
+
 #: Sound checkpoints that are something else as well, by what comes first.
 POLYGLOTS: dict[str, Callable[[], bytes]] = {
     "pickle": lambda: pickle.dumps(Evil()) + SOUND,
@@ -189,6 +290,10 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: in_manifest("tensors", 0, "shape", value=[2**64]),
         "invalid manifest: shape is",
     ),
+    **{
+        f"lags, {number}": (partial(in_manifest, "model", "lags", value=lags), what)
+        for number, (lags, what) in enumerate(LAGS)
+    },
     "huge model": (lambda: in_manifest("model", "hidden", value=8192), "not ("),
     "huge vocabulary": (
         lambda: in_manifest("model", "vocab_size", value=2**40),
@@ -270,6 +375,22 @@ def test_what_looks_like_another_file_inside_is_text(tmp_path: Path) -> None:
     load(file)
 
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.promise(name="inert")
+def test_a_checkpoint_that_is_a_pickle_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It acts when it is unpickled, and loads here like any other."""
+    monkeypatch.chdir(tmp_path)
+    file = Path("model.npz")
+    file.write_bytes(pickle_in_a_checkpoint())
+    KnowsObjects(io.BytesIO(file.read_bytes())).load()
+    Path("pwned").rmdir()
+
+    load(file)
+
+    assert list(Path().iterdir()) == [file]
 
 
 def loaded(files: list[Path], directory: Path) -> list[tuple[int, str]]:

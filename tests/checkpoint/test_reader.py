@@ -24,6 +24,7 @@ from charrnn.checkpoint.archive import Member
 from charrnn.config import (
     ModelConfig,
 )
+from charrnn.counting import plural
 from charrnn.errors import (
     CheckpointError,
     InputError,
@@ -95,7 +96,7 @@ def test_truncation_at_any_length_is_noticed(path: Path, tiny: bytes) -> None:
 
 @pytest.mark.parametrize("extra", [b"\0", b"PK\x05\x06" + bytes(18)])
 def test_trailing_data_is_refused(path: Path, tiny: bytes, extra: bytes) -> None:
-    assert fault(path, tiny + extra) == f"{len(extra)} bytes too long"
+    assert fault(path, tiny + extra) == f"{plural(len(extra), 'byte')} too long"
 
 
 def test_leading_data_is_refused(path: Path, tiny: bytes) -> None:
@@ -215,8 +216,8 @@ def set_field(*keys: str | int, value: object) -> Callable[[dict[str, Any]], Non
     [
         (set_field("format", value="other"), "not a charrnn checkpoint"),
         (
-            set_field("version", value="2.0"),
-            "written by a newer charrnn (format 2.0); this version reads 1.x",
+            set_field("version", value="3.0"),
+            "written by a newer charrnn (format 3.0); this version reads 1.x and 2.x",
         ),
         (set_field("version", value="0.9"), "unknown format version"),
         (set_field("version", value=1), "unknown format version"),

@@ -35,6 +35,7 @@ from tests.checkpoint.support import (
     assert_same,
     fault,
     forge,
+    split,
     to_bytes,
 )
 from tests.factories import any_checkpoint
@@ -51,6 +52,27 @@ def test_round_trip(
     save(path, checkpoint)
 
     assert_same(load(path), checkpoint)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", None])
+def test_lags_are_saved_and_what_has_none_is_the_file_that_it_was(
+    path: Path, optimizer: OptimizerName | None
+) -> None:
+    """A model of lags says so, and its state has the past that these need."""
+    checkpoint = any_checkpoint("gru", optimizer, lags=(1, 2, 5))
+    save(path, checkpoint)
+    table, _ = split(path.read_bytes())
+
+    assert_same(load(path), checkpoint)
+    assert table["version"] == "2.0"
+    assert table["model"]["lags"] == [1, 2, 5]
+    shapes = {entry["name"]: entry["shape"] for entry in table["tensors"]}
+    assert shapes["layer1.Wh"] == [9, 9]
+    assert shapes.get("state") == ([2, 1 + 4, 2, 3] if optimizer else None)
+
+    table, _ = split(to_bytes(any_checkpoint("gru", optimizer)))
+    assert table["version"] == "1.0"
+    assert "lags" not in table["model"]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", None])

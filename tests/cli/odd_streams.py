@@ -15,10 +15,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
 
-#: Descriptors below are the standard streams, or may be in the way of one.
-SPARE = 20
+from tests.commands import moved, prepare, take_streams
 
 
 def open_as(state: str, number: int) -> int | None:
@@ -100,33 +98,10 @@ def become(arguments: list[str], states: dict[str, str]) -> None:
     """Give this process its streams, and be the command."""
     from charrnn.__main__ import main
 
-    opened = {int(number): open_as(s, int(number)) for number, s in states.items()}
-    for number, descriptor in opened.items():
-        if descriptor is not None and descriptor < SPARE:
-            opened[number] = _moved(descriptor)
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        descriptor = opened[number]
-        stream: Any = None
-        if descriptor is None:
-            os.close(number)
-        else:
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-            errors = "backslashreplace" if name == "stderr" else None
-            mode = "w" if number else "r"
-            stream = open(number, mode, errors=errors, closefd=False)  # noqa: SIM115
-        setattr(sys, name, stream)
+    opened = [open_as(states[str(number)], number) for number in range(3)]
+    take_streams([d if d is None else moved(d) for d in opened])
     sys.argv = ["charrnn", *arguments]
     main()
-
-
-def _moved(descriptor: int) -> int:
-    """Give a file a number that is no standard stream's."""
-    import fcntl
-
-    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD, SPARE)
-    os.close(descriptor)
-    return moved
 
 
 def serve(commands: list[list[str]]) -> None:
@@ -135,12 +110,13 @@ def serve(commands: list[list[str]]) -> None:
     from charrnn.training import probe
 
     probe.SECONDS = 0.01  # the time that a step takes is of no interest here
-    asked = os.fdopen(_moved(os.dup(0)), "r")
-    answers = os.fdopen(_moved(os.dup(1)), "w")
+    asked = os.fdopen(moved(os.dup(0)), "r")
+    answers = os.fdopen(moved(os.dup(1)), "w")
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.dup2(0, 1)
     for arguments in commands:
         run([*arguments, "-q"])
+    prepare()
     for line in asked:
         request = json.loads(line)
         child = os.fork()

@@ -9,8 +9,8 @@ import pytest
 
 from charrnn.__main__ import run
 from charrnn.cli.options import as_text
-from tests.cli.support import command
 from tests.cli.training import Train
+from tests.commands import command
 from tests.factories import write_sampled
 
 pytestmark = pytest.mark.usefixtures("beside_models")

@@ -13,8 +13,8 @@ from numba import config as numba_config
 from charrnn.__main__ import run
 from charrnn.caching import note_unkept, take_unkept
 from charrnn.kernels.jit import cache_directory
-from tests.cli.support import command
 from tests.cli.training import SHORT
+from tests.commands import command
 from tests.factories import write_checkpoint
 from tests.training.support import TEXT
 

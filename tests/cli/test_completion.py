@@ -4,12 +4,13 @@ import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from charrnn.__main__ import run
-from tests.cli.support import command
+from tests.commands import command
 
 #: What is typed, and one of the words that it may go on with; None is file names.
 TYPED = {
@@ -20,43 +21,49 @@ TYPED = {
     "charrnn train bo": None,
     "charrnn train ": None,
     "charrnn inspect books.txt m": None,
+    "charrnn sample m.npz a.txt b": None,
+    "charrnn sample m.npz a.txt --temp": "--temperature",
+    "charrnn dance m": None,
 }
+
+
+@pytest.fixture
+def ask(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str]]:
+    """Ask as a shell does: the exit code and what is printed; nothing is complained."""
+
+    def call(shell: str, typed: str, action: str = "") -> tuple[int, str]:
+        monkeypatch.setenv("_CHARRNN_COMPLETE", f"complete_{shell}")
+        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", typed)
+        monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", action)
+        code = run([])
+        out, err = capsys.readouterr()
+        assert err == ""
+        return code, out
+
+    return call
 
 
 @pytest.mark.parametrize(("typed", "word"), TYPED.items())
 def test_fish_asks_whether_there_are_words_and_for_them(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    typed: str,
-    word: str | None,
+    ask: Callable[..., tuple[int, str]], typed: str, word: str | None
 ) -> None:
     """It completes file names where the answer to the first question is a failure."""
-    monkeypatch.setenv("_CHARRNN_COMPLETE", "complete_fish")
-    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", typed)
-    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "is-args")
-    assert run([]) == (1 if word is None else 0)
+    assert ask("fish", typed, "is-args")[0] == (1 if word is None else 0)
 
-    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
-    assert run([]) == 0
-    out, err = capsys.readouterr()
+    code, out = ask("fish", typed, "get-args")
     words = [line.partition("\t")[0] for line in out.splitlines()]
-    assert err == ""
+    assert code == 0
     assert words == [""] if word is None else word in words
 
 
 @pytest.mark.parametrize(("typed", "word"), TYPED.items())
 def test_zsh_evaluates_what_is_printed(
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    typed: str,
-    word: str | None,
+    ask: Callable[..., tuple[int, str]], typed: str, word: str | None
 ) -> None:
-    monkeypatch.setenv("_CHARRNN_COMPLETE", "complete_zsh")
-    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", typed)
-
-    assert run([]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
+    code, out = ask("zsh", typed)
+    assert code == 0
     if word is None:
         assert out == "_files\n"
     else:

@@ -11,6 +11,8 @@ import pytest
 
 from charrnn.__main__ import run
 from charrnn.inspection.registry import BUILT_IN, view_named
+from tests.commands import Command, command
+from tests.commands import run as run_command
 from tests.factories import TEXT, write_checkpoint
 
 #: The views that need a text.
@@ -36,9 +38,8 @@ def call(capsys):
 
 
 def process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "charrnn", "inspect", *map(str, arguments)],
-        check=False,
+    return run_command(
+        command("inspect", *arguments),
         capture_output=True,
         text=True,
         **options,
@@ -121,15 +122,23 @@ def test_several_plain_tables_stand_below_their_names(call, model):
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (["--view", "foo"], "--view foo is unknown", "one of summary, vocab"),
+        (["--view", "foo"], "there is no view 'foo'", "inspect --help names all"),
+        (["--view", "neuron"], "there is no view 'neuron'", "is --view neurons meant?"),
+        (["--top", "9"], "--top is given, but no view", "--view surprise"),
+        (["--max-chars", "9"], "--max-chars does nothing without", "--text-file"),
+        (["--unknown", "skip"], "--unknown does nothing without", "--text-file"),
         (["--view", "next"], "--view next needs a text", "--text TEXT"),
         (["--text", "a"], "no view that reads a text", "--view surprise"),
         (["--json", "--plain"], "--json cannot be combined", ""),
         (["--view", "next", "--text", "a", "--text-file", "-"], "--text cannot", ""),
         (["--top", "0"], "--top must be at least 1", ""),
-        (["--max-chars", "-1"], "--max-chars must be at least 0", ""),
+        (["--text", "a", "--max-chars", "-1"], "--max-chars must be at least 0", ""),
         (["--width", "5"], "--width must be at least 20", ""),
-        (["--unknown", "maybe"], "not one of error, skip, replace", "--unknown"),
+        (
+            ["--text", "a", "--unknown", "maybe"],
+            "not one of error, skip, replace",
+            "--unknown",
+        ),
         (["--max-lag", "0"], "--max-lag must be at least 1", ""),
         (["--view", "gates"], "--view gates needs a text", "--text-file PATH"),
         (["--unit", "1"], "--unit is given, but no view", "--view neurons"),
@@ -390,8 +399,8 @@ def test_standard_input_is_not_read_unless_it_is_named(model):
 
 def test_a_reader_who_leaves_is_no_error(tmp_path):
     path = write_checkpoint(tmp_path / "m.npz", "".join(map(chr, range(32, 9000))))
-    with subprocess.Popen(
-        [sys.executable, "-m", "charrnn", "inspect", path, "--view", "vocab"],
+    with Command(
+        command("inspect", path, "--view", "vocab"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as started:

@@ -12,6 +12,7 @@ import pytest
 
 from charrnn.cli.metrics import Lines, MetricsLog, describe
 from charrnn.training.baselines import Baselines
+from charrnn.training.blending import Blend
 from charrnn.training.kneser_ney import NGram
 from charrnn.training.records import Ended, Evaluation, Record, Saved, Step, Warned
 
@@ -67,6 +68,7 @@ EXPECTED: list[tuple[Record, dict[str, Any]]] = [
             "chars_per_second": None,
             "elapsed": 10.0,
             "yardsticks": None,
+            "blend": None,
             "path": "m.npz",
         },
     ),
@@ -104,6 +106,36 @@ def test_yardsticks(found: Baselines, fields: dict[str, Any]) -> None:
     (line,) = logged(replace(END, yardsticks=found))
 
     assert json.loads(line)["yardsticks"] == fields
+
+
+@pytest.mark.parametrize(
+    ("losses", "bits"), [((2 * NATS, 2.5, 3.5), pytest.approx(2)), ((None,) * 3, None)]
+)
+def test_blend(losses: tuple[float | None, ...], bits: Any) -> None:
+    """In the last record; without losses where nothing was held out."""
+    loss, network, ngram = losses
+    found = Blend(0.625, 7, loss=loss, network_loss=network, ngram_loss=ngram)
+
+    (line,) = logged(replace(END, blend=found))
+
+    assert json.loads(line)["blend"] == {
+        "share": 0.625,
+        "order": 7,
+        "loss": loss,
+        "bits_per_char": bits,
+        "network_loss": network,
+        "ngram_loss": ngram,
+    }
+
+
+def test_what_json_cannot_say_is_null_at_any_depth() -> None:
+    """A network that holds a character impossible has an infinite loss."""
+    found = Blend(0.0, 7, loss=2.0, network_loss=math.inf, ngram_loss=2.0)
+
+    (line,) = logged(replace(END, blend=found))
+
+    assert "Infinity" not in line
+    assert json.loads(line)["blend"]["network_loss"] is None
 
 
 def logged(*records: Record, every: int = 1) -> list[str]:

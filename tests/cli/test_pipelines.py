@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import command
 from tests.cli.training import SHORT, position
+from tests.commands import command
 from tests.factories import write_sampled
 
 Shell = Callable[[str], subprocess.CompletedProcess[str]]

@@ -17,7 +17,7 @@ import pytest
 from charrnn.__main__ import run
 from charrnn.cli.prompts import WAITING
 from charrnn.generation import Generation, Piece
-from tests.cli.support import command
+from tests.commands import Command, command
 from tests.factories import SYMBOLS, write_sampled
 
 pytestmark = pytest.mark.usefixtures("beside_models")
@@ -479,9 +479,7 @@ def test_locale_does_not_matter() -> None:
 def test_ctrl_c_ends_the_process_by_its_signal() -> None:
     """What was made is written, and a loop around the command stops."""
     arguments = command("sample", "m.npz", "-n", "-1", "-q", "-p", "")
-    with subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with Command(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         early = process.stdout.read(1000)

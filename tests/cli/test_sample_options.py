@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from charrnn.__main__ import run
 from charrnn.cli import prompts
 from charrnn.config import usual_length
-from tests.cli.support import command
+from tests.commands import command
 from tests.factories import SYMBOLS, write_sampled
 
 pytestmark = pytest.mark.usefixtures("beside_models")
@@ -359,7 +359,7 @@ def test_streamed_text_is_the_unstreamed_text(
         return found
 
     stopping = [f"--stop={stop}" for stop in stops]
-    if include:
+    if include and stops:
         stopping.append("--include-stop")
     streamed = texts(*stopping, "--stream")
     whole = texts("--no-echo")
@@ -562,6 +562,9 @@ def test_bias_is_told(records: Records) -> None:
         "ban": "T",
         "best_of": 2,
         "logit_bias": {"\n": "-inf", "b": 2.0},
+        "blend": 1.0,
+        "adapt": False,
+        "adapt_output": False,
     }
 
 

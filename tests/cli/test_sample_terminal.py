@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.__main__ import run
-from tests.cli.support import command
+from tests.commands import command
 from tests.factories import SYMBOLS, write_sampled
 
 #: Whatever would like to color something may.

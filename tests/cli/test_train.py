@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -31,10 +32,14 @@ pytestmark = pytest.mark.usefixtures("train_directory")
 LOSS = r" +\d\.\d{4} nats   \d\.\d{3} bits\n"
 YARDSTICKS = re.compile(
     r"charrnn: the validation text without a network:\n"
-    rf"(charrnn:   (\d-gram \(Kneser-Ney\)|xz|single characters){LOSS}){{3}}"
+    rf"(charrnn:   (\d-gram \(Kneser-Ney\)|single characters){LOSS}){{2}}"
+    r"charrnn:   xz skipped: fewer than 1,000 characters are held out\n"
 )
 SUMMARY = re.compile(
-    rf"charrnn: training loss{LOSS}charrnn: validation loss{LOSS}{YARDSTICKS.pattern}"
+    rf"charrnn: training loss{LOSS}charrnn: validation loss{LOSS}"
+    rf"charrnn:   \d-grams alone{LOSS}charrnn:   both \(\d+% network\){LOSS}"
+    rf"charrnn: the checkpoint contains the text \(--no-memory leaves it out\)\n"
+    rf"{YARDSTICKS.pattern}"
 )
 
 
@@ -53,8 +58,41 @@ def test_path_is_the_payload(train: Train) -> None:
     assert len({len(line) for line in re.findall(r".*bits$", summary[0], re.M)}) == 1
 
 
-def test_yardsticks_are_those_of_the_held_out_text(train: Train) -> None:
+def test_lags_are_trained_and_begun_with(train: Train) -> None:
+    """They are told, kept in the file, and refused where no network has them."""
+    lags = [*SMALL, "--cell", "rnn", "--lags"]
+    code, _, err = train("t.txt", *lags, "5,1,2", "--steps", "12", "-o", "whole.npz")
+    assert code == 0
+    assert "network: rnn (tanh) 1 x 8, lags 1,2,5, " in err
+    assert trained("whole.npz").model.lags == (1, 2, 5)
+    assert trained("whole.npz").parameters["layer0.Wh"].shape == (8, 24)
+
+    train("t.txt", *lags, "1,2,5", "--steps", "12", "--dry-run", "-o", "no.npz")
+    assert "no.npz" not in names()
+
+    again = ["--init-from", "whole.npz", "--steps", "1", "-f"]
+    assert train("t.txt", *again, "-o", "b.npz", "--lags", "1,2,5")[0] == 0
+    code, _, err = train("t.txt", *again, "-o", "b.npz", "--lags", "1,2")
+    assert code == 2
+    assert "conflicts with whole.npz: --lags 1,2 (it has 1,2,5)" in err
+
+    for wrong, what in {
+        "2,3": "1 among them",
+        "1,65": "at most 64",
+        "x": "'x'",
+    }.items():
+        code, out, err = train("t.txt", *lags, wrong, "-o", "c.npz")
+        assert (code, out) == (2, b"")
+        assert "error: --lags " in err
+        assert what in err
+        assert "hint: --lags 1,2,3 " in err
+
+
+def test_yardsticks_are_those_of_the_held_out_text(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the last record, too, where lines are documents and where they are not."""
+    monkeypatch.setattr("charrnn.training.baselines.MIN_XZ", 0)
     for options in ([], ["--lines"], ["--unit", "byte"], ["--val-file", "t.txt"]):
         code, out, err = train("t.txt", *SHORT, "-f", "--json", *options)
         end = objects(out)[-1]["yardsticks"]
@@ -69,11 +107,82 @@ def test_yardsticks_are_those_of_the_held_out_text(train: Train) -> None:
         assert (end["xz"]["loss"], end["notes"]) == (pytest.approx(1, abs=1), [])
 
 
+def test_network_ngrams_and_both_stand_side_by_side(train: Train) -> None:
+    """As in the last record, and in both files."""
+    code, out, err = train("t.txt", *SHORT, "-f", "--json")
+    end = objects(out)[-1]
+    blend, ngram = end["blend"], end["yardsticks"]["ngram"]
+
+    assert code == 0
+    assert f"validation loss       {end['val_loss']:8.4f} nats" in err
+    counts = f"  {ngram['order']}-grams alone"
+    assert f"{counts:<21} {ngram['loss']:8.4f} nats" in err
+    assert f"  both ({blend['share']:.0%} network) " in err
+    assert f"{blend['loss']:.4f} nats {blend['bits_per_char']:7.3f} bits" in err
+    assert blend["order"] == ngram["order"]
+    assert blend["loss"] < end["val_loss"]
+    assert blend["network_loss"] == pytest.approx(end["val_loss"])
+    assert blend["ngram_loss"] == pytest.approx(ngram["loss"])
+    last, best = (trained(name).memory for name in ("t.npz", "t.best.npz"))
+    assert last is not None
+    assert best is not None
+    assert (last.order, last.share) == (blend["order"], blend["share"])
+    assert best.order == blend["order"]
+
+
+def test_the_text_may_be_left_out(train: Train) -> None:
+    """Neither file has it, and nobody is told that they do."""
+    _, out, err = train("t.txt", *SHORT, "-f", "--json", "--no-memory")
+
+    assert objects(out)[-1]["blend"] is None
+    assert "contains the text" not in err
+    assert "alone" not in err
+    for name in ("t.npz", "t.best.npz"):
+        found = trained(name)
+        assert (found.memory, found.remembers) == (None, False)
+
+
+def test_without_a_held_out_text_the_share_is_the_usual_one(train: Train) -> None:
+    _, out, err = train("t.txt", *SHORT, "-f", "--json", "--val-fraction", "0")
+    blend = objects(out)[-1]["blend"]
+
+    assert (blend["loss"], blend["bits_per_char"]) == (None, None)
+    assert (blend["network_loss"], blend["ngram_loss"]) == (None, None)
+    grams = f"{1 - blend['share']:.0%} {blend['order']}-grams of the text"
+    assert f"samples will be of {blend['share']:.0%} network, {grams}\n" in err
+    assert "contains the text" in err
+
+
+def test_a_memory_comes_by_a_stream_too(train: Train) -> None:
+    """The bytes are those of the file."""
+    _, out, _ = train("t.txt", *SHORT, "-o", "-")
+    train("t.txt", *SHORT)
+
+    assert out == Path("t.npz").read_bytes()
+    assert trained().memory is not None
+
+
+def test_a_long_text_is_not_counted(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is said before the run."""
+    for module in ("texts", "job", "baselines"):
+        monkeypatch.setattr(f"charrnn.training.{module}.MAX_NGRAM", 100)
+    said = "charrnn: n-grams are counted of texts of up to 100 characters only: "
+
+    _, out, err = train("t.txt", *SHORT, "-f", "--json")
+
+    assert said in err
+    assert objects(out)[-1]["blend"] is None
+    assert trained().memory is None
+    assert said not in train("t.txt", *SHORT, "-f", "--no-memory")[2]
+
+
 def test_what_is_left_out_is_said(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("charrnn.training.baselines.MAX_NGRAM", 100)
-    err = train("t.txt", *SHORT)[2]
+    err = train("t.txt", *SHORT, "--no-memory")[2]
 
     assert "-gram (" not in err
     assert "charrnn:   n-gram skipped: the text is longer than 100 characters" in err
@@ -102,7 +211,7 @@ def test_yardsticks_are_measured_for_a_reader(
         measured.append(arguments)
         return real_measure(*arguments)
 
-    monkeypatch.setattr("charrnn.cli.training_report.measure", measure)
+    monkeypatch.setattr("charrnn.training.job.measure", measure)
     code, _, err = train("t.txt", *SHORT, *options)
 
     assert code == 0
@@ -254,6 +363,16 @@ def test_log_file_is_appended_to(train: Train) -> None:
     assert events[-1] == "end"
 
 
+def test_a_log_that_was_cut_swallows_no_record(train: Train) -> None:
+    """Its last line is lost, as a loss of power leaves it, and no more."""
+    Path("log.jsonl").write_text('{"event": "mine"}\n{"event": "st')
+    assert train("t.txt", *SHORT, "-qf", "--log-file", "log.jsonl")[0] == 0
+    mine, cut, *lines = Path("log.jsonl").read_text().splitlines()
+
+    assert (mine, cut) == ('{"event": "mine"}', '{"event": "st')
+    assert json.loads(lines[0])["event"] == "start"
+
+
 def test_json_of_a_run_that_diverged(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,6 +415,31 @@ def test_dry_run_writes_nothing(train: Train) -> None:
         assert YARDSTICKS.search(err)
     assert Path("t.npz").read_text() == "mine"
     assert names() == {"t.txt", "t.npz"}
+
+
+@pytest.mark.parametrize("more", [[], ["-q"]])
+def test_dry_run_as_json(train: Train, more: list[str]) -> None:
+    """One object: the fields of a run's first record, and what the run would take."""
+    code, out, err = train("t.txt", *SHORT, "--dry-run", "--json", *more)
+    (plan,) = objects(out)
+    start = objects(train("t.txt", *SHORT, "--json", "-q")[1])[0]
+
+    assert (code, bool(err)) == (0, not more)
+    assert (plan["event"], plan["refused"]) == ("plan", None)
+    assert plan.items() >= {k: v for k, v in start.items() if k != "event"}.items()
+    assert min(plan["memory"], plan["seconds"], plan["chars_per_second"]) > 0
+    assert plan["yardsticks"]["order0"]["loss"] > 0
+    (plan,) = objects(train("t.txt", *SHORT, "--dry-run", "--json", "-q")[1])
+    assert plan["refused"] == "t.npz exists already"
+
+
+def test_dry_run_says_that_the_run_would_be_refused(train: Train) -> None:
+    """And is no failure itself."""
+    Path("t.npz").touch()
+    for options, refused in (([], True), (["--force"], False), (["-o", "u"], False)):
+        code, _, err = train("t.txt", *SHORT, "--dry-run", *options)
+        told = "would be refused: t.npz exists already; --force replaces it" in err
+        assert (code, told) == (0, refused)
 
 
 def test_previews_go_to_stderr(train: Train) -> None:

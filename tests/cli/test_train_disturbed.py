@@ -22,7 +22,6 @@ from charrnn.checkpoint import load
 from charrnn.checkpoint import save as checkpoint_save
 from charrnn.errors import OutputError
 from charrnn.training import output
-from tests.cli.support import command
 from tests.cli.training import (
     ENDLESS,
     LOGGED,
@@ -34,6 +33,7 @@ from tests.cli.training import (
     position,
     trained,
 )
+from tests.commands import Command, command, run
 from tests.training.support import TEXT
 
 pytestmark = pytest.mark.usefixtures("train_directory")
@@ -138,9 +138,7 @@ def test_odd_names_from_a_shell(name: bytes) -> None:
     options = [word.encode() for word in FAST]
     for more in ([], [b"--resume"]):
         arguments = [*map(str.encode, command("train")), *options, *more, b"--", name]
-        done = subprocess.run(
-            arguments, capture_output=True, stdin=subprocess.DEVNULL, timeout=60
-        )
+        done = run(arguments, capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout == name.removesuffix(b".txt") + b".npz\n"
     path = Path(os.fsdecode(name)).with_suffix(".npz")
@@ -157,7 +155,7 @@ def test_dev_full_is_no_output(train: Train) -> None:
     assert (code, "not a regular file" in err) == (6, True)
     arguments = command("train", "t.txt", *FAST, "-o", "-")
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
+        done = run(
             arguments, stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
         )
     assert done.returncode == 6
@@ -218,7 +216,7 @@ def test_directory_that_goes_away() -> None:
     """Saves fail from then on, training goes on, and in the end it is told."""
     Path("out").mkdir()
     options = ["--save-every", "1", "--no-keep-best", "-o", "out/m.npz"]
-    process = subprocess.Popen(
+    process = Command(
         command("train", "t.txt", *ENDLESS, *LOGGED, *options),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -247,7 +245,7 @@ def test_directory_that_goes_away() -> None:
 
 def test_two_trainers_on_one_output(train: Train) -> None:
     """The second is refused and does no harm; afterwards the file is free."""
-    process = subprocess.Popen(
+    process = Command(
         command("train", "t.txt", *ENDLESS, *LOGGED, "--save-every", "1"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -279,7 +277,7 @@ def test_full_streams_do_not_stop_it(stream: str) -> None:
             "stdout": subprocess.DEVNULL if stream == "stderr" else full,
             "stderr": subprocess.DEVNULL if stream == "stdout" else full,
         }
-        done = subprocess.run(
+        done = run(
             command("train", "t.txt", *SHORT, *LOGGED, "--preview-every", "3"),
             stdin=subprocess.DEVNULL,
             timeout=60,
@@ -299,7 +297,7 @@ def test_a_reader_that_has_stopped_delays_no_signal(stream: str) -> None:
     if stream == "stdout":
         streams = {"stdout": writing, "stderr": subprocess.DEVNULL}
         options = [*ENDLESS, *LOGGED]
-    process = subprocess.Popen(
+    process = Command(
         command("train", "t.txt", *options), stdin=subprocess.DEVNULL, **streams
     )
     os.close(writing)
@@ -329,7 +327,7 @@ def test_terminal_that_goes_away_before_the_end() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     master, slave = pty.openpty()
-    process = subprocess.Popen(
+    process = Command(
         command("train", "t.txt", *SHORT, "-q"),
         stdin=slave,
         stdout=slave,
@@ -350,7 +348,7 @@ def test_terminal_that_goes_away() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     master, slave = pty.openpty()
-    process = subprocess.Popen(
+    process = Command(
         command("train", "t.txt", *ENDLESS, "--preview-every", "100"),
         stdin=slave,
         stdout=slave,

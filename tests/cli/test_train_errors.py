@@ -4,6 +4,7 @@ import os
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.training import (
@@ -62,9 +63,11 @@ USAGE = {
     "t.txt --resume --force": "--resume and --force exclude each other",
     "t.txt --resume --init-from m.npz": "--resume and --init-from exclude each other",
     "t.txt --val-file t.txt --val-fraction 0.2": "exclude each other",
-    "t.txt --new-corpus": "--new-corpus goes with --resume",
+    "t.txt --new-corpus": "--new-corpus does nothing without --resume",
     "t.txt -o - --json": "--json cannot be combined with --output -",
     "t.txt -o - --resume": "--resume cannot be combined with --output -",
+    "m.npz": "m.npz would be the text and the checkpoint",
+    "./m.npz --resume": "m.npz would be the text and the checkpoint",
     "t.txt -o t.txt --force": "t.txt is a text to read",
     "t.txt -o ./sub/../t.txt --force": "is a text to read",
     "t.txt --val-file v.txt -o v.txt --force": "v.txt is a text to read",
@@ -74,6 +77,7 @@ USAGE = {
     "t.txt --log-file t.npz": "--log-file t.npz is where a checkpoint goes",
     "t.txt --log-file ./t.best.npz": "--log-file t.best.npz is where a checkpoint goes",
     "t.txt -o m --log-file sub/../m": "m is where a checkpoint goes",
+    "t.txt --log-file -": "--log-file - is no file",
     "t.txt --output=": "--output is empty",
     "- -": "standard input is named twice",
     "- --val-file -": "standard input is named twice",
@@ -112,6 +116,7 @@ def write_unusable() -> None:
     Path("bad.txt").write_bytes(b"ok\nwell \xff here\n" * 3)
     Path("d").mkdir()
     Path("kept.npz").write_bytes(b"PK\x03\x04 and so on")
+    np.savez("arrays.npz", weights=np.zeros(3))
     with socket.socket(socket.AF_UNIX) as made:
         made.bind("socket")
 
@@ -126,6 +131,8 @@ UNUSABLE = {
     "empty.txt": (4, "the text is empty", ""),
     "x.txt": (4, "only one character", ""),
     "bad.txt": (4, "byte offset 8, line 2", "--encoding"),
+    "t.txt --min-count 5000": (4, "nothing is left", "is met "),
+    "arrays.npz -o m.npz": (4, "as checkpoints are", "name a text; --init-from"),
     "t.txt --seq-length 5000": (4, "shorter than one window", "--seq-length"),
     "t.txt --batch-size 5000": (4, "more streams (5,000)", "--batch-size"),
     "t.txt --lines --batch-size 50 --seq-length 1": (4, "lines", "--batch-size"),

@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from charrnn.__main__ import run
+from charrnn.checkpoint import load
 from charrnn.cli.signals import Caught, Killed
 from charrnn.training import run as run_module
-from charrnn.training.kneser_ney import NGram
-from tests.cli.support import command
 from tests.cli.training import (
     ENDLESS,
     LOGGED,
@@ -29,15 +29,17 @@ from tests.cli.training import (
     position,
     trained,
 )
+from tests.commands import Command, command
+from tests.commands import run as run_command
 from tests.training.support import TEXT
 
 pytestmark = pytest.mark.usefixtures("train_directory")
 
 
-def start(*arguments: str, **more: Any) -> "subprocess.Popen[str]":
+def start(*arguments: str, **more: Any) -> Command:
     """Start the command as a process of its own."""
     more.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.Popen(
+    return Command(
         command("train", *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -46,7 +48,7 @@ def start(*arguments: str, **more: Any) -> "subprocess.Popen[str]":
     )
 
 
-def wait_for_step(process: "subprocess.Popen[str]", step: int = 1) -> None:
+def wait_for_step(process: Command, step: int = 1) -> None:
     """Read the records on stdout until the run has come so far."""
     assert process.stdout is not None
     for line in process.stdout:
@@ -54,6 +56,24 @@ def wait_for_step(process: "subprocess.Popen[str]", step: int = 1) -> None:
         if record["event"] == "step" and record["step"] >= step:
             return
     pytest.fail("the run ended too early")
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_interrupted_before_the_first_step(train: Train, resumed: bool) -> None:
+    """It says what has become of the file; the text never comes."""
+    os.mkfifo("pipe")
+    more = ["--resume"] if resumed else []
+    if resumed:
+        assert train("t.txt", *SHORT, "-q", "-o", "m.npz")[0] == 0
+    process = start("pipe", "-o", "m.npz", *more)
+    with Path("pipe").open("wb"):  # opened once the process reads
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    kept = "m.npz is as it was" if resumed else "nothing has been saved"
+
+    assert process.returncode == -signal.SIGINT
+    assert err.endswith(f"charrnn: ended before the first step: {kept}\n")
+    assert Path("m.npz").exists() == resumed
 
 
 def test_interrupted_run_can_be_continued(train: Train) -> None:
@@ -75,6 +95,16 @@ def test_interrupted_run_can_be_continued(train: Train) -> None:
     assert train("t.txt", *plan, "-q", "-o", "whole.npz")[0] == 0
 
     assert Path("t.npz").read_bytes() == Path("whole.npz").read_bytes()
+
+
+def test_a_run_that_goes_on_leaves_out_what_was_left_out() -> None:
+    process = start("t.txt", *ENDLESS, *LOGGED, "--no-memory")
+    wait_for_step(process, 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+
+    assert re.search(r"continue with: charrnn .* --no-memory", err) is not None
+    assert not trained().remembers
 
 
 def test_interrupted_twice(train: Train) -> None:
@@ -166,7 +196,7 @@ def test_readers_may_leave(gone: str) -> None:
         "stderr": subprocess.PIPE if gone == "stdout" else writing,
     }
     arguments = command("train", "t.txt", *SHORT, *LOGGED)
-    done = subprocess.run(arguments, **streams, stdin=subprocess.DEVNULL, timeout=60)
+    done = run_command(arguments, **streams, stdin=subprocess.DEVNULL, timeout=60)
     os.close(writing)
 
     assert done.returncode == 0
@@ -198,7 +228,7 @@ def test_at_a_terminal() -> None:
     """A bar, previews, and the terminal as it was; the payload stays clean."""
     master, slave = os.openpty()
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "70"}
-    process = subprocess.Popen(
+    process = Command(
         command("train", "t.txt", *SMALL, "--steps", "60"),
         stdout=subprocess.PIPE,
         stderr=slave,
@@ -235,10 +265,8 @@ def test_full_disk(train: Train) -> None:
     assert err.count("the log file is given up") == 1
     with Path("/dev/full").open("wb") as full:
         arguments = command("train", "t.txt", *SHORT, "-qf")
-        assert (
-            subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE).returncode
-            == 6
-        )
+        done = run_command(arguments, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 6
     assert position().step == 12
 
 
@@ -260,10 +288,10 @@ def test_signal_in_process_ends_in_killed(train: Train) -> None:
 
 
 @pytest.mark.parametrize("when", ["training", "measuring"])
-def test_nobody_who_interrupts_waits_for_yardsticks(
+def test_nobody_who_interrupts_waits_for_counts(
     train_directory: Path, capsys: pytest.CaptureFixture[str], when: str
 ) -> None:
-    """Neither during a run nor after it; the last record is written all the same."""
+    """Neither during a run nor after it; what was trained is saved all the same."""
     real, measured = run_module.Run._step, []
 
     def step(self: Any) -> Any:
@@ -271,22 +299,23 @@ def test_nobody_who_interrupts_waits_for_yardsticks(
             os.kill(os.getpid(), signal.SIGTERM)
         return real(self)
 
-    def counted(texts: Any) -> Any:
+    def counted(texts: Any, max_order: int) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        for order in range(1, 9):
+        for order in range(1, max_order + 1):
             measured.append(order)
-            yield NGram(order, 1.0)
+            yield np.ones(len(texts.held_out))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module.Run, "_step", step)
-        patch.setattr("charrnn.training.baselines.losses", counted)
+        patch.setattr("charrnn.training.kneser_ney.probabilities", counted)
         with pytest.raises(Killed):
             run(["train", "t.txt", *SHORT, "--json"])
     out, err = capsys.readouterr()
     end = json.loads(out.splitlines()[-1])
 
     assert measured == ([] if when == "training" else [1])
-    assert (end["event"], end["yardsticks"]) == ("end", None)
+    assert (end["event"], end["yardsticks"], end["blend"]) == ("end", None, None)
+    assert load(Path("t.npz")).memory is None
     assert "without a network" not in err
     assert position().step == (1 if when == "training" else 12)
 

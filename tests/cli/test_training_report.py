@@ -2,6 +2,7 @@ r"""What is said of a training: commands that can be pasted, and only what is tr
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,8 +11,8 @@ import pytest
 
 from charrnn.durations import parse_duration
 from charrnn.errors import field
-from tests.cli.support import command
 from tests.cli.training import SHORT, SMALL, Train, position
+from tests.commands import command
 
 #: Little text, read often: what comes later is worse.
 OVERFITTING = [
@@ -72,6 +73,51 @@ def test_more_after_patience(train: Train) -> None:
     code, _, err = train("t.txt", "--resume", "--steps", "3000", "-q")
     assert code == 0
     assert position().step > ended
+
+
+@pytest.mark.parametrize("limit", [["--steps", "12"], ["--epochs", "1"]])
+def test_a_run_that_has_ended_says_how_to_train_further(
+    train: Train, limit: list[str]
+) -> None:
+    """With a command that can be pasted, and doubles the limit."""
+    output = ["-o", "my model.npz"]
+    _, _, err = train("t.txt", *SMALL, *limit, *output)
+    before = position("my model.npz").step
+    for _ in range(2):  # there is nothing to do without a larger limit
+        (line,) = re.findall(r"train further: charrnn train (.*)", err)
+        assert "--resume" in line
+        _, _, err = train("t.txt", "--resume", *output)
+    assert train(*shlex.split(line), "-q")[0] == 0
+    assert position("my model.npz").step == 2 * before
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (["--hidden", "9"], "a network from anew: -o OTHER.npz"),
+        (["--seed", "9"], "begin a new run: --init-from t.npz -o OTHER.npz"),
+    ],
+)
+def test_what_to_do_where_options_are_in_conflict(
+    train: Train, options: list[str], hint: str
+) -> None:
+    """What is advised works: weights of another shape begin no run."""
+    assert train("t.txt", *SHORT, "-q")[0] == 0
+    code, _, err = train("t.txt", "--resume", *options)
+    assert (code, hint in err.splitlines()[-1]) == (2, True)
+    advised = shlex.split(hint.partition(": ")[2])
+    assert train("t.txt", *options, *advised, "--steps", "1", "-q")[0] == 0
+
+
+def test_what_to_do_where_there_is_nothing_to_resume(train: Train) -> None:
+    Path("t.npz").write_bytes(b"none" * 99)
+    code, _, err = train("t.txt", "--resume")
+    assert code == 5
+    assert "--force in place of --resume" in err.splitlines()[-1]
+    assert train("t.txt", *SHORT, "--force", "-q")[0] == 0
+    Path("t.txt").write_text("the tide")
+    code, _, err = train("t.txt", "--resume")
+    assert (code, "--new-corpus continues with these" in err) == (4, True)
 
 
 def test_length_of_a_resumed_run(train: Train) -> None:

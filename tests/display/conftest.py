@@ -8,7 +8,7 @@ from charrnn.checkpoint import CheckpointFile
 from charrnn.display.html_page import Chapter
 from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.inspected import InspectedCheckpoint
-from charrnn.inspection.text import Text
+from charrnn.inspection.text import InspectedText
 from tests.display.support import CASES, chapter_of, every_view
 from tests.factories import write_checkpoint
 
@@ -27,7 +27,7 @@ def made(tmp_path_factory) -> dict[str, Made]:
     for case, model in CASES.items():
         path = write_checkpoint(tmp_path_factory.mktemp(case) / "m.npz", **model)
         with CheckpointFile(path) as file:
-            options = ViewOptions(text=Text(str(model["text"])))
+            options = ViewOptions(text=InspectedText(str(model["text"])))
             checkpoint = InspectedCheckpoint(file, options)
             views = every_view(checkpoint)
             found[case] = Made(views, chapter_of(checkpoint, views))

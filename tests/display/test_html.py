@@ -21,7 +21,7 @@ from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.blocks import Column, Table
 from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.registry import BUILT_IN, view_named
-from charrnn.inspection.text import Text
+from charrnn.inspection.text import InspectedText
 from tests.display.support import CASES, chapter_of, every_view
 from tests.factories import TEXT, write_checkpoint
 
@@ -138,7 +138,7 @@ def test_text_stays_text(content: str):
 def test_names_of_files_and_units_cannot_make_markup(tmp_path):
     path = write_checkpoint(tmp_path / "m.npz", EVIL, files=(EVIL,))
     with CheckpointFile(path) as file:
-        checkpoint = InspectedCheckpoint(file, ViewOptions(text=Text(EVIL)))
+        checkpoint = InspectedCheckpoint(file, ViewOptions(text=InspectedText(EVIL)))
         chapter = chapter_of(checkpoint, every_view(checkpoint))
         chapter.path = EVIL
         whole = page([chapter])

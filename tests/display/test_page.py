@@ -21,7 +21,7 @@ from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.neurons import Neurons, Wanted, measure_neurons, unit_values
 from charrnn.inspection.records import as_json
 from charrnn.inspection.registry import view_named
-from charrnn.inspection.text import Text
+from charrnn.inspection.text import InspectedText
 from tests.browser import Tab, browser
 from tests.display.support import blocks, chapter_of
 from tests.factories import write_checkpoint
@@ -43,7 +43,7 @@ def tab(tmp_path_factory) -> Iterator[Tab]:
 def checkpoint(tmp_path_factory) -> Iterator[InspectedCheckpoint]:
     path = write_checkpoint(tmp_path_factory.mktemp("model") / "m.npz", READ)
     with CheckpointFile(path) as file:
-        checkpoint = InspectedCheckpoint(file, ViewOptions(text=Text(READ)))
+        checkpoint = InspectedCheckpoint(file, ViewOptions(text=InspectedText(READ)))
         checkpoint.count()
         yield checkpoint
 

@@ -102,6 +102,16 @@ def test_time_left_of_a_resumed_run(
     assert out.getvalue().splitlines()[1].endswith("  39s left")
 
 
+def test_time_left_has_no_parts_of_a_second(
+    plain: PlainDisplay, out: io.StringIO, clock: Clock
+) -> None:
+    plain.show(step(1))
+    clock.now = 60
+    plain.show(step(96))
+
+    assert out.getvalue().splitlines()[1].endswith("  0s left")
+
+
 def test_a_run_without_steps_prints_no_figures(
     plain: PlainDisplay, out: io.StringIO
 ) -> None:
@@ -277,6 +287,27 @@ def test_live_display_shows_everything_in_narrow_windows(
     assert "step 25  epoch 0.62  loss 1.500 nats 2.164 bits  val 1.750\n" in text
     assert "\nlr 2.0e-03  12,346 chars/s" in text
     assert "step 26" not in text
+
+
+def test_what_is_said_is_broken_between_words(
+    terminal: tuple[Callable[[], str], Console], clock: Clock
+) -> None:
+    """But for a command, which a terminal breaks and gives back whole."""
+    finish, console = terminal
+    display = LiveDisplay(console, clock)
+    display.say("network: lstm 1 x 192, layer norm, 220,683 parameters")
+    display.say("  single characters   3.0813 nats   4.445 bits")
+    display.say("the run would be refused: m.npz exists already", "warning")
+    display.say("train further: charrnn train saltmarsh.txt --resume --time 12s")
+
+    assert finish().splitlines() == [
+        "charrnn: network: lstm 1 x 192, layer norm, 220,683",
+        "         parameters",
+        "charrnn:   single characters   3.0813 nats   4.445 bits",
+        "charrnn: warning: the run would be refused: m.npz exists",
+        "         already",
+        "charrnn: train further: charrnn train saltmarsh.txt --resume --time 12s",
+    ]
 
 
 def test_cursor_comes_back_after_an_error(

@@ -246,7 +246,7 @@ class Counted:
         monkeypatch.setattr("charrnn.generation.batch.SLICE_SECONDS", seconds)
 
     def __call__(self, *arguments: Any) -> bool:
-        u, logits = arguments[5], arguments[8]
+        u, logits = arguments[5], arguments[9]
         self.steps.append(len(u))
         self.kept.append(len(logits))
         assert self._kernel is not None

@@ -14,7 +14,7 @@ from charrnn.inspection.exploration import Wish, explore, explore_views, room_fo
 from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.neurons import Wanted, measure_neurons
 from charrnn.inspection.registry import view_named
-from charrnn.inspection.text import Text
+from charrnn.inspection.text import InspectedText
 from tests.factories import TEXT, write_checkpoint
 
 
@@ -22,7 +22,9 @@ from tests.factories import TEXT, write_checkpoint
 def checkpoint(request, tmp_path: Path):
     path = write_checkpoint(tmp_path / "m.npz", cell=request.param)
     with CheckpointFile(path) as file:
-        checkpoint = InspectedCheckpoint(file, ViewOptions(text=Text(TEXT), top=3))
+        checkpoint = InspectedCheckpoint(
+            file, ViewOptions(text=InspectedText(TEXT), top=3)
+        )
         checkpoint.count()
         yield checkpoint
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from charrnn import parameters
-from charrnn.cells import cell_of
 from charrnn.config import ActivationName, CellName, ModelConfig, NormName
 from charrnn.errors import CheckpointError, CorpusError
 from charrnn.inspection import memory
@@ -42,6 +41,7 @@ def new_network(
     dtype: Any = np.float64,
     layers: int = 2,
     norm: NormName = "none",
+    lags: tuple[int, ...] = (1,),
 ) -> Network:
     config = ModelConfig(
         vocab_size=V,
@@ -50,6 +50,7 @@ def new_network(
         cell=cell,
         activation=activation,
         norm=norm,
+        lags=lags,
     )
     network = Network(config, dtype=dtype)
     rng = np.random.default_rng(8)
@@ -82,7 +83,7 @@ def loss_at(
     """
     cell = network.config.cell
     weights = {name: w.astype(np.float64) for name, w in network.weights.items()}
-    states = np.zeros((2, len(cell_of(cell).states), 1, H))
+    states = np.zeros((2, network.new_state(1).shape[1], 1, H))
     eye = np.eye(V)
     inputs = np.concatenate([[0], ids[:-1]])
     for place in range(t + 1):
@@ -99,6 +100,7 @@ def loss_at(
                 weights[f"layer{k}.Wh"],
                 bhn,
                 network.config.activation,
+                network.config.lags,
             )
             if (place, k) == (at, layer):
                 states[k, 0] += nudge
@@ -115,9 +117,10 @@ def loss_at(
         ("gru", "tanh", "batch"),
     ],
 )
-def test_the_norms_are_those_of_finite_differences(cell, activation, norm):
+@pytest.mark.parametrize("lags", [(1,), (1, 3)], ids=["", "1,3"])
+def test_the_norms_are_those_of_finite_differences(cell, activation, norm, lags):
     """For every layer, several lags and several places of the text."""
-    network, eps = new_network(cell, activation, norm=norm), 1e-6
+    network, eps = new_network(cell, activation, norm=norm, lags=lags), 1e-6
     found = gradient_norms(network, Places(IDS), 12, samples=2)
     places = Places(IDS).pick(2, 12)
 
@@ -146,6 +149,22 @@ def test_a_linear_cell_forgets_by_its_matrix():
     layer = measure_memory(network, Places(IDS), max_lag=20).layers[0]
     assert layer.decay == pytest.approx(0.8)
     assert layer.half_life == pytest.approx(math.log(0.5) / math.log(0.8))
+
+
+def test_a_lag_carries_what_the_state_before_does_not():
+    """Where h of one step before is not seen, only multiples of the other lag count."""
+    network = new_network("rnn", "relu", layers=1, lags=(1, 3))
+    network.weights["layer0.Wh"][:, :H] = 0
+    network.weights["layer0.Wh"][:, H:] = 0.5 * np.eye(H)
+    network.weights["layer0.Wx"][:] = 1.0
+    network.weights["layer0.b"][:] = 0
+    network.pack()
+    norms = gradient_norms(network, Places(IDS), 7, samples=3).mean(axis=2)[0]
+
+    assert (norms[[1, 2, 4, 5, 7]] == 0).all()
+    np.testing.assert_allclose(
+        norms[[3, 6]], norms[0] * np.array([0.5, 0.25]), rtol=1e-12
+    )
 
 
 def test_gradients_that_grow_have_no_half_life():

@@ -8,7 +8,7 @@ import pytest
 from charrnn.config import UnknownPolicy
 from charrnn.errors import CorpusError, InputError, VocabError
 from charrnn.inspection import text as module
-from charrnn.inspection.text import Text
+from charrnn.inspection.text import InspectedText
 from charrnn.vocab import Vocab
 from tests.factories import make_vocab
 
@@ -16,24 +16,24 @@ VOCAB = make_vocab("abé ")
 
 
 def encoded(
-    text: Text, vocab: Vocab = VOCAB, unknown: UnknownPolicy = "error"
+    text: InspectedText, vocab: Vocab = VOCAB, unknown: UnknownPolicy = "error"
 ) -> bytes | str:
     ids = text.head(vocab, unknown, None)
     return vocab.to_bytes(ids) if vocab.unit == "byte" else vocab.decode(ids)
 
 
 def test_strangers_are_counted_when_they_are_skipped_or_replaced():
-    assert Text("aXbYY").count(VOCAB, "skip") == (2, 3)
-    assert encoded(Text("aXbYY"), unknown="skip") == "ab"
-    assert Text("aXbYY").count(VOCAB, "replace") == (5, 3)
-    assert encoded(Text("aXbYY"), unknown="replace") == "a b  "
-    for read in (Text.count, lambda *a: list(Text.ids(*a))):
+    assert InspectedText("aXbYY").count(VOCAB, "skip") == (2, 3)
+    assert encoded(InspectedText("aXbYY"), unknown="skip") == "ab"
+    assert InspectedText("aXbYY").count(VOCAB, "replace") == (5, 3)
+    assert encoded(InspectedText("aXbYY"), unknown="replace") == "a b  "
+    for read in (InspectedText.count, lambda *a: list(InspectedText.ids(*a))):
         with pytest.raises(VocabError, match=r"'X' U\+0058 at 2, 'Y' U\+0059 at 4"):
-            read(Text("aXbYY"), VOCAB, "error")
+            read(InspectedText("aXbYY"), VOCAB, "error")
 
 
 def test_only_the_beginning_is_read_where_no_more_is_wanted():
-    ids = Text("ab" * 9).head(VOCAB, "error", 3)
+    ids = InspectedText("ab" * 9).head(VOCAB, "error", 3)
 
     assert VOCAB.decode(ids) == "aba"
 
@@ -42,7 +42,7 @@ def test_files_are_utf_8_without_their_byte_order_mark(tmp_path: Path):
     path = tmp_path / "t.txt"
     path.write_bytes(b"\xef\xbb\xbf" + "aé".encode())
 
-    assert encoded(Text.from_file(str(path))) == "aé"
+    assert encoded(InspectedText.from_file(str(path))) == "aé"
 
 
 def test_line_ends_are_those_of_the_model(tmp_path: Path):
@@ -54,8 +54,8 @@ def test_line_ends_are_those_of_the_model(tmp_path: Path):
         ("ab\r\n", "a\r\nb\na\r"),
     ):
         vocab = make_vocab(known)
-        assert encoded(Text.from_file(str(path)), vocab) == expected
-        assert encoded(Text("a\r\nb\na\r"), vocab) == expected
+        assert encoded(InspectedText.from_file(str(path)), vocab) == expected
+        assert encoded(InspectedText("a\r\nb\na\r"), vocab) == expected
 
 
 def test_what_is_no_utf8_is_named_with_a_way_to_convert_it(tmp_path: Path):
@@ -63,7 +63,7 @@ def test_what_is_no_utf8_is_named_with_a_way_to_convert_it(tmp_path: Path):
     path.write_bytes("人人生而自由".encode("gbk"))
 
     with pytest.raises(CorpusError) as caught:
-        Text.from_file(str(path)).count(VOCAB, "skip")
+        InspectedText.from_file(str(path)).count(VOCAB, "skip")
     assert "GBK" in str(caught.value.hint)
     assert "from gbk to utf-8" in str(caught.value.hint)
 
@@ -73,9 +73,9 @@ def test_a_model_of_bytes_reads_any_bytes(tmp_path: Path):
     path.write_bytes(b"a\xc3\xa9")
     vocab = make_vocab("aé", "byte")
 
-    assert encoded(Text.from_file(str(path)), vocab) == b"a\xc3\xa9"
-    assert encoded(Text("aé"), vocab) == b"a\xc3\xa9"
-    assert encoded(Text("a\udcc3\udca9"), vocab) == b"a\xc3\xa9"
+    assert encoded(InspectedText.from_file(str(path)), vocab) == b"a\xc3\xa9"
+    assert encoded(InspectedText("aé"), vocab) == b"a\xc3\xa9"
+    assert encoded(InspectedText("a\udcc3\udca9"), vocab) == b"a\xc3\xa9"
 
 
 def test_undecodable_bytes_are_located(tmp_path: Path):
@@ -83,7 +83,7 @@ def test_undecodable_bytes_are_located(tmp_path: Path):
     path.write_bytes(b"ab\na\xff")
 
     with pytest.raises(CorpusError, match="byte 0xFF") as caught:
-        Text.from_file(str(path)).count(VOCAB, "skip")
+        InspectedText.from_file(str(path)).count(VOCAB, "skip")
     assert "byte offset 4, line 2" in str(caught.value)
     assert "encoding" not in str(caught.value.hint)
 
@@ -92,7 +92,7 @@ def test_large_files_come_in_slices(tmp_path: Path):
     """Places of unknown characters are counted through all of them."""
     path = tmp_path / "t.txt"
     path.write_text("é" * 300_000 + "X")
-    text = Text.from_file(str(path))
+    text = InspectedText.from_file(str(path))
     slices = list(text.ids(VOCAB, "skip"))
 
     assert len(slices) > 1
@@ -108,7 +108,7 @@ def test_what_can_be_read_only_once_is_put_aside(tmp_path, monkeypatch, in_memor
     os.mkfifo(path)
     writer = threading.Thread(target=path.write_text, args=("ab ba",))
     writer.start()
-    text = Text.from_file(str(path))
+    text = InspectedText.from_file(str(path))
     writer.join()
 
     assert encoded(text) == encoded(text) == "ab ba"
@@ -117,7 +117,7 @@ def test_what_can_be_read_only_once_is_put_aside(tmp_path, monkeypatch, in_memor
 
 def test_standard_input_can_be_read_again(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ab")))
-    text = Text.from_file("-")
+    text = InspectedText.from_file("-")
 
     assert encoded(text) == encoded(text) == "ab"
     text.close()
@@ -125,11 +125,11 @@ def test_standard_input_can_be_read_again(monkeypatch):
 
 def test_a_directory_is_no_text(tmp_path: Path):
     with pytest.raises(InputError, match="is a directory") as caught:
-        Text.from_file(str(tmp_path))
+        InspectedText.from_file(str(tmp_path))
     assert caught.value.hint == "name a file in it"
 
 
 def test_what_does_not_exist_is_no_text(tmp_path: Path):
     for name in (str(tmp_path / "none"), "a\0b"):
         with pytest.raises(InputError):
-            Text.from_file(name)
+            InspectedText.from_file(name)

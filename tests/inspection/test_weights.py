@@ -70,6 +70,20 @@ def test_each_gate_has_the_spectral_radius_that_numpy_finds(tmp_path: Path):
     assert found == pytest.approx(expected, rel=1e-12)
 
 
+def test_each_lag_has_rows_of_its_own(tmp_path: Path):
+    path = write_checkpoint(tmp_path / "m.npz", cell="gru", hidden=6, lags=(1, 4))
+    rows = {(t.tensor, t.gate): t for t in measured(path).tensors}
+    Wh = load(path).parameters["layer1.Wh"].astype(np.float64)
+
+    assert rows["layer1.Wh", None].shape == (18, 12)
+    for k, lag in enumerate((1, 4)):
+        name, columns = f"layer1.Wh, lag {lag}", Wh[:, 6 * k : 6 * k + 6]
+        assert rows[name, None].norm == pytest.approx(np.linalg.norm(columns))
+        for gate, block in zip("run", columns.reshape(3, 6, 6), strict=True):
+            radius = np.abs(np.linalg.eigvals(block)).max()
+            assert rows[name, gate].spectral_radius == pytest.approx(radius, rel=1e-12)
+
+
 def test_a_vanilla_cell_has_one_row_a_recurrent_matrix(tmp_path: Path):
     view = measured(write_checkpoint(tmp_path / "m.npz", cell="rnn", layers=1))
 

@@ -9,7 +9,7 @@ from numba import config as numba_config
 from numpy.typing import NDArray
 
 from charrnn.kernels import activations
-from charrnn.kernels.activations import activate, exp, sigmoid, slope, tanh
+from charrnn.kernels.activations import activate, exp, log, sigmoid, slope, tanh
 from charrnn.kernels.jit import jit
 from tests import reference
 from tests.gradcheck import EPS
@@ -33,6 +33,12 @@ CODES = {
 def _exp_all(x: Any, out: Any) -> None:
     for k in range(x.size):
         out[k] = exp(x[k])
+
+
+@jit
+def _log_all(x: Any, out: Any) -> None:
+    for k in range(x.size):
+        out[k] = log(x[k])
 
 
 @jit
@@ -88,11 +94,13 @@ def dense(low: float, high: float) -> NDArray[np.float32]:
     ("loop", "exact", "low", "high", "bound"),
     [
         (_exp_all, np.exp, -87, 87, 2),
+        (_log_all, np.log, 2**-120, 1.5, 3),
+        (_log_all, np.log, 2**-126, 1e38, 3),
         (_sigmoid_all, reference.sigmoid, -15, 87, 4),
         (_sigmoid_all, lambda x: np.exp(x) / (1 + np.exp(x)), -87, 0, 4),
         (_tanh_all, np.tanh, -20, 20, 8),
     ],
-    ids=["exp", "sigmoid", "sigmoid-low", "tanh"],
+    ids=["exp", "log", "log-high", "sigmoid", "sigmoid-low", "tanh"],
 )
 def test_errors_of_the_table(
     loop: Loop, exact: Callable[..., Any], low: float, high: float, bound: float
@@ -129,6 +137,16 @@ def test_exp_is_clamped() -> None:
     assert y.min() >= np.finfo(np.float32).tiny
 
 
+@compiled_only
+def test_log_is_clamped() -> None:
+    """What is no normal number has the logarithm of the smallest that is one."""
+    x = np.array([2**-126, 1e-40, 0, -1, -np.inf, 1], np.float32)
+    y = apply(_log_all, x)
+
+    assert (y[:5] == np.float32(-126 * np.log(2))).all()
+    assert y[5] == 0
+
+
 @pytest.mark.parametrize("loop", [_exp_all, _sigmoid_all, _tanh_all])
 def test_nan_comes_out_as_nan(loop: Loop) -> None:
     """A NaN spoils its own place and no other."""
@@ -136,6 +154,7 @@ def test_nan_comes_out_as_nan(loop: Loop) -> None:
     x[[0, 7, 39]] = np.nan
 
     assert (np.isnan(apply(loop, x)) == np.isnan(x)).all()
+    assert (np.isnan(apply(_log_all, np.abs(x) + 1)) == np.isnan(x)).all()
 
 
 @pytest.mark.parametrize("code", CODES.values(), ids=CODES.keys())

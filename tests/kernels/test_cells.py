@@ -24,6 +24,7 @@ from charrnn.examples.layers import packed
 from charrnn.kernels import rnn
 from charrnn.kernels.cells import CellKernels, kernels_of
 from charrnn.kernels.inputs import Inputs, characters, outputs_below, projected
+from charrnn.kernels.lagged import Links
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import limited, row_cuts, usable
@@ -166,9 +167,13 @@ def add_weight_gradients(case: Case, tape: Any, dWh: Array, d_own: Array) -> Non
 
 
 def arrays_of(tape: Any) -> dict[str, Array]:
-    """Name the arrays of a tape."""
+    """Name the arrays of a tape; its links are empty, or parts of others."""
     found = tape._asdict().items()
-    return {name: a for name, a in found if isinstance(a, np.ndarray)}
+    return {
+        name: a
+        for name, a in found
+        if isinstance(a, np.ndarray) and name not in Links._fields
+    }
 
 
 @cells
@@ -434,7 +439,7 @@ def test_same_contract(record: Cell) -> None:
         assert getattr(module, function).__doc__
     assert arguments_of(module, "step")[-1] == "y"
     assert {"dy", "dh"} <= set(arguments_of(module, "step_backward"))
-    assert {"z", "states", "y", "dstates"} <= {*tape_type._fields}
+    assert {"z", "states", "y", "dstates", *Links._fields} <= {*tape_type._fields}
 
 
 def arguments_of(module: Any, function: str) -> list[str]:
@@ -454,6 +459,10 @@ def test_new_tape_is_what_the_record_says(record: Cell, dtype: Any) -> None:
     assert tape.states.shape == (S, T + 1, B, H)
     assert tape.y.shape == (T, B, H)
     assert tape.dstates.shape == (S, B, H)
+    # Without lags a step sees the state before it where that stands.
+    assert np.shares_memory(tape.seen, tape.states)
+    assert tape.seen.shape == (T, B, H)
+    assert np.shares_memory(tape.dseen, tape.dstates)
     for signal in record.shown:
         assert getattr(tape, signal.field).shape == (T, B, H)
     assert {a.dtype for a in arrays_of(tape).values()} == {np.dtype(dtype)}

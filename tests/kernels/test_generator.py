@@ -17,8 +17,12 @@ from numpy.typing import NDArray
 
 from charrnn.cells import names
 from charrnn.config import CellName, ModelConfig, NormName
+from charrnn.kernels.blending import ALONE, Blend, mix, new_mixing
 from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.generator import choose_first, generator_of
+from charrnn.kernels.growth import NO_GROWTH
+from charrnn.kernels.ngrams import NONE
+from charrnn.memory import Memory
 from charrnn.network import Network
 from charrnn.windows import Window
 
@@ -30,6 +34,7 @@ compiled_only = pytest.mark.skipif(
 
 cells = pytest.mark.parametrize("cell", names())
 norms = pytest.mark.parametrize("norm", ["none", "layer", "batch"])
+lags_ = pytest.mark.parametrize("lags", [(1,), (1, 2, 4)], ids=["", "1,2,4"])
 
 Array = NDArray[Any]
 Ids = NDArray[np.int32]
@@ -39,9 +44,6 @@ H, V = 5, 7
 
 #: Steps and rows of most cases.
 STEPS, B = 11, 3
-
-#: No character begins a document.
-NONE = -1
 
 
 def filters_of(**settings: Any) -> Filters:
@@ -69,10 +71,11 @@ def build(
     dtype: Any = np.float64,
     hidden: int = H,
     norm: NormName = "none",
+    lags: tuple[int, ...] = (1,),
 ) -> Network:
     """Build a network with random parameters, biases and averages too."""
     config = ModelConfig(
-        vocab_size=V, cell=cell, hidden=hidden, layers=layers, norm=norm
+        vocab_size=V, cell=cell, hidden=hidden, layers=layers, norm=norm, lags=lags
     )
     network = Network(config, dtype=dtype)
     network.theta[:] = rng.normal(0, 0.7, network.theta.size)
@@ -92,6 +95,7 @@ class Case(NamedTuple):
     u: Array  # (steps, B)
     filters: Filters = FILTERS
     start: int = NONE
+    blend: Blend = ALONE
 
     @property
     def past(self) -> int:
@@ -144,25 +148,25 @@ def make(
 
 def generate(case: Case, kept: int | None = None) -> Result:
     """Run the kernel on a copy of a case, on a tape full of something else."""
-    network, state, ids, known, u, filters, start = case.copy()
+    network, state, ids, known, u, filters, start, blend = case.copy()
     steps, rows = u.shape
     tape = network.stack.new_tape(1, rows)
     for array in tape:
-        if isinstance(array, np.ndarray):
+        if isinstance(array, np.ndarray) and array.dtype == network.dtype:
             array[...] = 7
     logits = np.full((steps if kept is None else kept, rows, V), np.nan, network.dtype)
     # What is not given is not looked at.
     for n in range(rows):
         ids[case.past + known[n] :, n] = V + 999
     assert generator_of(network.stack.kernels)(
-        network.inference(), tape, state, ids, known, u, filters, start, logits
+        network.inference(), tape, state, ids, known, u, blend, filters, start, logits
     )
     return Result(state, ids, logits)
 
 
 def one_at_a_time(case: Case) -> Result:
     """Do the same in a loop, each row alone."""
-    network, state, ids, known, u, filters, start = case.copy()
+    network, state, ids, known, u, filters, start, blend = case.copy()
     logits = np.full((*u.shape, V), np.nan, network.dtype)
     scratch = new_scratch(V)
     for n in range(ids.shape[1]):
@@ -175,6 +179,8 @@ def one_at_a_time(case: Case) -> Result:
             row = network.logits(window, alone)[0, 0]
             if known[n] <= t + 1:
                 recent = ids[t + 1 : now + 1, n].copy()  # `past` characters
+                if blend.share < 1:
+                    mix(blend, recent, row, new_mixing(blend, V))
                 said = row.astype(np.float64)
                 ids[now + 1, n] = choose(said, recent, filters, u[t, n], scratch)
                 logits[t, n] = row
@@ -199,12 +205,13 @@ def assert_same(found: Result, expected: Result) -> None:
 
 
 @cells
+@lags_
 @pytest.mark.parametrize("layers", [1, 3])
 def test_reading_moves_the_state_as_the_model_does(
-    rng: np.random.Generator, cell: CellName, layers: int
+    rng: np.random.Generator, cell: CellName, layers: int, lags: tuple[int, ...]
 ) -> None:
     """Where all characters are known: after every step."""
-    network = build(rng, cell, layers)
+    network = build(rng, cell, layers, lags=lags)
     case = make(rng, network, known=STEPS + 1)
     state = case.state.copy()
 
@@ -303,17 +310,18 @@ def test_n_grams_are_looked_for_in_the_past(
     known = np.full(1, steps, np.int32)
 
     assert generator_of(network.stack.kernels)(
-        network.inference(), tape, state, ids, known, u, filters, NONE, logits
+        network.inference(), tape, state, ids, known, u, ALONE, filters, NONE, logits
     )
     assert ids[-1, 0] == expected
 
 
 @cells
+@lags_
 def test_a_document_begins_from_nothing(
-    rng: np.random.Generator, cell: CellName
+    rng: np.random.Generator, cell: CellName, lags: tuple[int, ...]
 ) -> None:
     """Wherever its first character is read, be it given or chosen."""
-    case = make(rng, build(rng, cell), known=[1, 6, 3])
+    case = make(rng, build(rng, cell, lags=lags), known=[1, 6, 3])
     case.ids[0, 0] = case.ids[4, 1] = 2
     bias = np.zeros(V)
     bias[2] = 1.5
@@ -350,24 +358,60 @@ def test_logits_of_all_steps_or_of_the_last(
     assert np.isfinite(every.logits[first:]).all()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
+def test_a_blend_is_what_filters_see(rng: np.random.Generator, share: float) -> None:
+    """Every row's by its own past, at whatever step it begins to be chosen."""
+    memory = Memory(
+        ids=rng.integers(0, V, 300).astype(np.uint8),
+        order=4,
+        share=share,
+        vocab_size=V,
+        before=0,
+    )
+    blend = Blend(memory.tables, NO_GROWTH, share, 2, learns=False)
+    case = make(rng, build(rng, "gru"), known=[1, 4, 6], past=4)._replace(blend=blend)
+    case.ids[:3, 1] = case.ids[:4, 2] = -1
+    found = generate(case)
+
+    assert_close(found, one_at_a_time(case))
+    p = np.exp(found.logits[5:])
+    np.testing.assert_allclose(p.sum(axis=2), 1, rtol=1e-12)
+    alone = generate(
+        case._replace(blend=ALONE, ids=found.ids, known=case.known * 0 + 11)
+    )
+    expected, network = p[-1], np.exp(alone.logits[-1])
+    network /= network.sum(axis=1, keepdims=True)
+    for n in range(B):
+        text = np.append(found.ids[case.past :][:STEPS, n], 0)
+        counted = memory.distributions(text)[-1]
+        blended = share * network[n] + (1 - share) * counted
+        np.testing.assert_allclose(expected[n], blended, rtol=1e-10)
+
+
 @cells
 def test_weights_that_are_not_finite_are_told_of(
     rng: np.random.Generator, cell: CellName
 ) -> None:
     """False where there is nothing to choose from; not where nothing is chosen."""
     network = build(rng, cell)
+    ids = np.zeros(5, np.uint8)
+    memory = Memory(ids=ids, order=1, share=0.5, vocab_size=V, before=0)
+    blended = Blend(memory.tables, NO_GROWTH, 0.5, NONE, learns=False)
     for broken in (np.nan, np.inf):
         network.weights["head.by"][3] = broken
         network.pack()
         for known, fine in ((1, False), (STEPS, False), (STEPS + 1, True)):
-            case = make(rng, network, [STEPS + 1, known, STEPS + 1])
+            case = make(rng, network, [STEPS + 1, known, STEPS + 1], past=1)
             logits = np.empty((1, B, V), network.dtype)
             tape = network.stack.new_tape(1, B)
             weights = case.network.inference()
-            assert fine == generator_of(network.stack.kernels)(
-                *(weights, tape, case.state, case.ids, case.known, case.u),
-                *(FILTERS, NONE, logits),
-            )
+            for blend in (ALONE, blended):
+                with np.errstate(invalid="ignore"):  # NumPy warns without the JIT
+                    found = generator_of(network.stack.kernels)(
+                        *(weights, tape, case.state, case.ids, case.known, case.u),
+                        *(blend, FILTERS, NONE, logits),
+                    )
+                assert found == fine
 
 
 @compiled_only

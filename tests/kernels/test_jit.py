@@ -11,6 +11,7 @@ import pytest
 from numba import config as numba_config
 
 from charrnn.caching import cache_root
+from charrnn.inspection.system import examine_system
 from charrnn.kernels import jit as policy
 from charrnn.kernels.jit import FASTMATH, cache_directory, is_cached, jit
 from charrnn.kernels.keeping import NoCache, Sealed
@@ -200,6 +201,17 @@ def test_numba_cache_dir_is_taken_as_it_is(
 
     assert cache_directory() == tmp_path / "numba"
     assert not root.exists()
+
+
+def test_a_tilde_in_it_is_the_home_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Files that no shell has read, such as units of systemd, write it so."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "~/numba")
+
+    assert cache_directory() == tmp_path / "numba"
+    assert examine_system(1, 1).cache.directory == str(tmp_path / "numba")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from numba import config as numba_config
 from numpy.typing import NDArray
 
 from charrnn.kernels import normalization
-from charrnn.kernels.normalization import AFFINE, COLUMNS, LAYER, NONE, ROWS, Tape
+from charrnn.kernels.normalization import AFFINE, COLUMNS, LAYER, NONE, ROWS, NormTape
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
 
@@ -37,7 +37,7 @@ class Case:
         self.x, self.dy = (rng.normal(0.3, 0.5, sizes).astype(dtype) for _ in range(2))
         self.gain, self.shift = (rng.normal(1, 1, H).astype(dtype) for _ in range(2))
         per = N if norm == "layer" else H
-        self.tape = Tape(np.full(sizes, 7, dtype), np.full(per, 7, dtype))
+        self.tape = NormTape(np.full(sizes, 7, dtype), np.full(per, 7, dtype))
         self.mean, self.var = np.full((2, H), 7, dtype)
 
     def forward(self, workers: int = 1) -> Array:
@@ -151,7 +151,7 @@ def test_rows_are_normalized_in_parts(rng: np.random.Generator) -> None:
     cut, parts = ROWS + 9, [np.zeros_like(whole.gain) for _ in range(2)]
     found = whole.dy.copy()
     for rows in (slice(cut, None), slice(0, cut)):
-        tape = Tape(*(a[rows] for a in whole.tape))
+        tape = NormTape(*(a[rows] for a in whole.tape))
         normalization.layer_backward(found[rows], whole.gain, tape, *parts)
 
     np.testing.assert_array_equal(found, dx)

@@ -13,7 +13,7 @@ from charrnn.kernels.optimizers import (
     CHUNK,
     RMSPROP,
     SGD,
-    Rule,
+    Formula,
     Update,
     apply,
     squared_norm,
@@ -35,12 +35,12 @@ LONG = 37 if numba_config.DISABLE_JIT else 2 * CHUNK + 1237
 rules = pytest.mark.parametrize("rule", RULES)
 
 
-def update(rule: str, step: int = 1, **changes: Any) -> tuple[Rule, Update]:
+def update(rule: str, step: int = 1, **changes: Any) -> tuple[Formula, Update]:
     """Build the rule, and the numbers of one step, counted from 1."""
     plain = Update(LR)
     if rule == "adam":
         plain = Update(LR, 1 / (1 - BETA1**step), 1 / (1 - BETA2**step))
-    return Rule(RULES[rule], BETA1, BETA2, EPS), plain._replace(**changes)
+    return Formula(RULES[rule], BETA1, BETA2, EPS), plain._replace(**changes)
 
 
 def moments(rule: str, size: int, dtype: Any = np.float64) -> tuple[Array, Array]:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
-from charrnn.checkpoint import Checkpoint, write_to
+from charrnn.checkpoint import Checkpoint, load, write_to
 from charrnn.config import RunConfig, TextConfig
 from charrnn.durations import Every
 from charrnn.training.job import Job
@@ -31,6 +32,14 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
     return out.getvalue()
 
 
+def read_back(data: bytes) -> Checkpoint:
+    """Read a checkpoint's bytes."""
+    with NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return load(Path(file.name))
+
+
 @dataclass
 class Recorder:
     """A writer that keeps what it is given; told to, it fails instead."""
@@ -40,6 +49,7 @@ class Recorder:
     latest: bytes = b""
     best: bytes = b""
     failing: Callable[[int], Exception | None] = lambda step: None
+    once: bool = False
 
     def held(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -57,6 +67,9 @@ class Recorder:
             self.latest = data
         self.saved.append((step, best, last))
         return Saved(step, Path("best.npz" if best else "m.npz"), best)
+
+    def read_best(self) -> Checkpoint | None:
+        return read_back(self.best) if self.best else None
 
 
 @dataclass

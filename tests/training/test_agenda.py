@@ -113,6 +113,37 @@ def test_the_end_without_a_text_to_evaluate_on() -> None:
     assert due(plain, at(10), BEGUN) == Task.STEP
 
 
+@pytest.mark.parametrize(
+    ("once", "done", "expected"),
+    [
+        (False, EVALUATED, Task.SAVE_LAST),
+        (False, replace(EVALUATED, is_saved=True), Task.REMEMBER),
+        (False, replace(EVALUATED, is_saved=True, remembered=True), End("steps")),
+        (True, EVALUATED, Task.REMEMBER),
+        (True, replace(EVALUATED, remembered=True), Task.SAVE_LAST),
+        (True, replace(EVALUATED, is_saved=True, remembered=True), End("steps")),
+    ],
+)
+def test_counts_endanger_no_save(once: bool, done: Done, expected: Task | End) -> None:
+    """They come after it, but where it cannot be made twice."""
+    counting = replace(STEPS, remembers=True, saves_once=once)
+
+    assert due(counting, at(100), done) == expected
+    assert due(counting, at(99), BEGUN) != Task.REMEMBER
+
+
+@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("reason", ASKED)
+def test_who_asks_for_the_end_does_not_wait_for_counts(
+    reason: StopReason, once: bool
+) -> None:
+    counting = replace(STEPS, remembers=True, saves_once=once)
+    now = replace(at(100), asked=reason)
+
+    assert due(counting, now, EVALUATED) == Task.SAVE_LAST
+    assert due(counting, now, replace(EVALUATED, is_saved=True)) == End(reason)
+
+
 @pytest.mark.parametrize("reason", ASKED)
 def test_who_asks_for_the_end_waits_for_nothing_but_the_files(
     reason: StopReason,
@@ -179,11 +210,16 @@ def test_a_good_state_is_kept_when_all_else_is_done() -> None:
 def test_a_state_that_is_returned_to(evaluated: bool) -> None:
     """It is as after a resume, but that the file holds something else."""
     done = Done(
-        saved=Mark(45, 9.0), evaluated=Mark(40, 8.0), is_saved=True, better=True
+        saved=Mark(45, 9.0),
+        evaluated=Mark(40, 8.0),
+        is_saved=True,
+        better=True,
+        remembered=True,
     ).rolled_back(20, evaluated=evaluated)
 
     assert done.saved == Mark(20, 9.0)
     assert done.evaluated == Mark(20 if evaluated else NEVER, 8.0)
     assert not done.is_saved
     assert not done.better
+    assert not done.remembered
     assert due(STEPS, at(20), done) == (Task.STEP if evaluated else Task.EVALUATE)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from charrnn.arrays import PackedIds
-from charrnn.training import baselines
+from charrnn.training import baselines, kneser_ney
 from charrnn.training.baselines import Baselines, measure
-from charrnn.training.kneser_ney import NGram, Texts, losses
+from charrnn.training.kneser_ney import NGram, Probabilities, Texts, losses
 
 pytestmark = pytest.mark.small
 
@@ -87,6 +87,7 @@ def test_long_texts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
         f"{what} skipped: the text is longer than 99 characters"
         for what in ("n-gram", "xz")
     ]
+    monkeypatch.setattr(baselines, "MIN_XZ", 0)
     monkeypatch.setattr(baselines, "MAX_XZ", 99)
     assert found(ids, ids, 1) == Baselines(0, NGram(1, 0), None, (notes[1],))
     monkeypatch.setattr(baselines, "MAX_NGRAM", 99)
@@ -99,12 +100,12 @@ def test_long_texts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_little_memory_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a training of hours, a yardstick may not be what fails."""
 
-    def exhausted(texts: Texts) -> Iterator[NGram]:
-        yield NGram(1, 2.0)
+    def exhausted(texts: Texts, max_order: int) -> Iterator[Probabilities]:
+        yield np.ones(len(texts.held_out))
         raise MemoryError
 
-    monkeypatch.setattr(baselines, "losses", exhausted)
-    ids = np.zeros(50, np.uint8)
+    monkeypatch.setattr(kneser_ney, "probabilities", exhausted)
+    ids = np.zeros(baselines.MIN_XZ, np.uint8)
     result = found(ids, ids, 1)
 
     assert result.ngram is None
@@ -115,6 +116,7 @@ def test_little_memory_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("after", [1, 3, 9, 12])
 def test_nobody_has_to_wait(after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked after every order, and before every slice that is compressed."""
+    monkeypatch.setattr(baselines, "MIN_XZ", 0)
     monkeypatch.setattr(baselines, "SLICE", 100)
     asked = 0
 
@@ -127,6 +129,17 @@ def test_nobody_has_to_wait(after: int, monkeypatch: pytest.MonkeyPatch) -> None
     assert measure(texts(ids, ids, 1), stopped) is None
     # Once by each of what is left to do, and in the end.
     assert asked <= after + 3
+
+
+def test_xz_of_a_few_characters_says_nothing() -> None:
+    """It counts in fours of bytes: two characters took none, or sixteen bits each."""
+    text = np.arange(2000, dtype=np.uint16) % 60
+    few = found(text, text[:2], 60)
+    enough = found(text, text[: baselines.MIN_XZ], 60)
+
+    assert few.xz is None
+    assert few.notes == ("xz skipped: fewer than 1,000 characters are held out",)
+    assert (enough.xz is None, enough.notes) == (False, ())
 
 
 def test_memory_does_not_grow_with_the_text(monkeypatch: pytest.MonkeyPatch) -> None:

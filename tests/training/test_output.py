@@ -55,6 +55,18 @@ def test_last_and_best_are_two_files(path: Path, checkpoint: Checkpoint) -> None
     assert loaded.step == 7
 
 
+def test_the_best_is_read_back(path: Path, checkpoint: Checkpoint) -> None:
+    """If it is there: the last state is another file."""
+    with FileOutput(path, replace=False) as writer:
+        writer.save(checkpoint, best=False, last=True)
+        assert writer.read_best() is None
+        writer.save(checkpoint, best=True, last=False)
+        found = writer.read_best()
+
+    assert found is not None
+    assert checkpoint_bytes(found) == checkpoint_bytes(checkpoint)
+
+
 def test_a_link_that_changes_leads_nowhere_else(
     path: Path, checkpoint: Checkpoint
 ) -> None:

@@ -151,7 +151,7 @@ def test_conflicting_options_are_all_listed(tmp_path: Path, text: Path) -> None:
         prepared(
             text,
             resume=tmp_path / "m.npz",
-            model={"hidden": 9, "cell": "gru", "layers": 1},
+            model={"hidden": 9, "cell": "gru", "layers": 1, "lags": (1, 2)},
             optimizer="sgd",
             seed=3,
             val_fraction=0.2,
@@ -162,6 +162,7 @@ def test_conflicting_options_are_all_listed(tmp_path: Path, text: Path) -> None:
     assert "cell gru (it has lstm)" in message
     assert "optimizer sgd (it has adam)" in message
     assert "seed 3 (it has 0)" in message
+    assert "lags 1,2 (it has 1)" in message
     assert "layers" not in message
     assert "val_fraction" not in message
 

@@ -38,6 +38,7 @@ AXES: dict[str, dict[str, dict[str, Any]]] = {
         "rnn": {"model": {"cell": "rnn"}},
         "relu": {"model": {"cell": "rnn", "activation": "relu"}},
     },
+    "lags": {"none": {}, "1,3": {"model": {"lags": (1, 3)}}},
     "layers": {"one": {}, "two": {"model": {"layers": 2}}},
     "optimizer": {
         name: {"optimizer": name} for name in ("adam", "rmsprop", "adagrad", "sgd")

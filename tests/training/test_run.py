@@ -14,9 +14,11 @@ import pytest
 from charrnn.checkpoint import load
 from charrnn.durations import Every
 from charrnn.errors import DivergedError, OutputError
+from charrnn.network import Network
 from charrnn.textmodel import TextModel
 from charrnn.training import agenda
 from charrnn.training import run as run_module
+from charrnn.training.blending import Counting
 from charrnn.training.job import Job
 from charrnn.training.records import (
     Ended,
@@ -33,8 +35,10 @@ from tests.training.support import (
     Recorder,
     Stop,
     Ticking,
+    checkpoint_bytes,
     finish,
     prepared,
+    read_back,
     run_of,
     steps_of,
     stop_after,
@@ -163,7 +167,7 @@ def test_order_of_records(ready: Ready) -> None:
 def test_best_is_kept(ready: Ready, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, [2.0, 1.5, 1.8])
     writer = Recorder()
-    finish(run_of(ready(steps=15), writer, eval_every=Every(steps=5)))
+    finish(run_of(ready(steps=15), writer, eval_every=Every(steps=5), memory=False))
 
     assert [s for s, best, _ in writer.saved if best] == [5, 10]
     assert writer.best != writer.latest
@@ -226,7 +230,8 @@ def test_same_request_same_bytes(ready: Ready) -> None:
 
 def test_save_on_request(ready: Ready) -> None:
     stop, writer = Stop(), Recorder()
-    run = run_of(ready(steps=9), writer, stop, save_every=Every(), keep_best=False)
+    policy: dict[str, Any] = {"keep_best": False, "memory": False}
+    run = run_of(ready(steps=9), writer, stop, save_every=Every(), **policy)
     for record in run:
         if isinstance(record, Step) and record.step == 4:
             stop.save_now = True
@@ -271,7 +276,8 @@ def failing_at(*steps: int) -> Callable[[int], Exception | None]:
 
 def test_failed_save_on_the_way_is_told_and_tried_again(ready: Ready) -> None:
     writer = Recorder(failing=failing_at(4, 8))
-    run = run_of(ready(steps=14), writer, save_every=Every(steps=4), keep_best=False)
+    policy: dict[str, Any] = {"save_every": Every(steps=4), "keep_best": False}
+    run = run_of(ready(steps=14), writer, **policy, memory=False)
     warnings = [w.message for w in of(Warned, finish(run)[0])]
 
     assert len(warnings) == 2
@@ -374,7 +380,8 @@ def test_an_average_that_overflows_at_the_end_is_no_end(
     """It is noticed when it is saved; the run returns, and then comes to its end."""
     made, writer, ruined = ready(steps=3, ema=0.9), Recorder(), list[int]()
     made = dataclasses.replace(made, held_out=made.held_out if held_out else None)
-    average, run = made.trainer.average, run_of(made, writer, eval_every=Every())
+    average = made.trainer.average
+    run = run_of(made, writer, eval_every=Every(), memory=False)
     assert average is not None
     records = []
     for record in run:
@@ -397,7 +404,7 @@ def test_a_best_that_could_not_be_saved_is_not_the_best(
     """The next one that is better than what the file holds takes its place."""
     scripted(monkeypatch, [3.0, 1.0, 2.0, 2.5])
     writer = Recorder(failing=failing_at(8))
-    run = run_of(ready(steps=16), writer, eval_every=Every(steps=4))
+    run = run_of(ready(steps=16), writer, eval_every=Every(steps=4), memory=False)
     records, ended = finish(run)
 
     assert [step for step, best, _ in writer.saved if best] == [4, 12]
@@ -505,7 +512,8 @@ def test_best_survives_a_rollback(
     scripted(monkeypatch, [2.0, 1.0, 1.5])
     made, writer = ready(steps=20), Recorder()
     poison(made, lambda step, attempt: attempt == 9)
-    _, ended = finish(run_of(made, writer, eval_every=Every(steps=4)))
+    run = run_of(made, writer, eval_every=Every(steps=4), memory=False)
+    _, ended = finish(run)
 
     assert [step for step, best, _ in writer.saved if best] == [4, 8]
     assert ended.best_val_loss == 1.0
@@ -650,7 +658,7 @@ def test_the_best_file_survives_a_repetition(
     """What is evaluated again after Ctrl-C replaces no better model."""
     scripted(monkeypatch, [3.0, 1.0, 3.0, 1.0, 0.5])
     made, writer = ready(steps=30, eval_every=Every(steps=10)), Recorder()
-    run = run_of(made, writer)
+    run = run_of(made, writer, memory=False)
     for record in run:
         if isinstance(record, Saved) and record.best and record.step == 20:
             break
@@ -717,3 +725,243 @@ def test_a_run_that_gave_up_does_not_begin_anew(ready: Ready, tmp_path: Path) ->
 
     assert not of(Warned, diverging(run_of(again, writer)))
     assert finish(run_of(other))[1].reason == "steps"
+
+
+# What is counted at the end.
+
+
+def test_the_last_state_is_saved_before_it_is_counted(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So nothing is lost, whatever comes of it; then a memory is added."""
+    writer, before = Recorder(), list[bytes]()
+    real = Counting
+
+    def counting(*arguments: Any) -> Any:
+        before.append(writer.latest)
+        return real(*arguments)
+
+    monkeypatch.setattr("charrnn.training.run.Counting", counting)
+    made = ready(steps=6)
+    run = run_of(made, writer, keep_best=False)
+    records, ended = finish(run)
+
+    saved, found = read_back(before[0]), read_back(writer.latest)
+    assert saved.memory is None
+    assert saved.remembers
+    assert found.memory is not None
+    assert not found.remembers
+    assert ended.blend is not None
+    np.testing.assert_array_equal(found.memory.ids, made.trainer.streams.ids)
+    shared = ended.blend.order, ended.blend.share
+    assert (found.memory.order, found.memory.share) == shared
+    found.memory, found.remembers = None, True
+    assert checkpoint_bytes(found) == before[0]
+    # A user is told once of a file that is replaced at once.
+    assert [record.step for record in of(Saved, records)] == [0, 6]
+    assert isinstance(records[-1], Ended)
+
+
+def test_the_model_at_the_end_is_the_one_of_the_file(
+    ready: Ready, tmp_path: Path
+) -> None:
+    """It has the memory, and so has what is saved by hand; before, neither has."""
+    writer, path = Recorder(), tmp_path / "m.npz"
+    run = run_of(ready(steps=6), writer, keep_best=False)
+    for record in run:
+        if isinstance(record, Step) and record.step == 3:
+            assert run.model.memory is None
+
+    memory, found = run.model.memory, read_back(writer.latest).memory
+    assert memory is not None
+    assert found is not None
+    assert (memory.order, memory.share) == (found.order, found.share)
+    run.save(path)
+    assert path.read_bytes() == writer.latest
+
+
+def test_the_file_of_the_best_has_a_share_of_its_own(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the network in it, which is not the last one; all else stays."""
+    scripted(monkeypatch, [2.0, 1.5, 1.8])
+    # So that shares differ that are both small: the text repeats itself.
+    monkeypatch.setattr("charrnn.training.blending.DIGITS", 9)
+    writer, before = Recorder(), list[bytes]()
+    made = ready(steps=150, eval_every=Every(steps=50), lr=0.03)
+    for record in run_of(made, writer):
+        if isinstance(record, Saved) and not before and record.step == 150:
+            before.append(writer.best)
+
+    best, last = read_back(writer.best), read_back(writer.latest)
+    assert best.training is not None
+    assert best.training.step == 100
+    assert best.memory is not None
+    assert last.memory is not None
+    network = Network(best.model)
+    network.load(best.parameters)
+    expected = Counting(made).blend(made.model(network))
+    assert best.memory.share == expected.share != last.memory.share
+    best.memory, best.remembers = None, True
+    assert checkpoint_bytes(best) == before[0]
+
+
+def test_nobody_who_stops_the_counting_loses_the_state(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, writer = Stop(), Recorder()
+    real = Counting
+
+    def counting(*arguments: Any) -> Any:
+        stop.reason = "interrupted"
+        return real(*arguments)
+
+    monkeypatch.setattr("charrnn.training.run.Counting", counting)
+    records, ended = finish(run_of(ready(steps=6), writer, stop))
+
+    assert (ended.reason, ended.steps, ended.blend) == ("interrupted", 6, None)
+    assert read_back(writer.latest).memory is None
+    assert writer.saved[-1] == (6, False, True)
+    assert not of(Warned, records)
+
+
+def test_counting_that_was_broken_off_is_done_again(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C in Python, which raises an exception, a run can go on."""
+    run = run_of(ready(steps=6), writer := Recorder())
+    with monkeypatch.context() as patch:
+        patch.setattr("charrnn.training.run.Counting", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            list(run)
+    list(run)
+
+    assert read_back(writer.latest).memory is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "too little memory to count the text"),
+        (OutputError("no space left on device"), "could not add what was counted"),
+    ],
+)
+def test_a_memory_that_cannot_be_had_is_no_error(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    """What was trained is there."""
+    writer = Recorder()
+
+    def counting(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr("charrnn.training.run.Counting", counting)
+    records, ended = finish(run_of(ready(steps=6), writer))
+
+    (warning,) = of(Warned, records)
+    assert message in warning.message
+    assert (ended.reason, ended.blend) == ("steps", None)
+    assert read_back(writer.latest).memory is None
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_what_can_be_written_once_has_its_memory_at_once(
+    ready: Ready, held_out: bool
+) -> None:
+    """As a stream; its bytes are those of the file."""
+    plan = {"steps": 6, "val_fraction": 0.2 if held_out else 0.0}
+    stream, file = Recorder(once=True), Recorder()
+    for writer in (stream, file):
+        finish(run_of(ready(**plan), writer, save_every=Every(), keep_best=False))
+
+    assert [step for step, _, _ in stream.saved] == [0, 6]
+    assert [step for step, _, _ in file.saved] == [0, 6, 6]
+    assert read_back(stream.latest).memory is not None
+    assert stream.latest == file.latest
+
+
+def test_nothing_is_counted_that_is_not_wanted(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By nobody, or because the text is too long."""
+    unwanted, long = Recorder(), Recorder()
+    _, ended = finish(run_of(ready(steps=6), unwanted, memory=False))
+    assert ended.blend is None
+    monkeypatch.setattr("charrnn.training.job.MAX_NGRAM", 300)
+    _, ended = finish(run_of(ready(steps=6), long))
+
+    assert ended.blend is None
+    assert unwanted.latest == long.latest
+    assert not read_back(long.latest).remembers
+    assert read_back(long.latest).memory is None
+
+
+def test_a_text_that_is_not_wanted_any_more_leaves_both_files(
+    ready: Ready, tmp_path: Path
+) -> None:
+    """A run that has ended, and that goes on without its memory."""
+    plan, writer, path = {"steps": 6}, Recorder(), tmp_path / "m.npz"
+    finish(run_of(ready(**plan), writer))
+    with_memory = read_back(writer.best)
+    assert with_memory.memory is not None
+    path.write_bytes(writer.latest)
+
+    finish(run_of(ready(resume=path, **plan), writer, memory=False))
+
+    assert read_back(writer.latest).memory is None
+    assert read_back(writer.best).memory is None
+    with_memory.memory = None
+    assert writer.best == checkpoint_bytes(with_memory)
+
+
+def test_a_best_file_of_another_run_keeps_its_text(ready: Ready) -> None:
+    writer = Recorder()
+    finish(run_of(ready(steps=6), writer))
+    writer_best = writer.best
+
+    other = ready(steps=4, eval_every=Every(steps=100), val_fraction=0.0)
+    finish(run_of(other, writer, memory=False))
+
+    assert writer.best == writer_best
+
+
+def test_counting_takes_no_time_of_training(ready: Ready) -> None:
+    """By a clock that moves on whenever it is looked at, also by counts."""
+    ends = [
+        finish(run_of(ready(time=20.0), clock=Ticking(1.0), memory=memory))[1]
+        for memory in (True, False)
+    ]
+
+    assert ends[0].elapsed == ends[1].elapsed == 20
+    assert ends[0].chars_per_second == ends[1].chars_per_second
+
+
+@pytest.mark.promise(name="exact")
+def test_a_memory_is_no_part_of_the_state(ready: Ready, tmp_path: Path) -> None:
+    """A run that goes on from a file with one ends as if it had never ended."""
+    path, whole, more = tmp_path / "m.npz", Recorder(), Recorder()
+    plan = {"schedule": "constant", "warmup": 0.0}
+    finish(run_of(ready(steps=12, **plan), whole, keep_best=False))
+    first = run_of(ready(steps=6, **plan), part := Recorder(), keep_best=False)
+    finish(first)
+    assert read_back(part.latest).memory is not None
+    path.write_bytes(part.latest)
+    finish(run_of(ready(resume=path, steps=12), more, keep_best=False))
+
+    one, two = read_back(whole.latest), read_back(more.latest)
+    for name, values in one.tensors().items():
+        np.testing.assert_array_equal(two.tensors()[name], values)
+    assert one.memory is not None
+    assert two.memory is not None
+    assert one.memory.share == two.memory.share
+
+
+def test_a_run_that_diverges_counts_nothing(ready: Ready) -> None:
+    made, writer = ready(steps=20), Recorder()
+    poison(made, lambda step, attempt: step == 7)
+    records: list[Any] = []
+    with pytest.raises(DivergedError):
+        records.extend(run_of(made, writer))
+
+    assert records[-1].blend is None
+    assert read_back(writer.latest).memory is None

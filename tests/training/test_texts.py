@@ -91,7 +91,7 @@ def test_the_reason_why_nothing_is_held_out(text: Path) -> None:
         ("a very long line " * 400, {"lines": True}, "there is only one line"),
         ("one\rtwo\rthree\r" * 99, {"lines": True}, "CR ends none"),
         ((("a long line " * 40) + "\n") * 9, {"lines": True}, "there are only 9 lines"),
-        ("abcdefgh" * 99, {"val_fraction": 0.97}, "only 24 characters are left"),
+        ("abcdefgh" * 99, {"val_fraction": 0.97}, "only 24 characters left"),
         ("abcdefgh" * 9, {}, "the text is short"),
     ],
 )

@@ -16,12 +16,12 @@ from tests.training.support import TEXT, finish, prepared, run_of
 OTHER = TEXT.replace("o", "é").replace("d", "!") + "~\n"
 
 
-@pytest.fixture(params=["lstm", "gru", "rnn"])
+@pytest.fixture(params=["lstm", "gru", "rnn", "gru, lags"])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Job:
     """Train a model a little, and leave it in m.npz."""
-    made = prepared(
-        tmp_path / "t.txt", model={"cell": request.param, "layers": 2}, steps=5
-    )
+    cell, _, lagged = request.param.partition(", ")
+    shape = {"cell": cell, "layers": 2, "lags": (1, 2) if lagged else (1,)}
+    made = prepared(tmp_path / "t.txt", model=shape, steps=5)
     finish(run_of(made))
     save(tmp_path / "m.npz", made.checkpoint())
     return made
@@ -53,6 +53,7 @@ def test_rows_follow_their_characters(source: Job, tmp_path: Path) -> None:
     options = {
         "cell": shape.cell,
         "layers": shape.layers,
+        "lags": shape.lags,
     }
     extra = set(old.symbols) - set(OTHER)
     fresh = prepared(
