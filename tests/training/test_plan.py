@@ -16,7 +16,7 @@ from charrnn.config import (
     TrainConfig,
 )
 from charrnn.training import plan
-from charrnn.training.plan import Material, dropout, make_plan, peak_rate
+from charrnn.training.plan import Material, dropout_by_passes, make_plan, peak_rate
 
 pytestmark = pytest.mark.small
 
@@ -216,8 +216,8 @@ def test_short_lines_have_short_windows() -> None:
 
 @given(passes=st.floats(1e-3, 1e6))
 def test_the_more_passes_the_more_dropout(passes: float) -> None:
-    less, more = dropout(passes), dropout(2 * passes)
+    less, more = dropout_by_passes(passes), dropout_by_passes(2 * passes)
 
     for name in less:
         assert 0 <= less[name] <= more[name] <= plan.MOST_DROPOUT
-    assert max(dropout(1.0).values()) == 0
+    assert max(dropout_by_passes(1.0).values()) == 0
