@@ -141,7 +141,8 @@ def test_the_command_to_continue_with_is_read_as_it_was_given(name: str) -> None
     group = typer.main.get_command(app)
     train = group.commands["train"]  # type: ignore[attr-defined]
     context = train.make_context("train", words[1:])
-    asked = {key: value for key, value in context.params.items() if value is not None}
+    given = context.params.items()
+    asked = {key: value for key, value in given if value not in (None, ())}
     assert words[0] == "train"
     assert asked.pop("paths") == list(sources)
     assert asked == {k: v for k, v in options.items() if v} | {"resume": True}
