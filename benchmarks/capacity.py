@@ -16,9 +16,10 @@ stopped and gone on with.
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reporting import Report, cell, new_parser
 
@@ -78,6 +79,11 @@ class Row:
         return SHARES[self.losses.index(min(self.losses))]
 
 
+def _loss(n: int) -> Callable[[Row], str]:
+    """Write the loss at one share."""
+    return lambda row: cell(row.losses[n], ".4f")
+
+
 COLUMNS = {
     "text": lambda row: row.text,
     "characters": lambda row: cell(row.characters),
@@ -85,10 +91,7 @@ COLUMNS = {
     "passes": lambda row: cell(row.passes, "g"),
     "weights a character": lambda row: cell(row.weights, ".3f"),
     "dropout": lambda row: cell(row.dropout, ".2f"),
-    **{
-        f"x {share:g}": lambda row, n=n: cell(row.losses[n], ".4f")
-        for n, share in enumerate(SHARES)
-    },
+    **{f"x {share:g}": _loss(n) for n, share in enumerate(SHARES)},
     "best": lambda row: cell(row.best, "g"),
 }
 
@@ -102,11 +105,21 @@ def loss(
 ) -> float:
     """Train one network; return its loss on the tail at the end."""
     kind, hidden, layers = network
-    run = charrnn.train(
-        charrnn.Text(text), cell=kind, hidden=hidden, layers=layers, epochs=passes,
-        threads=options.threads, seed=options.seed, patience=0, **rates,
-    )  # fmt: skip
-    *_, ended = run
+    wanted: dict[str, Any] = {
+        "cell": kind,
+        "hidden": hidden,
+        "layers": layers,
+        "epochs": passes,
+        "threads": options.threads,
+        "seed": options.seed,
+        "patience": 0,
+        "memory": False,
+        **rates,
+    }
+    *_, ended = charrnn.train(charrnn.Text(text), **wanted)
+    if not isinstance(ended, charrnn.Ended) or ended.val_loss is None:
+        msg = "the run has not come to its end"
+        raise TypeError(msg)
     return ended.val_loss
 
 
