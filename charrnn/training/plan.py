@@ -67,11 +67,10 @@ MOST_EPOCHS = 80.0
 DROPOUT, WEIGHT_DROPOUT, MOST_DROPOUT = 0.075, 0.08, 0.5
 
 #: Weights for each character of the text: a network of fewer than the first cannot
-#: learn it by heart, and takes no dropout; one of as many as the second takes
-#: `MOST_SHARE` of that for the passes alone, as does any larger one; of separate
-#: lines, which are learned by heart sooner, `LINES_SHARE`. benchmarks/README.md has
-#: the grid.
-FEW_WEIGHTS, MANY_WEIGHTS, MOST_SHARE, LINES_SHARE = 0.6, 1.2, 0.5, 1.0
+#: learn it by heart, and takes no dropout; one of more than the second takes all that
+#: the passes alone would have. Separate lines are learned by heart sooner.
+#: benchmarks/README.md has the grid.
+HEART, LINES_HEART = (0.6, 6.0), (0.3, 1.2)
 
 #: Lines of fewer characters fit into a window of half the usual length.
 SHORT_LINE = 24
@@ -161,10 +160,9 @@ def dropout(passes: float, weights: int, material: Material) -> dict[str, float]
         Parameters of the network.
     material : Material
     """
-    few, many = (n * material.characters for n in (FEW_WEIGHTS, MANY_WEIGHTS))
-    room = math.log(weights / few) / math.log(many / few)
-    share = MOST_SHARE if material.lines is None else LINES_SHARE
-    share *= min(1.0, max(0.0, room))
+    few, many = HEART if material.lines is None else LINES_HEART
+    room = math.log(weights / (few * material.characters)) / math.log(many / few)
+    share = min(1.0, max(0.0, room))
     full = dropout_by_passes(passes)
     return {name: round(share * rate, 2) for name, rate in full.items()}
 
