@@ -52,6 +52,12 @@ IDENTITY_SCALE = 0.9
 #: steps from 0.3 on, and not from 0, 0.03 or 0.1; text is learned best with 0.3, too.
 FURTHER_SCALE = 0.3
 
+#: Size of Wy, for "auto", behind a norm. Normalized outputs have a variance of 1, and
+#: with all of it the first loss of tinyshakespeare is 4.9 nats where ln V is 4.17; with
+#: 0.3 it is 4.28. Six seeds of an LSTM 1 x 192 after 1.4 passes: 1.735 and 1.710 nats,
+#: lower in each; three of 1 x 128 after 0.4 passes: 2.120 and 2.100.
+HEAD_SCALE = 0.3
+
 
 class Role(Enum):
     """What a parameter does in a network."""
@@ -293,8 +299,9 @@ def initialize(
     ========== ============================ ===================== ==============
     init       Wh, each gate's (H, H) block Wx                    Wy
     ========== ============================ ===================== ==============
-    auto       orthogonal; rectified cells: deviation 1 / sqrt(H) Xavier
-               0.9 times the identity
+    auto       orthogonal; rectified cells: deviation 1 / sqrt(H) Xavier, times
+               0.9 times the identity                             0.3 behind
+                                                                  a norm
     orthogonal orthogonal                   Xavier                Xavier
     xavier     Xavier                       Xavier                Xavier
     he         He                           He                    He
@@ -348,7 +355,10 @@ def _feed_forward(
     fan_in = V if role is Role.LOOKED_UP else H
     fan_out = V if role is Role.OUTPUT else H
     rule = init if init == "auto" and role is not Role.OUTPUT else _textbook(init)
-    return _draw(rule, parameter.shape, fan_in, fan_out, H, rng)
+    drawn = _draw(rule, parameter.shape, fan_in, fan_out, H, rng)
+    if init == "auto" and role is Role.OUTPUT and config.norm != "none":
+        drawn *= HEAD_SCALE
+    return drawn
 
 
 def _textbook(init: InitName) -> InitName:

@@ -311,6 +311,20 @@ def test_spread_of_every_matrix(cell: CellName, init: InitName) -> None:
             assert abs(view.mean()) < 5 * deviation / math.sqrt(view.size), name
 
 
+@pytest.mark.parametrize("init", INITS)
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_a_head_behind_a_norm_begins_small(init: InitName, norm: NormName) -> None:
+    """By "auto" alone, and nothing else begins in another way."""
+    plain = ModelConfig(vocab_size=90, cell="lstm", hidden=48)
+    normed = replace(plain, norm=norm)
+    before = Parameters(initial(plain, init), plain).by_name
+    found = Parameters(initial(normed, init), normed).by_name
+
+    for name, view in before.items():
+        scale = 0.3 if (init, name) == ("auto", "head.Wy") else 1.0
+        np.testing.assert_allclose(found[name], scale * view, 1e-6)
+
+
 @pytest.mark.parametrize("init", ["auto", "xavier", "uniform"])
 def test_bounded_rules_stay_within_their_bounds(init: InitName) -> None:
     """Uniform draws reach sqrt(3) deviations and no further."""

@@ -6,8 +6,9 @@ characters that the run will read. The limits give D: ``epochs`` and
 any limit a fixed amount of work. A wider network learns more from each
 character and reads fewer of them in the same time, so the plan takes the widest
 one that still reads `CHARACTERS_PER_WEIGHT` for each of its recurrent weights.
-D / N says how often the text is read, and with that how much dropout it takes
-to go on learning from it instead of learning it by heart. An LSTM has its
+D / N says how often the text is read, and weights per character whether the network
+could learn it by heart: together they say how much dropout it takes to go on
+learning from the text instead. An LSTM has its
 outputs normalized by layer, from which it gains far more than other cells do.
 
 Work is counted in weights that a character is multiplied by
@@ -65,6 +66,12 @@ MOST_EPOCHS = 80.0
 #: recurrent weights beyond the third, as it slows learning down more.
 DROPOUT, WEIGHT_DROPOUT, MOST_DROPOUT = 0.075, 0.08, 0.5
 
+#: Weights for each character of the text: a network of fewer than the first cannot
+#: learn it by heart, and takes no dropout; one of more than the second takes all that
+#: the passes alone would have. Separate lines are learned by heart sooner.
+#: benchmarks/README.md has the grid.
+HEART, LINES_HEART = (0.6, 6.0), (0.3, 1.2)
+
 #: Lines of fewer characters fit into a window of half the usual length.
 SHORT_LINE = 24
 
@@ -118,7 +125,10 @@ def make_plan(
     shape = base if "hidden" in model else _widest(base, budget)
     characters = budget.characters(shape)
     passes = characters / material.characters
-    chosen: dict[str, Any] = {"lr": peak_rate(shape), **dropout(passes)}
+    chosen: dict[str, Any] = {
+        "lr": peak_rate(shape),
+        **dropout(passes, parameters.size(shape), material),
+    }
     if shape.activation in RECTIFIED:
         # What is kept is scaled up, and nothing bounds what comes of that: after 64
         # steps the very first losses are 1e4 nats and more.
@@ -139,8 +149,29 @@ def peak_rate(model: ModelConfig) -> float:
     return float(f"{rate:.2g}")
 
 
-def dropout(passes: float) -> dict[str, float]:
-    """Choose both kinds of dropout for a text that is read so often.
+def dropout(passes: float, weights: int, material: Material) -> dict[str, float]:
+    """Choose both kinds of dropout.
+
+    Parameters
+    ----------
+    passes : float
+        How often the text is read, above 0.
+    weights : int
+        Parameters of the network.
+    material : Material
+    """
+    few, many = HEART if material.lines is None else LINES_HEART
+    room = math.log(weights / (few * material.characters)) / math.log(many / few)
+    share = min(1.0, max(0.0, room))
+    full = dropout_by_passes(passes)
+    return {name: round(share * rate, 2) for name, rate in full.items()}
+
+
+def dropout_by_passes(passes: float) -> dict[str, float]:
+    """Choose both kinds of dropout by how often a text is read.
+
+    The network's size is left out: of this a plan takes a share. By itself it was
+    found on networks that a plan had made as wide as a run could bear.
 
     Parameters
     ----------
