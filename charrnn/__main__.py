@@ -7,6 +7,7 @@ by the signal and a ``for`` loop around it stops.
 
 import contextlib
 import errno
+import gc
 import os
 import signal
 import sys
@@ -35,6 +36,10 @@ WRITING = {
     errno.EPIPE,
     errno.EROFS,
 }
+
+
+#: After so many new objects garbage is looked for, and less often among older ones.
+SELDOM = 50_000, 20, 100
 
 
 def report(what: str, hint: str | None) -> None:
@@ -157,6 +162,9 @@ def _prepare_process() -> None:
     # Our kernels have threads of their own. NumPy's would only help with first
     # weights, and on a busy machine they wait for each other.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Compiling makes millions of objects that refer to each other and stay: to look
+    # through them as often as Python does took a seventh of its time.
+    gc.set_threshold(*SELDOM)
     # Asks a training to save. While there is nothing to save yet, it must not
     # kill; SIG_IGN would be taken for the parent's wish and stay.
     deadly = SAVE is not None and signal.getsignal(SAVE) == signal.SIG_DFL
