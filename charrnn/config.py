@@ -559,6 +559,11 @@ def read_share(given: Any, name: str) -> Share:
     return share
 
 
+def needs_memory(share: Share, *, adapt: bool) -> bool:
+    """Tell whether what is asked for cannot be had of a network alone."""
+    return share != 1 and (adapt or share != "auto")
+
+
 def no_memory(share: Share, *, adapt: bool = False) -> CountsError:
     """Say that there is nothing to blend a network with.
 

@@ -59,7 +59,7 @@ class Memory:
     `charrnn.kernels.ngrams`. Where a document begins, a context begins with what
     stands before it, and no n-gram reaches back further.
 
-    A million characters take one core 0.15 s to count at order 8. The tables take 5
+    A million characters take one core 0.2 s to count at order 8. The tables take 5
     to 31 bytes a character (43 of English prose at order 12), 35 to 60 while they are
     made, even where a text is random and has 70,000 distinct characters.
     """

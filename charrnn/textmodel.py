@@ -27,7 +27,7 @@ from charrnn.checkpoint import (
     resolve_output,
     save,
 )
-from charrnn.config import UnknownPolicy, no_memory, read_share
+from charrnn.config import UnknownPolicy, needs_memory, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.escapes import shortened
 from charrnn.filenames import read_output
@@ -181,7 +181,7 @@ class TextModel:
         """
         share = read_share(blend, field("blend"))
         if self.memory is None:
-            if share != 1 and (adapt or share != "auto"):
+            if needs_memory(share, adapt=adapt):
                 raise no_memory(share, adapt=adapt)
             return self
         memory = self.memory if share == "auto" else self.memory.with_share(share)

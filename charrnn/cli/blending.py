@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from charrnn.config import Blending, Share, no_memory
+from charrnn.config import Blending, Share, needs_memory, no_memory
 
 if TYPE_CHECKING:
     from charrnn.checkpoint import CheckpointFile
@@ -17,7 +17,7 @@ UNFINISHED = (
 def check_blending(blending: Blending, file: "CheckpointFile") -> None:
     """Raise `CountsError` where a blend is asked for that a file cannot give."""
     blend, adapt = blending.blend, blending.adapt
-    if file.memory is None and blend != 1 and (adapt or blend != "auto"):
+    if file.memory is None and needs_memory(blend, adapt=adapt):
         raise no_memory(blend, adapt=adapt)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.arrays import Ids
 from charrnn.checkpoint import CheckpointFile
-from charrnn.config import no_memory
+from charrnn.config import needs_memory, no_memory
 from charrnn.errors import field
 from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.text import InspectedText
@@ -41,7 +41,7 @@ class InspectedCheckpoint:
         if options.layer is not None:
             last = file.model.layers - 1
             check_number(field("layer"), options.layer, low=0, high=last)
-        wanted = options.blend != 1 and (options.adapt or options.blend != "auto")
+        wanted = needs_memory(options.blend, adapt=options.adapt)
         if wanted and file.memory is None:
             error = no_memory(options.blend, adapt=options.adapt)
             error.where = str(file.path)

@@ -388,15 +388,3 @@ def find(tables: Tables, read: Ids, before: int, nodes: Ids) -> int:
         nodes[found] = node
         found += 1
     return found
-
-
-@jit(inlined_early=True)
-def sums(counts: Ids, D: Floats) -> tuple[int, float]:
-    """Add up the counts of what follows a context, and what is kept back of them."""
-    total, ones, twos = np.int32(0), np.int32(0), np.int32(0)
-    for e in range(counts.size):
-        total += counts[e]
-        ones += np.int32(counts[e] == 1)
-        twos += np.int32(counts[e] == 2)
-    more = counts.size - ones - twos
-    return int(total), ones * D[1] + twos * D[2] + more * D[3]
