@@ -5,9 +5,11 @@ other characters. So a model predicts better with both, each with a constant sha
 
     p = share * p of the network + (1 - share) * p of the n-grams
 
-The order of the n-grams is the one that suits the held-out text best, and the share
-the one that this text is likeliest by. A loss that is told has been found with a
-share that does not know the text: each half is scored by the share of the other one.
+The share is the one that the held-out text is likeliest by, and the order of the
+n-grams the one that suits this text best, not alone but with the network: where the
+network says what is likely in general, longer contexts have more to add. A loss that
+is told has been found with a share that does not know the text: each half is scored
+by the share of the other one.
 """
 
 from collections.abc import Callable
@@ -24,7 +26,7 @@ from charrnn.training.kneser_ney import (
     NGram,
     Probabilities,
     Texts,
-    best_order,
+    orders,
 )
 
 #: Digits of a share. The loss is so flat at its lowest that more would tell nothing.
@@ -41,12 +43,19 @@ PRIOR = 10.0
 #: sometimes gave all to a network that all others did not confirm; with 2 never.
 CERTAIN = 2.0
 
-#: Characters of training that make a network as good as the n-grams of its text, and
-#: what a share is taken to be at least and at most. Of 17 runs on prose and verse of
-#: 20,000 to 2,600,000 characters, from 0.1 to 160 passes, with networks as they are
-#: planned by default, the fitted shares (0.00 to 0.55) lay within 0.11 of this curve,
-#: but for one (0.17). Names, line by line, got 0.2 to 0.3 more.
-EVEN, LEAST_USUAL, MOST_USUAL = 5e6, 0.05, 0.75
+#: Characters of training that make a network as good as the n-grams of its text: of
+#: running text, and of separate lines, whose n-grams are short. And what a share is
+#: taken to be at least and at most. benchmarks/shares.py shows fitted shares beside
+#: these guesses.
+EVEN, LINES_EVEN = 5e6, 2e6
+LEAST_USUAL, MOST_USUAL = 0.05, 0.75
+
+#: Nats that an order must make a blend better by to be counted instead of a shorter
+#: one: the longer n-grams are, the more of the text do samples copy. Blends with
+#: networks of a minute lose 0.0049 nats (tinyshakespeare), 0.0070 (Lovecraft) and
+#: 0.0012 (its first 55 KB) on the way from the order that is best alone to order 10,
+#: and less than 0.001 from there to 16.
+WORTH = 0.0005
 
 #: The part of the text that shows which order to count where nothing is held out.
 PROBED = 0.1
@@ -58,7 +67,8 @@ class Blend:
 
     share: float  # the network's
     order: int  # of the n-grams
-    ngram: NGram | None = None  # of the whole held-out text, for whoever compares
+    #: The n-grams that do best alone on the whole held-out text, for whoever compares.
+    ngram: NGram | None = None
     #: Nats per held-out character that the network predicts: of both together, and
     #: of each alone. None where there is no such character.
     loss: float | None = None
@@ -87,40 +97,49 @@ class Counting:
     def __init__(self, job: Job, stopped: Callable[[], bool] = lambda: False) -> None:
         self._job = job
         self._stopped = stopped
-        self._counted: Counted | None = None
+        self._counted: list[Counted] = []  # by order, from the one best alone on
         train = job.trainer.streams.ids
         if job.held_out is not None:
             self._counted = count(job.texts(train, job.held_out), stopped)
-            self._order = self._counted.ngram.order
+            self._order = self._counted[0].ngram.order
             return
         # The end of the text shows the order, and is counted like the rest of it.
         head, tail = split(train, PROBED, lines_newline_id=job.documents.start)
         self._order = 1
         if len(head) and len(tail):
-            self._order = count(job.texts(head, tail), stopped).ngram.order
+            self._order = count(job.texts(head, tail), stopped)[0].ngram.order
 
     def blend(self, model: TextModel) -> Blend:
-        """Find the share of a network of the run.
+        """Find order and share for a network of the run.
 
         Raises
         ------
         Stopped
             `stopped` said yes.
         """
-        job, counted, held_out = self._job, self._counted, self._job.held_out
-        usual = usual_share(len(job.trainer.streams.ids), job.trainer.epochs)
-        if counted is None or held_out is None:
+        job, held_out = self._job, self._job.held_out
+        characters, epochs = len(job.trainer.streams.ids), job.trainer.epochs
+        lines = job.documents.start is not None
+        usual = usual_share(characters, epochs, lines=lines)
+        if held_out is None:
             return Blend(usual, self._order)
-        first = job.documents.first
+        first, ngram = job.documents.first, self._counted[0].ngram
         if len(held_out) == first:  # nothing that the network predicts
-            return Blend(usual, self._order, counted.ngram)
+            return Blend(usual, self._order, ngram)
         p = np.exp(-model.network_costs(held_out, self._stopped)[first:])
-        q = counted.probabilities[first:]
+        losses = []
+        for counted in self._counted:
+            if self._stopped():
+                raise Stopped
+            losses.append(cross_validated(p, counted.probabilities[first:], usual))
+        enough = min(losses) + WORTH
+        n = next(n for n, loss in enumerate(losses) if loss <= enough)
+        q = self._counted[n].probabilities[first:]
         return Blend(
             fit_share(p, q, usual),
-            self._order,
-            counted.ngram,
-            loss=cross_validated(p, q, usual),
+            self._counted[n].ngram.order,
+            ngram,
+            loss=losses[n],
             network_loss=cost(p, q, 1) / len(p),
             ngram_loss=cost(p, q, 0) / len(p),
         )
@@ -131,7 +150,7 @@ class Counting:
         return Remembered(ids=ids, order=blend.order, share=blend.share)
 
 
-def usual_share(characters: int, epochs: float) -> float:
+def usual_share(characters: int, epochs: float, *, lines: bool) -> float:
     """Guess the network's share from how many characters it has been trained on.
 
     Parameters
@@ -140,23 +159,29 @@ def usual_share(characters: int, epochs: float) -> float:
         Of the text.
     epochs : float
         Passes over it.
+    lines : bool
+        Whether every line is a document.
     """
     trained = characters * epochs
-    share = trained / (trained + EVEN)
+    share = trained / (trained + (LINES_EVEN if lines else EVEN))
     return round(min(max(share, LEAST_USUAL), MOST_USUAL), DIGITS)
 
 
-def count(texts: Texts, stopped: Callable[[], bool]) -> Counted:
-    """Count a text, by the order that suits the held-out one best.
+def count(texts: Texts, stopped: Callable[[], bool]) -> list[Counted]:
+    """Count a text by the order that suits the held-out one best, and by longer ones.
 
     Raises
     ------
     Stopped
         `stopped` said yes.
     """
-    if (best := best_order(texts, stopped)) is None:
-        raise Stopped
-    return best
+    found = []
+    for counted in orders(texts):
+        if stopped():
+            raise Stopped
+        found.append(counted)
+    best = min(found, key=lambda counted: counted.ngram.loss)
+    return found[best.ngram.order - 1 :]
 
 
 def fit_share(p: Probabilities, q: Probabilities, usual: float) -> float:

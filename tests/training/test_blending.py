@@ -118,15 +118,44 @@ def test_a_blend_is_what_counts_and_network_say(ready: Ready) -> None:
 
     orders = list(kneser_ney.losses(texts))
     assert blend.ngram == min(orders, key=lambda found: found.loss)
-    assert blend.order == blend.ngram.order
     q = list(kneser_ney.probabilities(texts))[blend.order - 1]
     p = np.exp(-model.network_costs(job.held_out))
-    usual = blending.usual_share(len(job.trainer.streams.ids), 0.0)
+    usual = blending.usual_share(len(job.trainer.streams.ids), 0.0, lines=False)
     assert blend.share == fit_share(p, q, usual)
     assert blend.loss == pytest.approx(cross_validated(p, q, usual))
     assert blend.network_loss == pytest.approx(model.mean_loss(job.held_out))
-    assert blend.ngram_loss == pytest.approx(blend.ngram.loss)
+    assert blend.ngram_loss == pytest.approx(orders[blend.order - 1].loss)
     assert (blend.loss or 0) < model.mean_loss(job.held_out)
+
+
+@pytest.mark.parametrize("worth", [0.0, 0.0005, 0.02, 1.0])
+def test_a_longer_order_has_to_pay(
+    ready: Ready, monkeypatch: pytest.MonkeyPatch, worth: float
+) -> None:
+    """Of those from the one that is best alone on, the shortest that is good enough."""
+    monkeypatch.setattr(blending, "WORTH", worth)
+    # Each phrase stands there twice as it is, and is often begun alike.
+    heads = ["the gray sea ", "the gray hill ", "a gray sea ", "the old sea "]
+    tails = ["went out.\n", "went home.\n", "came in at last.\n", "rose.\n"]
+    rng = np.random.default_rng(7)
+    text = "".join(heads[rng.integers(4)] + tails[rng.integers(4)] for _ in range(90))
+    job = ready(text)
+    assert job.held_out is not None
+    texts = job.texts(job.trainer.streams.ids, job.held_out)
+    model = job.model(job.trainer.averaged)
+    p = np.exp(-model.network_costs(job.held_out))
+    usual = blending.usual_share(len(job.trainer.streams.ids), 0.0, lines=False)
+    alone = [ngram.loss for ngram in kneser_ney.losses(texts)]
+    best = alone.index(min(alone))
+    both = [cross_validated(p, q, usual) for q in kneser_ney.probabilities(texts)]
+
+    order = Counting(job).blend(model).order
+
+    allowed = range(best, len(both))
+    good = [n for n in allowed if both[n] <= min(both[best:]) + worth]
+    assert order == min(good) + 1
+    if worth == 1.0:
+        assert order == best + 1
 
 
 def test_a_memory_predicts_what_the_blend_was_fitted_on(ready: Ready) -> None:
@@ -169,7 +198,8 @@ def test_without_a_held_out_text_the_order_is_probed(ready: Ready, lines: bool) 
 
     blend = Counting(job).blend(job.model(job.trainer.averaged))
 
-    usual = blending.usual_share(len(job.trainer.streams.ids), job.trainer.epochs)
+    characters, epochs = len(job.trainer.streams.ids), job.trainer.epochs
+    usual = blending.usual_share(characters, epochs, lines=lines)
     assert (blend.loss, blend.ngram, blend.share) == (None, None, usual)
     assert (blend.network_loss, blend.ngram_loss) == (None, None)
     assert blend.order > 3  # a text that stands there four times
@@ -195,9 +225,11 @@ def test_who_asks_to_stop_does_not_wait(ready: Ready) -> None:
 
 
 @pytest.mark.small
-def test_usual_shares_are_shares() -> None:
+@pytest.mark.parametrize("lines", [False, True])
+def test_usual_shares_are_shares(lines: bool) -> None:
     """Of any text and run; more passes leave less to the counts."""
     for characters in (1, 1000, 10**5, 10**7):
-        shares = [blending.usual_share(characters, n) for n in (0, 0.5, 2, 10, 1000)]
+        passes = 0, 0.5, 2, 10, 1000
+        shares = [blending.usual_share(characters, n, lines=lines) for n in passes]
         assert all(0 < share < 1 for share in shares)
         assert shares == sorted(shares)

@@ -198,7 +198,7 @@ def test_thousands_of_characters(rng: np.random.Generator) -> None:
     found = list(losses(texts(train, held_out, 5500)))
     single, best = found[0].loss, min(ngram.loss for ngram in found)
 
-    assert [ngram.order for ngram in found] == list(range(1, 9))
+    assert [ngram.order for ngram in found] == list(range(1, MAX_ORDER + 1))
     assert 7 < single < math.log(5500)
     assert best < 3
 
@@ -257,7 +257,7 @@ def test_degenerate_texts(
     assert all(math.isfinite(ngram.loss) for ngram in found)
     assert all(ngram.loss >= 0 for ngram in found)
     if given[2] == 1:
-        assert [str(ngram.loss) for ngram in found] == ["0.0"] * 8
+        assert [str(ngram.loss) for ngram in found] == ["0.0"] * MAX_ORDER
 
 
 def test_random_text_teaches_nothing(rng: np.random.Generator) -> None:
