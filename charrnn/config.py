@@ -564,13 +564,17 @@ def needs_memory(share: Share, *, adapt: bool) -> bool:
     return share != 1 and (adapt or share != "auto")
 
 
-def no_memory(share: Share, *, adapt: bool = False) -> CountsError:
+def no_memory(
+    share: Share, *, adapt: bool = False, where: str | None = None
+) -> CountsError:
     """Say that there is nothing to blend a network with.
 
     Parameters
     ----------
     adapt : bool
         Whether the counts were to go on, whatever the share.
+    where : str, optional
+        The checkpoint, if it is one.
     """
     asked = field("adapt", True) if adapt else field("blend", share)
     msg = f"{asked} needs a model with a memory, and this one has none"
@@ -578,7 +582,7 @@ def no_memory(share: Share, *, adapt: bool = False) -> CountsError:
         f"leave {field('adapt' if adapt else 'blend')} away for the network alone; "
         f"training stores a memory at its end, but not with {field('memory', False)}"
     )
-    return CountsError(msg, hint=hint)
+    return CountsError(msg, where=where, hint=hint)
 
 
 #: The option `blend`, for all that predict.

@@ -18,7 +18,7 @@ def check_blending(blending: Blending, file: "CheckpointFile") -> None:
     """Raise `CountsError` where a blend is asked for that a file cannot give."""
     blend, adapt = blending.blend, blending.adapt
     if file.memory is None and needs_memory(blend, adapt=adapt):
-        raise no_memory(blend, adapt=adapt)
+        raise no_memory(blend, adapt=adapt, where=str(file.path))
 
 
 def share_in(blend: Share, file: "CheckpointFile") -> float:

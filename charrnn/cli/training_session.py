@@ -58,6 +58,7 @@ from charrnn.generation import Generation, Piece
 from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.jit import cache_directory, is_cached
 from charrnn.kernels.recurrence import way_back
+from charrnn.training.agenda import ASKED
 from charrnn.training.job import Job
 from charrnn.training.output import FileOutput, StreamOutput
 from charrnn.training.prepare import prepare
@@ -117,7 +118,8 @@ class Session:
             self._compare(ended, job, logs)
         if self.caught.number is not None:
             self.display.say(f"saved after step {ended.steps:,}")
-            if self.settings.output is not None:
+            # A run that had come to its own end before has nothing to be continued.
+            if self.settings.output is not None and ended.reason in ASKED:
                 self.display.say(f"continue with: {continuation(self.settings)}")
             raise Killed(self.caught.number)
         self._print_path()

@@ -43,9 +43,8 @@ class InspectedCheckpoint:
             check_number(field("layer"), options.layer, low=0, high=last)
         wanted = needs_memory(options.blend, adapt=options.adapt)
         if wanted and file.memory is None:
-            error = no_memory(options.blend, adapt=options.adapt)
-            error.where = str(file.path)
-            raise error
+            where = str(file.path)
+            raise no_memory(options.blend, adapt=options.adapt, where=where)
 
     @cached_property
     def model(self) -> "TextModel":

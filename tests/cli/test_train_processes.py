@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from charrnn.__main__ import run
 from charrnn.checkpoint import load
 from charrnn.cli.signals import Caught, Killed
 from charrnn.training import run as run_module
+from charrnn.training.job import Job
 from tests.cli.training import (
     ENDLESS,
     LOGGED,
@@ -323,6 +325,26 @@ def test_nobody_who_interrupts_waits_for_counts(
 def interrupted(self: Caught) -> None:
     """Be interrupted from the beginning."""
     self.number, self.save_now = signal.SIGINT, False
+
+
+def test_a_run_that_had_ended_is_not_to_be_continued(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C behind its last step ends the yardsticks, and nothing is missing."""
+    Path("t.txt").write_text(TEXT)
+
+    def measure(job: Job, stopped: Callable[[], bool], *more: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        assert stopped()
+
+    monkeypatch.setattr(Job, "baselines", measure)
+
+    with pytest.raises(Killed):
+        run(["train", "t.txt", *SHORT])
+
+    told = capsys.readouterr().err
+    assert "saved after step 12" in told
+    assert "continue with" not in told
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,13 @@ selection of those by which long runs reached something new.
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from charrnn.checkpoint import Remembered
 from charrnn.config import CellName
 from tests.checkpoint.support import split, to_bytes
 from tests.factories import any_checkpoint
@@ -42,9 +46,13 @@ def seeds(target: str) -> list[bytes]:
         ]
     found = []
     for cell in CELLS:
-        data = to_bytes(any_checkpoint(cell, "sgd", hidden=1, layers=1, symbols="\na"))
-        found.append(b"\0" + data)
-        found.append(b"\1" + json.dumps(_of_zeros(split(data)[0])).encode("ascii"))
+        made = any_checkpoint(cell, "sgd", hidden=1, layers=1, symbols="\na")
+        memory = Remembered(ids=np.array([0, 1, 1], np.uint8), order=2, share=0.5)
+        for checkpoint in (made, replace(made, memory=memory)):
+            data = to_bytes(checkpoint)
+            table = _of_zeros(split(data)[0])
+            found.append(b"\0" + data)
+            found.append(b"\1" + json.dumps(table).encode("ascii"))
     return found
 
 
@@ -55,4 +63,7 @@ def _of_zeros(table: dict[str, Any]) -> dict[str, Any]:
         for n in entry["shape"]:
             size *= n
         entry["sha256"] = hashlib.sha256(bytes(size)).hexdigest()
+    if (memory := table.get("memory")) is not None:
+        zeros = bytes(memory["characters"])
+        memory["sha256"] = hashlib.sha256(zeros).hexdigest()
     return table

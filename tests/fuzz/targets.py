@@ -13,6 +13,7 @@ from typing import Any
 from charrnn import reading
 from charrnn.checkpoint import load, write_to
 from charrnn.checkpoint.archive import Member
+from charrnn.checkpoint.manifest import MEMORY
 from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.errors import CharRNNError, CheckpointError, CorpusError
 from charrnn.recognition import BYTE_ORDER_MARKS
@@ -34,10 +35,14 @@ LONGEST = 2**16
 def promised(text: bytes) -> list[tuple[Member, bytes]]:
     """Make zeros for the tensors that a manifest lists, as far as it makes sense."""
     try:
-        entries: Any = json.loads(text)["tensors"]
+        table: Any = json.loads(text)
         members = [
-            Member(str(e["name"]), "<f4", tuple(map(int, e["shape"]))) for e in entries
+            Member(str(e["name"]), "<f4", tuple(map(int, e["shape"])))
+            for e in table["tensors"]
         ]
+        if "memory" in table:
+            characters = int(table["memory"]["characters"])
+            members.append(Member(MEMORY, "|u1", (characters,)))
         members = [m for m in members if m.name.isascii() and len(m.name) < 100]
         sizes = [member.nbytes for member in members]
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
