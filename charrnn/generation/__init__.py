@@ -13,6 +13,7 @@ back.
 """
 
 from charrnn.generation.batch import Generation, surprise
+from charrnn.generation.greedy import decode
 from charrnn.generation.samples import FinishReason, Piece, Score
 
-__all__ = ["FinishReason", "Generation", "Piece", "Score", "surprise"]
+__all__ = ["FinishReason", "Generation", "Piece", "Score", "decode", "surprise"]

@@ -11,6 +11,7 @@ from charrnn.config import (
     SampleConfig,
     SampleInputs,
     UnknownPolicy,
+    for_pairs,
     usual_length,
 )
 from charrnn.errors import OptionError, field
@@ -60,7 +61,9 @@ class Asked:
         return read_known(self.corpus, vocab) if self.corpus else None
 
 
-def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
+def asked(
+    options: Mapping[str, Any], *, remembered: bool = False, of_pairs: bool = False
+) -> Asked:
     """Read the options of `TextModel.sample`.
 
     Parameters
@@ -69,6 +72,8 @@ def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
         By their names.
     remembered : bool
         Whether the model has a text for ``no_copy`` to speak of.
+    of_pairs : bool
+        Whether the model is one of pairs.
 
     Raises
     ------
@@ -82,6 +87,8 @@ def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
             msg = f"{field(name)} has no place in a single text"
             raise OptionError(msg, hint="call it again for another sample")
     given = read(SampleConfig, options)
+    if of_pairs:
+        given = for_pairs(given)
     given.setdefault("seed", secrets.randbelow(SEEDS))
     given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
     named = options.get("corpus")

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, CorpusFingerprint, Remembered
 from charrnn.corpus import Corpus
 from charrnn.errors import Message
 from charrnn.network import Network
+from charrnn.pairs import Pairs
 from charrnn.textmodel import TextModel
 from charrnn.training.baselines import MAX_NGRAM, Baselines, measure
 from charrnn.training.history import History
 from charrnn.training.kneser_ney import NGram, Texts
+from charrnn.training.texts import documents_of
 from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
@@ -37,7 +40,24 @@ class Job:
     @property
     def documents(self) -> Documents:
         """How texts and documents begin."""
-        return Documents.of(self.vocab, lines=self.trainer.config.lines)
+        return documents_of(self.vocab, self.trainer.config)
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether the text is one of pairs."""
+        return self.documents.separator is not None
+
+    @cached_property
+    def held_out_pairs(self) -> Pairs | None:
+        """The pairs that are held out, if the text is one of pairs."""
+        if self.held_out is None or not self.of_pairs:
+            return None
+        return Pairs.of(self.held_out, self.vocab)
+
+    @property
+    def pairs_to_show(self) -> Pairs:
+        """The pairs that are held out; where none are, those of the text."""
+        return self.held_out_pairs or Pairs.of(self.trainer.streams.ids, self.vocab)
 
     def texts(self, train: PackedIds, held_out: PackedIds) -> Texts:
         """Say of two texts of the run how one is counted and the other scored."""
@@ -47,6 +67,7 @@ class Job:
             vocab_size=self.trainer.network.config.vocab_size,
             before=self.documents.stand_in,
             newline=self.documents.start,
+            scored=None if not self.of_pairs else self.documents.scored(held_out),
         )
 
     @property

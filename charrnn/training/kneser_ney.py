@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import PackedIds
+from charrnn.arrays import Mask, PackedIds
 from charrnn.memory import discounts
 
 #: The highest order. A million characters of prose take one core 0.6 s, and half of
@@ -49,7 +49,7 @@ class Counted:
     """What n-grams of one order make of a held-out text."""
 
     ngram: NGram
-    probabilities: Probabilities  # (M,)
+    probabilities: Probabilities  # (M,), of the characters that are scored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,7 @@ class Texts:
     vocab_size: int  # V; every id is below
     before: int  # what stands before the first character of both
     newline: int | None = None  # given where every line is a document
+    scored: Mask | None = None  # (M,) given where not all that is held out is scored
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class _Joined:
 
     ids: PackedIds  # (N,)
     trained: NDArray[np.bool_]  # (N,) whether to count what ends there
-    scored: NDArray[np.intp]  # (M,) places of the held-out characters
+    scored: NDArray[np.intp]  # (M,) places of the held-out characters, if scored
     newline: int | None
 
 
@@ -138,7 +139,10 @@ def _joined(texts: Texts) -> _Joined:
     trained = np.zeros(len(ids), bool)
     trained[counted] = True
     newline = None if texts.newline is None else texts.newline + 1
-    return _Joined(ids, trained, np.arange(scored.start, scored.stop), newline)
+    places = np.arange(scored.start, scored.stop)
+    if texts.scored is not None:
+        places = places[texts.scored]
+    return _Joined(ids, trained, places, newline)
 
 
 def _sorted_places(ids: PackedIds, length: int) -> Ints:
