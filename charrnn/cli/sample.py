@@ -37,7 +37,8 @@ from charrnn.config import (
     SampleConfig,
     SampleInputs,
     UnknownPolicy,
-    usual_length,
+    check_search,
+    settle,
 )
 from charrnn.counting import plural
 from charrnn.errors import OptionError
@@ -73,6 +74,8 @@ EXAMPLES = "\n".join(
         "charrnn sample -t 0.7 -p 'The old house' -n 400 lovecraft.npz",
         "echo 'The old house' | charrnn sample lovecraft.npz | fold -s -w 72",
         r"charrnn sample names.npz -p '' -e --stop '\n' -N 20",
+        "charrnn sample dates.npz -p 'the 3rd of March 1987'",
+        "charrnn sample dates.npz --prompt-lines --beam 4 < column.txt",
         "charrnn sample lovecraft.npz -n -1 < /dev/null | head -c 100000",
         "charrnn sample lovecraft.npz -N 50 --json | jq -r .text",
     ]
@@ -103,19 +106,15 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     if "-" in inputs.corpus and source.reads_stdin:
         msg = "--corpus - and the prompt both want standard input"
         raise OptionError(msg, hint="give one of them in a file, or --prompt ''")
-    config = _sampler(options)
+    given = read(SampleConfig, options)
+    given.setdefault("seed", secrets.randbelow(SEEDS))
+    blending, config = configure(Blending, options), settle(given)
+    check_search(config, blending)
     form.check(config)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        blending = configure(Blending, options)
-        _Run(Path(checkpoint), form, common, blending).run(source, inputs, config)
-
-
-def _sampler(options: Mapping[str, Any]) -> SampleConfig:
-    """Configure the sampler; what is left open depends on the rest, or on chance."""
-    given = read(SampleConfig, options)
-    given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
-    given.setdefault("seed", secrets.randbelow(SEEDS))
-    return SampleConfig(**given)
+        run = _Run(Path(checkpoint), form, common, blending)
+        run.echo = options["echo"]
+        run.run(source, inputs, given)
 
 
 class _Run:
@@ -138,6 +137,7 @@ class _Run:
         self.blending = blending
         self.form = form
         self.notes = Notes(common)
+        self.echo: bool | None = None
         self.threads, warning = common.resolve_threads()
         if warning:
             self.notes.warn(warning)

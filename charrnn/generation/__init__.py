@@ -13,6 +13,16 @@ back.
 """
 
 from charrnn.generation.batch import Generation, surprise
+from charrnn.generation.outputs import Generating, begin, prompt_of
 from charrnn.generation.samples import FinishReason, Piece, Score
 
-__all__ = ["FinishReason", "Generation", "Piece", "Score", "surprise"]
+__all__ = [
+    "FinishReason",
+    "Generating",
+    "Generation",
+    "Piece",
+    "Score",
+    "begin",
+    "prompt_of",
+    "surprise",
+]

@@ -11,7 +11,8 @@ from charrnn.config import (
     SampleConfig,
     SampleInputs,
     UnknownPolicy,
-    usual_length,
+    check_search,
+    settle,
 )
 from charrnn.errors import OptionError, field
 from charrnn.options import OptionTable, configure, read
@@ -60,7 +61,9 @@ class Asked:
         return read_known(self.corpus, vocab) if self.corpus else None
 
 
-def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
+def asked(
+    options: Mapping[str, Any], *, remembered: bool = False, pairs: bool = False
+) -> Asked:
     """Read the options of `TextModel.sample`.
 
     Parameters
@@ -69,6 +72,8 @@ def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
         By their names.
     remembered : bool
         Whether the model has a text for ``no_copy`` to speak of.
+    pairs : bool
+        Whether the model is one of pairs.
 
     Raises
     ------
@@ -83,7 +88,7 @@ def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
             raise OptionError(msg, hint="call it again for another sample")
     given = read(SampleConfig, options)
     given.setdefault("seed", secrets.randbelow(SEEDS))
-    given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
+    config = settle(given, pairs=pairs)
     named = options.get("corpus")
     corpus = () if named is None else tuple(_sources(named))
     if given.get("no_copy") is not None and not (corpus or remembered):
@@ -92,7 +97,8 @@ def asked(options: Mapping[str, Any], *, remembered: bool = False) -> Asked:
     others = {name: value for name, value in options.items() if name != "corpus"}
     unknown = configure(SampleInputs, others).unknown
     blending = configure(Blending, options)
-    return Asked(SampleConfig(**given), blending, unknown, corpus)
+    check_search(config, blending)
+    return Asked(config, blending, unknown, corpus)
 
 
 def _sources(given: Any) -> Iterable[Source]:

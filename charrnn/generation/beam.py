@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.config import SampleConfig
 from charrnn.generation.sampler import Model, Sampler
+from charrnn.generation.samples import Piece
 from charrnn.kernels.blending import Blend
 from charrnn.sampling import nothing_to_choose
+from charrnn.vocab import from_code_points
 
 #: Beams of all prompts that are taken through the network side by side, about.
 ROWS = 128
@@ -41,33 +43,33 @@ class Search:
     Parameters
     ----------
     model : Model
-        Its network's threads share the prompts among them.
+        Of pairs, or of lines: a text ends with its line. Its network's threads share
+        the prompts among them.
+    prompts : sequence of (n,) int arrays
+        What is read before a text need not be part of them.
     config : SampleConfig
-        ``length`` is the most that is written behind a prompt, 0 or more; ``allow``
-        and ``ban`` say what may be. What else chooses characters has no part here.
-    width : int
-        How many beams each prompt has, and how many texts are found: 1 is the
-        greedy choice.
-    end : int
-        The character that ends a text. It is part of what the text costs.
+        ``beam`` says how many beams each prompt has, and how many texts are found: 1
+        is the greedy choice. ``length`` is the most that is written behind a prompt, 0
+        or more; ``allow`` and ``ban`` say what may be. What else chooses characters
+        has no part here.
     """
 
     def __init__(
-        self, model: Model, config: SampleConfig, *, width: int, end: int
+        self, model: Model, prompts: Sequence[Ids], config: SampleConfig
     ) -> None:
-        self._model = model
+        end = model.documents.start
+        if end is None or config.beam is None:
+            msg = "a search is for texts that end with a line, and has some beams"
+            raise ValueError(msg)
+        self._model, self._prompts = model, prompts
         self._sampler = Sampler(model, replace(config, temperature=0))
         self._forbidden = np.isneginf(self._sampler.filters.bias)
-        self._width, self._length, self._end = width, config.length, end
+        self._width, self._length, self._end = config.beam, config.length, end
         self._adapts = model.reading().blend.learns
+        self._shown = 0  # texts that have come as pieces
 
-    def run(self, prompts: Sequence[Ids]) -> Iterator[list[Beam]]:
+    def found(self) -> Iterator[list[Beam]]:
         """Search behind every prompt.
-
-        Parameters
-        ----------
-        prompts : sequence of (n,) int arrays
-            What is read before a text need not be part of them.
 
         Yields
         ------
@@ -81,6 +83,7 @@ class Search:
             There is nothing to choose from.
         """
         size = 1 if self._adapts else max(1, ROWS // (self._width + 1))
+        prompts = self._prompts
         groups = [prompts[a : a + size] for a in range(0, len(prompts), size)]
         threads = self._model.network.threads
         with ThreadPoolExecutor(threads) as pool:
@@ -88,6 +91,31 @@ class Search:
             for a in range(0, len(groups), threads):
                 for found in pool.map(self._search, groups[a : a + threads]):
                     yield from found
+
+    def pieces(self) -> Iterator[Piece]:
+        """Search, and give the likeliest text behind every prompt in one piece."""
+        for beams in self.found():
+            best, shown = beams[0], self._shown
+            self._shown += 1
+            texts = [self._text(beam) for beam in beams]
+            yield Piece(
+                sample=shown,
+                text=texts[0],
+                nats=best.nats,
+                finish="lines" if best.ended else "length",
+                total=best.nats,
+                beams=tuple(zip(texts, [beam.nats for beam in beams], strict=True)),
+            )
+
+    def interrupt(self) -> Iterator[Piece]:
+        """Yield an empty piece for each prompt whose text has not been found."""
+        for number in range(self._shown, len(self._prompts)):
+            yield Piece(number, "", finish="interrupted")
+
+    def _text(self, beam: Beam) -> str:
+        """Write a text, without its end."""
+        ids = np.array(beam.ids[: -1 if beam.ended else None], np.int32)
+        return from_code_points(self._model.vocab.points[ids])
 
     def _search(self, prompts: Sequence[Ids]) -> list[list[Beam]]:
         """Search behind some prompts side by side."""

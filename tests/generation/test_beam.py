@@ -52,9 +52,8 @@ def search(
     model: TextModel, width: int, *, length: int = 12, ban: str = ""
 ) -> Callable[[list[Ids]], list[list[Beam]]]:
     """Set a search up."""
-    config = SampleConfig(length=length, ban=ban)
-    found = Search(model, config, width=width, end=END)
-    return lambda prompts: list(found.run(prompts))
+    config = SampleConfig(length=length, ban=ban, beam=width)
+    return lambda prompts: list(Search(model, prompts, config).found())
 
 
 def greedy(model: TextModel, prompts: list[Ids], length: int = 12) -> list[str]:
@@ -99,24 +98,22 @@ def test_nothing_found_is_less_likely_than_the_greedy_choice(
             assert beams[0].nats <= single.nats
 
 
-def all_texts(model: TextModel, prompt: Ids, most: int) -> list[float]:
-    """Score all texts of some length at most; those of full length may go on."""
-    found = []
+def all_texts(model: TextModel, prompt: Ids) -> list[float]:
+    """Score all texts of at most two characters; those of two may go on."""
     others = [0, *range(2, VOCAB.size)]
-    for size in range(most):
-        texts = product(others, repeat=size)
-        found += [nats_of(model, prompt, (*text, END)) for text in texts]
-    found += [nats_of(model, prompt, text) for text in product(others, repeat=most)]
-    return sorted(found)
+    texts = [(END,), *product(others, (END,)), *product(others, others)]
+    return sorted(nats_of(model, prompt, text) for text in texts)
 
 
 def test_with_beams_for_all_the_likeliest_of_all_are_found(model: TextModel) -> None:
-    """Every text of three characters is tried, in the order of its cost."""
-    expected = all_texts(model, PROMPTS[1], 3)[:32]
-
-    (found,) = search(model, 85, length=3)([PROMPTS[1]])
-    for beam, nats in zip(found[:32], expected, strict=True):
-        assert_near(beam.nats, nats)
+    """Each of 21 texts is tried, and comes in the order of its cost."""
+    for prompt, beams in zip(
+        PROMPTS, search(model, 32, length=2)(PROMPTS), strict=True
+    ):
+        expected = all_texts(model, prompt)
+        assert len(beams) == len(expected) == 21
+        for beam, nats in zip(beams, expected, strict=True):
+            assert_near(beam.nats, nats)
 
 
 def test_beams_cost_what_the_model_says(model: TextModel) -> None:
