@@ -36,5 +36,8 @@ PackedIds: TypeAlias = NDArray[np.unsignedinteger[Any]]
 #: 0 or 1, one byte each.
 Flags: TypeAlias = NDArray[np.uint8]
 
+#: Which of many are meant.
+Mask: TypeAlias = NDArray[np.bool_]
+
 #: The target that stands for "nothing to predict here".
 IGNORED = -1

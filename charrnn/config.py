@@ -32,6 +32,7 @@ from charrnn.durations import (
     parse_every,
 )
 from charrnn.errors import CountsError, Message, OptionError, field
+from charrnn.escapes import expand, shortened
 from charrnn.filenames import read_output
 from charrnn.options import SHOWN, Option, check, check_number, option
 
@@ -88,6 +89,30 @@ CHOICE = "Choice of characters"
 MOST_LAGS, FURTHEST_LAG = 8, 64
 
 LAGS_HINT = f"{field('lags', '1,2,3')} shows a cell its last three states"
+
+
+def read_pair_separator(given: Any, name: str) -> str:
+    r"""Read what parts an input from its output: text, in which ``\t`` is a tab.
+
+    Raises
+    ------
+    OptionError
+        It is no text, is empty, or would end a line.
+    """
+    if not isinstance(given, str):
+        msg = f"{name} must be a text, not {shortened(repr(given))}"
+        raise OptionError(msg, hint=f"leave {name} away for a tab")
+    try:
+        separator = expand(given)
+    except ValueError as error:
+        what, hint = error.args
+        msg = f"{name}: {what}"
+        raise OptionError(msg, hint=hint) from None
+    if not separator or set(separator) & set("\r\n"):
+        what = "is empty" if not separator else "has a line end"
+        msg = f"{name} {what}, and is to part two texts in a line"
+        raise OptionError(msg, hint=f"leave {name} away for a tab")
+    return separator
 
 
 def read_lags(given: Any, name: str) -> tuple[int, ...]:
@@ -395,10 +420,19 @@ class TrainConfig:
     lines: bool = option(
         False, Option("Every line is a document; order is shuffled.", TEXT)
     )
+    pairs: bool = option(
+        False,
+        Option(
+            "Every line is an input, a tab and its output, to be written when the "
+            "input is read. Held out are whole pairs.",
+            TEXT,
+        ),
+    )
     val_fraction: float = option(
         0.1,
         Option(
-            "Tail of the text held out for validation.",
+            "Tail of the text held out for validation; of pairs, a share of the "
+            "inputs that a hash of each decides on.",
             TEXT,
             low=0,
             high=1,
@@ -427,8 +461,17 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
-        """Check the limits."""
+        """Check the limits, and that lines are one thing."""
         check(self)
+        if self.lines and self.pairs:
+            msg = f"{field('lines')} and {field('pairs')} exclude each other"
+            hint = f"{field('pairs', True)} reads line by line, too"
+            raise OptionError(msg, hint=hint)
+
+    @property
+    def by_line(self) -> bool:
+        """Whether every line is a document, of itself or as a pair."""
+        return self.lines or self.pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -444,6 +487,27 @@ class TextConfig:
     unit: UnitName = option("char", Option("Model characters, or raw bytes.", TEXT))
     min_count: int = option(
         1, Option("Rarer characters become U+FFFD.", TEXT, low=1, high=MAX_COUNT)
+    )
+    pair_separator: str = option(
+        "\t",
+        Option(
+            "What parts an input from its output in the file.",
+            TEXT,
+            metavar="TEXT",
+            usual="a tab",
+            parse=read_pair_separator,
+            needs=("pairs", "resume"),
+            after="pairs",
+        ),
+    )
+    allow_empty: bool = option(
+        False,
+        Option(
+            "Let inputs and outputs be empty.",
+            TEXT,
+            needs=("pairs", "resume"),
+            after="pair_separator",
+        ),
     )
 
     def __post_init__(self) -> None:

@@ -23,6 +23,7 @@ from charrnn.arrays import PackedIds
 from charrnn.counting import plural
 from charrnn.errors import CorpusError, OptionError, field
 from charrnn.escapes import one_line
+from charrnn.pairs import note_blank
 from charrnn.reading import (
     SLICE,
     Reader,
@@ -32,7 +33,13 @@ from charrnn.reading import (
     read_slices,
     shown_name,
 )
-from charrnn.vocab import REPLACEMENT, CodePoints, Vocab, from_code_points
+from charrnn.vocab import (
+    REPLACEMENT,
+    CodePoints,
+    Vocab,
+    code_points,
+    from_code_points,
+)
 
 __all__ = ["Corpus", "ReadOptions", "read_corpus", "split"]
 
@@ -106,7 +113,10 @@ def read_corpus(
     if packer.used < 2:
         short = "the text is too short: only one character"
         msg = short if packer.used else "the text is empty"
-        raise CorpusError(msg, where=names, hint="at least 2 characters are needed")
+        hint = "at least 2 characters are needed"
+        if options.pairs:
+            msg, hint = "there is no pair", "give a line: an input, a tab, an output"
+        raise CorpusError(msg, where=names, hint=hint)
     notes = _notes(readers)
     vocab, final_ids = _settle(packer, options, names, notes)
     return Corpus(
@@ -249,8 +259,7 @@ def _settle(
         return options.vocab, _within(options.vocab, packer, names, notes)
     points, counts = packer.points, packer.counts
     rare = (counts < options.min_count) & (points != ord(REPLACEMENT))
-    if options.lines:
-        rare &= points != ord("\n")  # the line ends must stay
+    rare &= ~np.isin(points, code_points(options.structure))
     if rare.any() and not _keeps_characters(points[~rare], options):
         most = counts[rare].max()
         name = one_line(chr(points[rare][counts[rare].argmax()]))
@@ -283,7 +292,7 @@ def _settle(
 
 def _keeps_characters(kept: NDArray[np.uint32], options: ReadOptions) -> bool:
     """Whether more is kept than what stands for the rest and what ends a line."""
-    nothing = {ord(REPLACEMENT), ord("\n")} if options.lines else {ord(REPLACEMENT)}
+    nothing = set(map(ord, REPLACEMENT + options.structure))
     return not nothing.issuperset(kept.tolist())
 
 
@@ -338,6 +347,7 @@ def _advice(strange: set[int]) -> tuple[str, str | None]:
 def _notes(readers: Sequence[Reader]) -> list[str]:
     """Say what was odd about the texts."""
     notes = [f"{r.name} is empty" for r in readers if not r.characters]
+    notes += note_blank(sum(r.pairs.blank for r in readers if r.pairs is not None))
     readers = [r for r in readers if r.options.unit == "char"]  # bytes stay as they are
     if returns := sum(reader.carriage_returns for reader in readers):
         found = plural(returns, "carriage return")

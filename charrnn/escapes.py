@@ -7,11 +7,16 @@ Every such character is written by its number, always in the same spelling
 and HTML take for markup is no concern of this module.
 """
 
+import re
 import unicodedata
 from typing import Literal
 
 #: Characters whose escapes have a letter of their own.
 LETTERS = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+#: A backslash with what it may begin; whatever else follows is an error.
+ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|.?)", re.DOTALL)
+SHORT_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
 
 #: What looks odd to Python and steers no terminal: joiners, without which words of
 #: Persian and families of emoji fall apart, and marks of direction, which reorder
@@ -50,6 +55,41 @@ def several_lines(text: str) -> str:
     written as bytes: ``\xe9``.
     """
     return text if text.isprintable() else text.translate(_FOR_TERMINALS)
+
+
+def expand(text: str, unit: Literal["char", "byte"] = "char") -> str:
+    r"""Put what they stand for in the place of backslash escapes.
+
+    ``\n``, ``\t`` and ``\\``; ``\xHH`` is the character U+00HH, or the byte HH
+    for a model of bytes; ``\uHHHH`` is the character U+HHHH.
+
+    Parameters
+    ----------
+    text : str
+        Symbols, escapes apart.
+
+    Raises
+    ------
+    ValueError
+        A backslash begins none of them. It has what is wrong, and what to do.
+    """
+
+    def replacement(match: re.Match[str]) -> str:
+        body = match[1]
+        if len(body) < 2:
+            if body not in SHORT_ESCAPES:
+                msg = f"{match[0]} is not an escape"
+                raise ValueError(msg, r"known are \n \t \\ \xHH \uHHHH")
+            return SHORT_ESCAPES[body]
+        character = chr(int(body[1:], 16))
+        if "\ud800" <= character <= "\udfff":
+            msg = f"{match[0]} is half a character"
+            raise ValueError(msg, "write the character itself")
+        if unit == "byte" and body[0] == "u":
+            return character.encode().decode("latin-1")
+        return character
+
+    return ESCAPE.sub(replacement, text)
 
 
 class _ForTerminals(dict[int, str]):

@@ -63,6 +63,7 @@ class TrainOptions(TypedDict, total=False):
     init: InitName | None
     forget_bias: Number
     lines: bool | None
+    pairs: bool | None
     val_fraction: Number
     seed: Whole
     eval_every: Interval
@@ -72,6 +73,8 @@ class TrainOptions(TypedDict, total=False):
     newlines: NewlineMode | None
     unit: UnitName | None
     min_count: Whole
+    pair_separator: str | None
+    allow_empty: bool | None
 
     # Files, and what saves a run: `config.RunConfig`.
     output: File | None

@@ -38,9 +38,11 @@ from charrnn.errors import (
 from charrnn.escapes import one_line, shortened
 from charrnn.filenames import read_path
 from charrnn.lineends import LineEnds
+from charrnn.pairs import END, PairFormat, PairReader
 from charrnn.recognition import SAMPLE
 from charrnn.vocab import CodePoints, Vocab, code_points
 from charrnn.waiting import readable
+from charrnn.windows import SEPARATOR
 
 #: Bytes read at a time: small enough for its arrays to stay in the cache.
 SLICE = 1 << 18
@@ -145,6 +147,7 @@ class ReadOptions(TextConfig):
     """How texts become characters, and what they are read for."""
 
     lines: bool = False  # every line a document: each source ends in a newline
+    pairs: bool = False  # every line an input and an output, brought into one form
     vocab: Vocab | None = None  # given: what it lacks becomes its U+FFFD, or an error
     line_end: str | None = None  # given: what every line ends in, whatever `newlines`
     to_train: bool = True  # whether the user chooses how the text is read
@@ -168,6 +171,21 @@ class ReadOptions(TextConfig):
         if self.vocab is not None and self.vocab.unit != self.unit:
             msg = f"a vocabulary of {self.vocab.unit}s cannot read {self.unit}s"
             raise ValueError(msg)
+
+    @property
+    def structure(self) -> str:
+        """The characters that stay, however rare: they say where things end."""
+        if self.pairs:
+            return SEPARATOR + END
+        return "\n" if self.lines else ""
+
+    @property
+    def pair_format(self) -> PairFormat:
+        """How pairs stand in the texts, in the symbols that these are read as."""
+        separator = self.pair_separator
+        if self.unit == "byte":
+            separator = separator.encode().decode("latin-1")
+        return PairFormat(separator, self.allow_empty)
 
     def of(self, source: Source) -> "ReadOptions":
         """Say how one source is read: a text in memory has no encoding."""
@@ -336,7 +354,8 @@ class Reader:
         errors = "surrogatepass" if options.in_memory else "strict"
         self.decoder = codecs.getincrementaldecoder(self.encoding)(errors)
         lf = "\n" if options.newlines == "lf" else None
-        self.line_ends = LineEnds(options.line_end or lf)
+        self.line_ends = LineEnds("\n" if options.pairs else options.line_end or lf)
+        self.pairs = PairReader(name, options.pair_format) if options.pairs else None
         self.begun = False  # whether anything has been decoded
         self.advisor = Advisor(self.encoding, to_train=options.to_train)
         self.tail = b""  # the last bytes that were read before this slice
@@ -376,6 +395,8 @@ class Reader:
             if self.options.unit == "char":
                 text = text.removeprefix("\ufeff")
         text = self.line_ends.convert(text, final=final)
+        if self.pairs is not None:
+            text = self.pairs.convert(text, final=final)
         self.carriage_returns += text.count("\r")
         self.marks += 0 if text.isascii() else text.count("\ufeff")
         return text

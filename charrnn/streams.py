@@ -17,9 +17,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import IGNORED, Floats, Ids, PackedIds
+from charrnn.arrays import IGNORED, Floats, Ids, Mask, PackedIds
 from charrnn.errors import CorpusError, field
-from charrnn.windows import Window
+from charrnn.windows import Documents, Window
 
 #: Characters moved at a time when lines are put in order; bounds the memory.
 SLICE = 1 << 20
@@ -280,6 +280,46 @@ class LineStreams(_Cut):
         return order[np.lexsort((rng.permutation(self.lines), self._stream))]
 
 
+class PairStreams(LineStreams):
+    """Pairs as documents, of which outputs alone are scored.
+
+    Parameters
+    ----------
+    documents : Documents
+        Of a model of pairs.
+    """
+
+    def __init__(
+        self,
+        ids: PackedIds,
+        batch_size: int,
+        seq_length: int,
+        documents: Documents,
+        seed: int,
+    ) -> None:
+        if documents.start is None:
+            msg = "pairs end in newlines"
+            raise ValueError(msg)
+        super().__init__(ids, batch_size, seq_length, documents.start, seed)
+        self._documents = documents
+        self._scored: Mask = np.zeros(0, bool)
+
+    def window(self, epoch: int, k: int) -> Window:
+        """Cut window k out of an epoch; see `LineStreams`."""
+        window = super().window(epoch, k)
+        places = self._places[1 : len(window.inputs) + 1] + k * self.seq_length
+        window.targets[~self._scored.take(places, mode="wrap")] = IGNORED
+        return window
+
+    def _text(self, epoch: int) -> PackedIds:
+        """Arrange an epoch's pairs, and find what is scored of them."""
+        is_new = epoch != self._epoch
+        text = super()._text(epoch)
+        if is_new:
+            self._scored = self._documents.scored(text)
+        return text
+
+
 def _share_out(lengths: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:
     """Give each of the falling lengths to the stream that is shortest so far."""
     loads = [(0, b) for b in range(batch_size)]
@@ -292,4 +332,4 @@ def _share_out(lengths: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]
 
 
 #: Either kind, for those who only read windows.
-AnyStreams: TypeAlias = Streams | LineStreams
+AnyStreams: TypeAlias = Streams | LineStreams | PairStreams

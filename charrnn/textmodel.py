@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import IGNORED, Floats, Ids, PackedIds
+from charrnn.arrays import IGNORED, Floats, Ids, Mask, PackedIds
 from charrnn.cells import cell_of
 from charrnn.checkpoint import (
     Checkpoint,
@@ -31,11 +31,12 @@ from charrnn.config import UnknownPolicy, needs_memory, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.escapes import shortened
 from charrnn.filenames import read_output
-from charrnn.generation import begin, prompt_of
+from charrnn.generation import begin
 from charrnn.generation.asked import Asked, asked
 from charrnn.keywords import SampleOptions
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
+from charrnn.pairs import encode_input
 from charrnn.reading import check_text
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
@@ -53,9 +54,17 @@ class Costs(NamedTuple):
     """Some characters in a row, and what each of them costs."""
 
     ids: Ids  # (n,)
-    nats: Floats  # (n,) float64: -log p
+    nats: Floats  # (n,) float64: -log p; 0 where nothing is scored
     #: (n,) float64: the same by counts that do not go on, where the model adapts.
     fixed: Floats | None = None
+    #: (n,) bool: which of them are scored. None if all are, as in running text; of
+    #: pairs, those of the outputs and their newlines.
+    scored: Mask | None = None
+
+    def only(self, scored: Mask) -> "Costs":
+        """Say that some of the characters alone are scored: the others cost nothing."""
+        fixed = None if self.fixed is None else np.where(scored, self.fixed, 0.0)
+        return Costs(self.ids, np.where(scored, self.nats, 0.0), fixed, scored)
 
 
 #: Of a model that was made without a text.
@@ -100,15 +109,24 @@ class TextModel:
             raise ValueError(msg)
 
     @classmethod
-    def of(cls, network: Network, vocab: Vocab, *, lines: bool = False) -> "TextModel":
+    def of(
+        cls,
+        network: Network,
+        vocab: Vocab,
+        *,
+        lines: bool = False,
+        pairs: bool = False,
+    ) -> "TextModel":
         """Put a network and its vocabulary together.
 
         Parameters
         ----------
         lines : bool
             Whether it was trained with every line as a document.
+        pairs : bool
+            Whether it was trained on pairs of an input and an output.
         """
-        return cls(network, vocab, Documents.of(vocab, lines=lines))
+        return cls(network, vocab, Documents.of(vocab, lines=lines, pairs=pairs))
 
     @classmethod
     def read_from(
@@ -128,7 +146,7 @@ class TextModel:
         """
         network = Network(file.model, threads=threads)
         network.load({name: file.read(name) for name in network.tensors})
-        documents = Documents.of(file.vocab, lines=file.lines)
+        documents = Documents.of(file.vocab, lines=file.lines, pairs=file.pairs)
         model = cls(network, file.vocab, documents, file.corpus)
         remembered = file.read_memory() if predicts else None
         return model if remembered is None else model.remembering(remembered)
@@ -142,6 +160,11 @@ class TextModel:
         of = f", of {shortened(texts)}" if texts else ""
         network = f"{layers}{config.cell} {config.hidden}"
         return f"<TextModel {network}, {self.vocab.size:,} {symbols}, {size}{of}>"
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether it writes outputs of inputs: see `charrnn.pairs`."""
+        return self.documents.separator is not None
 
     def remembering(self, remembered: Remembered) -> "TextModel":
         """Give the model with a memory, as a checkpoint has it."""
@@ -213,7 +236,9 @@ class TextModel:
         Returns
         -------
         str
-            The new characters. Of a model of bytes, what is not UTF-8 is U+FFFD.
+            The new characters. Of a model of bytes, what is not UTF-8 is U+FFFD. Of a
+            model of pairs, the output, by the likeliest characters unless a
+            temperature or a filter is given.
 
         Raises
         ------
@@ -247,9 +272,7 @@ class TextModel:
 
     def _asked(self, options: Mapping[str, Any]) -> Asked:
         """Read what a caller asks of a sample; warn of what does nothing."""
-        wanted = asked(
-            options, remembered=self.memory is not None, pairs=self.of_pairs
-        )
+        wanted = asked(options, remembered=self.memory is not None, pairs=self.of_pairs)
         found = wanted.config.in_symbols(self.vocab.to_symbols)
         for message in found.in_vain(self.vocab.symbols, wanted.config.stop):
             warnings.warn(str(message), stacklevel=3)
@@ -258,8 +281,7 @@ class TextModel:
     def _written(self, prompt: str, wanted: Asked) -> Iterator[str]:
         """Generate one sample, piece by piece."""
         copied = wanted.read_corpus(self.vocab)
-        given = prompt_of(prompt) if self.of_pairs else prompt
-        ids = self._encode(given, wanted.unknown, "prompt")
+        ids = self._prompt_ids(prompt, wanted.unknown)
         config = wanted.config.in_symbols(self.vocab.to_symbols)
         generation = begin(
             self,
@@ -276,6 +298,15 @@ class TextModel:
         for piece in generation.pieces():
             yield decoder.decode(piece.text.encode("latin-1"))
         yield decoder.decode(b"", final=True)
+
+    def _prompt_ids(self, prompt: str, unknown: UnknownPolicy) -> Ids:
+        """Turn a prompt into ids: of pairs, an input with its separator."""
+        separator = self.documents.separator
+        if separator is None:
+            return self._encode(prompt, unknown, "prompt")
+        check_text(prompt, field("prompt"))
+        given = encode_input(prompt, self.vocab, unknown)
+        return np.append(given, separator).astype(np.int32)
 
     def _encode(self, text: str, unknown: UnknownPolicy, name: str = "text") -> Ids:
         """Turn a text into ids, its line ends into those of the vocabulary."""
@@ -327,6 +358,9 @@ class TextModel:
         if len(ids) == self.documents.first:
             msg = "nothing stands before the only character: nothing to predict"
             raise CorpusError(msg, hint="give two characters or more")
+        if not self.documents.scored(ids).any():
+            msg = "the text has no output: nothing to score"
+            raise CorpusError(msg, hint="write input, tab and output, line by line")
         return model._blended_loss(ids)
 
     def surprise(
@@ -365,7 +399,7 @@ class TextModel:
         model = self.blended(blend, adapt=adapt)
         ids = self._encode(text, unknown)
         return np.concatenate(
-            [np.zeros(0), *(nats for _, nats, _ in model.costs([ids]))]
+            [np.zeros(0), *(part.nats for part in model.costs([ids]))]
         ).astype(np.float64)
 
     def states(self, text: str, *, unknown: UnknownPolicy = "error") -> Floats:
@@ -413,7 +447,8 @@ class TextModel:
             parameters=dict(self.network.weights),
             corpus=self.corpus,
             statistics=self.network.norm.running,
-            lines=self.documents.start is not None,
+            lines=self.documents.start is not None and not self.of_pairs,
+            pairs=self.of_pairs,
             memory=remembered,
         )
         target = Path(read_output(path, field("path")))
@@ -465,7 +500,7 @@ class TextModel:
         if self.documents.before is None and (part := next(parts, None)) is not None:
             yield Costs(part[:1], np.array([self.opening_cost(int(part[0]))]))
             parts = chain([part], parts)
-        state = self.network.new_state(1)
+        state, inside = self.network.new_state(1), False
         reading = self.reading()
         for window in self.read(parts):
             nats, targets = (
@@ -473,7 +508,11 @@ class TextModel:
                 window.targets[:, 0],
             )
             costs, fixed = reading.costs(nats, window.inputs[:, 0], targets)
-            yield Costs(targets, costs, fixed)
+            found = Costs(targets, costs, fixed)
+            if self.of_pairs:
+                found = found.only(self.documents.scored(targets, inside=inside))
+                inside = self.documents.ends_inside(targets, inside=inside)
+            yield found
 
     def reading(self) -> Reading:
         """Begin to read a text, for blending what the network says of it."""
@@ -557,14 +596,15 @@ class TextModel:
         Stopped
             When `stopped` says so.
         """
-        total, state = 0.0, None
+        total, count, state = 0.0, 0, None
         for window in self.documents.pieces(ids):
             if stopped is not None and stopped():
                 raise Stopped
             if state is None:
                 state = self.network.new_state(window.inputs.shape[1])
             total += float(self.network.losses(window, state).sum())
-        return total / max(1, len(ids) - self.documents.first)
+            count += int(np.count_nonzero(window.targets != IGNORED))
+        return total / max(1, count)
 
     def network_costs(
         self, ids: PackedIds | Ids, stopped: Callable[[], bool] | None = None
@@ -584,7 +624,7 @@ class TextModel:
         Returns
         -------
         (N,) float64 array
-            Nats; 0 for the first character where the network does not predict it.
+            Nats; 0 for characters that are not scored, see `Documents.scored`.
 
         Raises
         ------
@@ -592,29 +632,26 @@ class TextModel:
             When `stopped` says so.
         """
         found, state = np.zeros(len(ids)), None
-        # The same windows over places instead of characters: where targets stand.
-        places = np.arange(len(ids), dtype=np.int32)
-        pieces = self.documents.pieces(ids), self.documents.pieces(places)
-        for window, (_, at, _) in zip(*pieces, strict=True):
+        for window, places in self.documents.placed_pieces(ids):
             if stopped is not None and stopped():
                 raise Stopped
             if state is None:
                 state = self.network.new_state(window.inputs.shape[1])
-            scored = at != IGNORED
-            found[at[scored]] = self.network.losses(window, state)[scored]
+            scored = window.targets != IGNORED
+            found[places[scored]] = self.network.losses(window, state)[scored]
         return found
 
     def _blended_loss(self, ids: Ids) -> float:
         """Compute the mean loss of a text, blended where there is a memory."""
         if self.memory is None or self.memory.share == 1:
             return self.mean_loss(ids)
-        first = self.documents.first
+        scored = self.documents.scored(ids)
         if self.adapts:
-            costs = np.concatenate([nats for _, nats, _ in self.costs([ids])])
-            return float(costs[first:].mean())
+            costs = np.concatenate([part.nats for part in self.costs([ids])])
+            return float(costs[scored].mean())
         nats, p = self.network_costs(ids), self.memory.probabilities(ids)
         found = blended_costs(self.memory.share, nats, p)
-        return float(found[first:].mean())
+        return float(found[scored].mean())
 
 
 def _documents(window: Window) -> Iterator[Window]:

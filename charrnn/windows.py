@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import IGNORED, Flags, Ids, PackedIds
+from charrnn.arrays import IGNORED, Flags, Ids, Mask, PackedIds
 from charrnn.vocab import Vocab
 
 #: Characters of a text that are handed to the network at a time.
@@ -29,6 +29,9 @@ MIN_PIECE, MAX_PIECES, PIECE_STEPS = 2048, 64, 32
 #: Characters that a piece reads before it counts. By then the state is what one
 #: unbroken pass would have had, to within a few ten-thousandths of a nat.
 WARM_UP = 512
+
+#: What parts an input from its output, in a text of pairs as it is read.
+SEPARATOR = "\t"
 
 
 class Window(NamedTuple):
@@ -60,24 +63,31 @@ class Documents:
 
     A model of lines was trained with every line as a document: its state is
     cleared wherever a newline is read.
+
+    A model of pairs is one of lines in which what stands before the separator is
+    only read: scored is what stands behind it, up to and with the newline.
     """
 
     before: int | None  # the id that is read before a text, if any is
     stand_in: int  # what a window holds before a text, read or not
     start: int | None = None  # the id before which the state is cleared, if any
+    separator: int | None = None  # the id behind which a line is scored, of pairs
 
     @classmethod
-    def of(cls, vocab: Vocab, *, lines: bool) -> "Documents":
+    def of(cls, vocab: Vocab, *, lines: bool, pairs: bool = False) -> "Documents":
         """Make the rule of a model with this vocabulary.
 
         Parameters
         ----------
         lines : bool
             Whether every line is a document.
+        pairs : bool
+            Whether every line is one, and a pair: see `charrnn.pairs`.
         """
         newline = vocab.newline_id
         stand_in = vocab.most_frequent_id if newline is None else newline
-        return cls(newline, stand_in, newline if lines else None)
+        separator = vocab.id_of(SEPARATOR) if pairs else None
+        return cls(newline, stand_in, newline if lines or pairs else None, separator)
 
     def begins(self, inputs: Ids) -> Flags:
         """Flag the inputs (any shape) before which the state is cleared."""
@@ -90,7 +100,46 @@ class Documents:
         """The place of the first character that the network predicts: 0 or 1."""
         return 0 if self.before is not None else 1
 
-    def window(self, ids: PackedIds | Ids, places: NDArray[np.int64]) -> Window:
+    def scored(self, ids: PackedIds | Ids, *, inside: bool = False) -> Mask:
+        """Tell which characters of a text are scored, (N,).
+
+        Of running text and of lines all are that the network predicts: those from
+        `first` on. Of pairs, those behind the separator of their line.
+
+        Parameters
+        ----------
+        ids : (N,) int array
+            A text, or a part of one.
+        inside : bool
+            Of a part: whether a separator stands before it in its first line; see
+            `ends_inside`. Of a model of pairs only.
+        """
+        if self.separator is None:
+            found: Mask = np.ones(len(ids), bool)
+            found[: self.first] = False
+            return found
+        behind = self._behind(ids, inside=inside)
+        return np.concatenate([[inside], behind[:-1]]) if len(ids) else behind
+
+    def ends_inside(self, ids: PackedIds | Ids, *, inside: bool = False) -> bool:
+        """Tell whether what follows a part of a text is behind a separator."""
+        if self.separator is None or not len(ids):
+            return inside
+        return bool(self._behind(ids, inside=inside)[-1])
+
+    def _behind(self, ids: PackedIds | Ids, *, inside: bool) -> Mask:
+        """Tell of each character whether what follows it is behind a separator."""
+        marks = (ids == self.separator) | (ids == self.start)
+        last = np.maximum.accumulate(np.where(marks, np.arange(len(ids)), -1))
+        found: Mask = np.where(last < 0, inside, ids[last] == self.separator)
+        return found
+
+    def window(
+        self,
+        ids: PackedIds | Ids,
+        places: NDArray[np.int64],
+        scored: Mask | None = None,
+    ) -> Window:
         """Read the characters of a text at some places, each after the one before.
 
         Parameters
@@ -100,11 +149,16 @@ class Documents:
         places : (T, B) int array
             Successive places in each column; those outside the text are not
             scored, and the state is cleared where the text begins.
+        scored : (N,) bool array, optional
+            What `scored` says of the text, where that is known already.
         """
+        if scored is None:
+            scored = self.scored(ids)
         inputs = ids.take(places - 1, mode="clip").astype(np.int32)
         inputs[places <= 0] = self.stand_in
         targets = ids.take(places, mode="clip").astype(np.int32)
-        targets[(places < self.first) | (places >= len(ids))] = IGNORED
+        targets[(places < 0) | (places >= len(ids))] = IGNORED
+        targets[~scored.take(places, mode="clip")] = IGNORED
         resets = self.begins(inputs) | (places == self.first)
         return Window(inputs, targets, resets.astype(np.uint8))
 
@@ -122,7 +176,7 @@ class Documents:
         ------
         Window
             (T, 1), T at most `STEPS`. Every character from `first` on is a target
-            once.
+            once, also what is read of pairs: `scored` tells what counts.
         """
         known = np.array([] if self.before is None else [self.before], np.int32)
         for part in regular(slices, STEPS):
@@ -147,8 +201,16 @@ class Documents:
         ------
         Window
             (T, B), T at most `PIECE_STEPS`; all have the same B. Every character
-            from `first` on is a target once.
+            that is scored is a target once.
         """
+        for window, _ in self.placed_pieces(ids):
+            yield window
+
+    def placed_pieces(
+        self, ids: PackedIds | Ids
+    ) -> Iterator[tuple[Window, NDArray[np.int64]]]:
+        """Read a text as `pieces` does, and say where its targets stand, (T, B)."""
+        scored = self.scored(ids)
         N = len(ids)
         B = max(1, min(MAX_PIECES, N // MIN_PIECE))
         length = -(-N // B)
@@ -156,9 +218,10 @@ class Documents:
         starts = np.arange(B) * length
         for begin in range(-warm_up, length, PIECE_STEPS):
             t = np.arange(begin, min(begin + PIECE_STEPS, length))[:, None]
-            window = self.window(ids, starts + t)
+            places = starts + t
+            window = self.window(ids, places, scored)
             window.targets[t[:, 0] < 0] = IGNORED
-            yield window
+            yield window, places
 
     def _column(self, inputs: Ids, targets: Ids) -> Window:
         """Make a window of one row."""

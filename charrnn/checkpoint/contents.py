@@ -149,6 +149,7 @@ class Checkpoint:
     state: Tensor | None = None  # the state carried along; `parameters.state_shape`
     history: list[Row] = field(default_factory=list)
     lines: bool = False  # without a run: it was trained on lines as documents
+    pairs: bool = False  # likewise: on pairs of an input and an output
     memory: Remembered | None = None  # what it knows by counting
     remembers: bool = False  # its run has not ended, and will give it a memory then
 

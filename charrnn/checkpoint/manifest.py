@@ -35,6 +35,7 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, CheckpointError, OutputError, field
 from charrnn.parameters import Shape
 from charrnn.vocab import Vocab
+from charrnn.windows import SEPARATOR
 
 FORMAT = "charrnn"
 VERSION = "1.0"
@@ -47,7 +48,10 @@ REMEMBERS_VERSION = "1.2"
 
 #: The version of files that no program for 1.x can use: those with a member more, a
 #: memory, and those of networks with lags.
-NEWEST_VERSION = "2.0"
+MEMORY_VERSION = "2.0"
+
+#: The version of files of pairs, which 2.0 would take for running text.
+PAIRS_VERSION = "2.1"
 
 #: The first numbers of the versions that are read.
 MAJORS = range(1, 3)
@@ -121,6 +125,8 @@ class Manifest:
     #: Whether a model without a run was trained on lines as documents. Written only
     #: where it is true: a run says so in its own configuration.
     lines: bool = False
+    #: The same of pairs; a run's configuration has `pairs` where that is true only.
+    pairs: bool = False
     #: Written only where there is one.
     memory: MemoryEntry | None = None
     #: Whether there will be one when the run ends. Written only where that is so.
@@ -136,6 +142,7 @@ class Manifest:
         """Check that the parts fit together."""
         if self.memory is not None:
             self._check_memory(self.memory)
+        self._check_pairs()
         if len(self.vocab.symbols) != self.model.vocab_size:
             msg = "the vocabulary's size is not the model's"
             raise ValueError(msg)
@@ -159,6 +166,25 @@ class Manifest:
             if entry.shape != expected[entry.name]:
                 msg = f"{entry.name} is {entry.shape}, not {expected[entry.name]}"
                 raise ValueError(msg)
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether the model was trained on pairs, by its run or without one."""
+        return self.pairs if self.training is None else self.training.config.pairs
+
+    def _check_pairs(self) -> None:
+        """Check that a model of pairs can read some."""
+        if self.pairs and (self.lines or self.training is not None):
+            msg = "a model of pairs is of lines, too, or says so twice"
+            raise ValueError(msg)
+        if not self.of_pairs:
+            return
+        if self.version.startswith("1."):
+            msg = f"files of format {self.version} know no pairs"
+            raise ValueError(msg)
+        if not {SEPARATOR, "\n"} <= set(self.vocab.symbols):
+            msg = "a model of pairs without a tab or a newline"
+            raise ValueError(msg)
 
     def _check_memory(self, memory: MemoryEntry) -> None:
         """Check that there can be a memory, and that its ids are of the right type."""
@@ -190,10 +216,17 @@ def describe(
         vocab_size = checkpoint.model.vocab_size
         memory = MemoryEntry.of(checkpoint.memory, vocab_size, memory_digest)
     remembers = checkpoint.remembers and memory is None
-    newest = memory is not None or lagged
+    pairs = checkpoint.pairs and checkpoint.training is None
+    run = checkpoint.training
     return Manifest(
-        version=_version(lines=lines, remembers=remembers, newest=newest),
+        version=_version(
+            lines=lines,
+            remembers=remembers,
+            newest=memory is not None or lagged,
+            pairs=pairs or (run is not None and run.config.pairs),
+        ),
         lines=lines,
+        pairs=pairs,
         model=checkpoint.model,
         vocab=checkpoint.vocab,
         tensors=tuple(
@@ -209,10 +242,12 @@ def describe(
     )
 
 
-def _version(*, lines: bool, remembers: bool, newest: bool) -> str:
+def _version(*, lines: bool, remembers: bool, newest: bool, pairs: bool) -> str:
     """Choose the oldest version that has all that a file says."""
+    if pairs:
+        return PAIRS_VERSION
     if newest:
-        return NEWEST_VERSION
+        return MEMORY_VERSION
     if remembers:
         return REMEMBERS_VERSION
     return LINES_VERSION if lines else VERSION
@@ -230,9 +265,11 @@ def encode(manifest: Manifest) -> bytes:
     written = _plain(manifest)
     if written["model"]["lags"] == [1]:
         del written["model"]["lags"]
-    for name in ("lines", "memory", "remembers"):
+    for name in ("lines", "pairs", "memory", "remembers"):
         if not written[name]:
             del written[name]
+    if written["training"] and not written["training"]["config"]["pairs"]:
+        del written["training"]["config"]["pairs"]
     text = json.dumps(written, allow_nan=False, separators=(",", ":"))
     if len(text) > MAX_BYTES or _memory_needed(text) > MAX_MEMORY:
         msg = "the vocabulary or the list of files is too large for a checkpoint"

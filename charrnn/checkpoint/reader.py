@@ -121,6 +121,8 @@ class CheckpointFile:
         As in `Checkpoint`.
     lines : bool
         Whether the model was trained with every line as a document.
+    pairs : bool
+        Whether it was trained on pairs: an input and an output a line.
     tensors : dict
         Name, type, shape and SHA-256 of every tensor, by name.
     memory : MemoryEntry or None
@@ -155,6 +157,7 @@ class CheckpointFile:
         self.training = content.training
         run = content.training
         self.lines = content.lines if run is None else run.config.lines
+        self.pairs = content.of_pairs
         self.corpus = content.corpus
         self.history = to_rows(content.history)
         self.tensors = {entry.name: entry for entry in content.tensors}
@@ -351,6 +354,7 @@ def load(path: Path) -> Checkpoint:
             state=file.read("state") if training else None,
             history=file.history,
             lines=file.lines and training is None,
+            pairs=file.pairs and training is None,
             memory=file.read_memory(),
             remembers=file.remembers,
         )

@@ -10,18 +10,18 @@ stand for bytes. Stop texts and separators become symbols in the same way.
 """
 
 import os
-import re
 import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
+from charrnn import escapes
 from charrnn.config import UnitName
 from charrnn.errors import CorpusError, InputError, OptionError, reading_hint
 from charrnn.lineends import LINE_END, final_line_end
@@ -48,10 +48,6 @@ LONGEST = 1 << 26
 ENDLESS = 1 << 30
 
 STDIN = "standard input"
-
-#: A backslash with what it may begin; whatever else follows is an error.
-ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|.?)", re.DOTALL)
-SHORT_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\"}
 
 
 @dataclass(frozen=True)
@@ -225,6 +221,29 @@ def _kept(file: BinaryIO, options: "ReadOptions", name: str) -> PromptText:
         return _as_text(file.read(), options, name)
 
 
+def as_inputs(prompts: Sequence[PromptText]) -> list[PromptText]:
+    """Make prompts of inputs: each gets the separator behind it.
+
+    Raises
+    ------
+    CorpusError
+        One has a tab or a line end.
+    """
+    from charrnn.pairs import check_input  # imports NumPy
+    from charrnn.windows import SEPARATOR
+
+    found = []
+    for number, prompt in enumerate(prompts, start=1):
+        try:
+            check_input(prompt.text)
+        except CorpusError as error:
+            line = f", line {number:,}" if len(prompts) > 1 else ""
+            error.where = f"the prompt{line}"
+            raise
+        found.append(replace(prompt, text=prompt.text + SEPARATOR))
+    return found
+
+
 def to_symbols(text: str, unit: UnitName, *, escape: bool = False) -> str:
     """Turn a text from the command line into symbols.
 
@@ -239,38 +258,19 @@ def to_symbols(text: str, unit: UnitName, *, escape: bool = False) -> str:
 
 
 def expand(text: str, unit: UnitName) -> str:
-    r"""Put what they stand for in the place of backslash escapes.
-
-    ``\n``, ``\t`` and ``\\``; ``\xHH`` is the character U+00HH, or the byte HH
-    for a model of bytes; ``\uHHHH`` is the character U+HHHH.
-
-    Parameters
-    ----------
-    text : str
-        Symbols, escapes apart.
+    """Put what they stand for in the place of backslash escapes.
 
     Raises
     ------
     OptionError
-        A backslash begins none of them.
+        A backslash begins none; see `charrnn.escapes.expand`.
     """
-
-    def replacement(match: re.Match[str]) -> str:
-        body = match[1]
-        if len(body) < 2:
-            if body not in SHORT_ESCAPES:
-                msg = f"--escape: {match[0]} is not an escape"
-                raise OptionError(msg, hint=r"known are \n \t \\ \xHH \uHHHH")
-            return SHORT_ESCAPES[body]
-        character = chr(int(body[1:], 16))
-        if "\ud800" <= character <= "\udfff":
-            msg = f"--escape: {match[0]} is half a character"
-            raise OptionError(msg, hint="write the character itself")
-        if unit == "byte" and body[0] == "u":
-            return character.encode().decode("latin-1")
-        return character
-
-    return ESCAPE.sub(replacement, text)
+    try:
+        return escapes.expand(text, unit)
+    except ValueError as error:
+        what, hint = error.args
+        msg = f"--escape: {what}"
+        raise OptionError(msg, hint=hint) from None
 
 
 def piped_stdin() -> int | None:

@@ -13,7 +13,8 @@ back.
 """
 
 from charrnn.generation.batch import Generation, surprise
-from charrnn.generation.outputs import Generating, begin, prompt_of
+from charrnn.generation.greedy import decode
+from charrnn.generation.outputs import Generating, begin
 from charrnn.generation.samples import FinishReason, Piece, Score
 
 __all__ = [
@@ -23,6 +24,6 @@ __all__ = [
     "Piece",
     "Score",
     "begin",
-    "prompt_of",
+    "decode",
     "surprise",
 ]

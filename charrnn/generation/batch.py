@@ -180,7 +180,7 @@ class Generation:
                 raise nothing_to_choose()
         return ids, self._grow(sample, ids, logits[None])
 
-    def _shards(self, given: list[Ids]) -> list[Shard]:
+    def _shards(self, given: list[Ids]) -> list[Shard[Sample]]:
         """Share the samples among the threads, each with what it reads next."""
         shards = []
         for a, b in pairwise(self._cuts(given)):
@@ -201,7 +201,7 @@ class Generation:
                 reading.read(prompt)
         return list(range(0, len(given) + 1, 1 if self._learns else self._each))
 
-    def _advance(self, shards: list[Shard]) -> Iterator[Piece]:
+    def _advance(self, shards: list[Shard[Sample]]) -> Iterator[Piece]:
         """Take all shards on, slice after slice."""
         limit = math.inf if self._config.time is None else self._config.time
         deadline, steps = time.monotonic() + limit, 1
@@ -226,7 +226,7 @@ class Generation:
                 elif taken > SLICE_SECONDS:
                     steps = max(1, steps // 2)
 
-    def _most_steps(self, shards: list[Shard]) -> int:
+    def _most_steps(self, shards: list[Shard[Sample]]) -> int:
         """Bound a slice by what is still wanted, and by what may be kept."""
         rows = sum(len(shard.samples) for shard in shards)
         kept = self._vocab.size * rows if self._scored else rows

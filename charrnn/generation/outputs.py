@@ -10,16 +10,11 @@ from typing import Any, Protocol
 
 from charrnn.arrays import Ids
 from charrnn.config import SampleConfig
-from charrnn.errors import CorpusError, field
 from charrnn.generation.batch import Generation
 from charrnn.generation.beam import Search
 from charrnn.generation.sampler import Model
 from charrnn.generation.samples import Piece
-
-SEPARATOR = "\t"
-
-#: What ends an output.
-END = "\n"
+from charrnn.pairs import END
 
 
 class Generating(Protocol):
@@ -77,26 +72,3 @@ def begin(
         return Search(model, prompts, config)
     generation = Generation(model, prompts, config, **options)
     return generation if model.documents.separator is None else Outputs(generation)
-
-
-def prompt_of(given: str) -> str:
-    """Put the separator behind an input, as it is read before its output is written.
-
-    Parameters
-    ----------
-    given : str
-        Symbols of the vocabulary.
-
-    Raises
-    ------
-    CorpusError
-        A separator or a newline is part of it.
-    """
-    if SEPARATOR in given:
-        msg = "a tab inside an input"
-        raise CorpusError(msg, hint="leave the tab and what follows it away")
-    if END in given:
-        msg = "a line end inside an input"
-        hint = f"{field('prompt_lines', True)} takes every line for an input"
-        raise CorpusError(msg, hint=hint)
-    return given + SEPARATOR

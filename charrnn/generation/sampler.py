@@ -5,7 +5,7 @@ are cut into shards, one for each thread, which share the sampler and nothing el
 """
 
 import math
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from charrnn import sampling
 from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
-from charrnn.generation.samples import Sample
 from charrnn.kernels.blending import ALONE
 from charrnn.kernels.generator import generator_of
 from charrnn.memory import Memory, Reading
@@ -71,6 +70,9 @@ class Sampler:
         self.generate = generator_of(network.stack.kernels)
         blend = model.reading().blend
         bias = sampling.logit_bias(config, vocab)
+        if model.documents.separator is not None:
+            # Written into a column, an output that has one would be two.
+            bias[model.documents.separator] = -np.inf
         if corpus is None and model.memory is not None and config.no_copy:
             corpus = model.memory.ids.astype(np.int32)
         self.filters = sampling.filters(config, vocab.size, bias, corpus)
@@ -82,7 +84,7 @@ class Sampler:
         self._greedy = sampling.is_greedy(config)
         self._random = Randomness(config.seed)
 
-    def uniform(self, sample: Sample, count: int) -> NDArray[np.float64]:
+    def uniform(self, sample: "Row", count: int) -> NDArray[np.float64]:
         """Take random numbers for a sample, (count,); zeros if none are needed."""
         if self._greedy:
             return np.zeros(count)
@@ -109,13 +111,24 @@ class Sampler:
             )  # fmt: skip
 
 
-class Shard:
+class Row(Protocol):
+    """What a shard looks at of a text that is written in one of its rows."""
+
+    number: int
+    left: int  # characters that are still to be written; below 0 for no limit
+    ended: bool
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Shard(Generic[R]):
     """Some samples of a batch, which one thread takes through the network.
 
     Parameters
     ----------
     sampler : Sampler
-    samples : list of Sample
+    samples : list of Sample or other rows
     state : (L, S + M - 1, B, H) float array
         A column a sample.
     before : (n,) int array
@@ -130,7 +143,7 @@ class Shard:
     def __init__(
         self,
         sampler: Sampler,
-        samples: list[Sample],
+        samples: list[R],
         state: Floats,
         before: Ids,
         given: list[Ids],

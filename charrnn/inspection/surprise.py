@@ -123,7 +123,7 @@ class SurpriseRows(ViewData):
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a character. Can be asked for once."""
         line, column, left = 1, 1, self.keep
-        for ids, nats, _ in self.costs:
+        for ids, nats, *_ in self.costs:
             part = slice(None) if left is None else slice(left)
             shown = symbols(self.vocab, ids[part])
             for char, bits in zip(shown, (nats[part] / LN2).tolist(), strict=True):
@@ -159,7 +159,7 @@ def measure_surprise(
     """
     totals = _Totals(vocab, top, math.inf if keep is None else keep)
     for part in costs:
-        totals.add(*part)
+        totals.add(part.ids, part.nats, part.fixed)
     return totals.result()
 
 

@@ -76,7 +76,9 @@ def measure(
             notes.append("n-gram skipped: there is too little memory")
     elif ngram is None:
         notes.append(_too_long("n-gram", MAX_NGRAM))
-    if characters > MAX_XZ:
+    if texts.scored is not None:
+        pass  # what xz adds for an input cannot be told from what it adds for an output
+    elif characters > MAX_XZ:
         notes.append(_too_long("xz", MAX_XZ))
     elif len(texts.held_out) < MIN_XZ:
         notes.append(f"xz skipped: fewer than {MIN_XZ:,} characters are held out")
@@ -96,8 +98,11 @@ def _order0(texts: Texts) -> float:
     # One more of each: a character may stand in the held-out text only.
     counts = _counts(texts.train, texts.vocab_size) + 1.0
     nats = np.log(counts.sum() / counts)
-    scored = _counts(texts.held_out, texts.vocab_size)
-    return float(scored @ nats) / len(texts.held_out)
+    held_out = texts.held_out
+    if texts.scored is not None:
+        held_out = held_out[texts.scored]
+    scored = _counts(held_out, texts.vocab_size)
+    return float(scored @ nats) / max(1, len(held_out))
 
 
 def _counts(ids: PackedIds, vocab_size: int) -> NDArray[np.int64]:

@@ -111,11 +111,13 @@ class Counting:
         usual = usual_share(len(job.trainer.streams.ids), job.trainer.epochs)
         if counted is None or held_out is None:
             return Blend(usual, self._order)
-        first = job.documents.first
-        if len(held_out) == first:  # nothing that the network predicts
+        scored = job.documents.scored(held_out)
+        if not scored.any():  # nothing that the network predicts
             return Blend(usual, self._order, counted.ngram)
-        p = np.exp(-model.network_costs(held_out, self._stopped)[first:])
-        q = counted.probabilities[first:]
+        p = np.exp(-model.network_costs(held_out, self._stopped)[scored])
+        q = counted.probabilities
+        if len(q) > len(p):  # the counts predict a first character, too
+            q = q[scored]
         return Blend(
             fit_share(p, q, usual),
             self._order,

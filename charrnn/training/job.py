@@ -12,6 +12,7 @@ from charrnn.textmodel import TextModel
 from charrnn.training.baselines import MAX_NGRAM, Baselines, measure
 from charrnn.training.history import History
 from charrnn.training.kneser_ney import NGram, Texts
+from charrnn.training.texts import documents_of
 from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
@@ -37,7 +38,12 @@ class Job:
     @property
     def documents(self) -> Documents:
         """How texts and documents begin."""
-        return Documents.of(self.vocab, lines=self.trainer.config.lines)
+        return documents_of(self.vocab, self.trainer.config)
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether the text is one of pairs."""
+        return self.documents.separator is not None
 
     def texts(self, train: PackedIds, held_out: PackedIds) -> Texts:
         """Say of two texts of the run how one is counted and the other scored."""
@@ -47,6 +53,7 @@ class Job:
             vocab_size=self.trainer.network.config.vocab_size,
             before=self.documents.stand_in,
             newline=self.documents.start,
+            scored=None if not self.of_pairs else self.documents.scored(held_out),
         )
 
     @property

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import PackedIds
+from charrnn.arrays import Mask, PackedIds
 from charrnn.memory import discounts
 
 #: The highest order. A power of two: each sort doubles what it looks at.
@@ -48,7 +48,7 @@ class Counted:
     """What n-grams of one order make of a held-out text."""
 
     ngram: NGram
-    probabilities: Probabilities  # (M,)
+    probabilities: Probabilities  # (M,), of the characters that are scored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,7 @@ class Texts:
     vocab_size: int  # V; every id is below
     before: int  # what stands before the first character of both
     newline: int | None = None  # given where every line is a document
+    scored: Mask | None = None  # (M,) given where not all that is held out is scored
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class _Joined:
 
     ids: PackedIds  # (N,)
     trained: NDArray[np.bool_]  # (N,) whether to count what ends there
-    scored: NDArray[np.intp]  # (M,) places of the held-out characters
+    scored: NDArray[np.intp]  # (M,) places of the held-out characters, if scored
     newline: int | None
 
 
@@ -137,7 +138,10 @@ def _joined(texts: Texts) -> _Joined:
     trained = np.zeros(len(ids), bool)
     trained[counted] = True
     newline = None if texts.newline is None else texts.newline + 1
-    return _Joined(ids, trained, np.arange(scored.start, scored.stop), newline)
+    places = np.arange(scored.start, scored.stop)
+    if texts.scored is not None:
+        places = places[texts.scored]
+    return _Joined(ids, trained, places, newline)
 
 
 def _sorted_places(ids: PackedIds, length: int) -> Ints:

@@ -117,14 +117,15 @@ class TrainingRequest:
         return self.output if self.run.resume else None
 
     def read_options(
-        self, *, lines: bool | None = None, vocab: "Vocab | None" = None
+        self, config: TrainConfig | None = None, vocab: "Vocab | None" = None
     ) -> "ReadOptions":
         """Say how the texts become characters.
 
         Parameters
         ----------
-        lines : bool, optional
-            Whether every line is a document, if a checkpoint says so.
+        config : TrainConfig, optional
+            The run's, where what was asked for is not all of it: it says what a
+            line is.
         vocab : Vocab, optional
             The characters that are known, if they are settled.
 
@@ -138,9 +139,11 @@ class TrainingRequest:
         options = vars(self.text)
         if vocab is not None:
             options = options | {"unit": vocab.unit}
-        if lines is None:
-            lines = self.train.get("lines", TrainConfig.lines)
-        return ReadOptions(**options, lines=lines, vocab=vocab)
+        if config is None:
+            config = TrainConfig(**self.train)
+        return ReadOptions(
+            **options, lines=config.lines, pairs=config.pairs, vocab=vocab
+        )
 
 
 def check_forget_gate(model: ModelConfig) -> None:

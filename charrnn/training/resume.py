@@ -152,7 +152,7 @@ def _read_again(
         f"and {field('encoding')}; or {field('new_corpus', True)} continues with these"
     )
     msg = f"not the text that {request.resume} was trained on"
-    options = request.read_options(lines=config.lines, vocab=checkpoint.vocab)
+    options = request.read_options(config, checkpoint.vocab)
     try:
         corpus = read_corpus(request.sources, options, stdin)
     except VocabError as error:

@@ -10,7 +10,8 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import CorpusFingerprint
 from charrnn.config import TrainConfig
 from charrnn.corpus import Corpus, read_corpus, split
-from charrnn.streams import AnyStreams, LineStreams, Streams
+from charrnn.pairs import split_pairs
+from charrnn.streams import AnyStreams, LineStreams, PairStreams, Streams
 from charrnn.training.baselines import MAX_NGRAM
 from charrnn.training.request import TrainingRequest
 from charrnn.vocab import Vocab
@@ -31,6 +32,11 @@ class Division:
     train: PackedIds  # (N,)
     held_out: PackedIds | None = None  # (M,); None where nothing is
     reason: str | None = None  # why nothing is held out though that was wanted
+
+
+def documents_of(vocab: Vocab, config: TrainConfig) -> Documents:
+    """Say how a run's texts and documents begin, and what of them is scored."""
+    return Documents.of(vocab, lines=config.lines, pairs=config.pairs)
 
 
 def fingerprint(corpus: Corpus) -> CorpusFingerprint:
@@ -58,7 +64,7 @@ def divide(
     """
     notes += _note_empty_lines(config, ids, vocab)
     if request.val_file is not None:
-        options = request.read_options(lines=config.lines, vocab=vocab)
+        options = request.read_options(config, vocab)
         held = read_corpus((request.val_file,), options, stdin)
         notes += held.notes
         notes += _note_uncounted(request, len(ids) + len(held.ids))
@@ -66,12 +72,19 @@ def divide(
     notes += _note_uncounted(request, len(ids))
     if config.val_fraction == 0:
         return Division(ids)
-    newline = Documents.of(vocab, lines=config.lines).start
-    train, held_out = split(ids, config.val_fraction, lines_newline_id=newline)
+    documents = documents_of(vocab, config)
+    if config.pairs:
+        share = config.val_fraction
+        train, held_out = split_pairs(ids, documents, vocab, share)
+    else:
+        newline = documents.start
+        train, held_out = split(ids, config.val_fraction, lines_newline_id=newline)
     reason = None
-    if config.lines and not len(held_out):
+    if config.pairs and not len(held_out):
+        reason = "no input has a hash that would have it held out"
+    elif config.lines and not len(held_out):
         reason = "what would be held out is less than a line"
-    elif not config.lines and len(held_out) < min(config.seq_length, 64):
+    elif not config.by_line and len(held_out) < min(config.seq_length, 64):
         reason = "what would be held out is less than a window"
     elif len(train) < 2:
         reason = "too little would be left to train on"
@@ -80,7 +93,7 @@ def divide(
 
 def count_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None:
     """Count the lines, where each is a document."""
-    return int(np.count_nonzero(ids == vocab.newline_id)) if config.lines else None
+    return int(np.count_nonzero(ids == vocab.newline_id)) if config.by_line else None
 
 
 def _note_uncounted(request: TrainingRequest, characters: int) -> list[str]:
@@ -115,7 +128,9 @@ def _note_empty_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> list
 def streams_of(ids: PackedIds, vocab: Vocab, config: TrainConfig) -> AnyStreams:
     """Cut the training text as the configuration says."""
     B, T = config.batch_size, config.seq_length
-    documents = Documents.of(vocab, lines=config.lines)
+    documents = documents_of(vocab, config)
+    if documents.separator is not None:
+        return PairStreams(ids, B, T, documents, config.seed)
     if documents.start is not None:
         return LineStreams(ids, B, T, documents.start, config.seed)
     return Streams(

@@ -68,7 +68,7 @@ def greedy(model: TextModel, prompts: list[Ids], length: int = 12) -> list[str]:
 def nats_of(model: TextModel, prompt: Ids, text: tuple[int, ...]) -> float:
     """Score a text behind a prompt, another way than the search does."""
     ids = np.array([*prompt, *text], np.int32)
-    costs = np.concatenate([nats for _, nats, _ in model.costs([ids])])
+    costs = np.concatenate([part.nats for part in model.costs([ids])])
     return float(costs[len(prompt) :].sum())
 
 
