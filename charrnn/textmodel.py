@@ -31,12 +31,12 @@ from charrnn.config import UnknownPolicy, needs_memory, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.escapes import shortened
 from charrnn.filenames import read_output
-from charrnn.generation import begin
+from charrnn.generation import begin, decode
 from charrnn.generation.asked import Asked, asked
 from charrnn.keywords import SampleOptions
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
-from charrnn.pairs import encode_input
+from charrnn.pairs import Accuracy, Pairs, encode_input
 from charrnn.reading import check_text
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
@@ -44,6 +44,10 @@ from charrnn.windows import Documents, Window
 
 #: Characters whose signals are handed on at a time.
 SLICE = 256
+
+#: Inputs whose outputs are written before somebody is asked whether to go on, and
+#: characters that an output may be longer than twice the longest right one.
+DECODED, SPARE = 512, 8
 
 
 class Stopped(Exception):  # noqa: N818 - an event, not an error
@@ -640,6 +644,36 @@ class TextModel:
             scored = window.targets != IGNORED
             found[places[scored]] = self.network.losses(window, state)[scored]
         return found
+
+    def accuracy(
+        self, pairs: Pairs, stopped: Callable[[], bool] | None = None
+    ) -> Accuracy | None:
+        """Write the likeliest output of every input, and compare it with the right one.
+
+        Parameters
+        ----------
+        pairs : Pairs
+        stopped : callable, optional
+            Asked every few tenths of a second.
+
+        Returns
+        -------
+        Accuracy or None
+            None where there is no pair.
+
+        Raises
+        ------
+        Stopped
+            When `stopped` says so.
+        """
+        # What is longer than any right output is wrong, however it would end.
+        longest, outputs = 2 * pairs.longest + SPARE, list[Ids]()
+        for first in range(0, len(pairs), DECODED):
+            if stopped is not None and stopped():
+                raise Stopped
+            part = pairs.inputs[first : first + DECODED]
+            outputs += decode(self, part, longest)
+        return pairs.accuracy(outputs)
 
     def _blended_loss(self, ids: Ids) -> float:
         """Compute the mean loss of a text, blended where there is a memory."""

@@ -67,6 +67,8 @@ def describe(record: Record, output: str) -> dict[str, Any]:
                 val_bits_per_char=bits(record.val_loss),
                 best=record.best,
                 elapsed=record.elapsed,
+                exact=record.exact,
+                error_rate=record.error_rate,
             )
         case Saved():
             return _event("save", step=record.step, path=str(record.path))

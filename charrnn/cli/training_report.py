@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from charrnn.arrays import PackedIds
 from charrnn.cells import cell_of
 from charrnn.cli.commands import as_argument, shell_command
 from charrnn.cli.metrics import bits
@@ -33,12 +34,21 @@ TEMPERATURE = 0.8
 def description(job: Job) -> Iterator[str]:
     """Say what is trained on, and what was noticed in it."""
     held_out, vocab = job.held_out, job.vocab
-    held = f", {len(held_out):,} held out" if held_out is not None else ""
-    size = plural(job.corpus.characters, UNITS[vocab.unit])
+    size, held = plural(job.corpus.characters, UNITS[vocab.unit]), ""
+    if job.of_pairs:
+        size = f"{plural(_lines(job, job.corpus.ids), 'pair')}, {size}"
+    if held_out is not None:
+        held = f", {_lines(job, held_out) if job.of_pairs else len(held_out):,}"
+        held += f" {'pairs ' if job.of_pairs else ''}held out"
     yield f"{size}, {len(vocab):,} distinct{held}"
     yield from (spell(note, as_option) for note in job.notes)
     if done := job.trainer.position.step:
         yield f"resuming after step {done:,}"
+
+
+def _lines(job: Job, ids: PackedIds) -> int:
+    """Count the lines of a text."""
+    return int((ids == job.documents.start).sum())
 
 
 def plan_lines(job: Job, seconds: float) -> Iterator[str]:
@@ -152,6 +162,10 @@ def continuation(settings: Settings) -> str:
         words += ["--encoding", text.encoding]
     if text.newlines != TextConfig.newlines:
         words += ["--newlines", text.newlines]
+    if text.pair_separator != TextConfig.pair_separator:
+        words += ["--pair-separator", text.pair_separator.replace("\\", "\\\\")]
+    if text.allow_empty:
+        words.append("--allow-empty")
     if run.val_file is not None:
         words += ["--val-file", run.val_file]
     if not run.memory:
@@ -209,6 +223,10 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
         yield _row("validation loss", ended.val_loss)
     if ended.blend is not None:
         yield from _blended(ended.blend)
+    if ended.exact is not None:
+        yield f"{'outputs exactly right':<21} {ended.exact:8.2%}"
+    if ended.error_rate is not None:
+        yield f"{'errors per character':<21} {ended.error_rate:8.2%}"
     if better_before(ended):
         best_step = job.trainer.position.best_step
         name = "  best, kept apart" if kept else "  best, not kept"

@@ -46,6 +46,13 @@ def loss_text(nats: float) -> str:
     return f"{nats:.4f} nats {nats / LN2:.3f} bits"
 
 
+def accuracy_text(record: Evaluation | Ended) -> str | None:
+    """Write how many outputs of pairs are right, if the record is of pairs."""
+    if record.exact is None or record.error_rate is None:
+        return None
+    return f"exact {record.exact:.2%}  errors {record.error_rate:.2%}"
+
+
 def _left_text(seconds: float) -> str:
     """Write the time that is left, in whole seconds: nobody reads parts of one."""
     return f"{duration_text(round(seconds))} left"
@@ -79,6 +86,7 @@ class _Figures:
         self.step: Step | None = None
         self._first: Step | None = None
         self.val_loss: float | None = None
+        self.accuracy: str | None = None
 
     def take(self, record: Record) -> None:
         """Remember what a line needs."""
@@ -87,6 +95,8 @@ class _Figures:
             self._first = self._first or record  # a resumed run begins later
         elif isinstance(record, Evaluation):
             self.val_loss = record.val_loss
+        if isinstance(record, Evaluation | Ended):
+            self.accuracy = accuracy_text(record) or self.accuracy
 
     def left(self) -> float | None:
         """Estimate the seconds of training that are left, from the second step on."""
@@ -111,6 +121,8 @@ class _Figures:
         ]
         if self.val_loss is not None:
             parts.append(f"val {self.val_loss:.3f}")
+        if self.accuracy is not None:
+            parts.append(self.accuracy)
         parts.append(f"lr {s.lr:.1e}")
         parts.append(f"{s.chars_per_second:,.0f} chars/s")
         return parts
@@ -301,9 +313,11 @@ class LiveDisplay(PlainDisplay):
             self.say(record.message, "warning")
         elif isinstance(record, Evaluation):
             mark = "  best" if record.best else ""
+            accuracy = accuracy_text(record)
+            shown = f"  {accuracy}" if accuracy else ""
             self._print(
                 f"epoch {record.epoch:5.2f}  step {record.step:,}  "
-                f"val {loss_text(record.val_loss)}{mark}"
+                f"val {loss_text(record.val_loss)}{shown}{mark}"
             )
         elif isinstance(record, Step) and self._due():
             with self._going_on():

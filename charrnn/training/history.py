@@ -7,6 +7,7 @@ the clock, on what is displayed, or on where a run was resumed.
 """
 
 from charrnn.checkpoint import Row, TrainingState, thinned
+from charrnn.pairs import Accuracy
 from charrnn.training.trainer import Result
 
 #: Rows of the training loss that are kept at most, and steps a row at first: a
@@ -74,16 +75,37 @@ class History:
                 if "val_loss" in row or (row["step"] or 0) % interval == 0
             ]
 
-    def add_evaluation(self, step: int, epochs: float, val_loss: float) -> None:
+    def add_evaluation(
+        self,
+        step: int,
+        epochs: float,
+        val_loss: float,
+        accuracy: Accuracy | None = None,
+    ) -> None:
         """Write one pass over the held-out text down."""
-        self.rows.append({"step": step, "epoch": epochs, "val_loss": val_loss})
+        row: Row = {"step": step, "epoch": epochs, "val_loss": val_loss}
+        if accuracy is not None:
+            row |= accuracy._asdict()
+        self.rows.append(row)
         # Here, as a file would: a run that is resumed from it goes on the same.
         self.rows[:] = thinned(self.rows)
 
     def evaluation_at(self, step: int) -> float | None:
         """Find what the held-out text scored at a step, if that is known."""
+        return self._evaluated(step).get("val_loss")
+
+    def accuracy_at(self, step: int) -> Accuracy | None:
+        """Find how many outputs were right at a step, if that is known."""
+        row = self._evaluated(step)
+        exact, error_rate = row.get("exact"), row.get("error_rate")
+        if exact is None or error_rate is None:
+            return None
+        return Accuracy(exact, error_rate)
+
+    def _evaluated(self, step: int) -> Row:
+        """Find the row of an evaluation; an empty one where there was none."""
         rows = (row for row in reversed(self.rows) if row["step"] == step)
-        return next((row["val_loss"] for row in rows if "val_loss" in row), None)
+        return next((row for row in rows if "val_loss" in row), {})
 
     def cut(self, step: int) -> None:
         """Forget what came after a step that the run was rolled back to."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, CorpusFingerprint, Remembered
 from charrnn.corpus import Corpus
 from charrnn.errors import Message
 from charrnn.network import Network
+from charrnn.pairs import Pairs
 from charrnn.textmodel import TextModel
 from charrnn.training.baselines import MAX_NGRAM, Baselines, measure
 from charrnn.training.history import History
@@ -44,6 +46,13 @@ class Job:
     def of_pairs(self) -> bool:
         """Whether the text is one of pairs."""
         return self.documents.separator is not None
+
+    @cached_property
+    def held_out_pairs(self) -> Pairs | None:
+        """The pairs that are held out, if the text is one of pairs."""
+        if self.held_out is None or not self.of_pairs:
+            return None
+        return Pairs.of(self.held_out, self.vocab)
 
     def texts(self, train: PackedIds, held_out: PackedIds) -> Texts:
         """Say of two texts of the run how one is counted and the other scored."""

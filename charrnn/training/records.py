@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # a command that only names a reason to stop needs no numpy
     from charrnn.training.baselines import Baselines
     from charrnn.training.blending import Blend
 
+#: Held-out inputs of pairs whose outputs an evaluation writes, at most.
+EVALUATED = 1000
 
 StopReason = Literal[
     "epochs",
@@ -65,6 +67,10 @@ class Evaluation:
     val_loss: float
     best: bool  # lower than ever before
     elapsed: float  # seconds of training; see the module
+    #: Of pairs, how many of the outputs are right, by the likeliest characters: of
+    #: the first `EVALUATED` held-out inputs. See `charrnn.pairs.Accuracy`.
+    exact: float | None = None
+    error_rate: float | None = None
 
     @property
     def val_bits_per_char(self) -> float:
@@ -110,6 +116,11 @@ class Ended:
     best_val_loss: float | None
     chars_per_second: float | None
     elapsed: float  # seconds of training; see the module
+    #: Of pairs, how many outputs are right of all held-out inputs, with the n-grams of
+    #: the text if it was counted. Whoever asks a run to end gets those of the last
+    #: evaluation.
+    exact: float | None = None
+    error_rate: float | None = None
     #: What the command line measures, and a run by itself does not: `Run.baselines`.
     yardsticks: "Baselines | None" = None
     blend: "Blend | None" = None  # with the n-grams of the text, if it was counted

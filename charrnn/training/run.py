@@ -5,6 +5,7 @@ output. It can be asked to stop by a `StopRequest`, which a signal handler may s
 at any moment; it then finishes the step, breaks an evaluation off, saves, and ends.
 """
 
+import contextlib
 import math
 import os
 import threading
@@ -28,6 +29,7 @@ from charrnn.errors import (
 )
 from charrnn.filenames import read_output
 from charrnn.network import Network
+from charrnn.pairs import Accuracy
 from charrnn.textmodel import Stopped, TextModel
 from charrnn.training import agenda
 from charrnn.training.agenda import Done, End, Mark, Now, Task, Timetable
@@ -36,6 +38,7 @@ from charrnn.training.blending import Blend, Counting
 from charrnn.training.job import Job
 from charrnn.training.output import NoOutput
 from charrnn.training.records import (
+    EVALUATED,
     Ended,
     Evaluation,
     Record,
@@ -197,6 +200,8 @@ class Run:
         #: Loss of the held-out text at the last evaluation. The one before a run
         #: was resumed counts if it was made of the very state that is resumed.
         self.val_loss = job.history.evaluation_at(step)
+        #: How many outputs of held-out pairs are right, likewise; at the end, of all.
+        self.accuracy = job.history.accuracy_at(step)
         self._timetable = self._new_timetable()
         self._done = Done(
             saved=Mark(step or agenda.NEVER, self.elapsed),
@@ -219,6 +224,7 @@ class Run:
         self._speed = Speed(self.elapsed)
         self._in_step = threading.RLock()  # held while the run changes
         self._loop_of: threading.Thread | None = None  # that iterates over the run
+        self._all_decoded = False  # whether `accuracy` is of all that is held out
 
     def __repr__(self) -> str:
         """Show what is trained, and how far it is."""
@@ -381,6 +387,8 @@ class Run:
                 case Task.REMEMBER:
                     yield from self._remember()
                 case End(reason):
+                    if reason not in agenda.ASKED:
+                        self._decode_all()
                     yield self._ended(reason)
                     return
 
@@ -406,6 +414,7 @@ class Run:
             return
         self._done = replace(self._done, is_saved=False, remembered=False)
         self.blend = self._memory = None
+        self._all_decoded = False
         yield self._record(result)
 
     def _record(self, result: Result) -> Step:
@@ -506,10 +515,11 @@ class Run:
     def _evaluate(self) -> Records:
         """Score the held-out text, unless somebody asks the run to end meanwhile."""
         began = self._clock()
-        loss = self._held_out_loss()
+        scores = self._held_out_scores()
         self._done = replace(self._done, evaluated=Mark(self._at, self.elapsed))
-        if loss is None:
+        if scores is None:
             return
+        loss, accuracy = scores
         every = self._eval_every(self._clock() - began)
         self._timetable = replace(self._timetable, eval_every=every)
         position, epochs = self._trainer.position, self._trainer.epochs
@@ -519,26 +529,44 @@ class Run:
             self._beaten = lowest, position.best_step
             position.best_val_loss, position.best_step = loss, position.step
         position.bad_evaluations = 0 if best else position.bad_evaluations + 1
-        self.val_loss = loss
+        self.val_loss, self.accuracy = loss, accuracy
         kept = self._best_kept
         better = best and self.policy.keep_best and (kept is None or loss < kept)
         self._done = replace(self._done, is_saved=False, better=better)
         if finite:
-            self.job.history.add_evaluation(position.step, epochs, loss)
+            self.job.history.add_evaluation(position.step, epochs, loss, accuracy)
         else:
             yield Warned("the validation loss is not finite")
-        yield Evaluation(position.step, epochs, loss, best, self.elapsed)
+        exact = {} if accuracy is None else accuracy._asdict()
+        yield Evaluation(position.step, epochs, loss, best, self.elapsed, **exact)
 
-    def _held_out_loss(self) -> float | None:
+    def _held_out_scores(self) -> tuple[float, Accuracy | None] | None:
         """Score the held-out text; None if there is none, or if the run is to end."""
-        held_out = self.job.held_out
+        held_out, pairs = self.job.held_out, self.job.held_out_pairs
         if held_out is None:
             return None
         model = self.job.model(self._trainer.averaged)
         try:
-            return model.mean_loss(held_out, lambda: self.stop.reason is not None)
+            loss = model.mean_loss(held_out, self._is_asked)
+            if pairs is None or not math.isfinite(loss):
+                return loss, None
+            return loss, model.accuracy(pairs.first(EVALUATED), self._is_asked)
         except Stopped:
             return None
+
+    def _decode_all(self) -> None:
+        """Write the outputs of all held-out inputs, as the model will that is saved."""
+        pairs = self.job.held_out_pairs
+        if pairs is None or self._all_decoded:
+            return
+        model = self.job.model(self._trainer.averaged, self._memory)
+        with contextlib.suppress(Stopped):
+            self.accuracy = model.accuracy(pairs, self._is_asked)
+            self._all_decoded = True
+
+    def _is_asked(self) -> bool:
+        """Tell whether somebody asks the run to end."""
+        return self.stop.reason is not None
 
     def _save(self, *, best: bool = False, last: bool = False) -> Records:
         """Write a checkpoint."""
@@ -614,7 +642,7 @@ class Run:
         memory the files are as complete as before.
         """
         try:
-            counting = Counting(self.job, lambda: self.stop.reason is not None)
+            counting = Counting(self.job, self._is_asked)
             self.blend = counting.blend(self.job.model(self._trainer.averaged))
             self._memory = counting.memory(self.blend)
             if not self._output.once:
@@ -679,6 +707,8 @@ class Run:
             best_val_loss=position.best_val_loss,
             chars_per_second=self._speed.mean(self.elapsed),
             elapsed=self.elapsed,
+            exact=None if self.accuracy is None else self.accuracy.exact,
+            error_rate=None if self.accuracy is None else self.accuracy.error_rate,
             blend=self.blend,
             path=self._output.path,
         )
