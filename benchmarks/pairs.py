@@ -78,7 +78,7 @@ class Row:
     """One set, trained once."""
 
     name: str
-    time: str
+    limit: str  # of the training
     pairs: int
     network: str | None = None  # None where the set cannot be had
     epochs: float | None = None
@@ -90,7 +90,7 @@ class Row:
 
 
 COLUMNS = {
-    "set": lambda row: f"{row.name}, {row.time}",
+    "set": lambda row: f"{row.name}, {row.limit}",
     "pairs": lambda row: cell(row.pairs or None, missing="not installed"),
     "network": lambda row: row.network or cell(None),
     "epochs": lambda row: cell(row.epochs, ".1f"),
@@ -171,32 +171,34 @@ def check(checkpoint: Path, asked: Sequence[Pair], exact: float) -> None:
         sys.exit(f"{checkpoint}: {right} of {len(wanted)} are right, not {exact:.2%}")
 
 
-def measure(name: str, limit: Sequence[str], count: int, more: Sequence[str]) -> Row:
+def measure(name: str, limit: str, count: int, more: Sequence[str]) -> Row:
     """Train one set, and say how much of what was held out is right.
 
     Parameters
     ----------
     name : str
-    limit : sequence of str
-        The option that ends the training.
+    limit : str
+        How long it is trained: "60s", or "2000 steps".
     count : int
         How many pairs.
     more : sequence of str
         Other options of the training.
     """
-    found, time = made(name, count), " ".join(limit).removeprefix("--time ")
+    found = made(name, count)
     if not found:
-        return Row(name, time, 0)
+        return Row(name, limit, 0)
+    steps = limit.endswith(" steps")
+    until = ["--steps", limit.split()[0]] if steps else ["--time", limit]
     with tempfile.TemporaryDirectory() as directory:
         path, output = Path(directory, f"{name}.tsv"), Path(directory, "model.npz")
         path.write_text(lines(found), "utf-8", newline="")
         whole = ["--val-file", str(path)] if name in WHOLE else []
-        start, *_, end = train(path, output, *limit, *whole, *more)
+        start, *_, end = train(path, output, *until, *whole, *more)
         check(output, found if whole else held_out(path), end["exact"])
     target = TARGETS.get(name, Target())
     return Row(
         name=name,
-        time=time,
+        limit=limit,
         pairs=len(found),
         network=f"{start['cell']} {start['layers']} x {start['hidden']}",
         epochs=end["epochs"],
@@ -225,7 +227,7 @@ def main() -> None:
     add = report.table("Pairs within a time, and what is asked", COLUMNS)
     for name in options.sets or TARGETS:
         time = options.time or (LONG if name == PRONUNCIATIONS else SHORT)
-        limit = ["--steps", options.steps] if options.steps else ["--time", time]
+        limit = f"{options.steps} steps" if options.steps else time
         add(measure(name, limit, count, more))
     report.write()
 
