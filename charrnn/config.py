@@ -693,6 +693,9 @@ RECENT = 2000
 #: Samples, candidates included, that are made side by side.
 MOST_SAMPLES = 65_536
 
+#: Beams of a search, at most.
+MOST_BEAMS = 32
+
 
 def read_biases(given: Any, name: str) -> tuple[tuple[str, float], ...]:
     """Read what is added to the logits of characters; escapes stay as they are.
@@ -744,7 +747,8 @@ class SampleConfig:
     temperature: float = option(
         1.0,
         Option(
-            "Below 1 is safer, above 1 wilder; 0 takes the likeliest.",
+            "Below 1 is safer, above 1 wilder; 0 takes the likeliest, which is the "
+            "default for outputs of pairs if nothing else is asked for.",
             CHOICE,
             short="t",
             low=0,
@@ -823,6 +827,18 @@ class SampleConfig:
     )
     ban: str = option(
         "", Option("Never write these.", CHOICE, metavar="CHARS", recorded=True)
+    )
+    beam: int | None = option(
+        None,
+        Option(
+            "Of a model of pairs: search for the likeliest output with N beams. By "
+            "default the likeliest character is taken at every step.",
+            CHOICE,
+            low=1,
+            high=MOST_BEAMS,
+            recorded=True,
+            usual="",
+        ),
     )
     length: int = option(
         2000,
@@ -994,26 +1010,88 @@ class SampleConfig:
         return [name for name in names if getattr(self, name) is not None]
 
 
-#: Options that leave something to chance even where no temperature is given.
-LEFT_TO_CHANCE = ("temperature", "top_k", "top_p", "min_p", "typical")
+#: What outputs of pairs are drawn by, with the values that ask for nothing; if no
+#: other is given, the likeliest is taken.
+DRAWING: dict[str, Any] = {
+    "temperature": None,
+    "top_k": None,
+    "top_p": None,
+    "min_p": None,
+    "typical": None,
+    "best_of": 1,
+}
+
+#: What a search with beams leaves no room for, likewise.
+NOT_SEARCHING: dict[str, Any] = DRAWING | {
+    "temperature": 0,
+    "no_repeat": None,
+    "no_copy": None,
+    "logit_bias": (),
+    "lines": None,
+    "time": None,
+    "stop": (),
+    "num_samples": 1,
+    "logprobs": 0,
+}
 
 
-def for_pairs(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Complete what is asked of samples by what goes without saying of pairs.
-
-    An output ends in a newline. It is the likeliest one, character by character,
-    unless a temperature or a filter asks for others, too.
+def settle(given: Mapping[str, Any], *, pairs: bool | None = None) -> SampleConfig:
+    """Make the configuration of what was given; the rest depends on it, and on a model.
 
     Parameters
     ----------
     given : mapping
-        Values by the names of `SampleConfig`; of what was not given, None or nothing.
+        Fields of `SampleConfig` by name.
+    pairs : bool, optional
+        Whether the model is one of pairs, whose outputs are lines and are the
+        likeliest ones, unless something is given that draws; None if that is not
+        known yet.
+
+    Raises
+    ------
+    OptionError
+        Something is out of range, does not go together, or not with such a model.
     """
-    wanted = dict(given)
-    wanted["stop"] = (*(wanted.get("stop") or ()), "\n")
-    if all(wanted.get(name) is None for name in LEFT_TO_CHANCE):
-        wanted["temperature"] = 0.0
-    return wanted
+    settled = dict(given)
+    settled.setdefault("length", usual_length(given.get("lines"), given.get("time")))
+    if given.get("beam") is not None:
+        _check_beam(given, pairs=pairs)
+    if pairs:
+        if given.get("lines") is not None:
+            msg = f"{field('lines')} has no place here: an output is one line"
+            hint = f"leave it away; {field('num_samples')} gives several outputs"
+            raise OptionError(msg, hint=hint)
+        settled["lines"] = 1
+        if not _asked_for(given, DRAWING):
+            settled["temperature"] = 0.0
+    return SampleConfig(**settled)
+
+
+def _asked_for(given: Mapping[str, Any], nothing: Mapping[str, Any]) -> list[str]:
+    """Name what was given of some fields, but for values that ask for nothing."""
+    return [n for n, value in nothing.items() if n in given and given[n] != value]
+
+
+def _check_beam(given: Mapping[str, Any], *, pairs: bool | None) -> None:
+    """Raise `OptionError` for what a search with beams cannot do."""
+    for name in _asked_for(given, NOT_SEARCHING):
+        msg = f"{field('beam')} cannot be combined with {field(name)}"
+        hint = "a search finds what the model itself holds likeliest, without chance"
+        raise OptionError(msg, hint=hint)
+    if pairs is False:
+        msg = f"{field('beam')} is for models of pairs, and this is one of running text"
+        hint = f"{field('best_of', 16)} chooses among samples"
+        raise OptionError(msg, hint=hint)
+
+
+def check_search(config: SampleConfig, blending: Blending) -> None:
+    """Raise `OptionError` if a search is to count in what it writes.
+
+    Its beams go on from one another: none of them is a text that could be counted.
+    """
+    if config.beam is not None and blending.adapt_output:
+        msg = f"{field('beam')} cannot be combined with {field('adapt_output')}"
+        raise OptionError(msg, hint=f"{field('adapt', True)} counts in the inputs")
 
 
 def usual_length(lines: int | None, time: float | None) -> int:

@@ -204,11 +204,16 @@ def encode_input(text: str, vocab: Vocab, unknown: UnknownPolicy = "error") -> I
     VocabError
         A character is unknown, and `unknown` is "error".
     """
+    check_input(text)
+    return vocab.encode(text, unknown)
+
+
+def check_input(text: str) -> None:
+    """Raise `CorpusError` for a text that has a tab or a line end, as no input has."""
     for symbol, called in ((SEPARATOR, "tab"), (END, "line end"), ("\r", "line end")):
         if symbol in text:
             msg = f"a {called} in an input: {shortened(one_line(text[:61]))}"
             raise CorpusError(msg, hint="an input alone is wanted, without its output")
-    return vocab.encode(text, unknown)
 
 
 def nearest(output: Ids, wanted: Sequence[Ids]) -> tuple[int, int]:

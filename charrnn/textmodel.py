@@ -31,7 +31,7 @@ from charrnn.config import UnknownPolicy, needs_memory, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.escapes import shortened
 from charrnn.filenames import read_output
-from charrnn.generation import Generation, decode
+from charrnn.generation import begin, decode
 from charrnn.generation.asked import Asked, asked
 from charrnn.keywords import SampleOptions
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
@@ -223,7 +223,7 @@ class TextModel:
         ----------
         prompt : str
             What the text begins with. It is not part of the result. Of a model of
-            pairs, an input, without a separator.
+            pairs, an input; the result is its output, without the newline.
         **options
             Those of ``charrnn sample`` that choose characters or end the text, with
             ``_`` for ``-``: ``length``, ``lines``, ``time``, ``stop``,
@@ -231,7 +231,7 @@ class TextModel:
             ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
             memory, where there is one and no other is given), ``logit_bias``,
             ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``,
-            ``adapt``, ``adapt_output``. See
+            ``adapt``, ``adapt_output``, and ``beam`` of a model of pairs. See
             `config.SampleConfig` and `config.Blending` for what they mean. The same
             seed gives the same text as the command line; without one every call
             gives another. What does nothing, such as a ``ban`` of characters that
@@ -251,6 +251,8 @@ class TextModel:
         VocabError
             The model does not know a character of the prompt (and ``unknown`` is
             "error"), or has nothing to choose from.
+        CorpusError
+            An input has a tab or a line end.
         """
         wanted = self._asked(options)
         config = wanted.config
@@ -274,9 +276,7 @@ class TextModel:
 
     def _asked(self, options: Mapping[str, Any]) -> Asked:
         """Read what a caller asks of a sample; warn of what does nothing."""
-        wanted = asked(
-            options, remembered=self.memory is not None, of_pairs=self.of_pairs
-        )
+        wanted = asked(options, remembered=self.memory is not None, pairs=self.of_pairs)
         found = wanted.config.in_symbols(self.vocab.to_symbols)
         for message in found.in_vain(self.vocab.symbols, wanted.config.stop):
             warnings.warn(str(message), stacklevel=3)
@@ -287,7 +287,7 @@ class TextModel:
         copied = wanted.read_corpus(self.vocab)
         ids = self._prompt_ids(prompt, wanted.unknown)
         config = wanted.config.in_symbols(self.vocab.to_symbols)
-        generation = Generation(
+        generation = begin(
             self,
             [ids],
             config,

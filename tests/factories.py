@@ -187,10 +187,11 @@ def write_sampled(
     remembered: str = "",
     share: float = 0.25,
     remembers: bool = False,
+    pairs: bool = False,
 ) -> Path:
     """Save a model whose samples are varied and depend on their past.
 
-    It has a memory of a text if one is given.
+    It has a memory of a text if one is given, and may be one of pairs.
     """
     if unit == "byte":
         symbols = "".join(map(chr, range(256)))
@@ -202,7 +203,9 @@ def write_sampled(
     }
     vocab = Vocab(symbols, tuple(range(1, len(symbols) + 1)), unit)
     corpus = CorpusFingerprint(("a.txt",), 100, 100, "0" * 64)
-    checkpoint = Checkpoint(model, vocab, arrays, corpus, remembers=remembers)
+    checkpoint = Checkpoint(
+        model, vocab, arrays, corpus, remembers=remembers, pairs=pairs
+    )
     if remembered:
         ids = vocab.encode(remembered).astype(np.uint8)
         checkpoint.memory = Remembered(ids=ids, order=4, share=share)

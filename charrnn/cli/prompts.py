@@ -14,9 +14,9 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
@@ -219,6 +219,29 @@ def _kept(file: BinaryIO, options: "ReadOptions", name: str) -> PromptText:
     with file:
         file.seek(0)
         return _as_text(file.read(), options, name)
+
+
+def as_inputs(prompts: Sequence[PromptText]) -> list[PromptText]:
+    """Make prompts of inputs: each gets the separator behind it.
+
+    Raises
+    ------
+    CorpusError
+        One has a tab or a line end.
+    """
+    from charrnn.pairs import check_input  # imports NumPy
+    from charrnn.windows import SEPARATOR
+
+    found = []
+    for number, prompt in enumerate(prompts, start=1):
+        try:
+            check_input(prompt.text)
+        except CorpusError as error:
+            line = f", line {number:,}" if len(prompts) > 1 else ""
+            error.where = f"the prompt{line}"
+            raise
+        found.append(replace(prompt, text=prompt.text + SEPARATOR))
+    return found
 
 
 def to_symbols(text: str, unit: UnitName, *, escape: bool = False) -> str:

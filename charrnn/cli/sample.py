@@ -18,11 +18,12 @@ from charrnn.cli.blending import UNFINISHED, check_blending, share_in
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink
-from charrnn.cli.prompts import WAITING, Prompt, PromptText, to_symbols
+from charrnn.cli.prompts import WAITING, Prompt, PromptText, as_inputs, to_symbols
 from charrnn.cli.sample_form import Form, adopt
 from charrnn.cli.writers import (
     JsonWriter,
     Layout,
+    PairsJsonWriter,
     TextWriter,
     Writer,
     open_output,
@@ -37,7 +38,8 @@ from charrnn.config import (
     SampleConfig,
     SampleInputs,
     UnknownPolicy,
-    usual_length,
+    check_search,
+    settle,
 )
 from charrnn.counting import plural
 from charrnn.errors import OptionError
@@ -46,7 +48,7 @@ from charrnn.options import OptionTable, check_file_name, configure, entries_of,
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
     from charrnn.checkpoint import CheckpointFile
-    from charrnn.generation import Generation
+    from charrnn.generation import Generating
     from charrnn.textmodel import TextModel
     from charrnn.vocab import Vocab
 
@@ -73,6 +75,8 @@ EXAMPLES = "\n".join(
         "charrnn sample -t 0.7 -p 'The old house' -n 400 lovecraft.npz",
         "echo 'The old house' | charrnn sample lovecraft.npz | fold -s -w 72",
         r"charrnn sample names.npz -p '' -e --stop '\n' -N 20",
+        "charrnn sample dates.npz -p 'the 3rd of March 1987'",
+        "charrnn sample dates.npz --prompt-lines --beam 4 < column.txt",
         "charrnn sample lovecraft.npz -n -1 < /dev/null | head -c 100000",
         "charrnn sample lovecraft.npz -N 50 --json | jq -r .text",
     ]
@@ -93,7 +97,8 @@ CheckpointPath = Annotated[
 @takes(OPTIONS)
 def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
-    common, form = configure(Common, options), configure(Form, options)
+    common = configure(Common, options)
+    form = configure(Form, options, echo_given=options["echo"] is not None)
     check_file_name("the name of the checkpoint", checkpoint)
     inputs = configure(SampleInputs, options)
     source = Prompt(text=form.prompt, file=form.prompt_file, escape=form.escape)
@@ -103,19 +108,14 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     if "-" in inputs.corpus and source.reads_stdin:
         msg = "--corpus - and the prompt both want standard input"
         raise OptionError(msg, hint="give one of them in a file, or --prompt ''")
-    config = _sampler(options)
+    given = read(SampleConfig, options)
+    given.setdefault("seed", secrets.randbelow(SEEDS))
+    blending, config = configure(Blending, options), settle(given)
+    check_search(config, blending)
     form.check(config)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        blending = configure(Blending, options)
-        _Run(Path(checkpoint), form, common, blending).run(source, inputs, config)
-
-
-def _sampler(options: Mapping[str, Any]) -> SampleConfig:
-    """Configure the sampler; what is left open depends on the rest, or on chance."""
-    given = read(SampleConfig, options)
-    given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
-    given.setdefault("seed", secrets.randbelow(SEEDS))
-    return SampleConfig(**given)
+        run = _Run(Path(checkpoint), form, common, blending)
+        run.run(source, inputs, given)
 
 
 class _Run:
@@ -142,14 +142,24 @@ class _Run:
         if warning:
             self.notes.warn(warning)
 
-    def run(self, source: Prompt, inputs: SampleInputs, config: SampleConfig) -> None:
-        """Do it all; what can be wrong is looked at before Numba is imported."""
+    def run(
+        self, source: Prompt, inputs: SampleInputs, given: Mapping[str, Any]
+    ) -> None:
+        """Do it all; what can be wrong is looked at before Numba is imported.
+
+        Parameters
+        ----------
+        source : Prompt
+        inputs : SampleInputs
+        given : mapping
+            Fields of `SampleConfig` by name.
+        """
         from charrnn.checkpoint import CheckpointFile  # imports NumPy
 
         with CheckpointFile(self.path) as file, ExitStack() as stack:
-            vocab = file.vocab
+            vocab, config = file.vocab, settle(given, pairs=file.pairs)
             self._check_memory(file, inputs, config)
-            prompts = self._prompts(source, vocab, config)
+            prompts = self._prompts(source, file, config)
             for prompt in prompts:
                 stack.callback(prompt.close)
             self._check(prompts, vocab, inputs.unknown)
@@ -177,12 +187,30 @@ class _Run:
         self.notes.detail(str(meter))
 
     def _prompts(
-        self, source: Prompt, vocab: "Vocab", config: SampleConfig
+        self, source: Prompt, file: "CheckpointFile", config: SampleConfig
     ) -> list[PromptText]:
-        """Read the prompts."""
+        """Read the prompts; of pairs, inputs, which get their separator.
+
+        Raises
+        ------
+        OptionError
+            There is no input.
+        CorpusError
+            An input has a tab or a line end.
+        """
         from charrnn.reading import options_for
 
-        prompt = source.read(options_for(vocab), lambda: self.notes.say(WAITING))
+        if file.pairs and not source.is_given:
+            msg = "a model of pairs needs an input"
+            raise OptionError(
+                msg, hint="give --prompt or --prompt-file, or pipe one in"
+            )
+        options = options_for(file.vocab)
+        prompt = source.read(options, lambda: self.notes.say(WAITING))
+        if file.pairs:
+            with closing(prompt):
+                lines = self.form.prompt_lines
+                return as_inputs(prompt.lines() if lines else [prompt.whole()])
         if self.form.prompt_lines:
             with closing(prompt):
                 return prompt.lines()
@@ -253,14 +281,15 @@ class _Run:
         prompts: "Sequence[Iterator[Ids]]",
         config: SampleConfig,
         corpus: "Ids | None",
-    ) -> "Generation":
+    ) -> "Generating":
         """Put together what generates; a single prompt is read in slices."""
         import numpy as np
 
-        from charrnn.generation import Generation  # imports Numba
+        from charrnn.generation import begin  # imports Numba
 
-        nothing, alone = np.zeros(0, np.int32), len(prompts) == 1
-        return Generation(
+        nothing = np.zeros(0, np.int32)
+        alone = len(prompts) == 1 and config.beam is None
+        return begin(
             model,
             [nothing] if alone else [np.concatenate(list(ids)) for ids in prompts],
             config,
@@ -292,18 +321,22 @@ class _Run:
             for symbol, bias in config.logit_bias:
                 biases[symbol] = biases.get(symbol, 0.0) + bias
             sampler["logit_bias"] = {s: _finite(b) for s, b in biases.items()}
+            if not file.pairs:  # which has no place for it
+                del sampler["beam"]
             after = {"sampler": sampler, "checkpoint_sha256": file.sha256()}
             texts = [prompt.text for prompt in prompts]
-            return JsonWriter(sink, count, vocab.unit, texts, before, after)
+            kind = PairsJsonWriter if file.pairs else JsonWriter
+            return kind(sink, count, vocab.unit, texts, before, after)
         separator = "\n" if form.separator is None else form.separator
         piped_bytes = vocab.unit == "byte" and not sink.terminal
         layout = Layout(
             unit=vocab.unit,
-            prompts=prompts if form.echo else [()] * len(prompts),
+            prompts=prompts if form.echoes(pairs=file.pairs) else [()] * len(prompts),
             each=config.num_samples,
             separator=to_symbols(separator, vocab.unit, escape=form.escape),
             null=form.null,
             newline=not (form.raw or piped_bytes),
+            of_lines=file.pairs,
             stream=form.stream,
         )
         return TextWriter(sink, count, layout)
@@ -338,7 +371,7 @@ def _finite(bias: float) -> float | str:
 
 
 def _show(
-    generation: "Generation",
+    generation: "Generating",
     writer: Writer,
     meter: Meter,
     on_ready: Callable[[], None],

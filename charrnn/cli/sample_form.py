@@ -52,7 +52,9 @@ class Form:
             short="e",
         ),
     )
-    echo: bool = option(True, Option("Print the prompt too.", PROMPT))
+    echo: bool = option(
+        True, Option("Print the prompt too. The inputs of pairs: if given.", PROMPT)
+    )
     output: str | None = option(
         None,
         Option(
@@ -79,6 +81,13 @@ class Form:
             OUTPUT,
         ),
     )
+
+    #: Whether `echo` was given, which inputs of pairs need to be printed.
+    echo_given: bool = False
+
+    def echoes(self, *, pairs: bool) -> bool:
+        """Tell whether prompts are printed, of a model of pairs or of another."""
+        return self.echo and (self.echo_given or not pairs)
 
     def check(self, config: SampleConfig) -> None:
         """Raise `OptionError` for what cannot go together."""

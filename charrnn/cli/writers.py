@@ -44,6 +44,7 @@ class Layout:
     separator: str = "\n"  # symbols between two samples
     null: bool = False  # a NUL after every sample instead
     newline: bool = True  # a newline at the very end, where there is none
+    of_lines: bool = False  # each sample is a line: an empty one has a newline, too
     stream: bool = True  # show a sample while it grows
 
 
@@ -104,7 +105,7 @@ class TextWriter:
             self._write("\0")
         elif more:
             self._write(layout.separator)
-        elif layout.newline and self._last not in ("", "\n"):
+        elif layout.newline and (layout.of_lines or self._last not in ("", "\n")):
             self._write("\n")
         if more and layout.stream:
             self._write_prompt()
@@ -137,6 +138,7 @@ class _Record:
     scores: "list[Score]" = field(default_factory=list)
     nats: float = 0.0
     finish: "FinishReason | None" = None
+    beams: tuple[tuple[str, float], ...] = ()
 
 
 class JsonWriter:
@@ -181,7 +183,7 @@ class JsonWriter:
         record.pieces.append(piece.text)
         record.scores += piece.scores
         record.nats = piece.total
-        record.finish = piece.finish
+        record.finish, record.beams = piece.finish, piece.beams
         while (
             self._current < len(self._records) and self._records[self._current].finish
         ):
@@ -197,24 +199,29 @@ class JsonWriter:
         """Write one record, and forget its text."""
         record = self._records[self._current]
         self._records[self._current] = _Record()
-        symbols = "".join(record.pieces)
-        bits = record.nats / math.log(2) / len(symbols) if symbols else None
         prompt = self._prompts[self._current * len(self._prompts) // len(self._records)]
         line = {
             "index": self._current,
             **self._before,
-            "prompt": readable(prompt, self._unit),
-            "text": readable(symbols, self._unit),
-            "chars": len(symbols),
-            "finish_reason": record.finish,
-            "nats": record.nats,
-            "bits_per_char": bits,
+            **self._own(prompt, "".join(record.pieces), record),
             **self._after,
         }
         if record.scores:
             line["logprobs"] = [self._score(score) for score in record.scores]
         self._sink.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._current += 1
+
+    def _own(self, prompt: str, symbols: str, record: _Record) -> dict[str, Any]:
+        """Say what is a sample's own."""
+        bits = record.nats / math.log(2) / len(symbols) if symbols else None
+        return {
+            "prompt": readable(prompt, self._unit),
+            "text": readable(symbols, self._unit),
+            "chars": len(symbols),
+            "finish_reason": record.finish,
+            "nats": record.nats,
+            "bits_per_char": bits,
+        }
 
     def _score(self, score: "Score") -> dict[str, Any]:
         """Write what the model said of one character."""
@@ -227,6 +234,30 @@ class JsonWriter:
         alone = self._unit == "char" or symbol.isascii()
         char = symbol if alone else f"\\x{ord(symbol):02x}"
         return {"char": char, "logprob": -nats if nats else 0.0}
+
+
+class PairsJsonWriter(JsonWriter):
+    """Write outputs of pairs as JSON Lines, each with its input."""
+
+    def _own(self, prompt: str, symbols: str, record: _Record) -> dict[str, Any]:
+        """Say what is an output's own; what its newline costs belongs to it."""
+        bits = record.nats / math.log(2)
+        scored = len(symbols) + (record.finish == "lines")
+        found = {
+            "input": readable(prompt.removesuffix("\t"), self._unit),
+            "output": readable(symbols, self._unit),
+            "chars": len(symbols),
+            "finish_reason": record.finish,
+            "nats": record.nats,
+            "bits": bits,
+            "bits_per_char": bits / scored if scored else None,
+        }
+        if record.beams:
+            found["beams"] = [
+                {"output": readable(text, self._unit), "nats": nats}
+                for text, nats in record.beams
+            ]
+        return found
 
 
 def readable(symbols: str, unit: UnitName) -> str:

@@ -10,6 +10,10 @@ def main() -> int:
     for example in EXAMPLES.values():
         print(f"{example.name:<11}{example.line}")
         print(f"{'':<11}{example.author}, {example.title}")
+    print(
+        "\nSets of pairs, such as dates and numbers in words, to train on:\n"
+        "python -m charrnn.examples.pairs SET -n N > pairs.tsv"
+    )
     return 0
 
 

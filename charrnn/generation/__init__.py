@@ -14,6 +14,16 @@ back.
 
 from charrnn.generation.batch import Generation, surprise
 from charrnn.generation.greedy import decode
+from charrnn.generation.outputs import Generating, begin
 from charrnn.generation.samples import FinishReason, Piece, Score
 
-__all__ = ["FinishReason", "Generation", "Piece", "Score", "decode", "surprise"]
+__all__ = [
+    "FinishReason",
+    "Generating",
+    "Generation",
+    "Piece",
+    "Score",
+    "begin",
+    "decode",
+    "surprise",
+]

