@@ -84,6 +84,26 @@ class PairReader:
             lines.append(self._rest)
         return "".join(self._pairs(lines))
 
+    def begun(self, text: str) -> str:
+        """Read all of a text whose last pair has only begun.
+
+        Its last line may be an input alone, or lack some of its output: what it reads
+        as ends inside an output.
+
+        Raises
+        ------
+        CorpusError
+            A line before is no pair, or there is nothing in the last one.
+        """
+        whole, newline, last = text.removesuffix(END).rpartition(END)
+        pairs = self.convert(whole + newline, final=True)
+        self._line += 1
+        before, found, after = last.partition(self._form.separator)
+        if not found:
+            last += self._form.separator
+        self._check(last, before, after, begun=True)
+        return pairs + before + SEPARATOR + after
+
     def _pairs(self, lines: Sequence[str]) -> Iterator[str]:
         """Read whole lines, without their ends."""
         separator = self._form.separator
@@ -96,8 +116,10 @@ class PairReader:
             self._check(line, before, after)
             yield before + SEPARATOR + after + END
 
-    def _check(self, line: str, before: str, after: str) -> None:
-        """Raise `CorpusError` for a line that is no pair."""
+    def _check(
+        self, line: str, before: str, after: str, *, begun: bool = False
+    ) -> None:
+        """Raise `CorpusError` for a line that is no pair, or none that has begun."""
         separator, called = self._form.separator, self._form.called
         wanted = f"every line is an input, a {called} and an output"
         if separator not in line:
@@ -110,7 +132,7 @@ class PairReader:
         if separator != SEPARATOR and SEPARATOR in line:
             msg = "a tab inside an input or an output"
             raise self._wrong(msg, "write a space in its place: tabs part pairs here")
-        if self._form.allow_empty or (before and after):
+        if self._form.allow_empty or (before and (after or begun)):
             return
         msg = f"an empty {'output' if before else 'input'}"
         hint = f"{wanted}; {field('allow_empty', True)} lets them be empty"
@@ -192,6 +214,18 @@ class Pairs:
             edits += distance
             characters += length
         return Accuracy(right / len(self.inputs), edits / max(1, characters))
+
+
+def input_ends(text: str) -> tuple[int, ...]:
+    """Find where the inputs of a text of pairs end.
+
+    Returns
+    -------
+    tuple of int
+        The positions of the separators, from 1: the first characters of outputs
+        stand at these places, from 0.
+    """
+    return tuple(n for n, symbol in enumerate(text, 1) if symbol == SEPARATOR)
 
 
 def encode_input(text: str, vocab: Vocab, unknown: UnknownPolicy = "error") -> Ids:
