@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Ids, Mask, PackedIds
+from charrnn.arrays import Ids, Longs, Mask, PackedIds
 from charrnn.config import UnknownPolicy
 from charrnn.counting import plural
 from charrnn.errors import CorpusError, field
@@ -30,6 +30,9 @@ END = "\n"
 
 #: What others part columns by, and what a message calls each.
 USUAL_SEPARATORS = ("\t", ";", ",", "|", " => ", "=", ":")
+
+#: The offset of what has no end of an input in its line: far in the input.
+NOWHERE = -(1 << 40)
 
 #: Bytes of the hash that decides what is held out.
 HASH_BYTES = 8
@@ -226,6 +229,22 @@ def input_ends(text: str) -> tuple[int, ...]:
         stand at these places, from 0.
     """
     return tuple(n for n, symbol in enumerate(text, 1) if symbol == SEPARATOR)
+
+
+def offsets(ids: PackedIds | Ids, documents: Documents) -> Longs:
+    """Tell how far each character of a text of pairs is from its input's end.
+
+    Returns
+    -------
+    (N,) int array
+        0 for the separators, negative in inputs, positive in outputs and at their
+        newlines. `NOWHERE` in a last pair that is cut before its separator.
+    """
+    line = np.cumsum(np.concatenate([[0], ids[:-1] == documents.start]))
+    ends = np.append(np.flatnonzero(ids == documents.separator), len(ids) - NOWHERE)
+    found: Longs = np.arange(len(ids)) - ends[np.minimum(line, len(ends) - 1)]
+    found[line >= len(ends) - 1] = NOWHERE
+    return found
 
 
 def encode_input(text: str, vocab: Vocab, unknown: UnknownPolicy = "error") -> Ids:

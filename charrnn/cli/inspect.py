@@ -105,7 +105,9 @@ def inspect(checkpoint: Checkpoints, **options: Any) -> None:
         asked = (DEFAULT,)
     request = configure(Request, options, views=asked)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        Inspector(common, request, named=bool(options["view"])).run([Path(path) for path in checkpoint])
+        Inspector(common, request, named=bool(options["view"])).run(
+            [Path(path) for path in checkpoint]
+        )
 
 
 class Inspector:

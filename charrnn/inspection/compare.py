@@ -215,13 +215,10 @@ class CompareView(JointView[Comparison, Compared]):
         """Show a row a checkpoint."""
         yield Table(_columns(data.checkpoints), "checkpoints")
         yield Note("bits per character; a byte is one in a model of bytes")
-        if any(item.text is not None for item in data.checkpoints):
-            whose = "the outputs of the text"
-        else:
-            whose = "outputs that training has held out"
         if any(_accuracy(item) is not None for item in data.checkpoints):
-            rates = "exact: share of the inputs; errors: edits per character"
-            yield Note(f"{rates}; both of {whose}")
+            of_text = any(item.text is not None for item in data.checkpoints)
+            whose = "the text's" if of_text else "those held out of training"
+            yield Note(f"exact and errors (edits per character) of outputs: {whose}")
 
 
 def _accuracy(item: Compared) -> Accuracy | None:

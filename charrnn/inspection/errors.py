@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from charrnn.arrays import Ids
 from charrnn.config import UnitName
 from charrnn.counting import plural
-from charrnn.errors import SOME_TEXT, CorpusError
+from charrnn.errors import CorpusError
 from charrnn.escapes import table_cell
 from charrnn.inspection.blocks import (
     PAGE,
@@ -132,8 +132,8 @@ def measure_errors(
     outputs = model.outputs(pairs)
     accuracy = pairs.accuracy(outputs)
     if accuracy is None:
-        msg = "the text is empty: no pair to write"
-        raise CorpusError(msg, hint=SOME_TEXT)
+        msg = "there is no pair in the text"
+        raise CorpusError(msg, hint="give a line: an input, a tab, an output")
     found = [
         _compared(*each)
         for each in zip(pairs.inputs, pairs.outputs, outputs, strict=True)
@@ -242,7 +242,9 @@ class ErrorsView(View[Errors]):
         yield Heading("pairs that come out wrong", "the most edits first")
         yield Table(_wrong_columns(data), "pairs that come out wrong", data.unit)
         if data.classes is not None:
-            yield Heading("outputs written for others", "right ones down, written across")
+            yield Heading(
+                "outputs written for others", "right ones down, written across"
+            )
             name = "outputs written for others"
             yield Table(_class_columns(data.classes), name, data.unit)
         if not data.confusions:
@@ -293,7 +295,9 @@ def _class_columns(classes: Classes) -> list[Column]:
         sum(row) + other
         for row, other in zip(classes.counts, classes.others, strict=True)
     ]
-    ranks = {n: k for k, n in enumerate(sorted(range(len(sums)), key=lambda n: -sums[n]))}
+    ranks = {
+        n: k for k, n in enumerate(sorted(range(len(sums)), key=lambda n: -sums[n]))
+    }
     right = [_share(row[n], sums[n]) for n, row in enumerate(classes.counts)]
     columns = [
         Column("wanted", classes.outputs, shrinks=True),

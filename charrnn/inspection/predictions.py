@@ -247,7 +247,7 @@ class NextView(View[Predictions]):
 
     def extent(self, data: Predictions, characters: int) -> Extent:
         """Count the positions."""
-        return Extent(len(data.positions), "last")
+        return Extent(len(data.positions), "last", total=data.characters)
 
 
 def _choice_columns(choices: Sequence[Choice]) -> list[Column | Bars]:

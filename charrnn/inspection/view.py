@@ -38,8 +38,13 @@ class Extent(NamedTuple):
     shown: int | None = None  # characters that are shown one by one
     end: Literal["first", "last"] = "first"  # which ones
     measured: int | None = None  # the first ones, which its statistics are about
-    total: int | None = None  # of what is shown, where that is not the text's characters
+    total: int | None = None  # how many there are; if not given, those of the text
     called: str = "characters"  # what is shown
+
+    @property
+    def of_text(self) -> bool:
+        """Whether characters of the text are what is shown."""
+        return self.called == "characters"
 
 
 class View(Generic[D]):
