@@ -12,7 +12,8 @@ so that a run can be resumed anywhere.
 """
 
 import heapq
-from typing import TypeAlias
+from bisect import bisect_left, insort
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -254,19 +255,9 @@ class LineStreams(_Cut):
         """Arrange an epoch's lines stream after stream, or take the last one's."""
         if epoch != self._epoch:
             order = self._order(epoch)
-            ends = np.cumsum(self._lengths[order])
-            shifts = self._starts[order] - ends + self._lengths[order]
-            arranged = np.empty_like(self.ids)
-            # Where each slice of about SLICE characters stops, in whole lines.
-            stops = np.searchsorted(ends, np.arange(SLICE, self.characters, SLICE))
-            first = 0
-            for stop in [*(stops + 1).tolist(), self.lines]:
-                lines = slice(first, max(first, stop))
-                shift = np.repeat(shifts[lines], self._lengths[order[lines]])
-                begin = int(ends[first - 1]) if first else 0
-                part = np.arange(begin, begin + len(shift))
-                arranged[begin : begin + len(shift)] = self.ids[part + shift]
-                first = lines.stop
+            lengths, arranged = self._lengths[order], np.empty_like(self.ids)
+            ends = np.cumsum(lengths)
+            _move(self.ids, self._starts[order], lengths, arranged, ends - lengths)
             self._arranged, self._epoch = arranged, epoch
         return self._arranged
 
@@ -280,13 +271,30 @@ class LineStreams(_Cut):
         return order[np.lexsort((rng.permutation(self.lines), self._stream))]
 
 
-class PairStreams(LineStreams):
-    """Pairs as documents, of which outputs alone are scored.
+class PairStreams(_Cut):
+    """Pairs as documents, whole ones in every window, of which outputs are scored.
+
+    A pair that is cut by a window's end learns nothing of its beginning. So as many
+    pairs as fit are packed into the T steps of a row, and what is left over is
+    padding: newlines without targets. A pair that is longer than T goes on in the
+    row's next windows, whose rest is filled likewise.
+
+    What lengths are packed together is settled once. An epoch draws which pair of a
+    length goes where, and the order within each stream.
 
     Parameters
     ----------
+    ids : (N,) unsigned array
+        The text, as `charrnn.pairs` has it.
     documents : Documents
         Of a model of pairs.
+    seed : int
+        Not negative. The order is a function of (seed, epoch).
+
+    Raises
+    ------
+    CorpusError
+        There are more streams than pairs.
     """
 
     def __init__(
@@ -297,27 +305,135 @@ class PairStreams(LineStreams):
         documents: Documents,
         seed: int,
     ) -> None:
-        if documents.start is None:
-            msg = "pairs end in newlines"
-            raise ValueError(msg)
-        super().__init__(ids, batch_size, seq_length, documents.start, seed)
-        self._documents = documents
+        self._newline = -1 if documents.start is None else documents.start
+        ends = np.flatnonzero(ids == self._newline) + 1
+        super().__init__(ids, batch_size, seq_length, len(ends), "pairs")
+        self._documents, self.seed = documents, seed
+        self._starts = np.concatenate([[0], ends[:-1]])
+        self._lengths = ends - self._starts
+        self._packing = _pack(-np.sort(-self._lengths), seq_length)
+        blocks = self._packing.blocks
+        self._stream = _share_out(blocks, batch_size)
+        loads = np.zeros(batch_size, np.int64)
+        np.add.at(loads, self._stream, blocks * seq_length)
+        self._loads = loads
+        self._epoch = -1
+        self._arranged: PackedIds = ids[:0]
         self._scored: Mask = np.zeros(0, bool)
+        self._lay_out(np.cumsum(loads) - loads, int(loads.max()))
 
     def window(self, epoch: int, k: int) -> Window:
-        """Cut window k out of an epoch; see `LineStreams`."""
-        window = super().window(epoch, k)
-        places = self._places[1 : len(window.inputs) + 1] + k * self.seq_length
-        window.targets[~self._scored.take(places, mode="wrap")] = IGNORED
-        return window
+        """Cut window k out of an epoch; going on in the same epoch is cheap."""
+        self._arrange(epoch)
+        inputs, targets = self._gather(self._arranged, k)
+        done = k * self.seq_length
+        places = self._places[1 : len(inputs) + 1] + done
+        targets[~self._scored.take(places, mode="wrap")] = IGNORED
+        if done >= self._loads.min():
+            over = self._loads <= done
+            inputs[:, over] = self._newline
+            targets[:, over] = IGNORED
+        return Window(inputs, targets, self._documents.begins(inputs))
 
-    def _text(self, epoch: int) -> PackedIds:
-        """Arrange an epoch's pairs, and find what is scored of them."""
-        is_new = epoch != self._epoch
-        text = super()._text(epoch)
-        if is_new:
-            self._scored = self._documents.scored(text)
-        return text
+    def carry_over(self, state: Floats) -> None:
+        """Clear the state: no pair goes on in the next epoch.
+
+        Parameters
+        ----------
+        state : (..., B, H) float array
+            Changed in place.
+        """
+        state[...] = 0
+
+    def _arrange(self, epoch: int) -> None:
+        """Arrange an epoch's pairs stream after stream, unless that is done."""
+        if epoch == self._epoch:
+            return
+        seeds = np.random.SeedSequence([self.seed, epoch])
+        rng = np.random.Generator(np.random.Philox(seeds))
+        order = rng.permutation(len(self._lengths))
+        # Falling lengths, as they were packed, equal ones at random.
+        order = order[np.argsort(-self._lengths[order], kind="stable")]
+        packing, T = self._packing, self.seq_length
+        bins = np.lexsort((rng.permutation(len(packing.blocks)), self._stream))
+        places = np.empty(len(bins), np.int64)
+        places[bins] = np.cumsum(packing.blocks[bins]) - packing.blocks[bins]
+        text = np.full(int(packing.blocks.sum()) * T, self._newline, self.ids.dtype)
+        to = places[packing.bins] * T + packing.offsets
+        _move(self.ids, self._starts[order], self._lengths[order], text, to)
+        self._arranged, self._scored = text, self._documents.scored(text)
+        self._epoch = epoch
+
+
+class _Packing(NamedTuple):
+    """Where pieces of falling lengths lie, in bins of one block or more each."""
+
+    blocks: NDArray[np.int64]  # of each bin, falling
+    bins: NDArray[np.int64]  # of each piece
+    offsets: NDArray[np.int64]  # of each piece, in its bin
+
+
+def _pack(lengths: NDArray[np.int64], size: int) -> _Packing:
+    """Pack each of the falling lengths where it leaves the least room.
+
+    Parameters
+    ----------
+    lengths : (n,) int array
+    size : int
+        Of a block. A longer piece has a bin of several.
+    """
+    bins, offsets = np.empty_like(lengths), np.empty_like(lengths)
+    blocks: list[int] = []
+    rooms: dict[int, list[int]] = {}  # the bins that have so much room
+    sizes: list[int] = []  # for which there is a bin, rising
+    for i, length in enumerate(lengths.tolist()):
+        at = bisect_left(sizes, length)
+        if at < len(sizes):
+            room = sizes[at]
+            b = rooms[room].pop()
+            if not rooms[room]:
+                del sizes[at]
+        else:
+            b = len(blocks)
+            blocks.append(-(-length // size))
+            room = blocks[b] * size
+        bins[i], offsets[i] = b, blocks[b] * size - room
+        if room := room - length:
+            others = rooms.setdefault(room, [])
+            if not others:
+                insort(sizes, room)
+            others.append(b)
+    return _Packing(np.array(blocks, np.int64), bins, offsets)
+
+
+def _move(
+    ids: PackedIds,
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    out: PackedIds,
+    to: NDArray[np.int64],
+) -> None:
+    """Copy pieces of a text, about `SLICE` characters at a time.
+
+    Parameters
+    ----------
+    ids : (N,) unsigned array
+    starts, lengths, to : (n,) int array
+        Where each piece begins, how long it is, and where it goes.
+    out : (M,) unsigned array
+        Written.
+    """
+    ends = np.cumsum(lengths)
+    stops = np.searchsorted(ends, np.arange(SLICE, ends[-1], SLICE)) + 1
+    first = 0
+    for stop in [*stops.tolist(), len(ends)]:
+        some = slice(first, max(first, stop))
+        count = lengths[some]
+        begins = np.cumsum(count) - count
+        within = np.arange(int(count.sum())) - np.repeat(begins, count)
+        source = within + np.repeat(starts[some], count)
+        out[within + np.repeat(to[some], count)] = ids[source]
+        first = some.stop
 
 
 def _share_out(lengths: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]:

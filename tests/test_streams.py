@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from charrnn.arrays import IGNORED, PackedIds
 from charrnn.errors import CorpusError
-from charrnn.streams import AnyStreams, LineStreams, Streams, fit
-from charrnn.windows import Window
+from charrnn.streams import AnyStreams, LineStreams, PairStreams, Streams, fit
+from charrnn.windows import Documents, Window
 
 NEWLINE = 0
 BEFORE = 77
@@ -310,3 +310,67 @@ def test_streams_begin_anew_at_the_given_rate_and_by_the_seed_alone() -> None:
     assert any(
         (one.window(0, k).resets != other.window(0, k).resets).any() for k in range(20)
     )
+
+
+PAIRED = Documents(before=0, stand_in=0, start=0, separator=1)
+
+
+@st.composite
+def paired(draw: st.DrawFn) -> PairStreams:
+    """Streams of pairs, some longer than a window, whose characters all differ."""
+    sizes = st.tuples(st.integers(1, 8), st.integers(0, 12))
+    lengths = draw(st.lists(sizes, min_size=1, max_size=25))
+    fresh, parts = 100, []
+    for given_, wanted in lengths:
+        parts += [*range(fresh, fresh + given_), 1]
+        parts += [*range(fresh + given_, fresh + given_ + wanted), 0]
+        fresh += given_ + wanted
+    ids: PackedIds = np.array(parts, np.uint32)
+    batch_size = draw(st.integers(1, len(lengths)))
+    seed = draw(st.integers(0, 2**63 - 1))
+    return PairStreams(ids, batch_size, draw(st.integers(1, 20)), PAIRED, seed)
+
+
+@given(paired(), st.integers(0, 3))
+def test_outputs_of_pairs_are_targets_once(streams: PairStreams, epoch: int) -> None:
+    """Each after the character before it, and inputs are read to their ends."""
+    inputs, targets, resets = epoch_of(streams, epoch)
+    ids, scored = streams.ids, PAIRED.scored(streams.ids)
+    wanted = targets[(targets != IGNORED) & (targets > 1)]
+
+    assert np.array_equal(np.sort(wanted), np.sort(ids[scored & (ids > 1)]))
+    assert np.count_nonzero(targets == 0) == np.count_nonzero(ids == 0)
+    assert not (targets == 1).any()
+    assert np.array_equal(resets, inputs == 0)
+    lines = "".join(map(chr, inputs.T.ravel())).split("\0")
+    texts = "".join(map(chr, ids)).split("\0")
+    assert sorted(filter(None, lines)) == sorted(filter(None, texts))
+
+
+@given(paired())
+def test_no_pair_is_cut_that_fits_into_a_window(streams: PairStreams) -> None:
+    T, ends = streams.seq_length, np.flatnonzero(streams.ids == 0)
+    long = np.count_nonzero(np.diff(ends, prepend=-1) > T)
+    windows = [streams.window(0, k) for k in range(streams.windows)]
+    begun_before = sum(
+        np.count_nonzero(~window.resets[0].astype(bool)) for window in windows
+    )
+
+    assert (begun_before > 0) == (long > 0)
+
+
+def test_pairs_are_in_another_order_every_epoch() -> None:
+    """The same one for the same seed and epoch, in whatever order it is asked for."""
+    ids = np.tile(np.array([5, 1, 6, 0, 7, 8, 1, 9, 0], np.uint8), 40)
+    one, other = (PairStreams(ids, 4, 12, PAIRED, 3) for _ in range(2))
+    first, second = epoch_of(one, 0), epoch_of(one, 1)
+
+    assert not same(first, second)
+    assert same(epoch_of(other, 1), second)
+    assert same(epoch_of(other, 0), first)
+    assert not same(epoch_of(PairStreams(ids, 4, 12, PAIRED, 4), 0), first)
+
+
+def test_more_streams_than_pairs_are_an_error() -> None:
+    with pytest.raises(CorpusError, match="pairs"):
+        PairStreams(np.array([5, 1, 6, 0], np.uint8), 2, 12, PAIRED, 3)

@@ -164,3 +164,40 @@ def test_inputs_alone_score_and_clear_nothing() -> None:
     assert window.targets.shape == window.resets.shape == (3, 2)
     assert window.targets.dtype == np.int32
     assert window.resets.dtype == np.uint8
+
+
+PAIRED = Vocab("\t\nab", (1, 5, 9, 9))
+PAIRS = Documents.of(PAIRED, lines=False, pairs=True)
+
+
+def scored_by_hand(text: str) -> list[bool]:
+    """Tell what is scored of a text of pairs, line by line."""
+    found: list[bool] = []
+    for line in text.splitlines(keepends=True):
+        before = line.find("\t") + 1 or len(line)
+        found += [n >= before for n in range(len(line))]
+    return found
+
+
+@given(st.text("\t\nab"), st.integers(0, 9))
+def test_outputs_alone_are_scored_of_pairs(text: str, cut: int) -> None:
+    """Whatever the text, and wherever it is cut."""
+    ids, expected = PAIRED.encode(text), scored_by_hand(text)
+    inside = PAIRS.ends_inside(ids[:cut])
+    rest = PAIRS.scored(ids[cut:], inside=inside)
+
+    assert PAIRS.scored(ids).tolist() == expected
+    assert PAIRS.scored(ids[:cut]).tolist() + rest.tolist() == expected
+
+
+def test_pieces_of_pairs_have_each_scored_character_once() -> None:
+    """Also where a long text is read in many pieces."""
+    text = "ab\tba\n" * 1500 + "aab\tb\n" * 500
+    ids = PAIRED.encode(text)
+    places: list[int] = []
+    for window, at in PAIRS.placed_pieces(ids):
+        scored = window.targets != IGNORED
+        places += at[scored].tolist()
+        assert (ids[at[scored]] == window.targets[scored]).all()
+
+    assert sorted(places) == np.flatnonzero(scored_by_hand(text)).tolist()

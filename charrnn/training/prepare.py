@@ -182,6 +182,8 @@ def _fitted(
         msg = f"{text} ({plural(count, 'character')}) is shorter than one window"
         raise CorpusError(msg, hint=_fits("seq_length", count))
     streams, noun = (count, "characters") if lines is None else (lines, "lines")
+    if config.pairs:
+        noun = "pairs"
     if "batch_size" in request.train and config.batch_size > streams:
         msg = (
             f"more streams ({config.batch_size:,}) than {text} has {noun} ({streams:,})"

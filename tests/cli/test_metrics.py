@@ -47,6 +47,8 @@ EXPECTED: list[tuple[Record, dict[str, Any]]] = [
             "val_bits_per_char": pytest.approx(3),
             "best": True,
             "elapsed": 5.0,
+            "exact": None,
+            "error_rate": None,
         },
     ),
     (
@@ -67,6 +69,8 @@ EXPECTED: list[tuple[Record, dict[str, Any]]] = [
             "best_val_loss": None,
             "chars_per_second": None,
             "elapsed": 10.0,
+            "exact": None,
+            "error_rate": None,
             "yardsticks": None,
             "blend": None,
             "path": "m.npz",

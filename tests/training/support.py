@@ -25,6 +25,17 @@ TEXT = "".join(
 )
 
 
+#: 40 pairs: words, and the same backwards. Two have two outputs.
+PAIRS = (
+    "".join(
+        f"{a}{b}\t{(a + b)[::-1]}\n"
+        for a in ("sea", "old", "tide", "an", "wall", "harbor", "x", "moon")
+        for b in ("s", "ed", "", "man", "ly")
+    )
+    + "olds\tyoung\nwall\tdoor\n"
+)
+
+
 def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
     """Write a checkpoint as its file would be."""
     out = io.BytesIO()

@@ -18,6 +18,8 @@ from charrnn.checkpoint import contents, load
 from charrnn.durations import Every
 from charrnn.training.records import Step
 from tests.training.support import (
+    PAIRS,
+    TEXT,
     Recorder,
     Stop,
     finish,
@@ -54,6 +56,7 @@ AXES: dict[str, dict[str, dict[str, Any]]] = {
         "characters": {},
         "lines": {"lines": True},
         "bytes": {"read": {"unit": "byte"}},
+        "pairs": {"pairs": True, "text": PAIRS},
     },
     "clipping": {
         "norm": {},
@@ -147,7 +150,8 @@ def interrupted(path: Path, plan: dict[str, Any], *steps: int) -> Recorder:
             stop_after(run, stop, step)
         file.write_bytes(writer.latest)
         threads = 3 - threads
-        made = prepared(path, resume=file, threads=threads, read=plan.get("read"))
+        same = {"read": plan.get("read"), "text": plan.get("text", TEXT)}
+        made = prepared(path, resume=file, threads=threads, **same)
     return writer
 
 

@@ -1,0 +1,212 @@
+"""Training on pairs: outputs alone are learned, and inputs are on one side."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import charrnn
+from charrnn.arrays import IGNORED
+from charrnn.config import ModelConfig
+from charrnn.generation import decode
+from charrnn.network import Network
+from charrnn.pairs import Pairs
+from charrnn.streams import PairStreams
+from charrnn.textmodel import TextModel
+from charrnn.training.kneser_ney import probabilities
+from charrnn.training.records import EVALUATED, Ended, Evaluation
+from charrnn.vocab import Vocab
+from charrnn.windows import Documents
+from tests.gradcheck import assert_same_gradient, numeric_gradient
+from tests.training.support import PAIRS, finish, prepared, run_of
+
+NewNetwork = Callable[..., Network]
+
+VOCAB = Vocab("\t\nabc", (1,) * 5)
+DOCUMENTS = Documents.of(VOCAB, lines=False, pairs=True)
+SHAPE = ModelConfig(vocab_size=len(VOCAB), hidden=4)
+TEXT = "ab\tba\nabc\tcba\nc\tcc\nbb\ta\nca\tac\naac\tcaa\n"
+
+
+def prepared_pairs(tmp_path: Path, **options: Any) -> Any:
+    """Prepare a run on a few pairs."""
+    given = {"pairs": True, "steps": 20} | options
+    return prepared(tmp_path / "p.tsv", given.pop("text", PAIRS), **given)
+
+
+def streams(seed: int = 0, batch_size: int = 2, seq_length: int = 8) -> PairStreams:
+    """Cut a few pairs into windows."""
+    ids = VOCAB.encode(TEXT).astype(np.uint8)
+    return PairStreams(ids, batch_size, seq_length, DOCUMENTS, seed)
+
+
+def test_the_gradient_is_that_of_the_scored_targets(new_network: NewNetwork) -> None:
+    network = new_network(SHAPE, np.float64)
+    window = streams().window(0, 0)
+    gradient = np.zeros_like(network.theta)
+
+    def loss() -> float:
+        network.pack()
+        nats = network.losses(window, network.new_state(2))
+        return float(nats.sum()) / np.count_nonzero(window.targets != IGNORED)
+
+    found = network.loss_and_gradient(window, network.new_state(2), gradient)
+    assert found == pytest.approx(loss(), rel=1e-12)
+    assert 0 < np.count_nonzero(window.targets == IGNORED) < window.targets.size
+    assert_same_gradient(gradient, numeric_gradient(loss, network.theta))
+
+
+def test_the_order_of_lines_changes_no_loss(new_network: NewNetwork) -> None:
+    """Nor do the streams, nor how a text is read to be scored."""
+    network = new_network(SHAPE, np.float64)
+    model, found = TextModel.of(network, VOCAB, pairs=True), []
+    for cut in (streams(0), streams(1), streams(2, 3, 5), streams(0, 1, 40)):
+        state, losses = network.new_state(cut.batch_size), list[float]()
+        for k in range(cut.windows):
+            window = cut.window(3, k)
+            nats = network.losses(window, state)
+            losses += nats[window.targets != IGNORED].tolist()
+        found.append(sorted(losses))
+    ids = VOCAB.encode(TEXT)
+    nats = np.concatenate([part.nats for part in model.costs([ids[:9], ids[9:]])])
+    found.append(sorted(nats[DOCUMENTS.scored(ids)].tolist()))
+
+    for losses in found[1:]:
+        assert losses == pytest.approx(found[0], rel=1e-9)
+    assert model.mean_loss(ids) == pytest.approx(float(np.mean(found[0])))
+    assert model.loss(TEXT) == pytest.approx(float(np.mean(found[0])))
+    assert not nats[~DOCUMENTS.scored(ids)].any()
+
+
+def test_inputs_alone_have_no_loss(new_network: NewNetwork) -> None:
+    model = TextModel.of(new_network(SHAPE), VOCAB, pairs=True)
+
+    with pytest.raises(charrnn.CorpusError, match="the text has no output"):
+        model.loss("abc")
+    assert model.surprise("abc").tolist() == [0.0] * 3
+
+
+def test_n_grams_score_outputs_alone(tmp_path: Path) -> None:
+    """As they do the same characters of whole lines."""
+    job = prepared_pairs(tmp_path)
+    texts = job.texts(job.trainer.streams.ids, job.held_out)
+    scored = job.documents.scored(job.held_out)
+    whole = prepared_pairs(tmp_path, pairs=False, lines=True, val_fraction=0.1)
+    lines = whole.texts(texts.train, texts.held_out)
+
+    for outputs, all_ in zip(
+        probabilities(texts, 4), probabilities(lines, 4), strict=True
+    ):
+        assert outputs.tolist() == all_[scored].tolist()
+    found = job.baselines()
+    assert found is not None
+    assert found.xz is None
+    assert not found.notes
+
+
+def test_records_tell_what_is_exact(tmp_path: Path) -> None:
+    """At evaluations and at the end, where the memory helps as it does in samples."""
+    job = prepared_pairs(tmp_path, model={"hidden": 32}, steps=300, lr=0.02)
+    run = run_of(job)
+    records, ended = finish(run)
+    evaluations = [record for record in records if isinstance(record, Evaluation)]
+    pairs = job.held_out_pairs
+
+    assert isinstance(pairs, Pairs)
+    assert len(pairs) < EVALUATED
+    model = run.model
+    assert model.memory is not None
+    expected = model.accuracy(pairs)
+    assert expected is not None
+    assert (ended.exact, ended.error_rate) == expected
+    alone = model.blended(1.0).accuracy(pairs)
+    assert alone is not None
+    assert (evaluations[-1].exact, evaluations[-1].error_rate) == alone
+    assert job.history.accuracy_at(300) == alone
+    outputs = decode(model, pairs.inputs)
+    written = ["".join(model.vocab.symbols[i] for i in out) for out in outputs]
+    inputs = ["".join(model.vocab.symbols[i] for i in one) for one in pairs.inputs]
+    assert [model.sample(one) for one in inputs] == written
+
+
+def test_running_text_has_nothing_exact(tmp_path: Path) -> None:
+    records, ended = finish(run_of(prepared(tmp_path / "t.txt", steps=3)))
+
+    found = [r for r in records if isinstance(r, Evaluation | Ended)]
+    assert {r.exact for r in found} == {r.error_rate for r in found} == {None}
+    assert ended.exact is None
+
+
+def test_without_held_out_pairs_nothing_is_exact(tmp_path: Path) -> None:
+    _, ended = finish(run_of(prepared_pairs(tmp_path, val_fraction=0.0, steps=3)))
+
+    assert (ended.exact, ended.error_rate) == (None, None)
+
+
+def test_several_outputs_of_one_input_are_all_right(tmp_path: Path) -> None:
+    text = "a\tb\na\tc\n" * 10
+    job = prepared_pairs(
+        tmp_path,
+        text=text,
+        val_file=charrnn.Text(text),
+        val_fraction=None,
+        steps=150,
+        lr=0.05,
+    )
+    _, ended = finish(run_of(job))
+
+    assert ended.exact == 1.0
+    assert ended.val_loss == pytest.approx(math.log(2) / 2, rel=0.1)
+
+
+def test_what_is_held_out_does_not_move(tmp_path: Path) -> None:
+    """Another order of lines, more lines: the same inputs are held out."""
+    lines = PAIRS.splitlines(keepends=True)
+    texts = (PAIRS, "".join(lines[::-1]), PAIRS + "more\terom\n")
+    sides = []
+    for text in texts:
+        job = prepared_pairs(tmp_path, text=text)
+        symbols = job.vocab.symbols
+        held = "".join(symbols[i] for i in job.held_out).splitlines()
+        sides.append(sorted(set(held) - {"more\terom"}))
+
+    assert sides[0] == sides[1] == sides[2]
+    assert sides[0]
+
+
+def test_a_small_file_may_have_nothing_to_hold_out(tmp_path: Path) -> None:
+    job = prepared_pairs(tmp_path, text="a\tb\nb\ta\n" * 4, val_fraction=0.001)
+
+    assert job.held_out is None
+    assert job.not_validated is not None
+    assert "hash" in job.not_validated
+
+
+def test_python_trains_on_pairs() -> None:
+    """From a text in memory, with a file of its own kind to validate on."""
+    run = charrnn.train(
+        charrnn.Text("a; b\nb; a\n" * 8),
+        pairs=True, pair_separator="; ", hidden=16, steps=60, lr=0.03,
+        val_file=charrnn.Text("a; b\n"),
+    )  # fmt: skip
+    ended = list(run)[-1]
+
+    assert isinstance(ended, Ended)
+    assert (ended.exact, ended.error_rate) == (1.0, 0.0)
+    assert run.model.of_pairs
+    assert run.model.sample("a") == "b"
+    assert run.model.sample("b", temperature=0.5, seed=1) in "ab"
+    assert run.model.loss("a\tb\n") < 0.5
+
+
+def test_weights_of_running_text_begin_pairs(tmp_path: Path) -> None:
+    """What parts pairs is a character like another, here a new one."""
+    _, _ = finish(run := run_of(prepared(tmp_path / "t.txt", steps=3)))
+    run.save(tmp_path / "t.npz")
+    job = prepared_pairs(tmp_path, init_from=tmp_path / "t.npz", steps=2)
+
+    assert any("new character" in note for note in job.notes)
+    finish(run_of(job))
