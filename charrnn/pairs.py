@@ -51,6 +51,10 @@ class PairFormat:
         return "tab" if self.separator == SEPARATOR else repr(self.separator)
 
 
+#: How they stand in most files.
+USUAL = PairFormat()
+
+
 class PairReader:
     """Bring a text of pairs, which comes in slices, into the one form.
 

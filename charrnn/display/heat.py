@@ -113,8 +113,8 @@ def rows(part: HeatLine, look: Look) -> Iterator[Sequence[Patch]]:
     for n, glyph in enumerate(glyphs):
         if n in part.parted:
             cells.append(parting)
-        space = part.symbols[n] == " "
-        cells.append(Patch(glyph, cell_len(glyph), space, part.values[n]))
+        blank = part.symbols[n] == " "
+        cells.append(Patch(glyph, cell_len(glyph), blank, part.values[n]))
     start = 0
     while start < len(cells):
         end, used, space = start, 0, start

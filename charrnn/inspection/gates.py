@@ -143,7 +143,7 @@ def measure_gates(
 
 
 def _places(layers: Iterable[int], gates: int) -> Iterator[tuple[int, int]]:
-    """Number the gates: layer and place among the layer's, in the order of `_gates`."""
+    """List layer and place among the layer's gates, in the order of `_gates`."""
     return ((k, g) for k in layers for g in range(gates))
 
 
@@ -192,8 +192,8 @@ def _gates(
     for k in layers:
         for g, name in enumerate(names):
             mean, below, above = shares[:, k, g].mean(axis=1).tolist()
-            of_units = map(tuple, shares[:, k, g].tolist())
-            yield Gate(k, name, mean, below, above, *of_units)
+            means, closed, opened = map(tuple, shares[:, k, g].tolist())
+            yield Gate(k, name, mean, below, above, means, closed, opened)
 
 
 class GatesView(View[Gates]):

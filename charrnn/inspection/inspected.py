@@ -12,8 +12,8 @@ from charrnn.config import needs_memory, no_memory
 from charrnn.errors import OptionError, field
 from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.text import InspectedText, TextForm
-from charrnn.pairs import PairFormat
 from charrnn.options import check_number
+from charrnn.pairs import USUAL
 
 if TYPE_CHECKING:
     from charrnn.textmodel import TextModel
@@ -43,8 +43,8 @@ class InspectedCheckpoint:
         if options.layer is not None:
             last = file.model.layers - 1
             check_number(field("layer"), options.layer, low=0, high=last)
-        if not file.pairs and options.pairs != PairFormat():
-            separated = options.pairs.separator != PairFormat.separator
+        if not file.pairs and options.pairs != USUAL:
+            separated = options.pairs.separator != USUAL.separator
             name = field("pair_separator" if separated else "allow_empty")
             msg = f"{name} is about models of pairs, which this one is not"
             hint = f"leave {name} away: it reads a text as it is"

@@ -6,8 +6,9 @@ from charrnn.display.html_page import Chapter, Section
 from charrnn.inspection.blocks import Block
 from charrnn.inspection.exploration import explore_views
 from charrnn.inspection.inspected import InspectedCheckpoint
-from charrnn.inspection.registry import BUILT_IN, view_named
+from charrnn.inspection.registry import view_named
 from tests.factories import TEXT
+from tests.views import OF_TEXT
 
 ODD = "e\u0301漢字\U0001f44d\U0001f3fd\u200d\x1b[31m\x00\x9b\t\n\r [b]\\\u202eא"
 
@@ -25,7 +26,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 def every_view(checkpoint: InspectedCheckpoint) -> dict[str, Any]:
     """Make the data of all views, compared with nothing but itself."""
-    views = [view_named(name) for name in BUILT_IN]
+    views = [view_named(name) for name in OF_TEXT]
     for view in views:
         view.check(checkpoint)
     checkpoint.count()

@@ -8,13 +8,13 @@ import pytest
 from charrnn.display.svg import CELL, document
 from charrnn.display.svg_figures import COLUMNS, figures, heading
 from charrnn.display.symbols import Look
-from charrnn.inspection.registry import BUILT_IN
 from tests.display.support import CASES, blocks
+from tests.views import OF_TEXT
 
 SPACE = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", OF_TEXT)
 @pytest.mark.parametrize("case", CASES)
 def test_every_view_is_a_drawing(views, case: str, name: str):
     for width in (60, COLUMNS):
