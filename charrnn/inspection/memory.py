@@ -146,13 +146,18 @@ class Places:
         """Whether only some places are scored."""
         return self.documents.separator is not None
 
-    def furthest(self, lag: int) -> int:
-        """Shorten a lag to what the text has room for: of pairs, the longest one."""
+    def limits(self, lag: int) -> tuple[int, int]:
+        """Shorten a lag and a length of context to what the text has room for.
+
+        Of pairs the longest one has: from its last character back to the newline
+        before it, after which nothing is known.
+        """
         if not self.of_pairs:
-            return min(lag, len(self.ids) // 2)
+            lag = min(lag, len(self.ids) // 2)
+            return lag, lag
         ends = np.flatnonzero(self.ids == self.documents.start)
         longest = int(np.diff(ends, prepend=-1, append=len(self.ids)).max())
-        return max(0, min(lag, longest - 2))
+        return min(lag, longest - 1), min(lag, longest)
 
     def pick(self, count: int, lag: int) -> NDArray[np.int64]:
         """Spread places over the text, each at least `lag` characters into it.
@@ -216,11 +221,11 @@ def measure_memory(
     if not count or (places.of_pairs and not len(places.scored)):
         msg = "the text is empty: nothing to remember"
         raise CorpusError(msg, hint=SOME_TEXT)
-    max_lag = places.furthest(max_lag)
+    max_lag, longest = places.limits(max_lag)
     scored = places.pick(SCORED, max_lag)
     with np.errstate(all="ignore"):
         norms = gradient_norms(network, places, max_lag)
-        lengths = _lengths(max_lag)
+        lengths = _lengths(longest)
         bits = [bits_after(network, places, scored, n) for n in lengths]
     if not (np.isfinite(norms).all() and np.isfinite(bits).all()):
         msg = "the weights are so large that gradients overflow"

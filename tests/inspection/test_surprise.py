@@ -13,7 +13,7 @@ from charrnn.inspection.surprise import (
 from charrnn.textmodel import Costs, TextModel
 from charrnn.vocab import Vocab
 from charrnn.windows import Window
-from tests.factories import TEXT, make_checkpoint, model_of
+from tests.factories import PAIRS_TEXT, TEXT, make_checkpoint, model_of
 
 CHECKPOINT = make_checkpoint()
 VOCAB = CHECKPOINT.vocab
@@ -188,3 +188,48 @@ def test_without_a_newline_there_is_one_line_that_begins_by_the_counts():
     assert len(found.lines) == 1
     assert found.char_bits[0] == pytest.approx(-math.log2(share))
     assert found.nats == pytest.approx(nats.sum() - math.log(share))
+
+
+@pytest.fixture(scope="module")
+def of_pairs() -> TextModel:
+    return model_of(make_checkpoint(PAIRS_TEXT, pairs=True))
+
+
+def test_of_pairs_outputs_alone_are_scored(of_pairs: TextModel):
+    ids = of_pairs.vocab.encode(PAIRS_TEXT)
+    found = measured(of_pairs, ids, top=100)
+    lines = PAIRS_TEXT.splitlines(keepends=True)
+    outputs = [line.partition("\t")[2] for line in lines]
+
+    assert found.text == PAIRS_TEXT
+    assert found.characters == len(found.worst) == len("".join(outputs))
+    assert found.nats == pytest.approx(of_pairs.mean_loss(ids) * found.characters)
+    assert [line.characters for line in found.lines] == list(map(len, outputs))
+    assert found.line_count == len(lines)
+    assert found.input_ends == tuple(
+        n for n, symbol in enumerate(PAIRS_TEXT, 1) if symbol == "\t"
+    )
+    none = [n for n, bits in enumerate(found.char_bits) if bits is None]
+    assert len(none) + found.characters == len(PAIRS_TEXT)
+    assert sum(numbers(found)) == pytest.approx(found.bits)
+    for line, item in zip(lines, found.lines, strict=True):
+        start = sum(map(len, lines[: item.line - 1]))
+        given = line.index("\t") + 1
+        assert none[:given] == list(range(start, start + given))
+        del none[:given]
+
+
+def test_inputs_cost_nothing_in_rows_either(of_pairs: TextModel):
+    ids = of_pairs.vocab.encode(PAIRS_TEXT)
+    found = measured(of_pairs, ids)
+    rows = list(SurpriseRows(of_pairs.vocab, of_pairs.costs([ids])).rows())
+
+    assert rows == list(found.rows())
+    assert [row[2] for row in rows[:8]] == [None] * 8  # "the sea" and the tab
+
+
+def test_how_pairs_are_cut_changes_nothing(of_pairs: TextModel):
+    ids = of_pairs.vocab.encode(PAIRS_TEXT)
+    parts = [ids[:3], ids[3:9], ids[9:10], ids[10:]]
+
+    assert measured(of_pairs, *parts) == measured(of_pairs, ids)
