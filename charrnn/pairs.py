@@ -136,7 +136,7 @@ class PairReader:
             msg = f"more than one {called} in this line"
             hint = f"{wanted}: take the others out, or part them by something else"
             raise self._wrong(msg, f"{hint} ({field('pair_separator')})")
-        if separator != SEPARATOR and SEPARATOR in line:
+        if separator != SEPARATOR and SEPARATOR in before + after:
             msg = "a tab inside an input or an output"
             raise self._wrong(msg, "write a space in its place: tabs part pairs here")
         if self._form.allow_empty or (before and (after or begun)):

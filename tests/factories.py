@@ -79,8 +79,9 @@ def make_checkpoint(
 
     run, moments, state = None, {}, None
     if optimizer is not None:
-        kind = {"lines": lines, "pairs": pairs}
-        train = TrainConfig(optimizer=optimizer, batch_size=3, seed=7, **kind)
+        train = TrainConfig(
+            optimizer=optimizer, batch_size=3, lines=lines, pairs=pairs, seed=7
+        )
         run = TrainingState(train, step=30, epoch=1, best_val_loss=2.75, best_step=20)
         size = parameters.size(config)
         moments = {name: draw(size) for name in expected_moments(optimizer)}

@@ -147,11 +147,11 @@ class InspectOptions:
     max_chars: int | None = option(
         None,
         Option(
-            "Characters shown one by one; 0 is all. Totals of surprise are about the "
-            "whole text; of errors they are those of pairs. Default: 2000, 400 for "
-            "neurons; "
+            "Characters shown one by one, of errors those of wrong pairs; 0 is all. "
+            "Totals of surprise and errors are about the whole text. Default: 2000, "
+            "400 for neurons; "
             f"with {field('json')} 1000000 and 20000; "
-            f"with {field('plain')} surprise gives all.",
+            f"with {field('plain')} surprise and errors give all.",
             TEXT,
             low=0,
             needs=("text", "text_file"),

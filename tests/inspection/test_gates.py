@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -93,7 +95,7 @@ def test_of_pairs_reading_and_writing_are_told_apart(cut: int):
         end = line.find("\t")
         places += [n - end if end >= 0 else None for n in range(len(line))]
 
-    def mean(gate: int, chosen: list[int]) -> float | None:
+    def mean(gate: int, chosen: list[int]) -> Any:
         values = x[gate // 3, gate % 3, chosen]
         return pytest.approx(values.mean(), rel=1e-5) if chosen else None
 
