@@ -1,6 +1,7 @@
 """Pairs: one form whatever the file's own, sides by a hash, and what is right."""
 
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.arrays import Ids
+from charrnn.config import UnitName
 from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.errors import CorpusError
 from charrnn.pairs import (
@@ -93,9 +95,9 @@ def test_empty_ones_may_be_allowed() -> None:
 
 
 @pytest.mark.parametrize("unit", ["char", "byte"])
-def test_a_corpus_of_pairs_has_what_parts_them(unit: str) -> None:
+def test_a_corpus_of_pairs_has_what_parts_them(unit: UnitName) -> None:
     """However rare it is; a separator beyond ASCII is found among bytes, too."""
-    options = ReadOptions(pairs=True, unit=unit, pair_separator="→")  # type: ignore[arg-type]
+    options = ReadOptions(pairs=True, unit=unit, pair_separator="→")
     corpus = read_corpus([Text("a→é\r\nb→a\n\naa→b")], options)
     symbols = "".join(corpus.vocab.symbols[i] for i in corpus.ids)
     if unit == "byte":
@@ -141,8 +143,8 @@ def test_bytes_and_characters_are_held_out_alike() -> None:
     """The hash is of the input's UTF-8."""
     text = "".join(f"é{n}\tx\n" for n in range(50))
     sides = []
-    for unit in ("char", "byte"):
-        options = ReadOptions(pairs=True, unit=unit)  # type: ignore[arg-type]
+    for unit in get_args(UnitName):
+        options = ReadOptions(pairs=True, unit=unit)
         corpus = read_corpus([Text(text)], options)
         documents = Documents.of(corpus.vocab, lines=False, pairs=True)
         _, held_out = split_pairs(corpus.ids, documents, corpus.vocab, 0.4)

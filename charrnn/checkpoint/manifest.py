@@ -179,7 +179,7 @@ class Manifest:
             raise ValueError(msg)
         if not self.of_pairs:
             return
-        if self.version.startswith("1."):
+        if _numbers(self.version) < _numbers(PAIRS_VERSION):
             msg = f"files of format {self.version} know no pairs"
             raise ValueError(msg)
         if not {SEPARATOR, "\n"} <= set(self.vocab.symbols):
@@ -308,6 +308,11 @@ def _check_version(version: object) -> None:
             f"written by a newer charrnn (format {version}); this version reads {ours}"
         )
         raise CheckpointError(msg, hint="upgrade charrnn")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Read the numbers of a version that is known to have some."""
+    return tuple(map(int, version.split(".")))
 
 
 def _memory_needed(text: str) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from charrnn.checkpoint import (
+    Checkpoint,
     CheckpointFile,
     contents,
     load,
@@ -73,6 +75,68 @@ def test_lags_are_saved_and_what_has_none_is_the_file_that_it_was(
     table, _ = split(to_bytes(any_checkpoint("gru", optimizer)))
     assert table["version"] == "1.0"
     assert "lags" not in table["model"]
+
+
+def of_pairs(optimizer: OptimizerName | None) -> Checkpoint:
+    """Make a checkpoint of a model of pairs, with its run or without."""
+    checkpoint = any_checkpoint("gru", optimizer, symbols="\t\nab")
+    run = checkpoint.training
+    if run is None:
+        return replace(checkpoint, pairs=True)
+    run = replace(run, config=replace(run.config, pairs=True))
+    return replace(checkpoint, training=run)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", None])
+def test_pairs_are_said_once_and_other_files_are_what_they_were(
+    path: Path, optimizer: OptimizerName | None
+) -> None:
+    checkpoint = of_pairs(optimizer)
+    save(path, checkpoint)
+    table, _ = split(path.read_bytes())
+
+    assert_same(load(path), checkpoint)
+    assert load(path).pairs == checkpoint.pairs
+    with CheckpointFile(path) as file:
+        assert (file.pairs, file.lines) == (True, False)
+    assert table["version"] == "2.1"
+    assert ("pairs" in table) == (optimizer is None)
+    assert optimizer is None or table["training"]["config"]["pairs"] is True
+
+    table, _ = split(to_bytes(any_checkpoint("gru", optimizer)))
+    assert table["version"] == "1.0"
+    assert "pairs" not in table
+    assert optimizer is None or "pairs" not in table["training"]["config"]
+
+
+#: What no file of pairs says: a change to its manifest, and the error.
+NO_PAIRS: list[tuple[OptimizerName | None, tuple[str, ...], object, str]] = [
+    (None, ("version",), "2.0", "files of format 2.0 know no pairs"),
+    ("adam", ("version",), "1.2", "files of format 1.2 know no pairs"),
+    (None, ("lines",), True, "a model of pairs is of lines, too"),
+    ("adam", ("pairs",), True, "or says so twice"),
+    ("adam", ("training", "config", "lines"), True, "exclude each other"),
+    ("adam", ("training", "config", "pairs"), 1, "pairs is 1"),
+    (None, ("pairs",), "yes", "pairs is 'yes'"),
+    (None, ("vocab", "symbols"), "\nabc", "without a tab or a newline"),
+    ("adam", ("vocab", "symbols"), "\tabc", "without a tab or a newline"),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "keys", "value", "what"), NO_PAIRS)
+def test_pairs_that_cannot_be_are_refused(
+    path: Path,
+    optimizer: OptimizerName | None,
+    keys: tuple[str, ...],
+    value: object,
+    what: str,
+) -> None:
+    def change(table: Any) -> None:
+        for key in keys[:-1]:
+            table = table[key]
+        table[keys[-1]] = value
+
+    assert what in fault(path, forge(change, to_bytes(of_pairs(optimizer))))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", None])
