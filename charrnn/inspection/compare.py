@@ -217,8 +217,8 @@ class CompareView(JointView[Comparison, Compared]):
         yield Note("bits per character; a byte is one in a model of bytes")
         if any(_accuracy(item) is not None for item in data.checkpoints):
             of_text = any(item.text is not None for item in data.checkpoints)
-            whose = "the text's" if of_text else "those held out of training"
-            yield Note(f"exact and errors (edits per character) of outputs: {whose}")
+            whose = "of the text" if of_text else "held out"
+            yield Note(f"exact, errors: outputs {whose}; errors per character")
 
 
 def _accuracy(item: Compared) -> Accuracy | None:

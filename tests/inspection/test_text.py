@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.config import UnknownPolicy
+from charrnn.config import UnitName, UnknownPolicy
 from charrnn.errors import CorpusError, InputError, VocabError
 from charrnn.inspection import text as module
 from charrnn.inspection.text import InspectedText, TextForm
+from charrnn.pairs import USUAL, PairFormat
 from charrnn.vocab import Vocab
 from tests.factories import make_vocab
 
@@ -133,3 +134,51 @@ def test_what_does_not_exist_is_no_text(tmp_path: Path):
     for name in (str(tmp_path / "none"), "a\0b"):
         with pytest.raises(InputError):
             InspectedText.from_file(name)
+
+
+@pytest.mark.parametrize("unit", ["char", "byte"])
+@pytest.mark.parametrize("separator", ["\t", "\u2603", "=>"])
+def test_pairs_are_brought_into_one_form(
+    tmp_path: Path, unit: UnitName, separator: str
+):
+    vocab = make_vocab("\t\nabé", unit)
+    text, whole = "aé{0}b\r\n\nb{0}é\na{0}a", "aé\tb\nb\té\na\ta\n"
+    text = text.replace("{0}", separator)
+    path = tmp_path / "p.txt"
+    path.write_bytes(text.encode())
+    form = TextForm(vocab, "error", PairFormat(separator))
+    expected = whole.encode() if unit == "byte" else whole
+
+    for given in (InspectedText(text), InspectedText.from_file(str(path))):
+        ids = given.head(form, None)
+        found = vocab.to_bytes(ids) if unit == "byte" else vocab.decode(ids)
+        assert found == expected
+        assert given.count(form) == (ids.size, 0)
+
+
+BEGUN = {
+    "a": "a\t",
+    "a\t": "a\t",
+    "a\tb": "a\tb",
+    "a\tb\n": "a\tb",
+    "a\tb\r\n": "a\tb",
+    "\na\tb\n\nb\ta\nab": "a\tb\nb\ta\nab\t",
+}
+
+
+@pytest.mark.parametrize("text", BEGUN)
+def test_the_last_pair_may_have_begun(tmp_path: Path, text: str):
+    vocab = make_vocab("\t\nab")
+    path = tmp_path / "p.txt"
+    path.write_bytes(text.encode())
+    form = TextForm(vocab, "error", USUAL, begun=True)
+
+    for given in (InspectedText(text), InspectedText.from_file(str(path))):
+        assert vocab.decode(given.head(form, None)) == BEGUN[text]
+
+
+def test_what_stands_for_strangers_ends_no_input():
+    vocab = make_vocab("\t\t\t\n\n\nab")
+    form = TextForm(vocab, "replace", USUAL)
+
+    assert vocab.decode(InspectedText("Xb\tY").head(form, None)) == "ab\ta\n"
