@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Ids, Mask, PackedIds
+from charrnn.arrays import Ids, Longs, Mask, PackedIds
 from charrnn.config import UnknownPolicy
 from charrnn.counting import plural
 from charrnn.errors import CorpusError, field
@@ -30,6 +30,9 @@ END = "\n"
 
 #: What others part columns by, and what a message calls each.
 USUAL_SEPARATORS = ("\t", ";", ",", "|", " => ", "=", ":")
+
+#: The offset of what has no end of an input in its line: far in the input.
+NOWHERE = -(1 << 40)
 
 #: Bytes of the hash that decides what is held out.
 HASH_BYTES = 8
@@ -46,6 +49,10 @@ class PairFormat:
     def called(self) -> str:
         """What a message calls the separator."""
         return "tab" if self.separator == SEPARATOR else repr(self.separator)
+
+
+#: How they stand in most files.
+USUAL = PairFormat()
 
 
 class PairReader:
@@ -84,6 +91,26 @@ class PairReader:
             lines.append(self._rest)
         return "".join(self._pairs(lines))
 
+    def begun(self, text: str) -> str:
+        """Read all of a text whose last pair has only begun.
+
+        Its last line may be an input alone, or lack some of its output: what it reads
+        as ends inside an output.
+
+        Raises
+        ------
+        CorpusError
+            A line before is no pair, or there is nothing in the last one.
+        """
+        whole, newline, last = text.removesuffix(END).rpartition(END)
+        pairs = self.convert(whole + newline, final=True)
+        self._line += 1
+        before, found, after = last.partition(self._form.separator)
+        if not found:
+            last += self._form.separator
+        self._check(last, before, after, begun=True)
+        return pairs + before + SEPARATOR + after
+
     def _pairs(self, lines: Sequence[str]) -> Iterator[str]:
         """Read whole lines, without their ends."""
         separator = self._form.separator
@@ -96,8 +123,10 @@ class PairReader:
             self._check(line, before, after)
             yield before + SEPARATOR + after + END
 
-    def _check(self, line: str, before: str, after: str) -> None:
-        """Raise `CorpusError` for a line that is no pair."""
+    def _check(
+        self, line: str, before: str, after: str, *, begun: bool = False
+    ) -> None:
+        """Raise `CorpusError` for a line that is no pair, or none that has begun."""
         separator, called = self._form.separator, self._form.called
         wanted = f"every line is an input, a {called} and an output"
         if separator not in line:
@@ -107,10 +136,10 @@ class PairReader:
             msg = f"more than one {called} in this line"
             hint = f"{wanted}: take the others out, or part them by something else"
             raise self._wrong(msg, f"{hint} ({field('pair_separator')})")
-        if separator != SEPARATOR and SEPARATOR in line:
+        if separator != SEPARATOR and SEPARATOR in before + after:
             msg = "a tab inside an input or an output"
             raise self._wrong(msg, "write a space in its place: tabs part pairs here")
-        if self._form.allow_empty or (before and after):
+        if self._form.allow_empty or (before and (after or begun)):
             return
         msg = f"an empty {'output' if before else 'input'}"
         hint = f"{wanted}; {field('allow_empty', True)} lets them be empty"
@@ -192,6 +221,34 @@ class Pairs:
             edits += distance
             characters += length
         return Accuracy(right / len(self.inputs), edits / max(1, characters))
+
+
+def input_ends(text: str) -> tuple[int, ...]:
+    """Find where the inputs of a text of pairs end.
+
+    Returns
+    -------
+    tuple of int
+        The positions of the separators, from 1: the first characters of outputs
+        stand at these places, from 0.
+    """
+    return tuple(n for n, symbol in enumerate(text, 1) if symbol == SEPARATOR)
+
+
+def offsets(ids: PackedIds | Ids, documents: Documents) -> Longs:
+    """Tell how far each character of a text of pairs is from its input's end.
+
+    Returns
+    -------
+    (N,) int array
+        0 for the separators, negative in inputs, positive in outputs and at their
+        newlines. `NOWHERE` in a last pair that is cut before its separator.
+    """
+    line = np.cumsum(np.concatenate([[0], ids[:-1] == documents.start]))
+    ends = np.append(np.flatnonzero(ids == documents.separator), len(ids) - NOWHERE)
+    found: Longs = np.arange(len(ids)) - ends[np.minimum(line, len(ends) - 1)]
+    found[line >= len(ends) - 1] = NOWHERE
+    return found
 
 
 def encode_input(text: str, vocab: Vocab, unknown: UnknownPolicy = "error") -> Ids:

@@ -666,14 +666,31 @@ class TextModel:
         Stopped
             When `stopped` says so.
         """
-        # What is longer than any right output is wrong, however it would end.
+        return pairs.accuracy(self.outputs(pairs, stopped))
+
+    def outputs(
+        self, pairs: Pairs, stopped: Callable[[], bool] | None = None
+    ) -> list[Ids]:
+        """Write the likeliest output of every input, as `accuracy` compares them.
+
+        Returns
+        -------
+        list of (n,) int arrays
+            Without newlines. What is longer than any right output is wrong, however
+            it would end: it is cut.
+
+        Raises
+        ------
+        Stopped
+            When `stopped` says so.
+        """
         longest, outputs = 2 * pairs.longest + SPARE, list[Ids]()
         for first in range(0, len(pairs), DECODED):
             if stopped is not None and stopped():
                 raise Stopped
             part = pairs.inputs[first : first + DECODED]
             outputs += decode(self, part, longest)
-        return pairs.accuracy(outputs)
+        return outputs
 
     def _blended_loss(self, ids: Ids) -> float:
         """Compute the mean loss of a text, blended where there is a memory."""

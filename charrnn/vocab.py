@@ -28,6 +28,9 @@ CodePoints: TypeAlias = NDArray[np.uint32]
 #: What stands for characters that the vocabulary leaves out.
 REPLACEMENT = "\ufffd"
 
+#: Symbols that end something: a line, or an input.
+ENDING = frozenset("\n\r\t")
+
 #: Unknown characters that an error names before it only counts the rest.
 NAMED = 10
 
@@ -198,12 +201,19 @@ class Vocab:
 
     @cached_property
     def replacement_id(self) -> int:
-        """What stands for an unknown symbol: U+FFFD, a space or the commonest."""
+        """What stands for an unknown symbol: U+FFFD, a space or the commonest.
+
+        A tab or a line end only where there is nothing else: it may end more than a
+        word.
+        """
         for symbol in (REPLACEMENT, " "):
             index = self.id_of(symbol)
             if index is not None:
                 return index
-        return self.most_frequent_id
+        others = [n for n, symbol in enumerate(self.symbols) if symbol not in ENDING]
+        if not others:
+            return self.most_frequent_id
+        return max(others, key=lambda n: (self.counts[n], -n))
 
     def encode(self, text: str, unknown: UnknownPolicy = "error") -> Ids:
         """Turn a text into ids; in byte mode its UTF-8 bytes.

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 TEXT = "the sea, the sea!\nold houses by the sea.\n"
 
+#: Pairs, of which some inputs have two outputs, and some outputs come again.
+PAIRS_TEXT = "the sea\tsea\nsea\tsea\nold\told\nold\tol d\nhouses\thous e\na\tsea\n"
+
 HISTORY: list[Row] = [
     {"step": 10, "epoch": 0.5, "loss": 3.0, "lr": 0.004, "grad_norm": 0.5},
     {"step": 20, "epoch": 1.0, "loss": 2.5, "lr": 0.003, "grad_norm": 0.25},
@@ -56,6 +59,7 @@ def make_checkpoint(
     optimizer: OptimizerName | None = "adam",
     history: list[Row] | None = None,
     lines: bool = False,
+    pairs: bool = False,
     seed: int = 0,
     files: tuple[str, ...] = ("sea.txt",),
     sha256: str = "ab" * 32,
@@ -75,7 +79,9 @@ def make_checkpoint(
 
     run, moments, state = None, {}, None
     if optimizer is not None:
-        train = TrainConfig(optimizer=optimizer, batch_size=3, lines=lines, seed=7)
+        train = TrainConfig(
+            optimizer=optimizer, batch_size=3, lines=lines, pairs=pairs, seed=7
+        )
         run = TrainingState(train, step=30, epoch=1, best_val_loss=2.75, best_step=20)
         size = parameters.size(config)
         moments = {name: draw(size) for name in expected_moments(optimizer)}
@@ -92,6 +98,7 @@ def make_checkpoint(
         moments=moments,
         state=state,
         history=HISTORY if history is None else history,
+        pairs=pairs and run is None,
     )
 
 
@@ -103,8 +110,10 @@ def model_of(checkpoint: Checkpoint, vocab: Vocab | None = None) -> "TextModel":
     network = Network(checkpoint.model)
     network.load(checkpoint.parameters | checkpoint.statistics)
     training = checkpoint.training
-    lines = training is not None and training.config.lines
-    return TextModel.of(network, vocab or checkpoint.vocab, lines=lines)
+    kind = {"lines": checkpoint.lines, "pairs": checkpoint.pairs}
+    if training is not None:
+        kind = {"lines": training.config.lines, "pairs": training.config.pairs}
+    return TextModel.of(network, vocab or checkpoint.vocab, **kind)
 
 
 def write_checkpoint(path: Path, *arguments: Any, **options: Any) -> Path:

@@ -113,7 +113,7 @@ def test_all_say_the_same_of_every_character(
     pieces = list(generation.pieces())
     ids = vocab.encode("".join(piece.text for piece in pieces))
     _, nats = costs_of(model, ids)
-    guesses = [p.bits * math.log(2) for p in predict(model, ids).positions]
+    guesses = [(p.bits or 0) * math.log(2) for p in predict(model, ids).positions]
     first = model.documents.first
 
     assert len(nats) == 60

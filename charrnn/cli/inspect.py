@@ -41,7 +41,13 @@ from charrnn.cli.inspect_request import Request
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
-from charrnn.errors import CharRNNError, CheckpointError, InputError
+from charrnn.errors import (
+    CharRNNError,
+    CheckpointError,
+    InputError,
+    OptionError,
+    field,
+)
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
 from charrnn.options import OptionTable, check_file_name, configure
 from charrnn.processors import available_processors
@@ -65,6 +71,7 @@ EXAMPLES = "\n".join(
         "--text-file story.txt",
         "charrnn inspect lovecraft.npz --view diversity --corpus lovecraft.txt",
         "charrnn inspect a.npz b.npz --view compare --text-file story.txt",
+        "charrnn inspect pairs.npz --view errors --text-file held-out.tsv",
         "charrnn sample a.npz | charrnn inspect b.npz --view surprise --text-file -",
         "charrnn inspect --verify *.npz",
     ]
@@ -98,15 +105,24 @@ def inspect(checkpoint: Checkpoints, **options: Any) -> None:
         asked = (DEFAULT,)
     request = configure(Request, options, views=asked)
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        Inspector(common, request).run([Path(path) for path in checkpoint])
+        Inspector(common, request, named=bool(options["view"])).run(
+            [Path(path) for path in checkpoint]
+        )
 
 
 class Inspector:
-    """One run of the command, its options known to be good."""
+    """One run of the command, its options known to be good.
 
-    def __init__(self, common: Common, request: Request) -> None:
+    Parameters
+    ----------
+    named : bool
+        Whether somebody named the views: then each has to suit every model.
+    """
+
+    def __init__(self, common: Common, request: Request, *, named: bool) -> None:
         from charrnn.inspection.view import JointView
 
+        self.named = named
         self.common = common
         self.request = request
         self.tell = Notes(common)
@@ -204,8 +220,10 @@ class Inspector:
         """Read the text, and put together what the views depend on."""
         from charrnn.inspection.asked import ViewOptions
         from charrnn.inspection.text import InspectedText  # imports NumPy
+        from charrnn.pairs import PairFormat
 
         request = self.request
+        readers = [v for v in (*self.views, *self.joint_views) if v.text != "no"]
         text = None
         if request.text is not None:
             text = InspectedText(request.text)
@@ -214,6 +232,8 @@ class Inspector:
         return ViewOptions(
             text=text,
             unknown=request.unknown,
+            pairs=PairFormat(request.pair_separator, request.allow_empty),
+            begun=all(view.begun for view in readers),
             max_chars=request.max_chars,
             drawn=request.drawn,
             rows_only=request.plain and not request.outputs,
@@ -241,10 +261,13 @@ class Inspector:
             checkpoint = InspectedCheckpoint(file, options)
             if self.request.warmup:
                 self._warm_up(checkpoint)
-            _check(checkpoint, self.views)
-            self._note_memory(checkpoint, self.views)
+            views = self.views
+            if not self.named:
+                views = [view for view in views if view.suits(checkpoint)]
+            _check(checkpoint, views)
+            self._note_memory(checkpoint, views)
             writer.start(path)
-            for view in self.views:
+            for view in views:
                 self._show(view, checkpoint, writer)
             writer.end()
             for file_writer in self.files:
@@ -315,8 +338,22 @@ class Inspector:
 def _check(checkpoint: "InspectedCheckpoint", views: Sequence["AnyView"]) -> None:
     """See whether a checkpoint can have these views, before Numba is imported."""
     for view in views:
+        if not view.suits(checkpoint):
+            raise _unsuited(view, checkpoint)
         view.check(checkpoint)
     checkpoint.count()
+
+
+def _unsuited(view: "AnyView", checkpoint: "InspectedCheckpoint") -> OptionError:
+    """Say that a view is not about such a model, and what is."""
+    where = str(checkpoint.file.path)
+    name = field("view", view.name)
+    if view.models == "pairs":
+        msg = f"{name} is about models of pairs, which this one is not"
+        hint = f"charrnn train {field('pairs', True)} makes one"
+        return OptionError(msg, where=where, hint=hint)
+    msg = f"{name} is not about models of pairs, which this one is"
+    return OptionError(msg, where=where, hint=f"{field('view', 'errors')} is")
 
 
 def _summed_up(faults: Sequence[CharRNNError], files: int) -> CharRNNError:

@@ -25,12 +25,14 @@ class Limits:
         Parameters
         ----------
         listed : bool
-            Whether its characters are shown one by one; a page has them elsewhere.
+            Whether characters are shown one by one; a page has them elsewhere.
         """
         shown, measured = extent.shown, extent.measured
-        if listed and shown is not None and shown < total:
+        of = total if extent.total is None else extent.total
+        listed = listed or not extent.of_text
+        if listed and shown is not None and shown < of:
             self._lines.append(
-                f"{name} shows the {extent.end} {shown:,} of {total:,} characters; "
+                f"{name} shows the {extent.end} {shown:,} of {of:,} {extent.called}; "
                 "--max-chars 0 shows all"
             )
         if measured is not None and measured < total:

@@ -3,7 +3,14 @@
 from dataclasses import dataclass, replace
 
 from charrnn import cells
-from charrnn.config import ADAPT, BLEND, Share, UnknownPolicy
+from charrnn.config import (
+    ADAPT,
+    BLEND,
+    Share,
+    TextConfig,
+    UnknownPolicy,
+    read_pair_separator,
+)
 from charrnn.errors import field
 from charrnn.filenames import read_output
 from charrnn.inspection import MAX_LAG, SignalName
@@ -16,7 +23,7 @@ FORM = "Form"
 FILE = "Files and kernels"
 
 #: The views that predict what comes next.
-PREDICT = ("next", "surprise", "diversity", "compare")
+PREDICT = ("next", "surprise", "diversity", "errors", "compare")
 
 #: Those of them that read a text.
 ADAPTING = ("next", "surprise", "compare")
@@ -95,12 +102,36 @@ class InspectOptions:
         replace(ADAPT, group=VIEW, help=f"{', '.join(ADAPTING)}: {ADAPT.help}"),
     )
     text: str | None = option(
-        None, Option(f"The text for {', '.join(readers())}.", TEXT)
+        None,
+        Option(
+            f"The text for {', '.join(readers())}. Of a model of pairs: pairs, one a "
+            "line; for next alone, an input, a tab and what there is of its output.",
+            TEXT,
+        ),
     )
     text_file: str | None = option(
         None,
         Option(
             "A file with the text instead; - is standard input.", TEXT, metavar="PATH"
+        ),
+    )
+    pair_separator: str = option(
+        TextConfig.pair_separator,
+        Option(
+            "Of pairs: what parts an input from its output in the text.",
+            TEXT,
+            metavar="TEXT",
+            usual="a tab",
+            parse=read_pair_separator,
+            needs=("text", "text_file"),
+        ),
+    )
+    allow_empty: bool = option(
+        TextConfig.allow_empty,
+        Option(
+            "Of pairs: let inputs and outputs be empty.",
+            TEXT,
+            needs=("text", "text_file"),
         ),
     )
     unknown: UnknownPolicy = option(
@@ -116,10 +147,11 @@ class InspectOptions:
     max_chars: int | None = option(
         None,
         Option(
-            "Characters shown one by one; 0 is all. Totals of surprise are about the "
-            "whole text. Default: 2000, 400 for neurons; "
+            "Characters shown one by one, of errors those of wrong pairs; 0 is all. "
+            "Totals of surprise and errors are about the whole text. Default: 2000, "
+            "400 for neurons; "
             f"with {field('json')} 1000000 and 20000; "
-            f"with {field('plain')} surprise gives all.",
+            f"with {field('plain')} surprise and errors give all.",
             TEXT,
             low=0,
             needs=("text", "text_file"),

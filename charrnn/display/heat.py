@@ -26,6 +26,9 @@ HUE = 28 / 360
 #: Blue and red: apart for all kinds of color blindness.
 COLD, WARM = 215 / 360, 4 / 360
 
+#: The line between what is only read and what is written, and the same in ASCII.
+PARTING, ASCII_PARTING = "\u2502", "|"
+
 #: A row is broken at a space if that leaves at most this share of it empty.
 RAGGED = 1 / 3
 
@@ -36,7 +39,7 @@ class Patch(NamedTuple):
     glyph: str
     width: int
     space: bool  # a row may end with it
-    value: float
+    value: float | None
 
 
 def style_of(level: int) -> str:
@@ -105,10 +108,13 @@ def rows(part: HeatLine, look: Look) -> Iterator[Sequence[Patch]]:
     """Cut a line into rows that fit, after a space where one is not too far back."""
     width = max(1, look.width - cell_len(part.label))
     glyphs = [visible(symbol, look) for symbol in part.symbols]
-    cells = [
-        Patch(glyph, cell_len(glyph), symbol == " ", value)
-        for glyph, symbol, value in zip(glyphs, part.symbols, part.values, strict=True)
-    ]
+    parting = Patch(ASCII_PARTING if look.ascii else PARTING, 1, False, None)
+    cells: list[Patch] = []
+    for n, glyph in enumerate(glyphs):
+        if n in part.parted:
+            cells.append(parting)
+        blank = part.symbols[n] == " "
+        cells.append(Patch(glyph, cell_len(glyph), blank, part.values[n]))
     start = 0
     while start < len(cells):
         end, used, space = start, 0, start
@@ -134,6 +140,10 @@ def _drawn(
     text.stylize("dim")
     below = line(" " * cell_len(label))
     for cell in row:
+        if cell.value is None:
+            text.append(cell.glyph, "dim")
+            below.append(" " * cell.width)
+            continue
         level = level_of(cell.value, scale)
         text.append(cell.glyph, style_on(scale, level))
         below.append(bars[level] * cell.width, "dim")

@@ -66,6 +66,7 @@ def data(found: Exploration) -> dict[str, Any]:
         "glyphs": {s: _shown(s, look) for s in symbols if _shown(s, look) != s},
         "names": {s: _name(s, look) for s in symbols if _name(s, look) != s},
         "bits": None if found.bits is None else [_short(b, 4) for b in found.bits],
+        "scored": found.scored,
         "guesses": [_guess(position) for position in found.guesses],
         "units": [
             {
@@ -93,17 +94,22 @@ def _name(symbol: str, look: Look) -> str:
     return named(symbol, look).translate(ARROWS)
 
 
-def _short(value: float, digits: int) -> float | None:
-    """Round a number as formatting does; None if it has no digits."""
+def _short(value: float | None, digits: int) -> float | None:
+    """Round a number as formatting does; None if it has no digits, or is none."""
+    if value is None:
+        return None
     shown = f"{value:.{digits}f}"
     return float(shown) if shown[-1].isdigit() else None
 
 
-def _guess(position: Position) -> tuple[int, float | None, str, list[float | None]]:
+def _guess(
+    position: Position,
+) -> tuple[int | None, float | None, str, list[float | None]]:
     """Reduce a position to rank, percent, and the likeliest with theirs."""
     shares = [_short(100 * choice.probability, 2) for choice in position.top]
     symbols = "".join(choice.char for choice in position.top)
-    return position.rank, _short(100 * position.probability, 2), symbols, shares
+    share = None if position.probability is None else 100 * position.probability
+    return position.rank, _short(share, 2), symbols, shares
 
 
 def _controls(found: Exploration) -> str:

@@ -103,10 +103,21 @@ class Explorer {
     const values = by === "bits" ? [] : this.unitValues();
     const most = Math.max(0, ...values.map(Math.abs)) || 1;
     this.cells.forEach((cell, n) => {
-      cell.className = `c ${this.level(by, n, values[n], most)}`;
+      const level = by === "bits" && this.onlyRead(n) ? "read" : this.level(by, n, values[n], most);
+      cell.className = `c ${level}${this.endsInput(n) ? " ends" : ""}`;
     });
     this.showLegend(by, most);
     this.tell(this.selected);
+  }
+
+  /** Tell whether a character belongs to an input, of a model of pairs. */
+  onlyRead(n) {
+    return this.data.scored !== null && !this.data.scored[n];
+  }
+
+  /** Tell whether an input ends with a character: an output begins behind it. */
+  endsInput(n) {
+    return this.data.scored !== null && this.symbols[n] === "\t";
   }
 
   /** Tell on which scale a unit is shown: around zero, but for gates from 0 to 1. */
@@ -234,8 +245,8 @@ class Explorer {
   tellBits(n) {
     const place = this.find("bits");
     if (!place) return;
-    const bits = this.data.bits[n];
-    place.textContent = bits === null ? "infinite" : bits.toFixed(4);
+    const bits = this.data.bits[n], none = this.onlyRead(n) ? "only read" : "infinite";
+    place.textContent = bits === null ? none : bits.toFixed(4);
   }
 
   tellUnit(n) {
@@ -250,7 +261,8 @@ class Explorer {
     const list = this.find("guesses");
     if (!list) return;
     const [rank, share, symbols, shares] = this.data.guesses[n];
-    this.find("rank").textContent = `${rank} (${this.percent(share)})`;
+    const place = rank === null ? "only read" : `${rank} (${this.percent(share)})`;
+    this.find("rank").textContent = place;
     const rows = Array.from(symbols).map((symbol, k) => {
       const row = make("tr", symbol === this.symbols[n] ? "hit" : "");
       const bar = make("span", "bar");

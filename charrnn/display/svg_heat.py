@@ -74,6 +74,10 @@ def _row(row: Sequence[Patch], indent: int, scale: Scale) -> Iterator[str]:
     place, bars, glyphs = indent, [], []
     for cell in row:
         x, width = place * CELL, cell.width * CELL
+        if cell.value is None:
+            glyphs.append(Glyph(cell.glyph, place, "d"))
+            place += cell.width
+            continue
         found = shade(cell.value, scale)
         note = title(f"{cell.glyph} {found.note}")
         size = {"width": width, "height": ROW + BAR + 2}

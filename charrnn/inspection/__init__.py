@@ -25,6 +25,7 @@ neurons     units that follow something in a text, and what they did
 gates       how often every gate stood open or closed
 memory      gradients by lag, losses by length of context
 diversity   distinct n-grams, repetition, what was copied from a corpus
+errors      pairs that come out wrong, and what is taken for what
 compare     several checkpoints side by side
 system      versions, processor, threads, cache
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from charrnn.config import Share, UnknownPolicy
 from charrnn.inspection import MAX_LAG, SignalName
 from charrnn.inspection.text import InspectedText
+from charrnn.pairs import USUAL, PairFormat
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,8 @@ class ViewOptions:
 
     text: InspectedText | None = None
     unknown: UnknownPolicy = "error"
+    pairs: PairFormat = USUAL  # how pairs stand in it, for a model of pairs
+    begun: bool = False  # whether the last of them has only begun: no view minds
     max_chars: int | None = None  # None: a limit that suits the view; 0: all
     drawn: bool = True  # for people, not for programs
     rows_only: bool = False  # nothing but a view's rows is wanted, and once

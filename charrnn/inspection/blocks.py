@@ -19,7 +19,7 @@ meant for some media only, where a terminal says in a table what a page says
 in a chart.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -204,7 +204,8 @@ class HeatLine(NamedTuple):
 
     label: str
     symbols: str  # a newline at the end is shown, too
-    values: Sequence[float]  # one a symbol
+    values: Sequence[float | None]  # one a symbol; None: it has no number
+    parted: Collection[int] = ()  # the places that a line is drawn before, from 0
 
 
 @dataclass(frozen=True)
@@ -221,15 +222,15 @@ class Guess(NamedTuple):
     """A character of a text, and which ones were expected in its place."""
 
     symbol: str
-    bits: float  # that it cost
-    expected: str  # the likeliest first
+    bits: float | None  # that it cost; None: it was only read
+    expected: str  # the likeliest first; nothing in the place of what was only read
 
 
 @dataclass(frozen=True)
 class Guesses(_Shown):
     """A text with what was expected at each place of it."""
 
-    places: Sequence[Guess]  # each with as many expected
+    places: Sequence[Guess]  # each with as many expected, if any
     unit: UnitName = "char"
 
 

@@ -5,7 +5,7 @@ is given, what that costs under each.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from charrnn.inspection.summary import Loss, Summary, summarize
 from charrnn.inspection.surprise import LN2
 from charrnn.inspection.view import JointView
 from charrnn.inspection.wording import number
+from charrnn.pairs import Accuracy, Pairs
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
@@ -38,6 +39,9 @@ class TextCost:
     bits_per_char: float
     #: Where the counts went on in the text: what it costs by those that do not.
     static_bits_per_char: float | None = None
+    #: Of pairs, how many of the text's outputs are written right; see `Accuracy`.
+    exact: float | None = None
+    error_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,9 @@ class Compared:
     corpus_characters: int
     corpus_sha256: str
     text: TextCost | None
+    #: Of pairs, how many held-out outputs were right when they were written last.
+    exact: float | None = None
+    error_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -84,12 +91,20 @@ class Comparison(ViewData):
         "unknown",
         "bits",
         "bits_per_char",
+        "exact",
+        "error_rate",
+        "text_exact",
+        "text_error_rate",
     )
 
     checkpoints: tuple[Compared, ...]
 
     def rows(self) -> Iterable[tuple[Cell, ...]]:
-        """Give a row a checkpoint; losses in nats per character."""
+        """Give a row a checkpoint; losses in nats per character.
+
+        What begins with ``text`` is about the text, what else is of pairs about what
+        training has held out.
+        """
         for item in self.checkpoints:
             losses = (item.train_loss, item.val_loss, item.best_val_loss)
             cost = item.text
@@ -108,6 +123,10 @@ class Comparison(ViewData):
                 None if cost is None else cost.unknown,
                 None if cost is None else cost.bits,
                 None if cost is None else cost.bits_per_char,
+                item.exact,
+                item.error_rate,
+                None if cost is None else cost.exact,
+                None if cost is None else cost.error_rate,
             )
 
 
@@ -132,11 +151,13 @@ def compared(path: Path, summary: Summary, text: TextCost | None) -> Compared:
         corpus_characters=summary.corpus.characters,
         corpus_sha256=summary.corpus.sha256,
         text=text,
+        exact=summary.exact,
+        error_rate=summary.error_rate,
     )
 
 
 def text_cost(costs: "Iterable[Costs]", unknown: int) -> TextCost:
-    """Add up what a text costs.
+    """Add up what a text costs: what is scored of it.
 
     Parameters
     ----------
@@ -152,7 +173,7 @@ def text_cost(costs: "Iterable[Costs]", unknown: int) -> TextCost:
     """
     characters, nats, fixed = 0, 0.0, None
     for part in costs:
-        characters += len(part.ids)
+        characters += len(part.ids) if part.scored is None else int(part.scored.sum())
         nats += float(part.nats.sum())
         if part.fixed is not None:
             fixed = (fixed or 0.0) + float(part.fixed.sum())
@@ -171,6 +192,7 @@ class CompareView(JointView[Comparison, Compared]):
     about = "checkpoints side by side, and what a text costs under each"
     text = "optional"
     runs = "forward"
+    decodes = True
     options = ("blend", "adapt")
     page = 10
 
@@ -178,9 +200,11 @@ class CompareView(JointView[Comparison, Compared]):
         """Take what checkpoints can be compared by; read the text, if there is one."""
         file, options, cost = checkpoint.file, checkpoint.options, None
         if options.text is not None:
-            ids = options.text.ids(file.vocab, options.unknown)
+            ids = options.text.ids(checkpoint.form)
             costs = checkpoint.predictor.costs(ids)
             cost = text_cost(costs, checkpoint.out_of_vocabulary)
+            if file.pairs:
+                cost = _with_accuracy(cost, checkpoint)
         return compared(file.path, summarize(file), cost)
 
     def join(self, parts: Sequence[Compared]) -> Comparison:
@@ -191,6 +215,25 @@ class CompareView(JointView[Comparison, Compared]):
         """Show a row a checkpoint."""
         yield Table(_columns(data.checkpoints), "checkpoints")
         yield Note("bits per character; a byte is one in a model of bytes")
+        if any(_accuracy(item) is not None for item in data.checkpoints):
+            of_text = any(item.text is not None for item in data.checkpoints)
+            whose = "of the text" if of_text else "held out"
+            yield Note(f"exact, errors: outputs {whose}; errors per character")
+
+
+def _accuracy(item: Compared) -> Accuracy | None:
+    """Take how many outputs are right: of the text if there is one."""
+    source = item if item.text is None else item.text
+    if source.exact is None or source.error_rate is None:
+        return None
+    return Accuracy(source.exact, source.error_rate)
+
+
+def _with_accuracy(cost: TextCost, checkpoint: "InspectedCheckpoint") -> TextCost:
+    """Write the outputs of a text of pairs, and count those that are right."""
+    pairs = Pairs.of(checkpoint.head(None), checkpoint.file.vocab)
+    found = checkpoint.predictor.accuracy(pairs)
+    return cost if found is None else replace(cost, **found._asdict())
 
 
 def _columns(items: Sequence[Compared]) -> list[Column]:
@@ -208,6 +251,12 @@ def _columns(items: Sequence[Compared]) -> list[Column]:
         Column("val", [_bits(item.val_loss) for item in items], "right", 1),
         Column("best val", [_bits(item.best_val_loss) for item in items], "right", 2),
     ]
+    rates = [_accuracy(item) for item in items]
+    if any(rates):
+        exact = [number(r and r.exact, ".2%") for r in rates]
+        errors = [number(r and r.error_rate, ".2%") for r in rates]
+        columns.append(Column("exact", exact, "right"))
+        columns.append(Column("errors", errors, "right"))
     costs = [item.text for item in items]
     if any(costs):
         bits = ["-" if c is None else f"{c.bits_per_char:.4f}" for c in costs]

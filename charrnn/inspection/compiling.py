@@ -33,6 +33,13 @@ def compile_blend(model: "TextModel") -> None:
     list(model.costs([np.zeros(2, np.int32)]))
 
 
+def compile_decoding(model: "TextModel") -> None:
+    """Write the first character of an output."""
+    from charrnn.generation import decode  # Numba, as above
+
+    decode(model, [np.zeros(1, np.int32)], longest=1)
+
+
 def compile_generation(model: "TextModel") -> None:
     """Draw one character."""
     from charrnn.generation import Generation  # Numba, as above

@@ -282,6 +282,7 @@ class DiversityView(View[Diversity]):
     text = "optional"
     generates = True
     options = ("corpus", "blend")
+    models = "running text"  # a sample of pairs needs an input
 
     def compute(self, checkpoint: "InspectedCheckpoint") -> Diversity:
         """Measure the text, or samples where none is given."""

@@ -65,13 +65,15 @@ class Exploration:
     unit: UnitName
     characters: int  # of the whole text
     text: str  # its beginning
-    bits: tuple[float, ...] | None
+    bits: tuple[float | None, ...] | None
     guesses: tuple[Position, ...]
     hidden: int
     units: tuple[Units, ...]
     best: tuple[Best, ...]  # by the signal below
     signal: SignalName
     start: tuple[int, int]  # the layer and unit to look at first
+    #: Of pairs, which characters are scored; the others were only read.
+    scored: tuple[bool, ...] | None = None
 
 
 def explore_views(
@@ -163,6 +165,7 @@ def explore(
         best=neurons.best if neurons else (),
         signal=neurons.signal if neurons else "h",
         start=(first.layer, first.unit) if first else (0, 0),
+        scored=tuple(model.documents.scored(read).tolist()) if model.of_pairs else None,
     )
 
 

@@ -3,6 +3,9 @@
 A gate that is nearly always below 0.1 or above 0.9 is saturated: it has made up
 its mind. A forget gate above 0.9 keeps its cell over many characters, one below
 0.1 has it live in the present (Karpathy et al. 2015).
+
+Of pairs it also tells what gates do while an input is read and while its output is
+written, and, character by character, around the place where the one ends.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,10 +23,12 @@ from charrnn.inspection.blocks import (
     PAGE,
     PICTURED,
     Block,
+    Chart,
     Column,
     Heading,
     Note,
     Scatter,
+    Series,
     Sparks,
     Table,
     Tiles,
@@ -34,6 +39,8 @@ from charrnn.inspection.units import (
     check_place,
 )
 from charrnn.inspection.view import Extent, View, listed
+from charrnn.inspection.wording import number
+from charrnn.pairs import offsets
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
@@ -41,6 +48,9 @@ if TYPE_CHECKING:
 
 #: A gate counts as closed below, and as open above.
 CLOSED, OPEN = 0.1, 0.9
+
+#: Characters on either side of the end of an input, of pairs.
+AROUND = 8
 
 #: Bars of a histogram of the units' means.
 BINS = 12
@@ -61,6 +71,9 @@ class Gate:
     means: tuple[float, ...]  # by unit
     shares_below: tuple[float, ...]
     shares_above: tuple[float, ...]
+    reading: float | None = None  # the mean in inputs, of pairs
+    writing: float | None = None  # the mean in outputs
+    around: tuple[float | None, ...] | None = None  # the mean at each of the offsets
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,8 @@ class Gates(ViewData):
     characters: int
     measured: int  # how many of them, from the beginning, these are means of
     gates: tuple[Gate, ...]
+    #: Of pairs, characters from the end of their inputs: 0 is the separator.
+    offsets: tuple[int, ...] | None = None
 
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a unit of a gate."""
@@ -110,17 +125,64 @@ def measure_gates(
         raise CorpusError(msg, hint=SOME_TEXT)
     names, read = cell_of(config.cell).switches, ids[:MEASURED]
     sums = np.zeros((3, config.layers, len(names), config.hidden))
+    phases = _Phases(model, read, (config.layers, len(names)))
     if names:
         for part in model.signals(read, names):
             sums[0] += part.sum(axis=2, dtype=np.float64)
             sums[1] += (part < CLOSED).sum(axis=2)
             sums[2] += (part > OPEN).sum(axis=2)
+            phases.add(part)
     layers = range(config.layers) if layer is None else [layer]
+    gates = tuple(_gates(sums / read.size, names, layers))
     return Gates(
         characters=ids.size,
         measured=read.size,
-        gates=tuple(_gates(sums / read.size, names, layers)),
+        gates=tuple(map(phases.complete, gates, _places(layers, len(names)))),
+        offsets=phases.offsets,
     )
+
+
+def _places(layers: Iterable[int], gates: int) -> Iterator[tuple[int, int]]:
+    """List layer and place among the layer's gates, in the order of `_gates`."""
+    return ((k, g) for k in layers for g in range(gates))
+
+
+class _Phases:
+    """Means over inputs, over outputs, and at each place around the end of an input.
+
+    Parameters
+    ----------
+    ids : (N,) int array
+        The text; what is made of one that is not of pairs is nothing.
+    shape : (L, G)
+    """
+
+    def __init__(self, model: "TextModel", ids: Ids, shape: tuple[int, int]) -> None:
+        self.offsets = tuple(range(-AROUND, AROUND + 1)) if model.of_pairs else None
+        self._from_end = offsets(ids, model.documents) if model.of_pairs else None
+        self._start = 0
+        self._sums = np.zeros((*shape, 2 * AROUND + 3))
+        self._counts = np.zeros(2 * AROUND + 3)
+
+    def add(self, part: Floats) -> None:
+        """Take in what the gates did at the next characters, (L, G, T, H)."""
+        if self._from_end is None:
+            return
+        here = self._from_end[self._start : self._start + part.shape[2], None]
+        around = here == np.arange(-AROUND, AROUND + 1)
+        member = np.concatenate([here <= 0, here > 0, around], axis=1).astype(float)
+        self._sums += part.mean(axis=3, dtype=np.float64) @ member
+        self._counts += member.sum(axis=0)
+        self._start += part.shape[2]
+
+    def complete(self, gate: Gate, place: tuple[int, int]) -> Gate:
+        """Give a gate, whose sums stand at a place, its means."""
+        if self._from_end is None:
+            return gate
+        pairs = zip(self._sums[place].tolist(), self._counts.tolist(), strict=True)
+        means = (total / count if count else None for total, count in pairs)
+        reading, writing, *around = means
+        return replace(gate, reading=reading, writing=writing, around=tuple(around))
 
 
 def _gates(
@@ -130,8 +192,8 @@ def _gates(
     for k in layers:
         for g, name in enumerate(names):
             mean, below, above = shares[:, k, g].mean(axis=1).tolist()
-            of_units = map(tuple, shares[:, k, g].tolist())
-            yield Gate(k, name, mean, below, above, *of_units)
+            means, closed, opened = map(tuple, shares[:, k, g].tolist())
+            yield Gate(k, name, mean, below, above, means, closed, opened)
 
 
 class GatesView(View[Gates]):
@@ -171,6 +233,8 @@ class GatesView(View[Gates]):
         yield Tiles(dots, 3, "saturation of gates", media=PICTURED)
         yield Table(_gate_columns(data.gates), "gates")
         yield Note(f"closed: below {CLOSED}; open: above {OPEN}")
+        if data.offsets is not None:
+            yield from _around(data.gates, data.offsets)
         yield Heading("units most often open and closed")
         yield Table(_extremes(data.gates), "units most often open and closed")
         yield listed(data, media=PAGE)
@@ -187,11 +251,29 @@ def _dots(gate: Gate) -> Iterator[tuple[float, float, str]]:
         yield above, below, f"unit {unit}: {above:.1%} open, {below:.1%} closed"
 
 
+def _around(gates: Sequence[Gate], offsets: Sequence[int]) -> Iterator[Block]:
+    """Show what gates do around the end of an input, layer by layer."""
+    yield Heading("where the input ends", f"0 is the separator, {AROUND} on each side")
+    for layer in dict.fromkeys(gate.layer for gate in gates):
+        curves = [
+            Series(f"{gate.gate}, layer {layer}", offsets, gate.around or ())
+            for gate in gates
+            if gate.layer == layer
+        ]
+        yield Chart(curves, "characters from the end of the input", "mean of the gate")
+
+
 def _gate_columns(gates: Sequence[Gate]) -> list[Column | Sparks]:
     """List the gates with their means, saturation, and their units' means."""
+    phases = [
+        Column(name, [number(getattr(g, name), ".3f") for g in gates], "right", 1)
+        for name in ("reading", "writing")
+        if any(getattr(gate, name) is not None for gate in gates)
+    ]
     return [
         *_name_columns(gates),
         Column("mean", [f"{gate.mean:.3f}" for gate in gates], "right"),
+        *phases,
         Column("closed", [f"{gate.below:.1%}" for gate in gates], "right"),
         Column("open", [f"{gate.above:.1%}" for gate in gates], "right"),
         Sparks("units, 0 to 1", [_histogram(gate.means) for gate in gates]),

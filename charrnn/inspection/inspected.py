@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from charrnn.arrays import Ids
 from charrnn.checkpoint import CheckpointFile
 from charrnn.config import needs_memory, no_memory
-from charrnn.errors import field
+from charrnn.errors import OptionError, field
 from charrnn.inspection.asked import ViewOptions
-from charrnn.inspection.text import InspectedText
+from charrnn.inspection.text import InspectedText, TextForm
 from charrnn.options import check_number
+from charrnn.pairs import USUAL
 
 if TYPE_CHECKING:
     from charrnn.textmodel import TextModel
@@ -31,7 +32,8 @@ class InspectedCheckpoint:
     Raises
     ------
     OptionError
-        It does not have the layer that the options name, or no memory to blend with.
+        It does not have the layer that the options name, no memory to blend with, or
+        is not of pairs, about which something was said.
     """
 
     def __init__(self, file: CheckpointFile, options: ViewOptions) -> None:
@@ -41,6 +43,12 @@ class InspectedCheckpoint:
         if options.layer is not None:
             last = file.model.layers - 1
             check_number(field("layer"), options.layer, low=0, high=last)
+        if not file.pairs and options.pairs != USUAL:
+            separated = options.pairs.separator != USUAL.separator
+            name = field("pair_separator" if separated else "allow_empty")
+            msg = f"{name} is about models of pairs, which this one is not"
+            hint = f"leave {name} away: it reads a text as it is"
+            raise OptionError(msg, where=str(file.path), hint=hint)
         wanted = needs_memory(options.blend, adapt=options.adapt)
         if wanted and file.memory is None:
             where = str(file.path)
@@ -71,9 +79,16 @@ class InspectedCheckpoint:
             raise ValueError(msg)
         return self.options.text
 
+    @property
+    def form(self) -> TextForm:
+        """How it reads the text."""
+        options = self.options
+        pairs = options.pairs if self.file.pairs else None
+        return TextForm(self.file.vocab, options.unknown, pairs, options.begun)
+
     def head(self, limit: int | None) -> Ids:
         """Encode the beginning of the text, or all of it."""
-        return self.text.head(self.file.vocab, self.options.unknown, limit)
+        return self.text.head(self.form, limit)
 
     def count(self) -> None:
         """Count the text's characters, and see whether they can be used.
@@ -84,6 +99,5 @@ class InspectedCheckpoint:
             The text cannot be used with this checkpoint.
         """
         if self.options.text is not None:
-            self.characters, self.out_of_vocabulary = self.options.text.count(
-                self.file.vocab, self.options.unknown
-            )
+            found = self.options.text.count(self.form)
+            self.characters, self.out_of_vocabulary = found

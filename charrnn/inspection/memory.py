@@ -11,11 +11,15 @@ Two measures, both against the number of characters gone back:
 The gradient is that of the cells' own backward kernels, put in at one step and
 carried back one step at a time. It counts every path: through the layer's own
 recurrence and through the layers above.
+
+Of pairs both are about characters of outputs, and no state is older than its pair: so
+it is told in how many of the places a state so far back has read but the input.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -42,6 +46,7 @@ from charrnn.inspection.blocks import (
 )
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.view import Extent, View, listed
+from charrnn.pairs import offsets
 from charrnn.windows import Documents, Window
 
 if TYPE_CHECKING:
@@ -103,6 +108,9 @@ class Memory(ViewData):
     scored: int  # how many were scored after every length of context
     layers: tuple[LayerMemory, ...]
     contexts: tuple[ContextBits, ...]  # the shortest first
+    #: Of pairs, by lag: the share of the places where the input, and nothing of the
+    #: output, had been read so many characters earlier.
+    in_input: tuple[float, ...] | None = None
 
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a number: ``gradient`` by lag, ``bits`` by context."""
@@ -128,8 +136,38 @@ class Places:
     ids: Ids
     documents: Documents = Documents(before=0, stand_in=0)  # noqa: RUF009 - frozen
 
+    @cached_property
+    def scored(self) -> NDArray[np.int64]:
+        """The places of outputs, in a text of pairs."""
+        return np.flatnonzero(self.documents.scored(self.ids))
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether only some places are scored."""
+        return self.documents.separator is not None
+
+    def limits(self, lag: int) -> tuple[int, int]:
+        """Shorten a lag and a length of context to what the text has room for.
+
+        Of pairs the longest one has: from its last character back to the newline
+        before it, after which nothing is known.
+        """
+        if not self.of_pairs:
+            lag = min(lag, len(self.ids) // 2)
+            return lag, lag
+        ends = np.flatnonzero(self.ids == self.documents.start)
+        longest = int(np.diff(ends, prepend=-1, append=len(self.ids)).max())
+        return min(lag, longest - 1), min(lag, longest)
+
     def pick(self, count: int, lag: int) -> NDArray[np.int64]:
-        """Spread places over the text, each at least `lag` characters into it."""
+        """Spread places over the text, each at least `lag` characters into it.
+
+        Of pairs, over the outputs, however near to the beginning.
+        """
+        if self.of_pairs:
+            count = min(count, len(self.scored))
+            chosen = np.linspace(0, len(self.scored) - 1, count).round()
+            return self.scored[chosen.astype(np.int64)]
         last = len(self.ids) - 1
         count = min(count, last - lag + 1)
         return np.linspace(lag, last, count).round().astype(np.int64)
@@ -141,6 +179,15 @@ class Places:
         gates = len(network.stack.cell.gates) * network.config.hidden
         rows = max(1, min(ROWS, ROOM // (T * gates)))
         return np.array_split(places, -(-len(places) // rows))
+
+    def in_input(self, places: NDArray[np.int64], max_lag: int) -> tuple[float, ...]:
+        """Tell in which share of the places a state so far back knew inputs alone."""
+        ends, lags = offsets(self.ids, self.documents), np.arange(max_lag + 1)
+        starts = np.flatnonzero(self.ids == self.documents.start) + 1
+        first = np.append(0, starts)[np.searchsorted(starts, places, side="right")]
+        read = places[:, None] - 1 - lags  # what was read last, (n, max_lag + 1)
+        inside = (read >= first[:, None]) & (ends.take(read, mode="clip") <= 0)
+        return tuple(inside.mean(axis=0).tolist())
 
     def window(self, places: NDArray[np.int64], T: int) -> Window:
         """Read T characters up to each of B places, the last targets (T, B)."""
@@ -171,14 +218,14 @@ def measure_memory(
         The weights are so large that gradients or losses overflow.
     """
     count = len(places.ids)
-    if not count:
+    if not count or (places.of_pairs and not len(places.scored)):
         msg = "the text is empty: nothing to remember"
         raise CorpusError(msg, hint=SOME_TEXT)
-    max_lag = min(max_lag, count // 2)
+    max_lag, longest = places.limits(max_lag)
     scored = places.pick(SCORED, max_lag)
     with np.errstate(all="ignore"):
         norms = gradient_norms(network, places, max_lag)
-        lengths = _lengths(max_lag)
+        lengths = _lengths(longest)
         bits = [bits_after(network, places, scored, n) for n in lengths]
     if not (np.isfinite(norms).all() and np.isfinite(bits).all()):
         msg = "the weights are so large that gradients overflow"
@@ -193,6 +240,9 @@ def measure_memory(
         scored=len(scored),
         layers=tuple(_faded(k, norms[k].mean(axis=1)) for k in layers),
         contexts=tuple(map(ContextBits, lengths, bits)),
+        in_input=places.in_input(places.pick(GRADIENTS, max_lag), max_lag)
+        if places.of_pairs
+        else None,
     )
 
 
@@ -382,6 +432,10 @@ class MemoryView(View[Memory]):
         yield Note(scale, media=TERMINAL)
         yield Table(_lags(data), "gradient by lag", media=STILL)
         yield Note(f"norm of dL_t/dh_(t-lag), {data.gradients} places", media=STILL)
+        if data.in_input is not None:
+            yield Note("in the input: how often so far back nothing else was read")
+            curve = Series("in the input", range(len(data.in_input)), data.in_input)
+            yield Chart([curve], axes[0], "share of the places", media=PICTURED)
         yield Heading("loss, by length of context")
         lengths = [item.characters for item in data.contexts]
         bits = [item.bits_per_char for item in data.contexts]
@@ -420,6 +474,9 @@ def _lags(data: Memory) -> list[Column]:
     for rank, item in enumerate(data.layers):
         norms = [f"{item.norms[lag]:.3g}" for lag in lags]
         columns.append(Column(f"layer {item.layer}", norms, "right", rank))
+    if data.in_input is not None:
+        shares = [f"{data.in_input[lag]:.0%}" for lag in lags]
+        columns.append(Column("in the input", shares, "right"))
     return columns
 
 

@@ -33,13 +33,14 @@ from charrnn.inspection.blocks import (
 )
 from charrnn.inspection.features import FEATURES, features
 from charrnn.inspection.records import Cell, ViewData
-from charrnn.inspection.surprise import symbols
+from charrnn.inspection.surprise import cut_lines, symbols
 from charrnn.inspection.units import (
     MEASURED,
     check_place,
 )
 from charrnn.inspection.view import Extent, View
 from charrnn.inspection.wording import number
+from charrnn.pairs import input_ends
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
@@ -96,6 +97,8 @@ class Neurons(ViewData):
     best: tuple[Best, ...]  # in the order of FEATURES, then the variance
     neurons: tuple[Neuron, ...]  # the most telling first
     text: str
+    #: Of pairs, the positions in `text` at which their inputs end, from 1.
+    input_ends: tuple[int, ...] | None = None
 
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a unit and character."""
@@ -194,6 +197,7 @@ def measure_neurons(model: "TextModel", ids: Ids, wanted: Wanted) -> Neurons:
     best = tuple(_best(moments, places))
     picked = _picked(best, wanted, config.layers)
     shown = ids if wanted.keep is None else ids[: wanted.keep]
+    drawn = symbols(vocab, shown)
     values = unit_values(model, shown, wanted.signal, list(picked))
     return Neurons(
         unit=vocab.unit,
@@ -202,7 +206,8 @@ def measure_neurons(model: "TextModel", ids: Ids, wanted: Wanted) -> Neurons:
         measured=len(text),
         best=best,
         neurons=tuple(_neurons(moments, places, picked, values)),
-        text=symbols(vocab, shown),
+        text=drawn,
+        input_ends=input_ends(drawn) if model.of_pairs else None,
     )
 
 
@@ -321,7 +326,7 @@ class NeuronsView(View[Neurons]):
             measures = f"mean {neuron.mean:+.3f}, deviation {neuron.std:.3f}"
             yield Heading(title, _follows(neuron), media=STILL)
             yield Note(measures, media=STILL)
-            lines = list(_lines(data.text, neuron.values))
+            lines = list(_lines(data, neuron.values))
             yield Heat(lines, unit_scale(data, neuron), data.unit, media=STILL)
 
     def extent(self, data: Neurons, characters: int) -> Extent:
@@ -357,14 +362,12 @@ def unit_scale(data: Neurons, neuron: Neuron) -> Scale:
     return Scale(-most, most)
 
 
-def _lines(text: str, values: Sequence[float]) -> Iterator[HeatLine]:
-    """Cut a text into lines, with what a unit did at each character."""
-    start = 0
-    for part in text.split("\n"):
-        end = min(len(text), start + len(part) + 1)
-        if start < end:
-            yield HeatLine("  ", text[start:end], values[start:end])
-        start = end
+def _lines(data: Neurons, values: Sequence[float]) -> Iterator[HeatLine]:
+    """Cut the text into lines, with what a unit did at each character."""
+    for part in cut_lines(data.text):
+        line = data.text[part]
+        parted = () if data.input_ends is None else input_ends(line)
+        yield HeatLine("  ", line, values[part], parted)
 
 
 VIEW = NeuronsView()

@@ -3,6 +3,10 @@
 What is said about the end of the text is what `charrnn sample` would draw the
 first character from at temperature 1, and what stands under a position is
 the same for the text up to there.
+
+Of pairs, what comes next is asked inside an output: after an input and its separator,
+and after each character of an output. What is expected inside an input nobody has
+learned.
 """
 
 import math
@@ -31,6 +35,7 @@ from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import symbols
 from charrnn.inspection.view import SHOWN, Extent, View
 from charrnn.inspection.wording import number
+from charrnn.pairs import input_ends
 from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
@@ -56,13 +61,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A character of the text, and what the model expected in its place."""
+    """A character of the text, and what the model expected in its place.
+
+    A character of an input, of a model of pairs, was only read: it has no numbers.
+    """
 
     position: int  # from 1
     char: str
-    probability: float
-    bits: float
-    rank: int  # 1: the model would have guessed it
+    probability: float | None
+    bits: float | None
+    rank: int | None  # 1: the model would have guessed it
     top: tuple[Choice, ...]  # the likeliest first
 
 
@@ -77,6 +85,8 @@ class Predictions(ViewData):
     after: tuple[Choice, ...]
     entropy: float  # bits, of what comes after
     positions: tuple[Position, ...]
+    #: Of pairs, those of the positions at which inputs end.
+    input_ends: tuple[int, ...] | None = None
 
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a choice; `actual` is empty behind the end of the text."""
@@ -116,8 +126,12 @@ def predict(
     positions = []
     text = symbols(vocab, ids[first:])
     rows = distributions(model, ids, first)
+    scored = model.documents.scored(ids) if model.of_pairs else np.ones(ids.size, bool)
     for n, (char, id_) in enumerate(zip(text, ids[first:].tolist(), strict=True)):
         p = next(rows)
+        if not scored[first + n]:
+            positions.append(Position(first + n + 1, char, None, None, None, ()))
+            continue
         positions.append(
             Position(
                 position=first + n + 1,
@@ -130,12 +144,14 @@ def predict(
             )
         )
     last = next(rows)
+    ends = tuple(first + end for end in input_ends(text))
     return Predictions(
         unit=vocab.unit,
         characters=ids.size,
         after=_choices(last, vocab, top),
         entropy=_entropy(last),
         positions=tuple(positions),
+        input_ends=ends if model.of_pairs else None,
     )
 
 
@@ -201,13 +217,16 @@ class NextView(View[Predictions]):
     options = ("top", "max_chars", "blend", "adapt")
     page = 6
     explores = "guesses"
+    begun = True
 
     def compute(self, checkpoint: "InspectedCheckpoint") -> Predictions:
         """Read the text and list what the model expects."""
-        options = checkpoint.options
+        options, ids = checkpoint.options, checkpoint.head(None)
+        if checkpoint.file.pairs and not options.begun:
+            ids = ids[:-1]  # back into the last output, whatever other views read
         return predict(
             checkpoint.predictor,
-            checkpoint.head(None),
+            ids,
             top=options.top,
             keep=options.limit(SHOWN),
         )
@@ -228,7 +247,7 @@ class NextView(View[Predictions]):
 
     def extent(self, data: Predictions, characters: int) -> Extent:
         """Count the positions."""
-        return Extent(len(data.positions), "last")
+        return Extent(len(data.positions), "last", total=data.characters)
 
 
 def _choice_columns(choices: Sequence[Choice]) -> list[Column | Bars]:

@@ -35,6 +35,7 @@ BUILT_IN = {
     "gates": _BuiltIn("gates", "required"),
     "memory": _BuiltIn("memory", "required"),
     "diversity": _BuiltIn("diversity", "optional"),
+    "errors": _BuiltIn("errors", "required"),
     "compare": _BuiltIn("compare", "optional"),
     "system": _BuiltIn("system"),
 }

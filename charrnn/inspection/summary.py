@@ -78,6 +78,10 @@ class Summary(ViewData):
     corpus: CorpusFingerprint
     memory: MemoryFacts | None
     file: FileFacts
+    pairs: bool = False  # whether it is a model of pairs
+    #: Of pairs, how many held-out outputs were right when they were written last.
+    exact: float | None = None
+    error_rate: float | None = None
 
 
 def summarize(file: CheckpointFile) -> Summary:
@@ -105,6 +109,9 @@ def summarize(file: CheckpointFile) -> Summary:
             bytes=file.size,
             sha256=file.sha256(),
         ),
+        pairs=file.pairs,
+        exact=_last(file, "exact"),
+        error_rate=_last(file, "error_rate"),
     )
 
 
@@ -131,6 +138,12 @@ def _last_loss(file: CheckpointFile, name: str) -> Loss | None:
             step = row.get("step")
             return _loss(value, None if step is None else int(step))
     return None
+
+
+def _last(file: CheckpointFile, name: str) -> float | None:
+    """Find the last value of a column of the history."""
+    found = (finite(row.get(name)) for row in reversed(file.history))
+    return next((value for value in found if value is not None), None)
 
 
 def _loss(nats: float | None, step: int | None) -> Loss | None:
@@ -174,6 +187,8 @@ def _model(data: Summary) -> Iterator[tuple[str, str]]:
     yield "model", f"{model.cell}{activation}, {layers} of {units}{lags}{norm}"
     yield "parameters", f"{data.parameters:,}"
     yield "vocabulary", plural(model.vocab_size, noun)
+    if data.pairs:
+        yield "writes", "outputs of inputs: a model of pairs"
 
 
 def _training(data: Summary) -> Iterator[tuple[str, str]]:
@@ -209,6 +224,9 @@ def _losses(data: Summary) -> Iterator[tuple[str, str]]:
     for label, loss in named_losses.items():
         if loss is not None:
             yield label, _loss_words(loss)
+    if data.exact is not None and data.error_rate is not None:
+        rates = f"{data.exact:.2%} exactly right, {data.error_rate:.2%} errors"
+        yield "outputs", f"{rates} per character, of what is held out"
 
 
 def _loss_words(loss: Loss) -> str:

@@ -4,6 +4,8 @@ The text is read once, from its beginning to its end, with the state carried
 along, as sampling reads a prompt (`charrnn.windows.Documents`). It may be of
 any size: it comes in slices, and what is kept of them is sums, the worst, and
 as much of the beginning as was asked for. How it was cut changes nothing.
+
+Of pairs only outputs are scored: an input costs nothing and is not counted.
 """
 
 import math
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Ids
 from charrnn.config import UnitName
 from charrnn.counting import plural
 from charrnn.errors import SOME_TEXT, CorpusError
@@ -31,6 +33,7 @@ from charrnn.inspection.blocks import (
 )
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.view import SHOWN, Extent, View
+from charrnn.pairs import input_ends
 from charrnn.vocab import Vocab, from_code_points
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ class LineSurprise:
     """One line, the newline that ends it included."""
 
     line: int  # from 1
-    characters: int
+    characters: int  # that are scored
     bits: float
     bits_per_char: float
 
@@ -85,7 +88,7 @@ class Surprise(ViewData):
     columns = COLUMNS
 
     unit: UnitName
-    characters: int
+    characters: int  # that are scored: of pairs, those of outputs
     line_count: int
     bits: float
     nats: float
@@ -96,9 +99,11 @@ class Surprise(ViewData):
     worst: tuple[CharSurprise, ...]  # the worst first
     worst_lines: tuple[LineSurprise, ...]  # the dearest a character first
     text: str
-    char_bits: tuple[float, ...]
+    char_bits: tuple[float | None, ...]  # None: it is not scored
     #: Where the counts went on in the text: what it costs by those that do not.
     static_bits_per_char: float | None = None
+    #: Of pairs, the positions in `text` at which their inputs end, from 1.
+    input_ends: tuple[int, ...] | None = None
 
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a character of `text`."""
@@ -123,10 +128,9 @@ class SurpriseRows(ViewData):
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a character. Can be asked for once."""
         line, column, left = 1, 1, self.keep
-        for ids, nats, *_ in self.costs:
-            part = slice(None) if left is None else slice(left)
-            shown = symbols(self.vocab, ids[part])
-            for char, bits in zip(shown, (nats[part] / LN2).tolist(), strict=True):
+        for found in self.costs:
+            shown = symbols(self.vocab, found.ids[:left])
+            for char, bits in zip(shown, _bits(found, left), strict=True):
                 yield line, column, bits, table_cell(char, self.vocab.unit)
                 column += 1
                 if char == "\n":
@@ -159,8 +163,17 @@ def measure_surprise(
     """
     totals = _Totals(vocab, top, math.inf if keep is None else keep)
     for part in costs:
-        totals.add(part.ids, part.nats, part.fixed)
+        totals.add(part)
     return totals.result()
+
+
+def _bits(costs: "Costs", count: int | None = None) -> list[float | None]:
+    """Give what the first characters cost in bits, None for those not scored."""
+    bits: list[float | None] = (costs.nats[:count] / LN2).tolist()
+    if costs.scored is None:
+        return bits
+    scored = costs.scored[:count].tolist()
+    return [cost if is_ else None for cost, is_ in zip(bits, scored, strict=True)]
 
 
 Thing = TypeVar("Thing")
@@ -199,43 +212,49 @@ class _Totals:
         self.vocab = vocab
         self.newline = vocab.newline_id
         self.keep = keep
-        self.characters = 0
+        self.read = self.characters = 0  # of the latter those that are scored
+        self.of_pairs = False
         self.nats = 0.0
         self.fixed: float | None = None  # nats by counts that do not go on
         self.line, self.column = 1, 0  # of the last character
-        self.line_nats = 0.0
+        self.line_characters, self.line_nats = 0, 0.0
         self.lines: list[LineSurprise] = []
         self.text: list[str] = []
-        self.char_bits: list[float] = []
+        self.char_bits: list[float | None] = []
         self.worst: _Worst[CharSurprise] = _Worst(top)
         self.worst_lines: _Worst[LineSurprise] = _Worst(top)
         self.tail = np.zeros(0, np.int32)  # what came last, for contexts
 
-    def add(self, ids: Ids, nats: Floats, fixed: Floats | None) -> None:
-        """Take in the next characters; see `Costs`."""
-        if fixed is not None:
-            self.fixed = (self.fixed or 0.0) + float(fixed.sum())
-        left = int(max(0, min(self.keep - self.characters, len(ids))))
+    def add(self, costs: "Costs") -> None:
+        """Take in the next characters."""
+        ids = costs.ids
+        if costs.fixed is not None:
+            self.fixed = (self.fixed or 0.0) + float(costs.fixed.sum())
+        left = int(max(0, min(self.keep - self.read, len(ids))))
         self.text.append(symbols(self.vocab, ids[:left]))
-        self.char_bits += (nats[:left] / LN2).tolist()
+        self.char_bits += _bits(costs, left)
+        self.of_pairs = self.of_pairs or costs.scored is not None
         read = np.concatenate([self.tail, ids])
         start, newline = 0, -1 if self.newline is None else self.newline
         ends = (np.flatnonzero(ids == newline) + 1).tolist()
         for end in [*ends, len(ids)]:
-            self._add_to_line(read, start, nats[start:end])
+            self._add_to_line(read, costs, slice(start, end))
             if end > start and ids[end - 1] == newline:
                 self._end_line()
             start = end
-        self.nats += float(nats.sum())
+        self.nats += float(costs.nats.sum())
         self.tail = read[-CONTEXT:]
 
-    def _add_to_line(self, read: Ids, start: int, nats: Floats) -> None:
+    def _add_to_line(self, read: Ids, costs: "Costs", part: slice) -> None:
         """Take in some of a line, which stands in what was read last."""
-        shift = len(self.tail) + start
-        for n in np.flatnonzero(~(nats <= self.worst.least)).tolist():
+        shift, nats = len(self.tail) + part.start, costs.nats[part]
+        scored = np.ones(len(nats), bool)
+        if costs.scored is not None:
+            scored = costs.scored[part]
+        for n in np.flatnonzero(scored & ~(nats <= self.worst.least)).tolist():
             place = shift + n
             found = CharSurprise(
-                position=self.characters + n + 1,
+                position=self.read + n + 1,
                 line=self.line,
                 column=self.column + n + 1,
                 char=symbols(self.vocab, read[place : place + 1]),
@@ -245,16 +264,19 @@ class _Totals:
             self.worst.add(float(nats[n]), found.position, found)
         self.line_nats += float(nats.sum())
         self.column += len(nats)
-        self.characters += len(nats)
+        self.read += len(nats)
+        self.line_characters += (count := int(scored.sum()))
+        self.characters += count
 
     def _end_line(self) -> None:
         """Close a line, and begin the next one."""
-        bits, length = self.line_nats / LN2, self.column
-        found = LineSurprise(self.line, length, bits, bits / length)
+        bits, length = self.line_nats / LN2, self.line_characters
+        found = LineSurprise(self.line, length, bits, bits / max(1, length))
         self.worst_lines.add(found.bits_per_char, self.line, found)
-        if self.characters - length < self.keep:
+        if self.read - self.column < self.keep:
             self.lines.append(found)
-        self.line, self.column, self.line_nats = self.line + 1, 0, 0.0
+        self.line, self.column = self.line + 1, 0
+        self.line_characters, self.line_nats = 0, 0.0
 
     def result(self) -> Surprise:
         """Put everything together when the whole text was read."""
@@ -264,6 +286,7 @@ class _Totals:
             raise CorpusError(msg, hint=SOME_TEXT)
         if self.column:  # the last line has no newline
             self._end_line()
+        text = "".join(self.text)
         return Surprise(
             unit=self.vocab.unit,
             characters=count,
@@ -276,11 +299,12 @@ class _Totals:
             lines=tuple(self.lines),
             worst=self.worst.ranked(),
             worst_lines=self.worst_lines.ranked(),
-            text="".join(self.text),
+            text=text,
             char_bits=tuple(self.char_bits),
             static_bits_per_char=None
             if self.fixed is None
             else self.fixed / LN2 / count,
+            input_ends=input_ends(text) if self.of_pairs else None,
         )
 
 
@@ -303,7 +327,7 @@ class SurpriseView(View[Surprise | SurpriseRows]):
     def compute(self, checkpoint: "InspectedCheckpoint") -> Surprise | SurpriseRows:
         """Read the text and add up its losses, or make only its rows."""
         options, vocab = checkpoint.options, checkpoint.file.vocab
-        ids = checkpoint.text.ids(vocab, options.unknown)
+        ids = checkpoint.text.ids(checkpoint.form)
         costs = checkpoint.predictor.costs(ids)
         if options.rows_only and checkpoint.characters:
             return SurpriseRows(vocab, costs, options.max_chars or None)
@@ -336,8 +360,11 @@ class SurpriseView(View[Surprise | SurpriseRows]):
 def _totals(data: Surprise) -> list[tuple[str, str]]:
     """Label the totals."""
     characters = plural(data.characters, "character")
+    size = f"{characters}, {plural(data.line_count, 'line')}"
+    if data.input_ends is not None:
+        size = f"{characters} of outputs, {plural(data.line_count, 'pair')}"
     facts = [
-        ("text", f"{characters}, {plural(data.line_count, 'line')}"),
+        ("text", size),
         ("bits", f"{data.bits:,.2f}, {data.bits_per_char:.4f} per character"),
         ("nats", f"{data.nats:,.2f}, {data.nats_per_char:.4f} per character"),
         ("perplexity", f"{data.perplexity:.4g}"),
@@ -351,13 +378,19 @@ def _totals(data: Surprise) -> list[tuple[str, str]]:
 def _lines(data: Surprise) -> Iterator[HeatLine]:
     """Cut the text into lines, each labeled with its number and mean bits."""
     digits = len(f"{data.line_count}")
-    start = 0
-    for entry in data.lines:
-        end = min(start + entry.characters, len(data.text))
-        if start == end:
-            return
+    for entry, part in zip(data.lines, cut_lines(data.text), strict=False):
         label = f"  {entry.line:>{digits}} {entry.bits_per_char:5.2f}  "
-        yield HeatLine(label, data.text[start:end], data.char_bits[start:end])
+        line = data.text[part]
+        parted = () if data.input_ends is None else input_ends(line)
+        yield HeatLine(label, line, data.char_bits[part], parted)
+
+
+def cut_lines(text: str) -> Iterator[slice]:
+    """Find the lines of a text, each with the newline that ends it."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        yield slice(start, end)
         start = end
 
 

@@ -2,14 +2,15 @@
 
 It is read in slices, anew for every checkpoint and view, and encoded by that
 checkpoint's vocabulary, whose line ends it gets. Files are UTF-8, less a byte-order
-mark, or plain bytes for a model of bytes. What can be read only once, such as
-standard input, is first put aside: in memory as long as it is short, then in a
-temporary file.
+mark, or plain bytes for a model of bytes. A model of pairs reads pairs, as its
+training has read them. What can be read only once, such as standard input, is first
+put aside: in memory as long as it is short, then in a temporary file.
 """
 
 import stat
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -18,11 +19,54 @@ import numpy as np
 from charrnn.arrays import Ids
 from charrnn.config import UnknownPolicy
 from charrnn.errors import InputError, VocabError, field
-from charrnn.reading import SLICE, Reader, options_for, read_slices, shown_name
-from charrnn.vocab import CodePoints, Vocab, code_points
+from charrnn.lineends import LineEnds
+from charrnn.pairs import PairFormat, PairReader
+from charrnn.reading import (
+    SLICE,
+    Reader,
+    ReadOptions,
+    options_for,
+    read_slices,
+    shown_name,
+)
+from charrnn.vocab import CodePoints, Vocab, code_points, from_code_points
 
 #: Bytes of standard input that are kept in memory.
 IN_MEMORY = 1 << 24
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """How a checkpoint reads a text, and what becomes of strangers in it.
+
+    Attributes
+    ----------
+    pairs : PairFormat, optional
+        How pairs stand in it, for a model of pairs.
+    begun : bool
+        Of pairs: whether the last one has only begun, see `PairReader.begun`.
+    """
+
+    vocab: Vocab
+    unknown: UnknownPolicy = "error"
+    pairs: PairFormat | None = None
+    begun: bool = False
+
+    @property
+    def options(self) -> ReadOptions:
+        """How bytes become characters."""
+        options = options_for(self.vocab)
+        if self.pairs is None:
+            return options
+        separator, allow_empty = self.pairs.separator, self.pairs.allow_empty
+        return replace(
+            options, pairs=True, pair_separator=separator, allow_empty=allow_empty
+        )
+
+    @property
+    def pair_format(self) -> PairFormat | None:
+        """How pairs stand in a text, in the symbols that it is read as."""
+        return None if self.pairs is None else self.options.pair_format
 
 
 class InspectedText:
@@ -66,21 +110,32 @@ class InspectedText:
         if self._spool is not None:
             self._spool.close()
 
-    def slices(self, vocab: Vocab) -> Iterator[CodePoints]:
+    def slices(self, form: TextForm) -> Iterator[CodePoints]:
         """Read the text from its beginning, as symbols of a unit.
 
         Raises
         ------
         CorpusError
-            The file is not UTF-8.
+            The file is not UTF-8, or is no text of pairs for a model of pairs.
         InputError
             It cannot be read any more.
         """
-        if self._path is None and self._spool is None:
-            yield self._given(vocab)
-            return
-        reader = Reader(self.name, options_for(vocab), lambda _: None)
-        yield from reader.read(self._bytes())
+        given = self._path is None and self._spool is None
+        if form.begun and form.pair_format is not None:
+            whole = replace(form, pairs=None)
+            text = "".join(map(from_code_points, self.slices(whole)))
+            reader = PairReader(self.name, form.pair_format)
+            yield code_points(reader.begun(LineEnds("\n").convert(text, final=True)))
+        elif given and form.pair_format is not None:
+            text = from_code_points(self._given(form.vocab))
+            text = LineEnds("\n").convert(text, final=True)
+            reader = PairReader(self.name, form.pair_format)
+            yield code_points(reader.convert(text, final=True))
+        elif given:
+            yield self._given(form.vocab)
+        else:
+            bytes_ = self._bytes()
+            yield from Reader(self.name, form.options, lambda _: None).read(bytes_)
 
     def _given(self, vocab: Vocab) -> CodePoints:
         """Turn what an option said into symbols."""
@@ -98,38 +153,39 @@ class InspectedText:
         while data := self._spool.read(SLICE):
             yield data
 
-    def ids(self, vocab: Vocab, unknown: UnknownPolicy) -> Iterator[Ids]:
+    def ids(self, form: TextForm) -> Iterator[Ids]:
         """Encode the text, slice by slice.
 
         Raises
         ------
         VocabError
-            A character is unknown, and `unknown` is "error".
+            A character is unknown, and an error is made of that.
         """
-        for points in self.slices(vocab):
+        vocab = form.vocab
+        for points in self.slices(form):
             ids = vocab.look_up(points)
             known = ids >= 0
             if known.all():
                 yield ids
-            elif unknown == "skip":
+            elif form.unknown == "skip":
                 yield ids[known]
-            elif unknown == "replace":
+            elif form.unknown == "replace":
                 yield np.where(known, ids, np.int32(vocab.replacement_id))
             else:
-                raise self._unknown(vocab)
+                raise self._unknown(form)
 
-    def _unknown(self, vocab: Vocab) -> VocabError:
+    def _unknown(self, form: TextForm) -> VocabError:
         """Name what the vocabulary does not have, and its first places."""
         places: dict[str, int] = {}
         before = 0
-        for points in self.slices(vocab):
-            found, _ = vocab.unknown_places(_as_text(points))
+        for points in self.slices(form):
+            found, _ = form.vocab.unknown_places(_as_text(points))
             for symbol, place in found.items():
                 places.setdefault(symbol, before + place)
             before += len(points)
-        return vocab.not_encodable(places)
+        return form.vocab.not_encodable(places)
 
-    def count(self, vocab: Vocab, unknown: UnknownPolicy) -> tuple[int, int]:
+    def count(self, form: TextForm) -> tuple[int, int]:
         """Count the characters as encoded, and those that were unknown.
 
         Raises
@@ -138,18 +194,18 @@ class InspectedText:
             As in `ids`: whoever counts first knows that nothing will go wrong.
         """
         total = unknown_count = 0
-        for points in self.slices(vocab):
-            lost = int(np.count_nonzero(vocab.look_up(points) < 0))
-            if lost and unknown == "error":
-                raise self._unknown(vocab)
-            total += len(points) - (lost if unknown == "skip" else 0)
+        for points in self.slices(form):
+            lost = int(np.count_nonzero(form.vocab.look_up(points) < 0))
+            if lost and form.unknown == "error":
+                raise self._unknown(form)
+            total += len(points) - (lost if form.unknown == "skip" else 0)
             unknown_count += lost
         return total, unknown_count
 
-    def head(self, vocab: Vocab, unknown: UnknownPolicy, limit: int | None) -> Ids:
+    def head(self, form: TextForm, limit: int | None) -> Ids:
         """Encode the beginning of the text; all of it without a limit."""
         parts, left = [np.zeros(0, np.int32)], limit
-        for ids in self.ids(vocab, unknown):
+        for ids in self.ids(form):
             parts.append(ids if left is None else ids[:left])
             if left is not None:
                 left -= len(parts[-1])

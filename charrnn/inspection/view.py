@@ -12,6 +12,7 @@ from charrnn.inspection.blocks import EVERYWHERE, Block, Media, Rows
 from charrnn.inspection.compiling import (
     compile_backward,
     compile_blend,
+    compile_decoding,
     compile_forward,
     compile_generation,
 )
@@ -37,6 +38,13 @@ class Extent(NamedTuple):
     shown: int | None = None  # characters that are shown one by one
     end: Literal["first", "last"] = "first"  # which ones
     measured: int | None = None  # the first ones, which its statistics are about
+    total: int | None = None  # how many there are; if not given, those of the text
+    called: str = "characters"  # what is shown
+
+    @property
+    def of_text(self) -> bool:
+        """Whether characters of the text are what is shown."""
+        return self.called == "characters"
 
 
 class View(Generic[D]):
@@ -54,10 +62,16 @@ class View(Generic[D]):
         The kernels of the network that it runs on a text.
     generates : bool
         Whether it draws samples where no text is given.
+    decodes : bool
+        Whether it writes outputs of the inputs in a text, of a model of pairs.
     options : tuple of str
         The options of `inspect` that it is about.
     page : int
         Its place on a page for which no views are named; 0: it is not there.
+    models : {"all", "running text", "pairs"}
+        The models that it is about.
+    begun : bool
+        Whether it looks into a pair that has only begun, of a model of pairs.
     explores : str
         What the explorer of a page takes from its data: ``bits``, ``guesses``
         or ``units`` of every character.
@@ -68,9 +82,17 @@ class View(Generic[D]):
     text: ClassVar[TextNeed] = "no"
     runs: ClassVar[Literal["", "forward", "backward"]] = ""
     generates: ClassVar[bool] = False
+    decodes: ClassVar[bool] = False
     options: ClassVar[tuple[OptionName, ...]] = ()
     page: ClassVar[int] = 0
+    models: ClassVar[Literal["all", "running text", "pairs"]] = "all"
+    begun: ClassVar[bool] = False
     explores: ClassVar[Literal["", "bits", "guesses", "units"]] = ""
+
+    def suits(self, checkpoint: "InspectedCheckpoint") -> bool:
+        """Tell whether it is about such a model."""
+        wanted = "pairs" if checkpoint.file.pairs else "running text"
+        return self.models in ("all", wanted)
 
     def check(self, checkpoint: "InspectedCheckpoint") -> None:
         """Raise `OptionError` unless the checkpoint has what the options name."""
@@ -85,6 +107,8 @@ class View(Generic[D]):
             compile_forward(checkpoint.model.network)
         if "blend" in self.options:
             compile_blend(checkpoint.predictor)
+        if self.decodes and checkpoint.file.pairs:
+            compile_decoding(checkpoint.predictor)
         if self.runs == "backward":
             compile_backward(checkpoint.model.network)
 

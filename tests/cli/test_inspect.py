@@ -14,9 +14,10 @@ from charrnn.inspection.registry import BUILT_IN, view_named
 from tests.commands import Command, command
 from tests.commands import run as run_command
 from tests.factories import TEXT, write_checkpoint
+from tests.views import OF_TEXT
 
 #: The views that need a text.
-TEXT_VIEWS = {n for n in BUILT_IN if view_named(n).text == "required"}
+TEXT_VIEWS = {n for n in OF_TEXT if view_named(n).text == "required"}
 
 NEURONS = ["--view", "neurons", "--text", "the sea"]
 
@@ -78,7 +79,7 @@ def test_views_come_in_the_order_they_are_asked_for(call, model):
 
 def test_every_view_of_every_checkpoint_is_in_its_json_object(call, model, tmp_path):
     other = write_checkpoint(tmp_path / "o.npz", cell="gru", optimizer=None, history=[])
-    views = [word for name in BUILT_IN for word in ("--view", name)]
+    views = [word for name in OF_TEXT for word in ("--view", name)]
     code, out, _ = call(model, other, *views, "--text", "the sea", "--json")
 
     assert code == 0
@@ -88,7 +89,7 @@ def test_every_view_of_every_checkpoint_is_in_its_json_object(call, model, tmp_p
         (1, str(other)),
     ]
     *objects, joint = objects
-    own = [name for name in BUILT_IN if name != "compare"]
+    own = [name for name in OF_TEXT if name != "compare"]
     assert all(list(o["views"]) == own for o in objects)
     compared = joint["views"]["compare"]["checkpoints"]
     assert joint["checkpoints"] == [item["checkpoint"] for item in compared]
@@ -266,7 +267,7 @@ def test_width_comes_from_the_option_or_the_environment(call, model, monkeypatch
     assert call(*arguments, "--width", "120", "--ascii")[1].isascii()
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", OF_TEXT)
 def test_no_line_is_wider_than_the_narrowest_width(call, model, name):
     """Below the title, which has the path in full, what has no room is cut."""
     text = ["--text", "the sea"] if name in TEXT_VIEWS else []
@@ -319,7 +320,7 @@ def test_warm_up_says_what_it_made_ready_and_shows_nothing(call, model):
 
 
 def test_views_without_a_text_do_not_import_numba(model):
-    names = [name for name in BUILT_IN if name not in TEXT_VIEWS | {"diversity"}]
+    names = [name for name in OF_TEXT if name not in TEXT_VIEWS | {"diversity"}]
     views = [word for name in names for word in ("--view", name)]
     script = (
         "import sys\n"

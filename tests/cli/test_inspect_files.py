@@ -11,9 +11,9 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from charrnn.__main__ import run
-from charrnn.inspection.registry import BUILT_IN
 from tests.browser import Tab, browser
 from tests.factories import TEXT, write_checkpoint
+from tests.views import OF_TEXT
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_drawing_has_the_views_in_order_and_stdout_has_its_name(call, model):
 
 @pytest.mark.parametrize("option", ["--svg", "--html"])
 def test_every_view_can_be_written(call, model, option):
-    code, out, _ = call(model, model, *named(*BUILT_IN), "--text", TEXT, option, "f")
+    code, out, _ = call(model, model, *named(*OF_TEXT), "--text", TEXT, option, "f")
 
     assert (code, out) == (0, "f\n")
     assert Path("f").stat().st_size > 10_000
@@ -58,7 +58,7 @@ def test_every_view_can_be_written(call, model, option):
 
 @pytest.mark.parametrize("option", ["--svg", "--html"])
 def test_the_same_call_writes_the_same_bytes(call, model, option):
-    views = named(*(name for name in BUILT_IN if name != "system"))
+    views = named(*(name for name in OF_TEXT if name != "system"))
     for name in ("a", "b"):
         call(model, *views, "--text", TEXT, option, name)
 

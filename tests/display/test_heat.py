@@ -91,3 +91,14 @@ def test_colors_are_of_one_hue_and_readable_under_black():
 def test_the_legend_names_all_levels():
     assert legend(BITS, Look()).plain.split()[1::2] == list(BLOCKS)
     assert legend(BITS, Look(ascii=True)).plain.isascii()
+
+
+def test_what_has_no_number_has_no_bar_and_no_color():
+    line = HeatLine("", "ab\tc", [None, None, None, 7.0], parted=(3,))
+    text, below = heat_text([line], Look(20))
+
+    assert (text.plain, below.plain) == ("ab␉│c", "    █")
+    assert [span.style for span in text.spans[:-1]] == ["dim"] * 4
+    assert text.spans[-1].style == style_of(7)
+    rows = [row.plain for row in heat_text([line], Look(20, ascii=True))]
+    assert rows == ["ab\\t|c", "     #"]

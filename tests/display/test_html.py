@@ -20,9 +20,9 @@ from charrnn.display.html_tags import VOID, tag, text
 from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.blocks import Column, Table
 from charrnn.inspection.inspected import InspectedCheckpoint
-from charrnn.inspection.registry import BUILT_IN, view_named
+from charrnn.inspection.registry import view_named
 from charrnn.inspection.text import InspectedText
-from tests.display.support import CASES, chapter_of, every_view
+from tests.display.support import CASES, VIEWS, chapter_of, every_view
 from tests.factories import TEXT, write_checkpoint
 
 EVIL = "</script><script>alert(1)</script><!--\n&\"'"
@@ -63,7 +63,7 @@ def test_a_page_is_whole_and_loads_nothing(chapters, case: str):
         link = attributes.get("href") or "#"
         assert link.startswith("#") or (name, link) == ("link", "data:,")
     sections = [a["id"] for name, a in reader.elements if name == "section"]
-    assert sections == ["text-0", *(f"{name}-0" for name in BUILT_IN)]
+    assert sections == ["text-0", *(f"{name}-0" for name in VIEWS[case])]
     assert not re.search("url\\(|@import|https?://", page([chapters[case]]))
 
 

@@ -103,3 +103,13 @@ def test_a_scale_without_a_sign_gives_the_levels():
     assert shade(0.51, gate) == ("h4", 5 / 8, "0.5100")
     assert shade(1.0, gate)[:2] == ("h7", 1.0)
     assert shade(-0.25, Scale(-0.5, 0.5)) == ("n4", -0.5, "-0.2500")
+
+
+def test_what_has_no_number_has_no_color_and_no_bar():
+    block = Heat([HeatLine("", "ab", [None, 3.0], parted=(1,))])
+    root = parsed(heat_figure(block, Look(10)))
+
+    (rect,) = (e for e in root.iter("rect") if len(e))
+    assert (rect.get("class"), rect.get("x")) == ("h3", str(2 * CELL))
+    words = [(e.get("class"), "".join(e.itertext())) for e in root.iter("text")]
+    assert sorted(words) == [("d", "a"), ("d", "│"), ("h3", "b")]

@@ -8,14 +8,12 @@ import pytest
 from charrnn.display.svg import CELL, document
 from charrnn.display.svg_figures import COLUMNS, figures, heading
 from charrnn.display.symbols import Look
-from charrnn.inspection.registry import BUILT_IN
-from tests.display.support import CASES, blocks
+from tests.display.support import CASE_VIEWS, blocks
 
 SPACE = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "name"), CASE_VIEWS)
 def test_every_view_is_a_drawing(views, case: str, name: str):
     for width in (60, COLUMNS):
         drawn = list(figures(blocks(name, views[case, name]), Look(width)))

@@ -14,10 +14,9 @@ from charrnn.display.symbols import Look
 from charrnn.display.terminal import draw
 from charrnn.inspection.history import read_history
 from charrnn.inspection.records import Cell, ViewData
-from charrnn.inspection.registry import BUILT_IN
 from charrnn.inspection.summary import summarize
 from charrnn.inspection.view import View
-from tests.display.support import CASES, blocks
+from tests.display.support import CASE_VIEWS, blocks
 from tests.factories import HISTORY, write_checkpoint
 
 
@@ -25,8 +24,7 @@ def drawn(name: str, data: Any, **look: Any) -> list[str]:
     return [line.plain for line in draw(blocks(name, data), Look(**look))]
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "name"), CASE_VIEWS)
 def test_every_view_fits_and_sends_no_command_to_the_terminal(views, case, name):
     for width in (60, 100):
         lines = drawn(name, views[case, name], width=width)
@@ -35,8 +33,7 @@ def test_every_view_fits_and_sends_no_command_to_the_terminal(views, case, name)
         assert max(map(cell_len, lines)) <= width
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
-@pytest.mark.parametrize("case", ["plain", "odd", "bytes"])
+@pytest.mark.parametrize(("case", "name"), CASE_VIEWS)
 def test_ascii_is_enough(views, case, name):
     lines = drawn(name, views[case, name], width=60, ascii=True)
 

@@ -15,7 +15,7 @@ from charrnn.inspection.inspected import InspectedCheckpoint
 from charrnn.inspection.neurons import Wanted, measure_neurons
 from charrnn.inspection.registry import view_named
 from charrnn.inspection.text import InspectedText
-from tests.factories import TEXT, write_checkpoint
+from tests.factories import PAIRS_TEXT, TEXT, write_checkpoint
 
 
 @pytest.fixture(params=["lstm", "gru", "rnn"])
@@ -111,3 +111,21 @@ def test_of_a_long_text_the_beginning_is_explored(checkpoint, monkeypatch):
 def test_an_empty_text_cannot_be_explored(checkpoint):
     with pytest.raises(CorpusError, match="empty"):
         explore(checkpoint.model, checkpoint.head(0), Wish())
+
+
+def test_of_pairs_it_is_told_what_was_only_read(tmp_path):
+    path = write_checkpoint(tmp_path / "p.npz", PAIRS_TEXT, pairs=True)
+    with CheckpointFile(path) as file:
+        options = ViewOptions(text=InspectedText(PAIRS_TEXT), top=3)
+        checkpoint = InspectedCheckpoint(file, options)
+        checkpoint.count()
+        surprise = view_named("surprise").compute(checkpoint)
+        following = view_named("next").compute(checkpoint)
+        found = explore_views(checkpoint, {"bits": surprise, "guesses": following})
+
+    assert found is not None
+    assert found.scored is not None
+    assert found.text == PAIRS_TEXT
+    assert found.bits is not None
+    assert [bits is not None for bits in found.bits] == list(found.scored)
+    assert [bool(at.top) for at in found.guesses] == list(found.scored)

@@ -1,11 +1,13 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from charrnn.errors import CorpusError, OptionError
-from charrnn.inspection.gates import measure_gates
+from charrnn.inspection.gates import AROUND, measure_gates
 from charrnn.inspection.records import as_json, tsv
 from charrnn.textmodel import TextModel
-from tests.factories import TEXT, make_checkpoint, model_of
+from tests.factories import PAIRS_TEXT, TEXT, make_checkpoint, model_of
 
 
 def loaded(cell: str) -> TextModel:
@@ -77,3 +79,41 @@ def test_rows_and_json_have_the_same_numbers():
     gates = as_json(view)["gates"]
     means = [value for gate in gates for value in gate["means"]]
     assert [float(row[3]) for row in rows] == means
+
+
+@pytest.mark.parametrize("cut", [len(PAIRS_TEXT), len(PAIRS_TEXT) - 5, 4])
+def test_of_pairs_reading_and_writing_are_told_apart(cut: int):
+    """Also where the text ends inside an output, and inside an input."""
+    model = model_of(make_checkpoint(PAIRS_TEXT, pairs=True))
+    text = PAIRS_TEXT[:cut]
+    ids = model.vocab.encode(text)
+    view = measure_gates(model, ids)
+    parts = model.signals(ids, ("i", "f", "o"))
+    x = np.concatenate(list(parts), axis=2).mean(axis=3)  # (L, S, T)
+    places: list[int | None] = []
+    for line in text.splitlines(keepends=True):
+        end = line.find("\t")
+        places += [n - end if end >= 0 else None for n in range(len(line))]
+
+    def mean(gate: int, chosen: list[int]) -> Any:
+        values = x[gate // 3, gate % 3, chosen]
+        return pytest.approx(values.mean(), rel=1e-5) if chosen else None
+
+    assert view.offsets == tuple(range(-AROUND, AROUND + 1))
+    for n, gate in enumerate(view.gates):
+        read = [t for t, place in enumerate(places) if place is None or place <= 0]
+        written = [t for t in range(len(text)) if t not in read]
+        assert gate.reading == mean(n, read)
+        assert gate.writing == mean(n, written)
+        assert gate.around is not None
+        for offset, found in zip(view.offsets, gate.around, strict=True):
+            at = [t for t, place in enumerate(places) if place == offset]
+            assert found == mean(n, at)
+
+
+def test_running_text_has_no_ends_of_inputs():
+    model = loaded("lstm")
+    view = measure_gates(model, model.vocab.encode(TEXT))
+
+    assert view.offsets is None
+    assert {(g.reading, g.writing, g.around) for g in view.gates} == {(None,) * 3}

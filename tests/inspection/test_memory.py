@@ -306,3 +306,53 @@ def test_rows_and_json_have_the_same_numbers():
     bits = [context["bits_per_char"] for context in found["contexts"]]
     assert [float(row[3]) for row in rows] == norms + bits
     assert rows[-1][:2] == ["bits", ""]
+
+
+#: Every line is a pair; a newline has the id 0, a separator 1.
+PAIRS = Documents(before=0, stand_in=0, start=0, separator=1)
+PAIR_IDS = np.array([2, 3, 1, 4, 0, 2, 1, 5, 3, 2, 0, 4, 4, 4, 1, 2, 0], np.int32)
+
+
+def test_of_pairs_losses_are_those_of_outputs():
+    network = new_network()
+    places = Places(PAIR_IDS, PAIRS)
+    found = measure_memory(network, places)
+    window = PAIRS.window(PAIR_IDS, np.arange(len(PAIR_IDS))[:, None])
+    nats = network.losses(window, network.new_state(1)).sum()
+
+    outputs = [3, 4, 7, 8, 9, 10, 15, 16]
+    assert found.scored == found.gradients == len(outputs)
+    assert places.pick(100, 0).tolist() == outputs
+    assert places.pick(3, 5).tolist() == [3, 9, 16]
+    assert found.contexts[-1].characters == 6  # a whole pair
+    bits = nats / len(outputs) / math.log(2)
+    assert found.contexts[-1].bits_per_char == pytest.approx(bits)
+
+
+def test_no_gradient_goes_back_beyond_a_pair():
+    network, places = new_network(), Places(PAIR_IDS, PAIRS)
+    norms = gradient_norms(network, places, 6)[0]
+
+    first = [0, 0, 5, 5, 5, 5, 11, 11]
+    for n, (place, start) in enumerate(zip(places.pick(9, 6), first, strict=True)):
+        # From what was read last back to the newline before the pair.
+        known = place - 1 - (start - 1)
+        assert (norms[: known + 1, n] > 0).all()
+        assert (norms[known + 1 :, n] == 0).all()
+
+
+def test_of_pairs_it_is_told_how_often_only_an_input_was_read():
+    found = measure_memory(new_network(), Places(PAIR_IDS, PAIRS))
+    wanted = []
+    for lag in range(found.max_lag + 1):
+        inputs = [{0, 1, 2}, {5, 6}, {11, 12, 13, 14}]
+        places = [(3, 0), (4, 0), (7, 1), (8, 1), (9, 1), (10, 1), (15, 2), (16, 2)]
+        wanted.append(np.mean([place - 1 - lag in inputs[n] for place, n in places]))
+
+    assert found.in_input == pytest.approx(wanted)
+    assert measure_memory(new_network(), Places(IDS)).in_input is None
+
+
+def test_a_text_without_an_output_is_an_error():
+    with pytest.raises(CorpusError, match="nothing to remember"):
+        measure_memory(new_network(), Places(PAIR_IDS[:2], PAIRS))

@@ -22,7 +22,13 @@ from charrnn.network import Network
 from charrnn.textmodel import TextModel
 from charrnn.windows import Window
 from tests import reference
-from tests.factories import TEXT, make_checkpoint, make_vocab, model_of
+from tests.factories import (
+    PAIRS_TEXT,
+    TEXT,
+    make_checkpoint,
+    make_vocab,
+    model_of,
+)
 
 LONG_QUOTES = (
     "He said: “it is a long way to the sea, and no way back” and went (slowly).\n"
@@ -266,3 +272,17 @@ def test_rows_and_json_have_the_same_numbers(model):
     assert [float(row[-1]) for row in rows] == values
     assert [row[5] for row in rows[:3]] == ["H", "e", " "]
     assert float(rows[0][3]) == found["neurons"][0]["correlation"]
+
+
+def test_of_pairs_it_is_told_where_inputs_end():
+    model = model_of(make_checkpoint(PAIRS_TEXT, pairs=True))
+    found = measure_neurons(model, model.vocab.encode(PAIRS_TEXT), Wanted(keep=14))
+
+    assert found.text == PAIRS_TEXT[:14]  # the sea, a tab, sea
+    assert found.input_ends == (8,)
+    assert measured_running().input_ends is None
+
+
+def measured_running() -> Neurons:
+    model = model_of(make_checkpoint())
+    return measure_neurons(model, model.vocab.encode(TEXT), Wanted())

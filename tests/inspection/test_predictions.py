@@ -12,7 +12,7 @@ from charrnn.inspection.surprise import measure_surprise
 from charrnn.network import Network
 from charrnn.textmodel import TextModel
 from charrnn.vocab import Vocab
-from tests.factories import TEXT, make_checkpoint, model_of
+from tests.factories import PAIRS_TEXT, TEXT, make_checkpoint, model_of
 
 CHECKPOINT = make_checkpoint(cell="gru")
 VOCAB = CHECKPOINT.vocab
@@ -133,3 +133,27 @@ def test_a_network_that_overflows_is_refused():
 
     with pytest.raises(VocabError, match="not finite"):
         predict(TextModel.of(broken, VOCAB), VOCAB.encode("the sea"))
+
+
+def test_of_pairs_nothing_is_expected_inside_an_input():
+    model = model_of(make_checkpoint(PAIRS_TEXT, pairs=True))
+    ids = model.vocab.encode(PAIRS_TEXT)
+    found = predict(model, ids, top=3)
+    bits = measure_surprise(model.costs([ids]), model.vocab).char_bits
+
+    assert [at.bits for at in found.positions] == pytest.approx(bits)
+    for at in found.positions:
+        known = (at.probability, at.rank, at.top or None)
+        assert (at.bits is None) == (known == (None, None, None))
+    rows = [line.split("\t") for line in tsv(found)][1:]
+    places = [n for n, cost in enumerate(bits, 1) if cost is not None]
+    assert [int(row[0]) for row in rows[::3]] == [*places, ids.size + 1]
+
+
+def test_the_ends_of_inputs_are_those_of_the_positions():
+    model = model_of(make_checkpoint(PAIRS_TEXT, pairs=True))
+    ids = model.vocab.encode("sea\tsea\nold\told")
+
+    assert predict(model, ids).input_ends == (4, 12)
+    assert predict(model, ids, keep=6).input_ends == (12,)
+    assert predict(model, ids, keep=2).input_ends == ()

@@ -13,7 +13,7 @@ from charrnn.inspection.surprise import (
 from charrnn.textmodel import Costs, TextModel
 from charrnn.vocab import Vocab
 from charrnn.windows import Window
-from tests.factories import TEXT, make_checkpoint, model_of
+from tests.factories import PAIRS_TEXT, TEXT, make_checkpoint, model_of
 
 CHECKPOINT = make_checkpoint()
 VOCAB = CHECKPOINT.vocab
@@ -32,6 +32,11 @@ def measured(model: TextModel, *slices: np.ndarray, **options: int) -> Surprise:
 @pytest.fixture(scope="module")
 def view(model: TextModel) -> Surprise:
     return measured(model, IDS)
+
+
+def numbers(view: Surprise) -> list[float]:
+    """Give the bits of the characters that are scored."""
+    return [bits for bits in view.char_bits if bits is not None]
 
 
 def whole_losses(model: TextModel, ids: np.ndarray, reset: bool = False) -> np.ndarray:
@@ -53,7 +58,7 @@ def test_the_total_is_the_sum_of_the_models_losses(model: TextModel, view: Surpr
 
 def test_lines_and_characters_add_up_to_the_total(view: Surprise):
     assert sum(line.bits for line in view.lines) == pytest.approx(view.bits)
-    assert sum(view.char_bits) == pytest.approx(view.bits)
+    assert sum(numbers(view)) == pytest.approx(view.bits)
     assert sum(line.characters for line in view.lines) == view.characters
     lengths = [len(line) for line in (TEXT * 8).splitlines(keepends=True)]
     assert [line.characters for line in view.lines] == lengths
@@ -61,7 +66,7 @@ def test_lines_and_characters_add_up_to_the_total(view: Surprise):
 
 def test_the_worst_come_first_and_say_where_they_stand(view: Surprise):
     lines = (TEXT * 8).splitlines(keepends=True)
-    bits = sorted(view.char_bits, reverse=True)
+    bits = sorted(numbers(view), reverse=True)
 
     assert [c.bits for c in view.worst] == bits[:5]
     for c in view.worst:
@@ -183,3 +188,48 @@ def test_without_a_newline_there_is_one_line_that_begins_by_the_counts():
     assert len(found.lines) == 1
     assert found.char_bits[0] == pytest.approx(-math.log2(share))
     assert found.nats == pytest.approx(nats.sum() - math.log(share))
+
+
+@pytest.fixture(scope="module")
+def of_pairs() -> TextModel:
+    return model_of(make_checkpoint(PAIRS_TEXT, pairs=True))
+
+
+def test_of_pairs_outputs_alone_are_scored(of_pairs: TextModel):
+    ids = of_pairs.vocab.encode(PAIRS_TEXT)
+    found = measured(of_pairs, ids, top=100)
+    lines = PAIRS_TEXT.splitlines(keepends=True)
+    outputs = [line.partition("\t")[2] for line in lines]
+
+    assert found.text == PAIRS_TEXT
+    assert found.characters == len(found.worst) == len("".join(outputs))
+    assert found.nats == pytest.approx(of_pairs.mean_loss(ids) * found.characters)
+    assert [line.characters for line in found.lines] == list(map(len, outputs))
+    assert found.line_count == len(lines)
+    assert found.input_ends == tuple(
+        n for n, symbol in enumerate(PAIRS_TEXT, 1) if symbol == "\t"
+    )
+    none = [n for n, bits in enumerate(found.char_bits) if bits is None]
+    assert len(none) + found.characters == len(PAIRS_TEXT)
+    assert sum(numbers(found)) == pytest.approx(found.bits)
+    for line, item in zip(lines, found.lines, strict=True):
+        start = sum(map(len, lines[: item.line - 1]))
+        given = line.index("\t") + 1
+        assert none[:given] == list(range(start, start + given))
+        del none[:given]
+
+
+def test_inputs_cost_nothing_in_rows_either(of_pairs: TextModel):
+    ids = of_pairs.vocab.encode(PAIRS_TEXT)
+    found = measured(of_pairs, ids)
+    rows = list(SurpriseRows(of_pairs.vocab, of_pairs.costs([ids])).rows())
+
+    assert rows == list(found.rows())
+    assert [row[2] for row in rows[:8]] == [None] * 8  # "the sea" and the tab
+
+
+def test_how_pairs_are_cut_changes_nothing(of_pairs: TextModel):
+    ids = of_pairs.vocab.encode(PAIRS_TEXT)
+    parts = [ids[:3], ids[3:9], ids[9:10], ids[10:]]
+
+    assert measured(of_pairs, *parts) == measured(of_pairs, ids)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.config import UnknownPolicy
+from charrnn.config import UnitName, UnknownPolicy
 from charrnn.errors import CorpusError, InputError, VocabError
 from charrnn.inspection import text as module
-from charrnn.inspection.text import InspectedText
+from charrnn.inspection.text import InspectedText, TextForm
+from charrnn.pairs import USUAL, PairFormat
 from charrnn.vocab import Vocab
 from tests.factories import make_vocab
 
@@ -18,22 +19,22 @@ VOCAB = make_vocab("abé ")
 def encoded(
     text: InspectedText, vocab: Vocab = VOCAB, unknown: UnknownPolicy = "error"
 ) -> bytes | str:
-    ids = text.head(vocab, unknown, None)
+    ids = text.head(TextForm(vocab, unknown), None)
     return vocab.to_bytes(ids) if vocab.unit == "byte" else vocab.decode(ids)
 
 
 def test_strangers_are_counted_when_they_are_skipped_or_replaced():
-    assert InspectedText("aXbYY").count(VOCAB, "skip") == (2, 3)
+    assert InspectedText("aXbYY").count(TextForm(VOCAB, "skip")) == (2, 3)
     assert encoded(InspectedText("aXbYY"), unknown="skip") == "ab"
-    assert InspectedText("aXbYY").count(VOCAB, "replace") == (5, 3)
+    assert InspectedText("aXbYY").count(TextForm(VOCAB, "replace")) == (5, 3)
     assert encoded(InspectedText("aXbYY"), unknown="replace") == "a b  "
     for read in (InspectedText.count, lambda *a: list(InspectedText.ids(*a))):
         with pytest.raises(VocabError, match=r"'X' U\+0058 at 2, 'Y' U\+0059 at 4"):
-            read(InspectedText("aXbYY"), VOCAB, "error")
+            read(InspectedText("aXbYY"), TextForm(VOCAB))
 
 
 def test_only_the_beginning_is_read_where_no_more_is_wanted():
-    ids = InspectedText("ab" * 9).head(VOCAB, "error", 3)
+    ids = InspectedText("ab" * 9).head(TextForm(VOCAB), 3)
 
     assert VOCAB.decode(ids) == "aba"
 
@@ -63,7 +64,7 @@ def test_what_is_no_utf8_is_named_with_a_way_to_convert_it(tmp_path: Path):
     path.write_bytes("人人生而自由".encode("gbk"))
 
     with pytest.raises(CorpusError) as caught:
-        InspectedText.from_file(str(path)).count(VOCAB, "skip")
+        InspectedText.from_file(str(path)).count(TextForm(VOCAB, "skip"))
     assert "GBK" in str(caught.value.hint)
     assert "from gbk to utf-8" in str(caught.value.hint)
 
@@ -83,7 +84,7 @@ def test_undecodable_bytes_are_located(tmp_path: Path):
     path.write_bytes(b"ab\na\xff")
 
     with pytest.raises(CorpusError, match="byte 0xFF") as caught:
-        InspectedText.from_file(str(path)).count(VOCAB, "skip")
+        InspectedText.from_file(str(path)).count(TextForm(VOCAB, "skip"))
     assert "byte offset 4, line 2" in str(caught.value)
     assert "encoding" not in str(caught.value.hint)
 
@@ -93,12 +94,12 @@ def test_large_files_come_in_slices(tmp_path: Path):
     path = tmp_path / "t.txt"
     path.write_text("é" * 300_000 + "X")
     text = InspectedText.from_file(str(path))
-    slices = list(text.ids(VOCAB, "skip"))
+    slices = list(text.ids(TextForm(VOCAB, "skip")))
 
     assert len(slices) > 1
     assert sum(part.size for part in slices) == 300_000
     with pytest.raises(VocabError, match="at 300,001"):
-        text.count(VOCAB, "error")
+        text.count(TextForm(VOCAB, "error"))
 
 
 @pytest.mark.parametrize("in_memory", [1 << 24, 4])
@@ -133,3 +134,51 @@ def test_what_does_not_exist_is_no_text(tmp_path: Path):
     for name in (str(tmp_path / "none"), "a\0b"):
         with pytest.raises(InputError):
             InspectedText.from_file(name)
+
+
+@pytest.mark.parametrize("unit", ["char", "byte"])
+@pytest.mark.parametrize("separator", ["\t", "\u2603", "=>"])
+def test_pairs_are_brought_into_one_form(
+    tmp_path: Path, unit: UnitName, separator: str
+):
+    vocab = make_vocab("\t\nabé", unit)
+    text, whole = "aé{0}b\r\n\nb{0}é\na{0}a", "aé\tb\nb\té\na\ta\n"
+    text = text.replace("{0}", separator)
+    path = tmp_path / "p.txt"
+    path.write_bytes(text.encode())
+    form = TextForm(vocab, "error", PairFormat(separator))
+    expected = whole.encode() if unit == "byte" else whole
+
+    for given in (InspectedText(text), InspectedText.from_file(str(path))):
+        ids = given.head(form, None)
+        found = vocab.to_bytes(ids) if unit == "byte" else vocab.decode(ids)
+        assert found == expected
+        assert given.count(form) == (ids.size, 0)
+
+
+BEGUN = {
+    "a": "a\t",
+    "a\t": "a\t",
+    "a\tb": "a\tb",
+    "a\tb\n": "a\tb",
+    "a\tb\r\n": "a\tb",
+    "\na\tb\n\nb\ta\nab": "a\tb\nb\ta\nab\t",
+}
+
+
+@pytest.mark.parametrize("text", BEGUN)
+def test_the_last_pair_may_have_begun(tmp_path: Path, text: str):
+    vocab = make_vocab("\t\nab")
+    path = tmp_path / "p.txt"
+    path.write_bytes(text.encode())
+    form = TextForm(vocab, "error", USUAL, begun=True)
+
+    for given in (InspectedText(text), InspectedText.from_file(str(path))):
+        assert vocab.decode(given.head(form, None)) == BEGUN[text]
+
+
+def test_what_stands_for_strangers_ends_no_input():
+    vocab = make_vocab("\t\t\t\n\n\nab")
+    form = TextForm(vocab, "replace", USUAL)
+
+    assert vocab.decode(InspectedText("Xb\tY").head(form, None)) == "ab\ta\n"
