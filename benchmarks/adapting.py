@@ -4,7 +4,9 @@ Each text is learned as `charrnn train` does with `--epochs` and `--hidden`, onc
 each seed, and its held-out part is scored by the network, by the n-grams, by both, and
 by both where the counts go on in what is read (`--adapt`), with other weights of what
 is read beside the usual one. A weight is compiled into kernels: each one has processes
-of its own, and a directory of its own for their kernels.
+of its own, and a directory of its own for their kernels. Other shares of the network
+are tried, too: the one that suits the text best, and some that are learned on the way,
+which charrnn does not do.
 
 Then a story (`story.txt`, written for this) is the prompt of a model that has never
 seen the names of its people and places, and is continued with adapting and without.
@@ -18,24 +20,28 @@ checkpoints, and uses those that it has; `--seeds N` trains that many of each te
 
 import argparse
 import json
+import math
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from copying import COPIED, Parts, parts_of, quick_text, train
+import numpy as np
+from copying import Parts, parts_of, quick_text, train
 from reporting import Report, at_most, cell, new_parser
 from weighing import adapted_loss
 
 import charrnn
-from charrnn.inspection.diversity import measure_diversity
+from charrnn.inspection.diversity import COPIED, measure_diversity
 from charrnn.kernels.growth import WEIGHT
+from charrnn.training.kneser_ney import Probabilities
 
 #: What a count of the text that is read is worth, beside one of the training text.
 WEIGHTS = (1, 2, 3, 4)
@@ -67,6 +73,10 @@ SAMPLES, LENGTH = 40, 1000
 
 #: Characters of a continuation that are shown.
 SHOWN = 400
+
+#: Where learned shares tell apart how network and counts have predicted a character,
+#: in nats; the characters that the fitted share is worth; and those that count.
+STEPS, KNOWN, MEMORY = (-1.0, -0.2, 0.2, 1.0), 30.0, 1000.0
 
 #: Characters that are scored to see how long it takes, rounds of it, and what
 #: adapting may take of a blend's time.
@@ -114,6 +124,28 @@ LOSSES = {
     "blended": lambda row: cell(row.blended, ".4f"),
     "spread": lambda row: cell(row.spread, ".4f"),
     **{f"adapting, weight {weight}": _adapted(weight) for weight in WEIGHTS},
+}
+
+
+@dataclass(frozen=True)
+class Shares:
+    """One text, scored with counts that go on, by the network's share; in nats."""
+
+    text: str
+    fitted: float  # the share that training found for counts that stay
+    loss: float  # with that
+    best: float  # the share that this text itself is likeliest by
+    best_loss: float
+    learned_loss: float  # with shares that are learned on the way: see `learned_loss`
+
+
+SHARES = {
+    "text": lambda row: row.text,
+    "share, as trained": lambda row: cell(row.fitted, ".2f"),
+    "nats": lambda row: cell(row.loss, ".4f"),
+    "best share": lambda row: cell(row.best, ".2f"),
+    "nats with it": lambda row: cell(row.best_loss, ".4f"),
+    "learned shares": lambda row: cell(row.learned_loss, ".4f"),
 }
 
 
@@ -240,6 +272,60 @@ def losses(text: Learned, weights: Sequence[int], caches: Path, threads: int) ->
     )
 
 
+def learned_loss(p: Probabilities, q: Probabilities, share: float) -> float:
+    """Score a text by shares that are learned while it is read.
+
+    There is one for each answer to how the character before was predicted: far better
+    by the network than by the counts, better, alike, worse, far worse. Each is the
+    mean of how likely it was, of the characters that followed, that the network was
+    right and not the counts; `KNOWN` characters of the share that was fitted count as
+    read before, and after `MEMORY` characters older ones begin to be forgotten.
+
+    Parameters
+    ----------
+    p, q : (N,) float64 array
+        How likely each character is by the network and by the counts.
+    share : float
+        The fitted one.
+    """
+    sums, characters = ([x] * (len(STEPS) + 1) for x in (KNOWN * share, KNOWN))
+    total, now = 0.0, len(STEPS) // 2
+    for network, counts in zip(p.tolist(), q.tolist(), strict=True):
+        weighed = sums[now] / characters[now] * network
+        both = weighed + (1 - sums[now] / characters[now]) * counts
+        total -= math.log(both)
+        sums[now] += weighed / both
+        characters[now] += 1
+        if characters[now] > MEMORY:
+            sums[now] *= MEMORY / characters[now]
+            characters[now] = MEMORY
+        now = bisect(STEPS, math.log(network / counts))
+    return total / len(p)
+
+
+def shares(text: Learned, threads: int) -> Shares:
+    """Try other shares of the network where counts go on, by the first seed's model."""
+    checkpoint, parts = text.first
+    model, read = charrnn.load(checkpoint, threads=threads), parts.held_out
+    network = model.surprise(read, blend=1)
+    counts = model.surprise(read, blend=0, adapt=True)
+    p, q = np.exp(-network), np.exp(-counts)
+
+    def loss(share: float) -> float:
+        return -float(np.log(share * p + (1 - share) * q).mean())
+
+    best = min(np.linspace(0.0, 1.0, 101).tolist(), key=loss)
+    fitted = parts.fitted
+    return Shares(
+        text=text.name,
+        fitted=fitted,
+        loss=loss(fitted),
+        best=best,
+        best_loss=loss(best),
+        learned_loss=learned_loss(p, q, fitted),
+    )
+
+
 def speed(text: Learned, characters: int) -> Speed:
     """Time the scoring of what is held out, as `inspect --view surprise` scores it."""
     checkpoint, parts = text.first
@@ -319,7 +405,7 @@ def names_kept(
         new=len(new),
         spelt=sum(word in NAMES for word in new) / len(new) if new else None,
         repeated=statistics.mean(found.measures.repetition or 0.0 for found in alone),
-        quoted=overlap and overlap.seen,
+        quoted=None if overlap is None else overlap.seen,
         sample=texts[0][:SHOWN],
     )
 
@@ -350,7 +436,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, metavar="N")
     parser.add_argument("--models", type=Path, metavar="DIRECTORY")
     options = parser.parse_args()
-    report, size, weights = Report(options), (SAMPLES, LENGTH), WEIGHTS
+    report, size = Report(options), (SAMPLES, LENGTH)
+    weights: Sequence[int] = WEIGHTS
     with tempfile.TemporaryDirectory() as directory:
         given = dict(pair.split("=", 1) for pair in options.texts)
         paths = {name: Path(file) for name, file in given.items()}
@@ -362,6 +449,9 @@ def main() -> None:
         add = report.table("The held-out text, in nats", LOSSES)
         for text in texts:
             add(losses(text, weights, Path(directory), options.threads))
+        add = report.table("The network's share where counts go on", SHARES)
+        for text in texts:
+            add(shares(text, options.threads))
         add = report.table("Time to score a text, one thread", SPEED)
         for text in texts:
             add(speed(text, TIMED))
