@@ -10,12 +10,13 @@ which charrnn does not do.
 
 Then a story (`story.txt`, written for this) is the prompt of a model that has never
 seen the names of its people and places, and is continued with adapting and without.
-The model is that of the text called "lovecraft", or of the first one:
+The model is that of the text called "lovecraft", whose manner the story has:
 
     python benchmarks/adapting.py tinyshakespeare=FILE lovecraft=FILE names=FILE
 
 A text called "names" has a document in each line. `--models DIRECTORY` keeps the
-checkpoints, and uses those that it has; `--seeds N` trains that many of each text.
+checkpoints and the weights' kernels, and uses those that it has; `--seeds N` trains
+that many of each text.
 """
 
 import argparse
@@ -55,8 +56,9 @@ NAMES = (
     "Tolvenny", "Umbraskar", "Vessalorn", "Yskelle",
 )  # fmt: skip
 
-#: The text whose model continues the story.
-CONTINUES = "lovecraft"
+#: Texts whose models continue the story: one with its manner, and the one of a run
+#: that only shows that the script works.
+CONTINUE = ("lovecraft", "quick")
 
 TEMPERATURES = (0.7, 0.8)
 
@@ -224,14 +226,14 @@ def learned(
     return Learned(name, found)
 
 
-def losses(text: Learned, weights: Sequence[int], caches: Path, threads: int) -> Losses:
+def losses(text: Learned, weights: Sequence[int], models: Path, threads: int) -> Losses:
     """Score the held-out part by every model of a text, with every weight.
 
     Parameters
     ----------
     text : Learned
     weights : sequence of int
-    caches : Path
+    models : Path
         Where each weight has a directory for its kernels.
     threads : int
     """
@@ -243,10 +245,10 @@ def losses(text: Learned, weights: Sequence[int], caches: Path, threads: int) ->
         alone.append(
             (model.loss(read, blend=1), model.loss(read, blend=0), model.loss(read))
         )
-        held_out = caches / "held_out.txt"
+        held_out = checkpoint.with_suffix(".txt")
         held_out.write_text(read, "utf-8", newline="")
         for weight, found in zip(weights, adapted, strict=True):
-            cache = caches / f"weight-{weight}"
+            cache = models / f"weight-{weight}"
             found.append(adapted_loss(checkpoint, held_out, weight, cache, threads))
             if (
                 weight == WEIGHT
@@ -448,16 +450,16 @@ def main() -> None:
         texts = [learned(name, path, models, options) for name, path in paths.items()]
         add = report.table("The held-out text, in nats", LOSSES)
         for text in texts:
-            add(losses(text, weights, Path(directory), options.threads))
+            add(losses(text, weights, models, options.threads))
         add = report.table("The network's share where counts go on", SHARES)
         for text in texts:
             add(shares(text, options.threads))
         add = report.table("Time to score a text, one thread", SPEED)
         for text in texts:
             add(speed(text, TIMED))
-        if texts:
-            named = [text for text in texts if text.name == CONTINUES]
-            continue_story(report, (named or texts)[0], size)
+        for text in texts:
+            if text.name in CONTINUE:
+                continue_story(report, text, size)
     report.write()
 
 
