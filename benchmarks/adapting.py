@@ -56,6 +56,9 @@ NAMES = (
     "Tolvenny", "Umbraskar", "Vessalorn", "Yskelle",
 )  # fmt: skip
 
+#: How often a name has been read before it is looked at what it costs.
+READ = 3
+
 #: Texts whose models continue the story: one with its manner, and the one of a run
 #: that only shows that the script works.
 CONTINUE = ("lovecraft", "quick")
@@ -138,7 +141,7 @@ class Shares:
     loss: float  # with that
     best: float  # the share that this text itself is likeliest by
     best_loss: float
-    learned_loss: float  # with shares that are learned on the way: see `learned_loss`
+    learned_loss: float  # with shares that are learned on the way: see `learned_costs`
 
 
 SHARES = {
@@ -198,6 +201,24 @@ NAMES_KEPT = {
     "of these its names": lambda row: cell(row.spelt, ".0%"),
     f"{COPIED}-grams repeated": lambda row: cell(row.repeated, ".2%"),
     "out of the story": lambda row: cell(row.quoted, ".2%"),
+}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the story costs one way of predicting it, in nats; means."""
+
+    kind: str
+    loss: float  # of a character
+    begin: float  # of the first letter of a name that was read `READ` times or more
+    rest: float  # of its other letters together
+
+
+STORY_COSTS = {
+    "predicted by": lambda row: row.kind,
+    "a character": lambda row: cell(row.loss, ".4f"),
+    "a name's first letter": lambda row: cell(row.begin, ".2f"),
+    "the rest of the name": lambda row: cell(row.rest, ".2f"),
 }
 
 
@@ -274,7 +295,7 @@ def losses(text: Learned, weights: Sequence[int], models: Path, threads: int) ->
     )
 
 
-def learned_loss(p: Probabilities, q: Probabilities, share: float) -> float:
+def learned_costs(p: Probabilities, q: Probabilities, share: float) -> Probabilities:
     """Score a text by shares that are learned while it is read.
 
     There is one for each answer to how the character before was predicted: far better
@@ -289,20 +310,25 @@ def learned_loss(p: Probabilities, q: Probabilities, share: float) -> float:
         How likely each character is by the network and by the counts.
     share : float
         The fitted one.
+
+    Returns
+    -------
+    (N,) float64 array
+        What each character costs, in nats.
     """
     sums, characters = ([x] * (len(STEPS) + 1) for x in (KNOWN * share, KNOWN))
-    total, now = 0.0, len(STEPS) // 2
+    found, now = [], len(STEPS) // 2
     for network, counts in zip(p.tolist(), q.tolist(), strict=True):
         weighed = sums[now] / characters[now] * network
         both = weighed + (1 - sums[now] / characters[now]) * counts
-        total -= math.log(both)
+        found.append(-math.log(both))
         sums[now] += weighed / both
         characters[now] += 1
         if characters[now] > MEMORY:
             sums[now] *= MEMORY / characters[now]
             characters[now] = MEMORY
         now = bisect(STEPS, math.log(network / counts))
-    return total / len(p)
+    return np.array(found)
 
 
 def shares(text: Learned, threads: int) -> Shares:
@@ -324,7 +350,7 @@ def shares(text: Learned, threads: int) -> Shares:
         loss=loss(fitted),
         best=best,
         best_loss=loss(best),
-        learned_loss=learned_loss(p, q, fitted),
+        learned_loss=float(learned_costs(p, q, fitted).mean()),
     )
 
 
@@ -348,6 +374,37 @@ def speed(text: Learned, characters: int) -> Speed:
         adapting=statistics.median(taken[True]),
         ratio=statistics.median(ratios),
     )
+
+
+def story_costs(text: Learned) -> Iterator[Story]:
+    """Score the story, and its names apart."""
+    checkpoint, parts = text.first
+    model, story = charrnn.load(checkpoint, threads=1), STORY.read_text("utf-8")
+    # Only what the model knows is scored.
+    story = "".join(
+        character for character in story if character in parts.vocab.symbols
+    )
+    network = model.surprise(story, blend=1)
+    counts = model.surprise(story, blend=0, adapt=True)
+    p, q = np.exp(-network), np.exp(-counts)
+    ways = {
+        "network": network,
+        "blended": model.surprise(story),
+        "adapting": model.surprise(story, adapt=True),
+        "n-grams alone, adapting": counts,
+        "adapting, learned shares": learned_costs(p, q, parts.fitted),
+    }
+    names = [
+        found
+        for name in NAMES
+        for found in list(re.finditer(rf"\b{name}\b", story))[READ:]
+    ]
+    for kind, nats in ways.items():
+        begins = [float(nats[name.start()]) for name in names]
+        rests = [float(nats[name.start() + 1 : name.end()].sum()) for name in names]
+        if names:
+            loss = float(nats.mean())
+            yield Story(kind, loss, statistics.mean(begins), statistics.mean(rests))
 
 
 def capitalized(text: str) -> list[str]:
@@ -465,6 +522,11 @@ def main() -> None:
 
 def continue_story(report: Report, text: Learned, size: tuple[int, int]) -> None:
     """Print what becomes of the story's names, and the beginnings of samples."""
+    add_costs = report.table(
+        f"The story, read by the model of {text.name}", STORY_COSTS
+    )
+    for costs in story_costs(text):
+        add_costs(costs)
     title = f"The story, continued by the model of {text.name}"
     add = report.table(title, NAMES_KEPT)
     rows = []
