@@ -106,7 +106,7 @@ class Losses:
     ngrams: float
     share: float  # the network's
     blended: float
-    spread: float  # of that, highest less lowest
+    spread: float | None  # of that, highest less lowest; None for one seed
     adapted: tuple[float, ...]  # by weight, in the order of `weights`
     weights: tuple[int, ...]
 
@@ -289,7 +289,7 @@ def losses(text: Learned, weights: Sequence[int], models: Path, threads: int) ->
         ngrams=statistics.mean(ngrams),
         share=statistics.mean(shares),
         blended=statistics.mean(blended),
-        spread=max(blended) - min(blended),
+        spread=max(blended) - min(blended) if len(blended) > 1 else None,
         adapted=tuple(map(statistics.mean, adapted)),
         weights=tuple(weights),
     )
