@@ -469,7 +469,9 @@ def names_kept(
     )
 
 
-def story_rows(text: Learned, size: tuple[int, int]) -> Iterator[Names]:
+def story_rows(
+    text: Learned, temperatures: Sequence[float], size: tuple[int, int]
+) -> Iterator[Names]:
     """Continue the story in every way at every temperature; first comes itself."""
     checkpoint, parts = text.first
     story = STORY.read_text("utf-8")
@@ -480,7 +482,7 @@ def story_rows(text: Learned, size: tuple[int, int]) -> Iterator[Names]:
     cuts = range(0, len(story) - LENGTH + 1, LENGTH)
     itself = [story[a : a + LENGTH] for a in cuts]
     yield names_kept(parts, itself, "(the story itself)", None)
-    for temperature in TEMPERATURES:
+    for temperature in temperatures:
         for kind in KINDS:
             texts = continuations(checkpoint, temperature, kind, size)
             yield names_kept(parts, texts, kind, temperature)
@@ -530,7 +532,8 @@ def continue_story(report: Report, text: Learned, size: tuple[int, int]) -> None
     title = f"The story, continued by the model of {text.name}"
     add = report.table(title, NAMES_KEPT)
     rows = []
-    for row in story_rows(text, size):
+    temperatures = TEMPERATURES[:1] if report.options.quick else TEMPERATURES
+    for row in story_rows(text, temperatures, size):
         rows.append(row)
         add(row)
     for row in rows[1:]:
