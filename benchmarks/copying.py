@@ -130,15 +130,17 @@ def parts_of(name: str, path: Path, checkpoint: Path) -> Parts:
     return Parts(name, loaded.vocab, loaded.memory.share, *texts)
 
 
-def train(name: str, path: Path, output: Path, options: argparse.Namespace) -> None:
-    """Run the command, unless its checkpoint is there."""
+def train(
+    name: str, path: Path, output: Path, options: argparse.Namespace, *more: str
+) -> None:
+    """Run the command, with more options perhaps, unless its checkpoint is there."""
     if output.exists():
         return
     lines = ["--lines"] if name in OF_LINES else []
     subprocess.run(
         [sys.executable, "-m", "charrnn", "train", path, "-o", output, "-q",
          "--no-keep-best", "--epochs", str(options.epochs), *lines,
-         "--hidden", str(options.hidden), "--threads", str(options.threads)],
+         "--hidden", str(options.hidden), "--threads", str(options.threads), *more],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
 
