@@ -188,13 +188,14 @@ def test_errors_are_what_an_evaluation_counts(call: Call, model: Path):
     figures = loaded.accuracy(pairs)
 
     assert figures is not None
-    assert (found["exact"], found["error_rate"]) == figures
+    exact, error_rate = figures
+    assert (found["exact"], found["error_rate"]) == (exact, error_rate)
     assert found["inputs"] == 5
     for item in found["errors"]:
         assert loaded.sample(item["input"], length=len(item["got"])) == item["got"]
     compared = data(call, model, "compare", "--text-file", "p.tsv")["checkpoints"][0]
-    assert compared["text"]["exact"] == figures.exact
-    assert compared["text"]["error_rate"] == figures.error_rate
+    assert compared["text"]["exact"] == exact
+    assert compared["text"]["error_rate"] == error_rate
 
 
 def test_errors_are_drawn_and_listed(call: Call, model: Path):
