@@ -223,6 +223,9 @@ def test_compare_has_what_training_found(call: Call, model: Path):
     assert "20.00%" in out
     _, out, _ = call(model, "--width", "100")
     assert "50.00% exactly right, 20.00% errors per character" in out
+    row = data(call, model, "history")["points"][-1]
+    assert (row["exact"], row["error_rate"]) == (0.5, 0.2)
+    assert "error rate" in call(model, "--view", "history")[1]
 
 
 @pytest.mark.parametrize("form", ["--svg", "--html"])
