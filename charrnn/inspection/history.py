@@ -7,7 +7,7 @@ same run gives the same bytes.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from charrnn.checkpoint import Row
 from charrnn.inspection.blocks import (
@@ -58,7 +58,14 @@ class PairsPoint(Point):
 class History(ViewData):
     """All rows that the checkpoint kept, in the order of their steps."""
 
-    columns = ("step", "epoch", "loss", "val_loss", "lr", "grad_norm")
+    columns: ClassVar[tuple[str, ...]] = (
+        "step",
+        "epoch",
+        "loss",
+        "val_loss",
+        "lr",
+        "grad_norm",
+    )
 
     points: tuple[Point, ...]
 
