@@ -181,6 +181,27 @@ def test_a_line_that_cannot_have_begun_is_4(call: Call, model: Path, text: str):
     assert "(--text, line " in err
 
 
+#: The field of a view's data in which it is told where inputs end.
+ENDS = {
+    "surprise": "input_ends",
+    "next": "input_ends",
+    "neurons": "input_ends",
+    "gates": "offsets",
+    "memory": "in_input",
+}
+
+
+@pytest.mark.parametrize("view", ENDS)
+def test_it_is_told_where_inputs_end(call: Call, model: Path, view: str):
+    other = write_checkpoint(Path("m.npz"))
+
+    assert data(call, model, view, "--text-file", "p.tsv")[ENDS[view]]
+    assert data(call, other, view, "--text", TEXT)[ENDS[view]] is None
+    drawn = call(model, "--view", view, "--text-file", "p.tsv")[1]
+    words = {"gates": "where the input ends", "memory": "in the input"}
+    assert words.get(view, "the sea␉") in drawn
+
+
 def test_errors_are_what_an_evaluation_counts(call: Call, model: Path):
     found = data(call, model, "errors", "--text-file", "p.tsv")
     loaded = load(model)
