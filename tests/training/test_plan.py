@@ -235,7 +235,7 @@ def test_windows_hold_whole_pairs(
     pair: float, batch_size: int, seq_length: int
 ) -> None:
     """Up to a limit, in steps of about as many characters."""
-    material = Material(80_000, 30, 4_000, int(pair))
+    material = Material(80_000, 30, 4_000, pair)
     config = make_plan(material, {}, {"steps": 9}, plan.nominal_speed)[1]
 
     assert (config.batch_size, config.seq_length) == (batch_size, seq_length)
