@@ -10,7 +10,9 @@ import pytest
 from charrnn.__main__ import run
 from charrnn.api import load
 from charrnn.pairs import Pairs
+from tests.cli.training import SHORT
 from tests.factories import HISTORY, PAIRS_TEXT, TEXT, write_checkpoint
+from tests.training.support import PAIRS
 from tests.views import OF_PAIRS
 
 Call = Callable[..., tuple[int, str, str]]
@@ -106,6 +108,8 @@ USAGE = {
     "--view errors": "--view errors needs a text",
     "--view diversity": "--view diversity is not about models of pairs",
     "--view diversity --text a": "--view diversity is not about models of pairs",
+    "--held-out --text a": "--held-out is given, but no view that it is about",
+    "--view errors --held-out": "--view errors needs a text",
     "--pair-separator ;": "--pair-separator does nothing without --text",
 }
 
@@ -217,6 +221,34 @@ def test_errors_are_what_an_evaluation_counts(call: Call, model: Path):
     compared = data(call, model, "compare", "--text-file", "p.tsv")["checkpoints"][0]
     assert compared["text"]["exact"] == exact
     assert compared["text"]["error_rate"] == error_rate
+
+
+def test_held_out_pairs_are_those_that_training_told_of(
+    call: Call, capsys: pytest.CaptureFixture[str]
+):
+    Path("t.tsv").write_text(PAIRS)
+    run(["train", "t.tsv", "--pairs", *SHORT, "--val-fraction", "0.3", "--json"])
+    *_, end = map(json.loads, capsys.readouterr().out.splitlines())
+    text = ["--text-file", "t.tsv"]
+    found = data(call, Path("t.npz"), "errors", *text, "--held-out")
+    whole = data(call, Path("t.npz"), "errors", *text)
+
+    assert end["event"] == "end"
+    assert (found["exact"], found["error_rate"]) == (end["exact"], end["error_rate"])
+    assert 0 < found["inputs"] < whole["inputs"]
+    inputs = {line.partition("\t")[0] for line in PAIRS.splitlines()}
+    assert whole["inputs"] == len(inputs)
+
+
+def test_what_was_held_out_is_known_of_a_run_alone(call: Call, tmp_path: Path):
+    weights = write_checkpoint(
+        tmp_path / "w.npz", PAIRS_TEXT, optimizer=None, pairs=True
+    )
+    given = ["--view", "errors", "--text-file", "p.tsv", "--held-out"]
+    code, out, err = call(weights, *given)
+
+    assert (code, out) == (2, "")
+    assert "does not know which pairs were held out" in err
 
 
 def test_errors_are_drawn_and_listed(call: Call, model: Path):
