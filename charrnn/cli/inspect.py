@@ -274,7 +274,7 @@ class Inspector:
             for file_writer in self.files:
                 self.limits.note_page(file_writer.explore(checkpoint), checkpoint)
             if self.views:
-                self.limits.note_out_of_vocabulary(checkpoint)
+                self.limits.note_unread(checkpoint)
 
     def _show(
         self, view: "AnyView", checkpoint: "InspectedCheckpoint", writer: Writer
@@ -309,7 +309,7 @@ class Inspector:
             with self._patience():
                 for view in self.joint_views:
                     view.compile(checkpoint)
-            self.limits.note_out_of_vocabulary(checkpoint)
+            self.limits.note_unread(checkpoint)
             return [view.describe(checkpoint) for view in self.joint_views]
 
     def _note_memory(

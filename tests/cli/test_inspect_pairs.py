@@ -62,6 +62,8 @@ def test_a_file_is_read_as_training_reads_it(call: Call, model: Path, text: str)
     assert data(call, model, "surprise", "--text-file", "odd.tsv") == wanted
     assert data(call, model, "surprise", "--text", odd) == wanted
     assert wanted["text"] == PAIRS_TEXT
+    err = call(model, "--view", "surprise", "--text-file", "odd.tsv")[2]
+    assert ("note: 5 empty lines left out" in err) == ("\n\n" in odd)
 
 
 @pytest.mark.parametrize("separator", [";", " => ", r"\t\t"])
@@ -96,6 +98,14 @@ def test_a_line_that_is_no_pair_is_4(call: Call, model: Path, text: str, view: s
         assert (code, out) == (4, "")
         assert f"charrnn: error: {what.format(where)}\n" in err
         assert hint in err
+
+
+@pytest.mark.parametrize("view", ["next", "surprise"])
+def test_bytes_that_are_no_text_are_unknown(call: Call, model: Path, view: str):
+    code, out, err = call(model, "--view", view, "--text", "sea\udcff\tsea")
+
+    assert (code, out) == (4, "")
+    assert "not in the vocabulary" in err
 
 
 def test_what_is_empty_can_be_allowed(call: Call, model: Path):
