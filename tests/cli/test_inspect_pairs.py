@@ -118,7 +118,7 @@ USAGE = {
     "--view errors": "--view errors needs a text",
     "--view diversity": "--view diversity is not about models of pairs",
     "--view diversity --text a": "--view diversity is not about models of pairs",
-    "--view next --held-out --text a": "--held-out is given, but no view that it is about",
+    "--view next --held-out --text a": "--held-out is given, but no view",
     "--view errors --held-out": "--view errors needs a text",
     "--pair-separator ;": "--pair-separator does nothing without --text",
 }
