@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -53,6 +53,10 @@ class PairFormat:
 
 #: How they stand in most files.
 USUAL = PairFormat()
+
+
+#: A text in either type of ids.
+AnyIds = TypeVar("AnyIds", PackedIds, Ids)
 
 
 class PairReader:
@@ -315,8 +319,8 @@ def edit_distance(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def split_pairs(
-    ids: PackedIds, documents: Documents, vocab: Vocab, share: float
-) -> tuple[PackedIds, PackedIds]:
+    ids: AnyIds, documents: Documents, vocab: Vocab, share: float
+) -> tuple[AnyIds, AnyIds]:
     """Part a text of pairs into what is trained on and what is held out.
 
     Parameters

@@ -71,7 +71,7 @@ EXAMPLES = "\n".join(
         "--text-file story.txt",
         "charrnn inspect lovecraft.npz --view diversity --corpus lovecraft.txt",
         "charrnn inspect a.npz b.npz --view compare --text-file story.txt",
-        "charrnn inspect pairs.npz --view errors --text-file held-out.tsv",
+        "charrnn inspect words.npz --view errors --text-file words.tsv --held-out",
         "charrnn sample a.npz | charrnn inspect b.npz --view surprise --text-file -",
         "charrnn inspect --verify *.npz",
     ]
@@ -243,6 +243,7 @@ class Inspector:
             signal=request.signal,
             max_lag=request.max_lag,
             corpus=request.corpus,
+            held_out=request.held_out,
             blend=request.blend,
             adapt=request.adapt,
             processors=available_processors(),
@@ -273,7 +274,7 @@ class Inspector:
             for file_writer in self.files:
                 self.limits.note_page(file_writer.explore(checkpoint), checkpoint)
             if self.views:
-                self.limits.note_out_of_vocabulary(checkpoint)
+                self.limits.note_unread(checkpoint)
 
     def _show(
         self, view: "AnyView", checkpoint: "InspectedCheckpoint", writer: Writer
@@ -308,7 +309,7 @@ class Inspector:
             with self._patience():
                 for view in self.joint_views:
                     view.compile(checkpoint)
-            self.limits.note_out_of_vocabulary(checkpoint)
+            self.limits.note_unread(checkpoint)
             return [view.describe(checkpoint) for view in self.joint_views]
 
     def _note_memory(

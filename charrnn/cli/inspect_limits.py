@@ -40,8 +40,12 @@ class Limits:
                 f"{name} is about the first {measured:,} of {total:,} characters"
             )
 
-    def note_out_of_vocabulary(self, checkpoint: "InspectedCheckpoint") -> None:
-        """Note what of the text the model does not know."""
+    def note_unread(self, checkpoint: "InspectedCheckpoint") -> None:
+        """Note what of the text is left out: empty lines, and what is not known."""
+        from charrnn.pairs import note_blank  # imports NumPy
+
+        if checkpoint.file.pairs and checkpoint.options.text is not None:
+            self._lines += note_blank(checkpoint.options.text.blank)
         if checkpoint.out_of_vocabulary:
             skipped = checkpoint.options.unknown == "skip"
             self._lines.append(

@@ -93,6 +93,14 @@ class InspectOptions:
             metavar="PATH",
         ),
     )
+    held_out: bool = option(
+        False,
+        Option(
+            "errors: of the pairs in the text only those that training has held out, "
+            "where the text is the one that it was given.",
+            VIEW,
+        ),
+    )
     blend: Share = option(
         "auto",
         replace(BLEND, group=VIEW, help=f"{', '.join(PREDICT)}: {BLEND.help}"),

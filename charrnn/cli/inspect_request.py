@@ -75,6 +75,7 @@ class Request(InspectOptions):
             "signal": self.signal != InspectOptions.signal,
             "max_lag": self.max_lag != InspectOptions.max_lag,
             "corpus": bool(self.corpus),
+            "held_out": self.held_out,
             "blend": self.blend != InspectOptions.blend,
             "adapt": self.adapt,
         }

@@ -49,7 +49,7 @@ def table(block: Table, look: Look) -> Iterator[Text]:
     ------
     Text
         The titles, the rows, and last, if some columns had no room, their
-        names.
+        names, on as many lines as they need.
     """
     look = look._replace(unit=block.unit)
     strips = [_strip(column, look) for column in block.columns]
@@ -60,7 +60,9 @@ def table(block: Table, look: Look) -> Iterator[Text]:
         yield _row(cells, kept)
     left = {strip.title for strip in kept}
     if missing := [s.title for s in strips if s.title and s.title not in left]:
-        yield line(" " * INDENT + f"(wider: also {', '.join(missing)})", "dim")
+        names = f"(wider: also {', '.join(missing)})"
+        for part in folded(names, max(1, look.width - INDENT)):
+            yield line(" " * INDENT + part, "dim")
 
 
 def column_cells(column: Column, look: Look) -> list[str]:

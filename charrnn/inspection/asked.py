@@ -25,6 +25,7 @@ class ViewOptions:
     signal: SignalName = "h"
     max_lag: int = MAX_LAG
     corpus: tuple[str, ...] = ()
+    held_out: bool = False  # of pairs, only those that training has held out
     blend: Share = "auto"
     adapt: bool = False
     processors: int = 1

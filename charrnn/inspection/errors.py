@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from charrnn.arrays import Ids
 from charrnn.config import UnitName
 from charrnn.counting import plural
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, OptionError, field
 from charrnn.escapes import table_cell
 from charrnn.inspection.blocks import (
     PAGE,
@@ -31,7 +31,7 @@ from charrnn.inspection.blocks import (
 from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import LISTED, symbols
 from charrnn.inspection.view import SHOWN, Extent, View
-from charrnn.pairs import Pairs, edit_distance
+from charrnn.pairs import Pairs, edit_distance, split_pairs
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
@@ -222,8 +222,18 @@ class ErrorsView(View[Errors]):
     text = "required"
     decodes = True
     models = "pairs"
-    options = ("max_chars", "blend")
+    options = ("max_chars", "held_out", "blend")
     page = 5
+
+    def check(self, checkpoint: "InspectedCheckpoint") -> None:
+        """Refuse to tell what was held out where that is not known."""
+        run = checkpoint.file.training
+        if not checkpoint.options.held_out or (run and run.config.val_fraction):
+            return
+        name = field("held_out")
+        msg = f"{name}: this checkpoint does not know which pairs were held out"
+        hint = f"leave {name} away, and give those pairs as the text"
+        raise OptionError(msg, where=str(checkpoint.file.path), hint=hint)
 
     def compute(self, checkpoint: "InspectedCheckpoint") -> Errors:
         """Write the outputs of the text's inputs, and compare them."""
@@ -231,7 +241,12 @@ class ErrorsView(View[Errors]):
         keep = options.limit(SHOWN if options.drawn else LISTED)
         if options.rows_only:
             keep = options.max_chars or None
-        pairs = Pairs.of(checkpoint.head(None), checkpoint.file.vocab)
+        vocab, ids = checkpoint.file.vocab, checkpoint.head(None)
+        run = checkpoint.file.training
+        if options.held_out and run is not None:
+            share = run.config.val_fraction
+            _, ids = split_pairs(ids, checkpoint.model.documents, vocab, share)
+        pairs = Pairs.of(ids, vocab)
         return measure_errors(checkpoint.predictor, pairs, keep=keep)
 
     def blocks(self, data: Errors) -> Iterator[Block]:

@@ -7,7 +7,7 @@ same run gives the same bytes.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from charrnn.checkpoint import Row
 from charrnn.inspection.blocks import (
@@ -46,11 +46,26 @@ class Point:
     grad_norm: float | None  # before clipping
 
 
+@dataclass(frozen=True, slots=True)
+class PairsPoint(Point):
+    """The same of a run on pairs, with how many held-out outputs were right."""
+
+    exact: float | None
+    error_rate: float | None
+
+
 @dataclass(frozen=True)
 class History(ViewData):
     """All rows that the checkpoint kept, in the order of their steps."""
 
-    columns = ("step", "epoch", "loss", "val_loss", "lr", "grad_norm")
+    columns: ClassVar[tuple[str, ...]] = (
+        "step",
+        "epoch",
+        "loss",
+        "val_loss",
+        "lr",
+        "grad_norm",
+    )
 
     points: tuple[Point, ...]
 
@@ -63,16 +78,28 @@ class History(ViewData):
         return [getattr(point, name) for point in self.points]
 
 
+@dataclass(frozen=True)
+class PairsHistory(History):
+    """The same of a run on pairs."""
+
+    columns = (*History.columns, "exact", "error_rate")
+
+    points: tuple[PairsPoint, ...]
+
+
 def read_history(rows: Sequence[Row]) -> History:
     """Bring the rows of a checkpoint into one form, gaps and all."""
-    return History(tuple(map(_point, rows)))
+    if any("exact" in row for row in rows):
+        found = (_values(row, PairsHistory.columns) for row in rows)
+        return PairsHistory(tuple(PairsPoint(**values) for values in found))
+    return History(tuple(Point(**_values(row, History.columns)) for row in rows))
 
 
-def _point(row: Row) -> Point:
+def _values(row: Row, columns: Sequence[str]) -> dict[str, Any]:
     """Take the known columns of a row. What is not finite counts as missing."""
-    values = {name: finite(row.get(name)) for name in History.columns}
-    step = values.pop("step")
-    return Point(step=None if step is None else int(step), **values)
+    values: dict[str, Any] = {name: finite(row.get(name)) for name in columns}
+    step = values["step"]
+    return values | {"step": None if step is None else int(step)}
 
 
 class HistoryView(View[History]):
@@ -96,6 +123,10 @@ class HistoryView(View[History]):
         curves = [curve for curve in curves if curve.ys]
         if curves:
             yield Chart(curves, "step", "loss, nats per character")
+        if isinstance(data, PairsHistory):
+            rates = {"exact": "exact", "error_rate": "error rate"}
+            curves = [_curve(data, metric, name) for metric, name in rates.items()]
+            yield Chart(curves, "step", "held-out outputs")
         others = {"lr": "learning rate", "grad_norm": "gradient norm"}
         charts = [
             Chart([curve], "step", curve.name)
@@ -120,6 +151,7 @@ def _curve(data: History, metric: str, name: str) -> Series:
 
 def _thinned(data: History) -> Table:
     """List the metrics of at most `ROWS` steps."""
+    rates = ("exact", "error_rate") if isinstance(data, PairsHistory) else ()
     columns = [
         _column(data, "step", ",.0f", 0),
         _column(data, "epoch", ".2f", 3),
@@ -127,6 +159,7 @@ def _thinned(data: History) -> Table:
         _column(data, "loss", ".4f", 1, bits=True),
         _column(data, "val_loss", ".4f", 0),
         _column(data, "val_loss", ".4f", 2, bits=True),
+        *(_column(data, name, ".2%", 1) for name in rates),
         _column(data, "lr", ".3g", 4),
         _column(data, "grad_norm", ".3g", 5),
     ]

@@ -435,7 +435,8 @@ class MemoryView(View[Memory]):
         if data.in_input is not None:
             yield Note("in the input: how often so far back nothing else was read")
             curve = Series("in the input", range(len(data.in_input)), data.in_input)
-            yield Chart([curve], axes[0], "share of the places", media=PICTURED)
+            share = "share of the places where the state had read inputs alone"
+            yield Chart([curve], axes[0], share, media=PICTURED)
         yield Heading("loss, by length of context")
         lengths = [item.characters for item in data.contexts]
         bits = [item.bits_per_char for item in data.contexts]

@@ -29,7 +29,7 @@ from charrnn.reading import (
     read_slices,
     shown_name,
 )
-from charrnn.vocab import CodePoints, Vocab, code_points, from_code_points
+from charrnn.vocab import CodePoints, Vocab, code_points
 
 #: Bytes of standard input that are kept in memory.
 IN_MEMORY = 1 << 24
@@ -77,10 +77,16 @@ class InspectedText:
     content : str
     name : str
         For errors.
+
+    Attributes
+    ----------
+    blank : int
+        Of pairs, the empty lines that were left out when all of it was read last.
     """
 
     def __init__(self, content: str, name: str = field("text")) -> None:
         self.name = name
+        self.blank = 0
         self._content = content
         self._path: str | None = None
         self._spool: IO[bytes] | None = None
@@ -123,19 +129,23 @@ class InspectedText:
         given = self._path is None and self._spool is None
         if form.begun and form.pair_format is not None:
             whole = replace(form, pairs=None)
-            text = "".join(map(from_code_points, self.slices(whole)))
+            text = "".join(map(_as_text, self.slices(whole)))
             reader = PairReader(self.name, form.pair_format)
             yield code_points(reader.begun(LineEnds("\n").convert(text, final=True)))
+            self.blank = reader.blank
         elif given and form.pair_format is not None:
-            text = from_code_points(self._given(form.vocab))
+            text = _as_text(self._given(form.vocab))
             text = LineEnds("\n").convert(text, final=True)
             reader = PairReader(self.name, form.pair_format)
             yield code_points(reader.convert(text, final=True))
+            self.blank = reader.blank
         elif given:
             yield self._given(form.vocab)
         else:
-            bytes_ = self._bytes()
-            yield from Reader(self.name, form.options, lambda _: None).read(bytes_)
+            whole_reader = Reader(self.name, form.options, lambda _: None)
+            yield from whole_reader.read(self._bytes())
+            pairs = whole_reader.pairs
+            self.blank = 0 if pairs is None else pairs.blank
 
     def _given(self, vocab: Vocab) -> CodePoints:
         """Turn what an option said into symbols."""

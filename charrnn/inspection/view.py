@@ -26,7 +26,16 @@ SHOWN = 2000
 
 #: The options of `inspect` that a view can be about.
 OptionName = Literal[
-    "top", "max_chars", "layer", "unit", "signal", "max_lag", "corpus", "blend", "adapt"
+    "top",
+    "max_chars",
+    "layer",
+    "unit",
+    "signal",
+    "max_lag",
+    "corpus",
+    "held_out",
+    "blend",
+    "adapt",
 ]
 
 D = TypeVar("D", bound="ViewData")

@@ -10,7 +10,9 @@ import pytest
 from charrnn.__main__ import run
 from charrnn.api import load
 from charrnn.pairs import Pairs
+from tests.cli.training import SHORT
 from tests.factories import HISTORY, PAIRS_TEXT, TEXT, write_checkpoint
+from tests.training.support import PAIRS
 from tests.views import OF_PAIRS
 
 Call = Callable[..., tuple[int, str, str]]
@@ -60,6 +62,8 @@ def test_a_file_is_read_as_training_reads_it(call: Call, model: Path, text: str)
     assert data(call, model, "surprise", "--text-file", "odd.tsv") == wanted
     assert data(call, model, "surprise", "--text", odd) == wanted
     assert wanted["text"] == PAIRS_TEXT
+    err = call(model, "--view", "surprise", "--text-file", "odd.tsv")[2]
+    assert ("note: 5 empty lines left out" in err) == ("\n\n" in odd)
 
 
 @pytest.mark.parametrize("separator", [";", " => ", r"\t\t"])
@@ -96,6 +100,14 @@ def test_a_line_that_is_no_pair_is_4(call: Call, model: Path, text: str, view: s
         assert hint in err
 
 
+@pytest.mark.parametrize("view", ["next", "surprise"])
+def test_bytes_that_are_no_text_are_unknown(call: Call, model: Path, view: str):
+    code, out, err = call(model, "--view", view, "--text", "sea\udcff\tsea")
+
+    assert (code, out) == (4, "")
+    assert "not in the vocabulary" in err
+
+
 def test_what_is_empty_can_be_allowed(call: Call, model: Path):
     given = ["--text", "\tsea\nsea\t", "--allow-empty"]
 
@@ -106,6 +118,8 @@ USAGE = {
     "--view errors": "--view errors needs a text",
     "--view diversity": "--view diversity is not about models of pairs",
     "--view diversity --text a": "--view diversity is not about models of pairs",
+    "--view next --held-out --text a": "--held-out is given, but no view",
+    "--view errors --held-out": "--view errors needs a text",
     "--pair-separator ;": "--pair-separator does nothing without --text",
 }
 
@@ -181,6 +195,27 @@ def test_a_line_that_cannot_have_begun_is_4(call: Call, model: Path, text: str):
     assert "(--text, line " in err
 
 
+#: The field of a view's data in which it is told where inputs end.
+ENDS = {
+    "surprise": "input_ends",
+    "next": "input_ends",
+    "neurons": "input_ends",
+    "gates": "offsets",
+    "memory": "in_input",
+}
+
+
+@pytest.mark.parametrize("view", ENDS)
+def test_it_is_told_where_inputs_end(call: Call, model: Path, view: str):
+    other = write_checkpoint(Path("m.npz"))
+
+    assert data(call, model, view, "--text-file", "p.tsv")[ENDS[view]]
+    assert data(call, other, view, "--text", TEXT)[ENDS[view]] is None
+    drawn = call(model, "--view", view, "--text-file", "p.tsv")[1]
+    words = {"gates": "where the input ends", "memory": "in the input"}
+    assert words.get(view, "the sea␉") in drawn
+
+
 def test_errors_are_what_an_evaluation_counts(call: Call, model: Path):
     found = data(call, model, "errors", "--text-file", "p.tsv")
     loaded = load(model)
@@ -188,13 +223,42 @@ def test_errors_are_what_an_evaluation_counts(call: Call, model: Path):
     figures = loaded.accuracy(pairs)
 
     assert figures is not None
-    assert (found["exact"], found["error_rate"]) == figures
+    exact, error_rate = figures
+    assert (found["exact"], found["error_rate"]) == (exact, error_rate)
     assert found["inputs"] == 5
     for item in found["errors"]:
         assert loaded.sample(item["input"], length=len(item["got"])) == item["got"]
     compared = data(call, model, "compare", "--text-file", "p.tsv")["checkpoints"][0]
-    assert compared["text"]["exact"] == figures.exact
-    assert compared["text"]["error_rate"] == figures.error_rate
+    assert compared["text"]["exact"] == exact
+    assert compared["text"]["error_rate"] == error_rate
+
+
+def test_held_out_pairs_are_those_that_training_told_of(
+    call: Call, capsys: pytest.CaptureFixture[str]
+):
+    Path("t.tsv").write_text(PAIRS)
+    run(["train", "t.tsv", "--pairs", *SHORT, "--val-fraction", "0.3", "--json"])
+    *_, end = map(json.loads, capsys.readouterr().out.splitlines())
+    text = ["--text-file", "t.tsv"]
+    found = data(call, Path("t.npz"), "errors", *text, "--held-out")
+    whole = data(call, Path("t.npz"), "errors", *text)
+
+    assert end["event"] == "end"
+    assert (found["exact"], found["error_rate"]) == (end["exact"], end["error_rate"])
+    assert 0 < found["inputs"] < whole["inputs"]
+    inputs = {line.partition("\t")[0] for line in PAIRS.splitlines()}
+    assert whole["inputs"] == len(inputs)
+
+
+def test_what_was_held_out_is_known_of_a_run_alone(call: Call, tmp_path: Path):
+    weights = write_checkpoint(
+        tmp_path / "w.npz", PAIRS_TEXT, optimizer=None, pairs=True
+    )
+    given = ["--view", "errors", "--text-file", "p.tsv", "--held-out"]
+    code, out, err = call(weights, *given)
+
+    assert (code, out) == (2, "")
+    assert "does not know which pairs were held out" in err
 
 
 def test_errors_are_drawn_and_listed(call: Call, model: Path):
@@ -222,6 +286,9 @@ def test_compare_has_what_training_found(call: Call, model: Path):
     assert "20.00%" in out
     _, out, _ = call(model, "--width", "100")
     assert "50.00% exactly right, 20.00% errors per character" in out
+    row = data(call, model, "history")["points"][-1]
+    assert (row["exact"], row["error_rate"]) == (0.5, 0.2)
+    assert "error rate" in call(model, "--view", "history")[1]
 
 
 @pytest.mark.parametrize("form", ["--svg", "--html"])

@@ -23,8 +23,8 @@ from charrnn.inspection.records import as_json
 from charrnn.inspection.registry import view_named
 from charrnn.inspection.text import InspectedText
 from tests.browser import Tab, browser
-from tests.display.support import blocks, chapter_of
-from tests.factories import write_checkpoint
+from tests.display.support import blocks, chapter_of, every_view
+from tests.factories import PAIRS_TEXT, write_checkpoint
 
 #: Long lines and short ones, wide, combining and control characters, markup.
 READ = (
@@ -311,3 +311,38 @@ def test_a_drawing_has_both_schemes(tab, checkpoint, tmp_path, scheme):
     assert page.color("text.d", "fill") == theme.faint
     assert tab.complaints() == []
     assert tab.requests() == [path.as_uri()]
+
+
+def test_of_pairs_inputs_are_only_read_and_end_visibly(tab, tmp_path):
+    from selenium.webdriver.common.keys import Keys
+
+    model, path = tmp_path / "p.npz", tmp_path / "p.html"
+    write_checkpoint(model, PAIRS_TEXT, pairs=True)
+    with CheckpointFile(model) as file:
+        options = ViewOptions(text=InspectedText(PAIRS_TEXT))
+        checkpoint = InspectedCheckpoint(file, options)
+        found = every_view(checkpoint)
+        path.write_text(page([chapter_of(checkpoint, found)]))
+    tab.scheme("light")
+    tab.width(1400)
+    tab.open(path)
+    opened = Page(tab)
+
+    bits = found["surprise"].char_bits
+    wanted = ["read" if cost is None else f"h{min(7, int(cost))}" for cost in bits]
+    assert opened.levels() == wanted
+    ends = """return [...document.querySelectorAll(".text .c")]
+        .map((c, n) => c.classList.contains("ends") ? n + 1 : 0).filter(n => n)"""
+    assert tuple(tab.run(ends)) == found["surprise"].input_ends
+    opened.find("text").click()
+    opened.keys("text", Keys.CONTROL, Keys.HOME, Keys.NULL)
+    assert opened.read("bits") == opened.read("rank") == "only read"
+    assert opened.find("guesses").find_elements("css selector", "tr") == []
+    for _ in range(8):  # the sea, and the separator
+        opened.keys("text", Keys.ARROW_RIGHT)
+    assert opened.read("bits") == f"{bits[8]:.4f}"
+    assert len(opened.find("guesses").find_elements("css selector", "tr")) == 5
+    opened.choose("by", "unit")
+    assert "read" not in opened.levels()
+    assert tuple(tab.run(ends)) == found["surprise"].input_ends
+    assert tab.complaints() == []

@@ -35,7 +35,8 @@ def test_columns_shrink_before_the_least_important_give_way():
         "   n  name       ",
         "   1  a long name",
         "  22  漢字       ",
-        "  (wider: also extra)",
+        "  (wider: also",
+        "  extra)",
     ]
 
 

@@ -27,3 +27,12 @@ def test_values_that_are_not_finite_count_as_missing():
 
 def test_an_empty_history_has_no_points():
     assert read_history([]).points == ()
+
+
+def test_of_pairs_it_is_told_how_many_outputs_were_right():
+    found: Row = {"step": 30, "val_loss": 2.5, "exact": 0.5, "error_rate": 0.125}
+    header, *rows = tsv(read_history([*HISTORY, found]))
+
+    assert header.endswith("\tgrad_norm\texact\terror_rate")
+    assert rows[-1] == "30\t\t\t2.5\t\t\t0.5\t0.125"
+    assert rows[0] == "10\t0.5\t3.0\t\t0.004\t0.5\t\t"
