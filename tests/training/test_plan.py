@@ -228,7 +228,7 @@ def test_short_lines_have_short_windows() -> None:
         (33, 32, 64),
         (86, 21, 96),
         (300, 8, 320),
-        (9e9, 8, 512),
+        (9_000, 8, 512),
     ],
 )
 def test_windows_hold_whole_pairs(pair: int, batch_size: int, seq_length: int) -> None:
