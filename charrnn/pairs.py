@@ -32,11 +32,11 @@ END = "\n"
 #: What others part columns by, and what a message calls each.
 USUAL_SEPARATORS = ("\t", ";", ",", "|", " => ", "=", ":")
 
-#: Characters that are taken apart at a time, about: bounds the memory.
-SLICE = 1 << 20
-
 #: Bytes of the hash that decides what is held out.
 HASH_BYTES = 8
+
+#: Characters that are taken apart at a time, about: bounds the memory.
+SLICE = 1 << 20
 
 
 @dataclass(frozen=True)
