@@ -123,9 +123,11 @@ class PairReader:
     def _meant(self, line: str) -> str | None:
         """Guess which separator was meant by a line that has not the right one."""
         for other in USUAL_SEPARATORS:
-            if line.count(other) == 1:
-                shown = "\\t" if other == SEPARATOR else other
-                return f"is {field('pair_separator', shown)} meant?"
+            if line.count(other) != 1:
+                continue
+            if other == SEPARATOR:
+                return f"a tab stands there: leave {field('pair_separator')} away"
+            return f"is {field('pair_separator', other)} meant?"
         return None
 
     def _wrong(self, what: str, hint: str) -> CorpusError:
