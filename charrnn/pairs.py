@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -36,6 +37,9 @@ NOWHERE = -(1 << 40)
 
 #: Bytes of the hash that decides what is held out.
 HASH_BYTES = 8
+
+#: Characters that are taken apart at a time, about: bounds the memory.
+SLICE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -152,9 +156,11 @@ class PairReader:
     def _meant(self, line: str) -> str | None:
         """Guess which separator was meant by a line that has not the right one."""
         for other in USUAL_SEPARATORS:
-            if line.count(other) == 1:
-                shown = "\\t" if other == SEPARATOR else other
-                return f"is {field('pair_separator', shown)} meant?"
+            if line.count(other) != 1:
+                continue
+            if other == SEPARATOR:
+                return f"a tab stands there: leave {field('pair_separator')} away"
+            return f"is {field('pair_separator', other)} meant?"
         return None
 
     def _wrong(self, what: str, hint: str) -> CorpusError:
@@ -343,9 +349,12 @@ def split_pairs(
 
 def _texts(ids: PackedIds | Ids, vocab: Vocab) -> Iterator[tuple[str, str]]:
     """Take a text of pairs apart: inputs and outputs, in symbols."""
-    for line in from_code_points(vocab.points[ids]).split(END)[:-1]:
-        given, _, wanted = line.partition(SEPARATOR)
-        yield given, wanted
+    ends = np.flatnonzero(ids == vocab.newline_id) + 1
+    stops = ends[np.searchsorted(ends, np.arange(SLICE, len(ids), SLICE))]
+    for start, stop in pairwise([0, *stops.tolist(), len(ids)]):
+        for line in from_code_points(vocab.points[ids[start:stop]]).split(END)[:-1]:
+            given, _, wanted = line.partition(SEPARATOR)
+            yield given, wanted
 
 
 def _ids(symbols: str, vocab: Vocab) -> Ids:

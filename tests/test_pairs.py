@@ -90,6 +90,13 @@ def test_other_separators_leave_no_room_for_tabs() -> None:
         read("a\tb;c\n", separator=";")
 
 
+def test_a_tab_need_not_be_named() -> None:
+    with pytest.raises(CorpusError, match="no ';' in this line") as caught:
+        read("a\tb", separator=";")
+
+    assert (caught.value.hint or "").startswith("a tab stands there: leave ")
+
+
 def test_empty_ones_may_be_allowed() -> None:
     assert read("a\t\n\tb\n", allow_empty=True) == "a\t\n\tb\n"
 
@@ -164,6 +171,20 @@ def test_inputs_stand_once_with_all_their_outputs() -> None:
     assert len(pairs) == 2
     assert found == {(2,): [[3], [4, 4]], (2, 3): [[4]]}
     assert pairs.longest == 2
+
+
+def test_long_texts_are_taken_apart_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And are what they are as a whole, one line being longer than a slice."""
+    ids = of("a\tb\nab\tc\nabcabcabc\tcc\nb\tbb\n" * 3)
+    whole = Pairs.of(ids, VOCAB), DOCUMENTS.scored(ids).tolist()
+    monkeypatch.setattr("charrnn.pairs.SLICE", 5)
+    monkeypatch.setattr("charrnn.windows.SLICE", 5)
+    parts = Pairs.of(ids, VOCAB), DOCUMENTS.scored(ids).tolist()
+
+    assert parts[1] == whole[1]
+    assert [[*map(bytes, one)] for one in (whole[0].inputs, *whole[0].outputs)] == [
+        [*map(bytes, one)] for one in (parts[0].inputs, *parts[0].outputs)
+    ]
 
 
 def test_any_wanted_output_is_right_and_errors_count_to_the_nearest() -> None:
