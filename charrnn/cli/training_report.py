@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from charrnn.arrays import PackedIds
+from charrnn.arrays import Ids, PackedIds
 from charrnn.cells import cell_of
 from charrnn.cli.commands import as_argument, shell_command
 from charrnn.cli.metrics import bits
@@ -13,12 +13,14 @@ from charrnn.counting import plural
 from charrnn.durations import duration_text, exact_duration
 from charrnn.errors import spell
 from charrnn.filenames import default_output
+from charrnn.generation import decode
 from charrnn.training.baselines import Baselines
 from charrnn.training.blending import Blend
 from charrnn.training.job import Job
 from charrnn.training.prepare import memory_estimate
 from charrnn.training.records import Ended
 from charrnn.training.trainer import Trainer
+from charrnn.vocab import Vocab, from_code_points
 
 #: What a text is counted in.
 UNITS: dict[UnitName, str] = {"char": "character", "byte": "byte"}
@@ -26,6 +28,9 @@ UNITS: dict[UnitName, str] = {"char": "character", "byte": "byte"}
 #: A validation loss that is larger than the best by more than this share means
 #: that a run has gone on for too long.
 OVERFITTED = 0.005
+
+#: Inputs among which the one that is named in an example is the shortest.
+EXAMPLES = 20
 
 #: Temperature of previews and of the command that is suggested in the end.
 TEMPERATURE = 0.8
@@ -245,7 +250,7 @@ def _blended(blend: Blend) -> Iterator[str]:
         yield _row(f"  {grams} alone", blend.ngram_loss)
     if blend.loss is not None:
         yield _row(f"  both ({network})", blend.loss)
-    else:
+    elif blend.share < 1:
         yield f"samples will be of {network}, {1 - blend.share:.0%} {grams} of the text"
     yield "the checkpoint contains the text (--no-memory leaves it out)"
 
@@ -275,7 +280,35 @@ def _row(name: str, loss: float) -> str:
     return f"{name:<21} {loss:8.4f} nats {bits(loss):7.3f} bits"
 
 
-def suggestion(output: str) -> str:
+def suggestion(output: str, job: Job) -> str:
     """Write the command that samples what was trained."""
     words = ["charrnn", "sample", "--temperature", str(TEMPERATURE)]
+    if job.of_pairs:
+        words = ["charrnn", "sample", f"--prompt={example(job)}"]
     return f"try: {shell_command(*words, as_argument(output))}"
+
+
+def example(job: Job) -> str:
+    """Give an input of a run on pairs that is short, and held out where some are."""
+    pairs = job.pairs_to_show
+    shortest = min(pairs.first(EXAMPLES).inputs, key=len)
+    return as_text(shortest, job.vocab)
+
+
+def attempts(job: Job, count: int) -> str:
+    """Show what the network makes of a few inputs, one a line."""
+    shown = job.pairs_to_show.first(count)
+    model = job.model(job.trainer.averaged)
+    outputs = decode(model, shown.inputs, 2 * shown.longest + 1)
+    return "\n".join(
+        f"{as_text(given, job.vocab)} -> {as_text(output, job.vocab)}"
+        for given, output in zip(shown.inputs, outputs, strict=True)
+    )
+
+
+def as_text(ids: Ids, vocab: Vocab) -> str:
+    """Write ids as a text: of bytes, what they say as UTF-8."""
+    symbols = from_code_points(vocab.points[ids])
+    if vocab.unit == "char":
+        return symbols
+    return symbols.encode("latin-1").decode("utf-8", "surrogateescape")

@@ -25,6 +25,7 @@ from charrnn.cli.signals import Caught, Killed, caught_signals, ending_at_once
 from charrnn.cli.spelling import as_option
 from charrnn.cli.training_report import (
     TEMPERATURE,
+    attempts,
     better_before,
     comparison,
     continuation,
@@ -64,6 +65,9 @@ from charrnn.training.prepare import prepare
 from charrnn.training.probe import get_ready, measure_speed, step_seconds
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
 from charrnn.training.run import Policy, Run
+
+#: Pairs that a preview shows.
+PREVIEWED = 3
 
 
 class Session:
@@ -125,7 +129,7 @@ class Session:
             best = self._best if better_before(ended) else None
             if ended.reason != "patience" and not better_before(ended):
                 self.display.say(further(self.settings, job.trainer.config))
-            self.display.say(suggestion(str(best or self.settings.output)))
+            self.display.say(suggestion(str(best or self.settings.output), job))
 
     def _asked_to_end(self) -> bool:
         """Tell whether a signal has asked the run to end."""
@@ -324,6 +328,9 @@ class Session:
         else:
             due = isinstance(record, Step) and bool(every) and record.step % every == 0
         if not due or not self._previews:
+            return
+        if job.of_pairs:
+            self.display.preview(attempts(job, PREVIEWED))
             return
         text = []
         for piece in self._generation(job, self.settings.reports.preview_chars):

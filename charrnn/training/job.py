@@ -54,6 +54,11 @@ class Job:
             return None
         return Pairs.of(self.held_out, self.vocab)
 
+    @property
+    def pairs_to_show(self) -> Pairs:
+        """The pairs that are held out; where none are, those of the text."""
+        return self.held_out_pairs or Pairs.of(self.trainer.streams.ids, self.vocab)
+
     def texts(self, train: PackedIds, held_out: PackedIds) -> Texts:
         """Say of two texts of the run how one is counted and the other scored."""
         return Texts(
