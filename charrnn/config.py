@@ -251,7 +251,7 @@ class TrainConfig:
             LEARNING,
             low=1,
             high=MAX_WINDOW,
-            usual=f"32, of short lines {SHORT_BATCH}",
+            usual=f"32, of short lines {SHORT_BATCH}, of pairs by their length",
         ),
     )
     seq_length: int = option(
@@ -261,7 +261,7 @@ class TrainConfig:
             LEARNING,
             low=1,
             high=MAX_WINDOW,
-            usual=f"64, of short lines {SHORT_WINDOW}",
+            usual=f"64, of short lines {SHORT_WINDOW}, of pairs by their length",
         ),
     )
     epochs: float | None = option(

@@ -33,6 +33,7 @@ from charrnn.training.texts import (
     divide,
     fingerprint,
     streams_of,
+    usual_pair,
 )
 from charrnn.training.trainer import Trainer, new_network
 from charrnn.training.transfer import transfer, union
@@ -79,7 +80,12 @@ def prepare(
     config = TrainConfig(**request.train)
     divided = divide(request, config, ids, vocab, notes, stdin)
     train = divided.train
-    material = Material(len(train), len(vocab), count_lines(config, train, vocab))
+    material = Material(
+        len(train),
+        len(vocab),
+        count_lines(config, train, vocab),
+        usual_pair(config, train, vocab),
+    )
     model_config, config = make_plan(material, shape, request.train, speed)
     usual, config = config, _fitted(request, config, material, divided)
     if config != usual:

@@ -508,7 +508,11 @@ class Run:
             return Every(seconds=max(share, TRAINING_PER_EVALUATION * took))
         streams = self._trainer.streams
         window = streams.characters / streams.windows
-        enough = TRAINED_PER_HELD_OUT * len(self.job.held_out) / window
+        # Of pairs, outputs are written as well, which takes about as long as reading.
+        pairs = self.job.held_out_pairs
+        written = 0.0 if pairs is None else min(1.0, EVALUATED / len(pairs))
+        scored = (1 + written) * len(self.job.held_out)
+        enough = TRAINED_PER_HELD_OUT * scored / window
         share = (total or 0) / EVALUATIONS
         return Every(steps=max(1, math.ceil(max(share, enough))))
 

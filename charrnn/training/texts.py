@@ -21,6 +21,9 @@ from charrnn.windows import Documents
 RESET_RATE = 0.01
 
 
+#: The share of pairs that a window is to hold whole.
+USUAL = 0.99
+
 #: Of more empty lines than one in so many, each a document, the user is told.
 EMPTY_LINES = 100
 
@@ -94,6 +97,14 @@ def divide(
 def count_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None:
     """Count the lines, where each is a document."""
     return int(np.count_nonzero(ids == vocab.newline_id)) if config.by_line else None
+
+
+def usual_pair(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None:
+    """Find the length that 99 of 100 pairs do not exceed, where lines are pairs."""
+    if not config.pairs:
+        return None
+    ends = np.flatnonzero(ids == vocab.newline_id)
+    return int(np.quantile(np.diff(ends, prepend=-1), USUAL, method="lower"))
 
 
 def _note_uncounted(request: TrainingRequest, characters: int) -> list[str]:

@@ -177,6 +177,14 @@ def test_what_is_held_out_does_not_move(tmp_path: Path) -> None:
     assert sides[0]
 
 
+def test_the_plan_looks_at_the_usual_pair(tmp_path: Path) -> None:
+    text = PAIRS * 5 + "x" * 200 + "\ty\n"
+    options = {"batch_size": None, "seq_length": None, "val_fraction": 0.0}
+    config = prepared_pairs(tmp_path, text=text, **options).trainer.config
+
+    assert config.seq_length == 32
+
+
 def test_a_small_file_may_have_nothing_to_hold_out(tmp_path: Path) -> None:
     job = prepared_pairs(tmp_path, text="a\tb\nb\ta\n" * 4, val_fraction=0.001)
 

@@ -220,6 +220,27 @@ def test_short_lines_have_short_windows() -> None:
     assert (of_verse.batch_size, of_verse.seq_length) == (32, 64)
 
 
+@pytest.mark.parametrize(
+    ("pair", "batch_size", "seq_length"),
+    [
+        (2, 64, 32),
+        (32, 64, 32),
+        (33, 32, 64),
+        (86, 21, 96),
+        (300, 8, 320),
+        (9e9, 8, 512),
+    ],
+)
+def test_windows_hold_whole_pairs(
+    pair: float, batch_size: int, seq_length: int
+) -> None:
+    """Up to a limit, in steps of about as many characters."""
+    material = Material(80_000, 30, 4_000, pair)
+    config = make_plan(material, {}, {"steps": 9}, plan.nominal_speed)[1]
+
+    assert (config.batch_size, config.seq_length) == (batch_size, seq_length)
+
+
 @given(passes=st.floats(1e-3, 1e6))
 def test_the_more_passes_the_more_dropout(passes: float) -> None:
     less, more = dropout_by_passes(passes), dropout_by_passes(2 * passes)
