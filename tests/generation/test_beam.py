@@ -192,6 +192,19 @@ def test_greed_misses_something(model: TextModel) -> None:
     assert wide.sum() < alone.sum() - 1e-3
 
 
+@pytest.mark.parametrize("ban", ["", "\n"])
+@pytest.mark.parametrize("width", [1, 3, 8])
+def test_the_likeliest_alone_is_the_first_of_all(
+    model: TextModel, width: int, ban: str
+) -> None:
+    """It may be known before the others are, and is the same."""
+    config = SampleConfig(length=8, beam=width, ban=ban)
+    every = list(Search(model, PROMPTS, config).found())
+    alone = list(Search(model, PROMPTS, config, listed=False).found())
+
+    assert alone == [beams[:1] for beams in every]
+
+
 @pytest.mark.parametrize(("ban", "finish"), [("", "lines"), ("\n", "length")])
 def test_pieces_are_the_likeliest_texts_without_their_ends(
     model: TextModel, ban: str, finish: str
@@ -215,7 +228,6 @@ def test_a_search_can_be_left(model: TextModel) -> None:
     search = Search(model, PROMPTS, SampleConfig(length=4, beam=2))
     pieces = search.pieces()
     done = [next(pieces), next(pieces)]
-    pieces.close()
     rest = list(search.interrupt())
 
     assert [piece.sample for piece in done + rest] == list(range(len(PROMPTS)))
