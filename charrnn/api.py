@@ -105,10 +105,11 @@ def train(
     **options
         Those of ``charrnn train``, with ``_`` for ``-``, but for those that say what
         is shown or logged on the way: ``cell``, ``hidden``, ``time``, ``epochs``,
-        ``lines``, ``seed`` and so on; `TrainOptions` lists them. Values are Python's,
-        or what a user of the command line would write (``time="60s"``). ``val_file``
-        may be a `Text`, too. With ``output`` checkpoints are written as the run
-        goes, as the command line does; with ``resume`` the run in that file goes on.
+        ``lines``, ``pairs``, ``seed`` and so on; `TrainOptions` lists them. Values are
+        Python's, or what a user of the command line would write (``time="60s"``).
+        ``val_file`` may be a `Text`, too. With ``output`` checkpoints are written as
+        the run goes, as the command line does; with ``resume`` the run in that file
+        goes on.
 
     Returns
     -------

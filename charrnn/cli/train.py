@@ -37,6 +37,7 @@ EXAMPLES = "\n".join(
         "charrnn train lovecraft.txt --time 10m",
         "cat books/*.txt | charrnn train - -o books.npz -q",
         "charrnn train names.txt --lines --time 60s",
+        "charrnn train words.tsv --pairs --time 60s",
         "charrnn train lovecraft.txt --resume --epochs 20",
         "charrnn train mail.txt --init-from lovecraft.npz",
     ]

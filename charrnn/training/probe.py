@@ -44,7 +44,10 @@ def get_ready(job: Job) -> None:
     job.trainer.warm_up()
     if job.held_out is not None:
         # The first evaluation would look slow, and the next be put off.
-        job.model(job.trainer.network).mean_loss(job.held_out[:1])
+        model = job.model(job.trainer.network)
+        model.mean_loss(job.held_out[:1])
+        if job.held_out_pairs is not None:
+            model.accuracy(job.held_out_pairs.first(1))
 
 
 def measure_speed(cell: CellName, threads: int) -> float:

@@ -193,7 +193,7 @@ def test_a_small_file_may_have_nothing_to_hold_out(tmp_path: Path) -> None:
     assert "hash" in job.not_validated
 
 
-def test_python_trains_on_pairs() -> None:
+def test_python_trains_on_pairs(tmp_path: Path) -> None:
     """From a text in memory, with a file of its own kind to validate on."""
     run = charrnn.train(
         charrnn.Text("a; b\nb; a\n" * 8),
@@ -208,6 +208,13 @@ def test_python_trains_on_pairs() -> None:
     assert run.model.sample("a") == "b"
     assert run.model.sample("b", temperature=0.5, seed=1) in "ab"
     assert run.model.loss("a\tb\n") < 0.5
+    run.model.save(tmp_path / "m.npz")
+    run.save(tmp_path / "r.npz")
+    for name in ("m.npz", "r.npz"):
+        model = charrnn.load(tmp_path / name)
+        assert model.of_pairs
+        assert model.sample("b") == "a"
+        assert model.loss("a\tb\n") == run.model.loss("a\tb\n")
 
 
 def test_weights_of_running_text_begin_pairs(tmp_path: Path) -> None:

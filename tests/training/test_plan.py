@@ -231,9 +231,7 @@ def test_short_lines_have_short_windows() -> None:
         (9e9, 8, 512),
     ],
 )
-def test_windows_hold_whole_pairs(
-    pair: float, batch_size: int, seq_length: int
-) -> None:
+def test_windows_hold_whole_pairs(pair: int, batch_size: int, seq_length: int) -> None:
     """Up to a limit, in steps of about as many characters."""
     material = Material(80_000, 30, 4_000, pair)
     config = make_plan(material, {}, {"steps": 9}, plan.nominal_speed)[1]
