@@ -25,6 +25,18 @@ from charrnn.windows import Documents, Window
 #: Characters moved at a time when lines are put in order; bounds the memory.
 SLICE = 1 << 20
 
+#: A window of pairs holds this share of them whole, as one that is cut teaches an
+#: output without its input: with 15 of 100 numbers in words cut (64 steps), 1,465
+#: steps left a network at 1.92 nats that came to 0.01 with none cut (96 steps of as
+#: many characters). It is as short as can be filled so far with pairs, where nearly
+#: so many characters more are learned from: after 750 steps of about 2,000 characters
+#: 0.041 nats with 96 steps that were filled to 0.77, and 0.023 with 160 filled to 0.94.
+WHOLE, FILLED = 0.99, 0.94
+
+#: It has a multiple of so many steps, from the fewest to the most, and at most so many
+#: times those of the usual pair. Of more pairs than so many, a part is looked at.
+EVEN_STEPS, SHORTEST, MOST_STEPS, WIDER, MEASURED = 8, 32, 512, 2.5, 10_000
+
 
 def fit(
     characters: int, batch_size: int, seq_length: int, lines: int | None = None
@@ -363,6 +375,31 @@ class PairStreams(_Cut):
         _move(self.ids, self._starts[order], self._lengths[order], text, to)
         self._arranged, self._scored = text, self._documents.scored(text)
         self._epoch = epoch
+
+
+def whole_window(lengths: NDArray[np.int64]) -> int:
+    """Choose the steps of a window that holds whole pairs and little padding.
+
+    Parameters
+    ----------
+    lengths : (n,) int array
+        Of the pairs, n >= 1.
+    """
+    # A part of many pairs tells as much as all of them, and takes no time.
+    some = lengths[:: -(-len(lengths) // MEASURED)]
+    usual = int(np.quantile(some, WHOLE, method="lower"))
+    least = min(-(-usual // EVEN_STEPS) * EVEN_STEPS, MOST_STEPS)
+    most = min(max(int(WIDER * usual), SHORTEST), MOST_STEPS)
+    least = min(max(least, SHORTEST), most)
+    falling, best = -np.sort(-some), (0.0, least)
+    for steps in range(least, most + 1, EVEN_STEPS):
+        blocks = _pack(falling, steps).blocks
+        filled = float(some.sum() / (blocks.sum() * steps))
+        if filled > best[0]:
+            best = filled, steps
+        if filled >= FILLED:
+            break
+    return best[1]
 
 
 class _Packing(NamedTuple):

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from charrnn.arrays import IGNORED, PackedIds
 from charrnn.errors import CorpusError
-from charrnn.streams import AnyStreams, LineStreams, PairStreams, Streams, fit
+from charrnn.streams import (
+    AnyStreams,
+    LineStreams,
+    PairStreams,
+    Streams,
+    fit,
+    whole_window,
+)
 from charrnn.windows import Documents, Window
 
 NEWLINE = 0
@@ -369,6 +376,23 @@ def test_pairs_are_in_another_order_every_epoch() -> None:
     assert same(epoch_of(other, 1), second)
     assert same(epoch_of(other, 0), first)
     assert not same(epoch_of(PairStreams(ids, 4, 12, PAIRED, 4), 0), first)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "steps"),
+    [
+        ([3, 5], 32),
+        ([30], 32),
+        ([33], 72),
+        ([60, 60, 60, 20], 120),
+        ([20] * 199 + [900], 40),
+        ([900] * 9, 512),
+    ],
+)
+def test_windows_hold_whole_pairs_and_little_else(
+    lengths: list[int], steps: int
+) -> None:
+    assert whole_window(np.array(lengths * 100)) == steps
 
 
 def test_more_streams_than_pairs_are_an_error() -> None:

@@ -21,7 +21,7 @@ LONGEST = 2000
 
 #: Inputs that one thread reads side by side, at most, and steps between two looks at
 #: which outputs have ended.
-ROWS, STEPS = 128, 16
+ROWS, STEPS = 128, 8
 
 
 class Answer:

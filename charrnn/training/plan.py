@@ -75,11 +75,8 @@ HEART, LINES_HEART = (0.6, 6.0), (0.3, 1.2)
 #: Lines of fewer characters fit into a window of half the usual length.
 SHORT_LINE = 24
 
-#: A window of pairs is a multiple of so many steps that hardly any pair exceeds, up to
-#: a limit: one that is cut teaches an output without its input. With 15 of 100 pairs
-#: cut (64 steps), 1,465 steps left a network at 1.92 nats that came to 0.01 with none
-#: cut (96 steps of as many characters). There are so many rows at least.
-PAIR_STEPS, MOST_PAIR_STEPS, FEWEST_ROWS = 32, 512, 8
+#: Rows of a window of pairs at least, however long these are.
+FEWEST_ROWS = 8
 
 #: Peak learning rates of cells are those of one layer of up to so many units.
 REFERENCE_WIDTH = 256
@@ -95,7 +92,7 @@ class Material:
     characters: int  # N, at least 1
     vocab_size: int
     lines: int | None = None  # given where every line is a document
-    pair: int | None = None  # of pairs: characters that hardly any of them exceeds
+    window: int | None = None  # of pairs: steps that suit them, see `streams`
 
 
 def nominal_speed(cell: CellName) -> float:
@@ -201,9 +198,7 @@ def _window(material: Material) -> dict[str, int]:
 
     Of pairs, one that holds whole ones, and about as many characters as others.
     """
-    if material.pair is not None:
-        steps = -(-material.pair // PAIR_STEPS) * PAIR_STEPS
-        steps = min(steps, MOST_PAIR_STEPS)
+    if (steps := material.window) is not None:
         rows = TrainConfig.batch_size * TrainConfig.seq_length // steps
         return {"batch_size": max(rows, FEWEST_ROWS), "seq_length": steps}
     if material.lines and material.characters < SHORT_LINE * material.lines:

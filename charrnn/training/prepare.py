@@ -33,7 +33,7 @@ from charrnn.training.texts import (
     divide,
     fingerprint,
     streams_of,
-    usual_pair,
+    window_of_pairs,
 )
 from charrnn.training.trainer import Trainer, new_network
 from charrnn.training.transfer import transfer, union
@@ -84,7 +84,7 @@ def prepare(
         len(train),
         len(vocab),
         count_lines(config, train, vocab),
-        usual_pair(config, train, vocab),
+        window_of_pairs(config, train, vocab),
     )
     model_config, config = make_plan(material, shape, request.train, speed)
     usual, config = config, _fitted(request, config, material, divided)

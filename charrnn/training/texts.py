@@ -11,7 +11,13 @@ from charrnn.checkpoint import CorpusFingerprint
 from charrnn.config import TrainConfig
 from charrnn.corpus import Corpus, read_corpus, split
 from charrnn.pairs import split_pairs
-from charrnn.streams import AnyStreams, LineStreams, PairStreams, Streams
+from charrnn.streams import (
+    AnyStreams,
+    LineStreams,
+    PairStreams,
+    Streams,
+    whole_window,
+)
 from charrnn.training.baselines import MAX_NGRAM
 from charrnn.training.request import TrainingRequest
 from charrnn.vocab import Vocab
@@ -20,9 +26,6 @@ from charrnn.windows import Documents
 #: How often a stream begins anew; see `streams.Streams`.
 RESET_RATE = 0.01
 
-
-#: The share of pairs that a window is to hold whole.
-USUAL = 0.99
 
 #: Of more empty lines than one in so many, each a document, the user is told.
 EMPTY_LINES = 100
@@ -99,12 +102,12 @@ def count_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None
     return int(np.count_nonzero(ids == vocab.newline_id)) if config.by_line else None
 
 
-def usual_pair(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None:
-    """Find the length that 99 of 100 pairs do not exceed, where lines are pairs."""
+def window_of_pairs(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> int | None:
+    """Choose the steps of a window where lines are pairs; see `streams`."""
     if not config.pairs:
         return None
     ends = np.flatnonzero(ids == vocab.newline_id)
-    return int(np.quantile(np.diff(ends, prepend=-1), USUAL, method="lower"))
+    return whole_window(np.diff(ends, prepend=-1))
 
 
 def _note_uncounted(request: TrainingRequest, characters: int) -> list[str]:

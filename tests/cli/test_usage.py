@@ -18,7 +18,7 @@ MISTAKES = {
     "t.npz": ("there is no command 't.npz'", "is charrnn sample t.npz meant?"),
     "--steps 5 train t.txt": ("there is no option --steps", "charrnn train --steps"),
     "--dance": ("there is no option --dance", "charrnn --help lists the commands"),
-    "train t.txt --stps 4": ("there is no option --stps", "is --steps meant?"),
+    "train t.txt --stps 4": ("there is no option --stps", "is --steps or --pairs mea"),
     "train t.txt -z": ("there is no option -z", "charrnn train --help"),
     "sample m.npz --steps 4": ("there is no option --steps", "of charrnn train;"),
     "train t.txt --steps": ("--steps needs a value", "write --steps N; charrnn train"),
