@@ -23,7 +23,8 @@ from charrnn.vocab import Vocab
 
 Tensor: TypeAlias = NDArray[np.float32]
 
-#: One row of the metric history: step, epoch, loss, val_loss, lr, grad_norm.
+#: One row of the metric history: step, epoch, loss, val_loss, lr, grad_norm; of
+#: pairs, exact and error_rate beside a val_loss.
 #: A value that is None is as good as missing.
 Row: TypeAlias = dict[str, int | float | None]
 

@@ -54,7 +54,7 @@ class Job:
             return None
         return Pairs.of(self.held_out, self.vocab)
 
-    @property
+    @cached_property
     def pairs_to_show(self) -> Pairs:
         """The pairs that are held out; where none are, those of the text."""
         return self.held_out_pairs or Pairs.of(self.trainer.streams.ids, self.vocab)

@@ -161,11 +161,14 @@ def _shortage(
     """
     lines = material.lines
     if lines == config.batch_size:  # and not what the characters would fill
-        are = "is only one line" if lines == 1 else f"are only {lines:,} lines"
+        noun = "pair" if config.pairs else "line"
+        are = f"is only one {noun}" if lines == 1 else f"are only {lines:,} {noun}s"
         returns = vocab.id_of("\r")
         if returns is not None and vocab.counts[returns] > lines:
             lf = field("newlines", "lf")
             return f"there {are} to train on, as CR ends none ({lf} helps)"
+        if config.pairs:
+            return f"there {are} to train on"
         return f"every line is a document, and there {are} to train on"
     if divided.held_out is not None and len(divided.held_out) > len(divided.train):
         return f"only {plural(material.characters, 'character')} left to train on"
