@@ -139,6 +139,9 @@ MOST_ASKED, FEW = 1000, 20
 
 ROUNDS = Rounds(3, 1.0)
 
+#: One set of each kind, to show that the script works.
+QUICK = ("dates", "reviews", PRONUNCIATIONS)
+
 
 def pronunciations() -> list[Pair]:
     """Pair the dictionary's words with each way to say them; none if it is not there.
@@ -322,10 +325,11 @@ def main() -> None:
     options, more = parser.parse_known_args()
     if unknown := set(options.sets) - set(sets):
         parser.error(f"no set is called {min(unknown)}")
-    count, rounds = USUAL, ROUNDS
+    count, rounds, usual = USUAL, ROUNDS, list(TARGETS)
     more += ["--threads", str(options.threads)]
     if options.quick:
-        count, rounds, options.steps = 200, ONCE, "5"
+        count, rounds, usual = 200, ONCE, list(QUICK)
+        options.steps = "5"
         more += ["--hidden", "8"]
 
     def limit(name: str) -> str:
@@ -336,7 +340,7 @@ def main() -> None:
     trial, rates = Trial(count, limit, more, rounds, options.threads), []
     report = Report(options)
     add = report.table("Pairs within a time, and what is asked", COLUMNS)
-    for name in options.sets or TARGETS:
+    for name in options.sets or usual:
         row, found = trial.measure(name)
         add(row)
         rates += found
