@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,9 @@ END = "\n"
 
 #: What others part columns by, and what a message calls each.
 USUAL_SEPARATORS = ("\t", ";", ",", "|", " => ", "=", ":")
+
+#: Characters that are taken apart at a time, about: bounds the memory.
+SLICE = 1 << 20
 
 #: Bytes of the hash that decides what is held out.
 HASH_BYTES = 8
@@ -282,9 +286,12 @@ def split_pairs(
 
 def _texts(ids: PackedIds | Ids, vocab: Vocab) -> Iterator[tuple[str, str]]:
     """Take a text of pairs apart: inputs and outputs, in symbols."""
-    for line in from_code_points(vocab.points[ids]).split(END)[:-1]:
-        given, _, wanted = line.partition(SEPARATOR)
-        yield given, wanted
+    ends = np.flatnonzero(ids == vocab.newline_id) + 1
+    stops = ends[np.searchsorted(ends, np.arange(SLICE, len(ids), SLICE))]
+    for start, stop in pairwise([0, *stops.tolist(), len(ids)]):
+        for line in from_code_points(vocab.points[ids[start:stop]]).split(END)[:-1]:
+            given, _, wanted = line.partition(SEPARATOR)
+            yield given, wanted
 
 
 def _ids(symbols: str, vocab: Vocab) -> Ids:

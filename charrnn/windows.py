@@ -30,6 +30,9 @@ MIN_PIECE, MAX_PIECES, PIECE_STEPS = 2048, 64, 32
 #: unbroken pass would have had, to within a few ten-thousandths of a nat.
 WARM_UP = 512
 
+#: Characters that are looked at at a time, to tell which are scored: bounds the memory.
+SLICE = 1 << 20
+
 #: What parts an input from its output, in a text of pairs as it is read.
 SEPARATOR = "\t"
 
@@ -118,8 +121,13 @@ class Documents:
             found: Mask = np.ones(len(ids), bool)
             found[: self.first] = False
             return found
-        behind = self._behind(ids, inside=inside)
-        return np.concatenate([[inside], behind[:-1]]) if len(ids) else behind
+        found = np.empty(len(ids) + 1, bool)
+        found[0] = inside
+        for start in range(0, len(ids), SLICE):
+            part = ids[start : start + SLICE]
+            behind = self._behind(part, inside=bool(found[start]))
+            found[start + 1 : start + 1 + len(part)] = behind
+        return found[:-1]
 
     def ends_inside(self, ids: PackedIds | Ids, *, inside: bool = False) -> bool:
         """Tell whether what follows a part of a text is behind a separator."""

@@ -166,6 +166,20 @@ def test_inputs_stand_once_with_all_their_outputs() -> None:
     assert pairs.longest == 2
 
 
+def test_long_texts_are_taken_apart_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And are what they are as a whole, one line being longer than a slice."""
+    ids = of("a\tb\nab\tc\nabcabcabc\tcc\nb\tbb\n" * 3)
+    whole = Pairs.of(ids, VOCAB), DOCUMENTS.scored(ids).tolist()
+    monkeypatch.setattr("charrnn.pairs.SLICE", 5)
+    monkeypatch.setattr("charrnn.windows.SLICE", 5)
+    parts = Pairs.of(ids, VOCAB), DOCUMENTS.scored(ids).tolist()
+
+    assert parts[1] == whole[1]
+    assert [[*map(bytes, one)] for one in (whole[0].inputs, *whole[0].outputs)] == [
+        [*map(bytes, one)] for one in (parts[0].inputs, *parts[0].outputs)
+    ]
+
+
 def test_any_wanted_output_is_right_and_errors_count_to_the_nearest() -> None:
     pairs = Pairs(
         (of("a"), of("b"), of("c")),
