@@ -32,11 +32,11 @@ END = "\n"
 #: What others part columns by, and what a message calls each.
 USUAL_SEPARATORS = ("\t", ";", ",", "|", " => ", "=", ":")
 
-#: Characters that are taken apart at a time, about: bounds the memory.
-SLICE = 1 << 20
-
 #: Bytes of the hash that decides what is held out.
 HASH_BYTES = 8
+
+#: Characters that are taken apart at a time, about: bounds the memory.
+SLICE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,11 @@ class PairReader:
     def _meant(self, line: str) -> str | None:
         """Guess which separator was meant by a line that has not the right one."""
         for other in USUAL_SEPARATORS:
-            if line.count(other) == 1:
-                shown = "\\t" if other == SEPARATOR else other
-                return f"is {field('pair_separator', shown)} meant?"
+            if line.count(other) != 1:
+                continue
+            if other == SEPARATOR:
+                return f"a tab stands there: leave {field('pair_separator')} away"
+            return f"is {field('pair_separator', other)} meant?"
         return None
 
     def _wrong(self, what: str, hint: str) -> CorpusError:

@@ -90,6 +90,13 @@ def test_other_separators_leave_no_room_for_tabs() -> None:
         read("a\tb;c\n", separator=";")
 
 
+def test_a_tab_need_not_be_named() -> None:
+    with pytest.raises(CorpusError, match="no ';' in this line") as caught:
+        read("a\tb", separator=";")
+
+    assert (caught.value.hint or "").startswith("a tab stands there: leave ")
+
+
 def test_empty_ones_may_be_allowed() -> None:
     assert read("a\t\n\tb\n", allow_empty=True) == "a\t\n\tb\n"
 

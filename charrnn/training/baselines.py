@@ -95,12 +95,12 @@ def _too_long(what: str, limit: int) -> str:
 
 def _order0(texts: Texts) -> float:
     """Score by the frequencies of single characters."""
-    # One more of each: a character may stand in the held-out text only.
-    counts = _counts(texts.train, texts.vocab_size) + 1.0
-    nats = np.log(counts.sum() / counts)
-    held_out = texts.held_out
+    train, held_out = texts.train, texts.held_out
     if texts.scored is not None:
-        held_out = held_out[texts.scored]
+        train, held_out = train[texts.likewise], held_out[texts.scored]
+    # One more of each: a character may stand in the held-out text only.
+    counts = _counts(train, texts.vocab_size) + 1.0
+    nats = np.log(counts.sum() / counts)
     scored = _counts(held_out, texts.vocab_size)
     return float(scored @ nats) / max(1, len(held_out))
 

@@ -61,13 +61,17 @@ class Job:
 
     def texts(self, train: PackedIds, held_out: PackedIds) -> Texts:
         """Say of two texts of the run how one is counted and the other scored."""
+        context_only = {}
+        if self.of_pairs:
+            scored = self.documents.scored
+            context_only = {"scored": scored(held_out), "likewise": scored(train)}
         return Texts(
             train=train,
             held_out=held_out,
             vocab_size=self.trainer.network.config.vocab_size,
             before=self.documents.stand_in,
             newline=self.documents.start,
-            scored=None if not self.of_pairs else self.documents.scored(held_out),
+            **context_only,
         )
 
     @property

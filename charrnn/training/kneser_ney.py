@@ -60,7 +60,10 @@ class Texts:
     vocab_size: int  # V; every id is below
     before: int  # what stands before the first character of both
     newline: int | None = None  # given where every line is a document
-    scored: Mask | None = None  # (M,) given where not all that is held out is scored
+    #: (M,) and (N,), given where some characters are context only: which of the
+    #: held-out text are scored, and which of the other text are like them.
+    scored: Mask | None = None
+    likewise: Mask | None = None
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,8 @@ def test_n_grams_score_outputs_alone(tmp_path: Path) -> None:
     assert found is not None
     assert found.xz is None
     assert not found.notes
+    written = "".join(line.partition("\t")[2] + "\n" for line in PAIRS.splitlines())
+    assert found.order0 < math.log(len(set(written)))
 
 
 def test_records_tell_what_is_exact(tmp_path: Path) -> None:
