@@ -12,6 +12,9 @@ stress:
     python benchmarks/pairs.py
     python benchmarks/pairs.py pronunciations --time 10m
 
+The second table has how fast a trained model turns inputs into outputs: a column of
+them at once, greedily and with beams, and one by one in one process.
+
 `--steps N` trains for so many steps instead of a time; options that the script does not
 know are handed to `charrnn train`.
 """
@@ -21,17 +24,21 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reporting import Report, at_least, at_most, cell, new_parser
+from timing import ONCE, Rounds, Side, in_turn
 
-from charrnn.config import TrainConfig
+import charrnn
+from charrnn.config import TrainConfig, settle
 from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.examples.pairs import SETS, USUAL, Pair, lines, pairs
+from charrnn.generation import begin
 from charrnn.pairs import split_pairs
+from charrnn.textmodel import TextModel
 from charrnn.windows import Documents
 
 #: The dictionary's set: what it is called here, and how long it is trained.
@@ -100,6 +107,40 @@ COLUMNS = {
     "error rate": lambda row: cell(row.error_rate, ".2%"),
     "its target": lambda row: at_most(row.error_target, ".1%"),
 }
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Outputs a second of one model, of inputs put to it at once or one by one."""
+
+    name: str
+    way: str
+    inputs: int
+    rate: float
+    spread: float
+    times: float  # the rate of the inputs one by one
+    target: float | None
+
+
+SPEEDS = {
+    "set, way": lambda row: f"{row.name}, {row.way}",
+    "inputs": lambda row: cell(row.inputs),
+    "outputs/s": lambda row: cell(row.rate),
+    "spread": lambda row: cell(row.spread, ".0%"),
+    "times": lambda row: cell(row.times, ".1f"),
+    "target": lambda row: at_least(row.target),
+}
+
+#: How many times as fast a column is to be as its inputs one by one.
+AT_ONCE = 8
+
+#: Inputs of a column that is timed, at most, and of those put one by one.
+MOST_ASKED, FEW = 1000, 20
+
+ROUNDS = Rounds(3, 1.0)
+
+#: One set of each kind, to show that the script works.
+QUICK = ("dates", "reviews", PRONUNCIATIONS)
 
 
 def pronunciations() -> list[Pair]:
@@ -171,47 +212,111 @@ def check(checkpoint: Path, asked: Sequence[Pair], exact: float) -> None:
         sys.exit(f"{checkpoint}: {right} of {len(wanted)} are right, not {exact:.2%}")
 
 
-def measure(name: str, limit: str, count: int, more: Sequence[str]) -> Row:
-    """Train one set, and say how much of what was held out is right.
+def at_once(model: TextModel, inputs: Sequence[str], **options: Any) -> Side:
+    """Make a column of outputs, as `charrnn sample --prompt-lines` does.
 
-    Parameters
-    ----------
-    name : str
-    limit : str
-        How long it is trained: "60s", or "2000 steps".
-    count : int
-        How many pairs.
-    more : sequence of str
-        Other options of the training.
+    Returns
+    -------
+    Side
+        Its work is in outputs.
     """
-    found = made(name, count)
-    if not found:
-        return Row(name, limit, 0)
-    steps = limit.endswith(" steps")
-    until = ["--steps", limit.split()[0]] if steps else ["--time", limit]
-    with tempfile.TemporaryDirectory() as directory:
-        path, output = Path(directory, f"{name}.tsv"), Path(directory, "model.npz")
-        path.write_text(lines(found), "utf-8", newline="")
-        whole = ["--val-file", str(path)] if name in WHOLE else []
-        start, *_, end = train(path, output, *until, *whole, *more)
-        check(output, found if whole else held_out(path), end["exact"])
-    target = TARGETS.get(name, Target())
-    return Row(
-        name=name,
-        limit=limit,
-        pairs=len(found),
-        network=f"{start['cell']} {start['layers']} x {start['hidden']}",
-        epochs=end["epochs"],
-        loss=end["val_loss"],
-        exact=end["exact"],
-        exact_target=target.exact,
-        error_rate=end["error_rate"],
-        error_target=target.error_rate,
-    )
+    prompts = [model.vocab.encode(given + "\t") for given in inputs]
+    config = settle(options, pairs=True)
+
+    def write() -> float:
+        pieces = begin(model, prompts, config, scored=False).pieces()
+        return sum(piece.finish is not None for piece in pieces)
+
+    return write
+
+
+def one_by_one(model: TextModel, inputs: Sequence[str]) -> Side:
+    """Make the outputs of some inputs, each by itself.
+
+    Returns
+    -------
+    Side
+        Its work is in outputs.
+    """
+
+    def write() -> float:
+        return len([model.sample(given) for given in inputs])
+
+    return write
+
+
+def speeds(
+    name: str, checkpoint: Path, inputs: Sequence[str], rounds: Rounds, threads: int
+) -> list[Speed]:
+    """Time one model's outputs, of a column and one by one, in turn."""
+    model = charrnn.load(checkpoint, threads=threads)
+    sides = {
+        "one by one": one_by_one(model, inputs[:FEW]),
+        "at once": at_once(model, inputs),
+        "at once, 4 beams": at_once(model, inputs, beam=4),
+    }
+    for side in sides.values():
+        side()
+    rates = in_turn(sides, rounds)
+    alone = rates["one by one"].median
+    return [
+        Speed(
+            name=name,
+            way=way,
+            inputs=min(FEW, len(inputs)) if way == "one by one" else len(inputs),
+            rate=rate.median,
+            spread=rate.spread,
+            times=rate.median / alone,
+            target=AT_ONCE if way == "at once" else None,
+        )
+        for way, rate in rates.items()
+    ]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How every set is trained and tried."""
+
+    count: int  # pairs of a set
+    limits: Callable[[str], str]  # of a set's training: "60s", or "2000 steps"
+    more: Sequence[str]  # other options of the training
+    rounds: Rounds
+    threads: int
+
+    def measure(self, name: str) -> tuple[Row, list[Speed]]:
+        """Train one set: say how much is right, and how fast it is said."""
+        found, limit = made(name, self.count), self.limits(name)
+        if not found:
+            return Row(name, limit, 0), []
+        steps = limit.endswith(" steps")
+        until = ["--steps", limit.split()[0]] if steps else ["--time", limit]
+        with tempfile.TemporaryDirectory() as directory:
+            path, output = Path(directory, f"{name}.tsv"), Path(directory, "model.npz")
+            path.write_text(lines(found), "utf-8", newline="")
+            whole = ["--val-file", str(path)] if name in WHOLE else []
+            start, *_, end = train(path, output, *until, *whole, *self.more)
+            asked = found if whole else held_out(path)
+            check(output, asked, end["exact"])
+            inputs = list(dict(asked))[:MOST_ASKED]
+            rates = speeds(name, output, inputs, self.rounds, self.threads)
+        target = TARGETS.get(name, Target())
+        row = Row(
+            name=name,
+            limit=limit,
+            pairs=len(found),
+            network=f"{start['cell']} {start['layers']} x {start['hidden']}",
+            epochs=end["epochs"],
+            loss=end["val_loss"],
+            exact=end["exact"],
+            exact_target=target.exact,
+            error_rate=end["error_rate"],
+            error_target=target.error_rate,
+        )
+        return row, [] if whole else rates
 
 
 def main() -> None:
-    """Train, print the table, and write JSON if asked to."""
+    """Train, print the tables, and write JSON if asked to."""
     parser = new_parser(__doc__)
     sets = [*SETS, PRONUNCIATIONS]
     parser.add_argument("sets", nargs="*", metavar="SET", help=", ".join(sets))
@@ -220,15 +325,28 @@ def main() -> None:
     options, more = parser.parse_known_args()
     if unknown := set(options.sets) - set(sets):
         parser.error(f"no set is called {min(unknown)}")
-    count, more = USUAL, [*more, "--threads", str(options.threads)]
+    count, rounds, usual = USUAL, ROUNDS, list(TARGETS)
+    more += ["--threads", str(options.threads)]
     if options.quick:
-        count, options.steps, more = 200, "5", [*more, "--hidden", "8"]
+        count, rounds, usual = 200, ONCE, list(QUICK)
+        options.steps = "5"
+        more += ["--hidden", "8"]
+
+    def limit(name: str) -> str:
+        if options.steps:
+            return f"{options.steps} steps"
+        return options.time or (LONG if name == PRONUNCIATIONS else SHORT)
+
+    trial, rates = Trial(count, limit, more, rounds, options.threads), []
     report = Report(options)
     add = report.table("Pairs within a time, and what is asked", COLUMNS)
-    for name in options.sets or TARGETS:
-        time = options.time or (LONG if name == PRONUNCIATIONS else SHORT)
-        limit = f"{options.steps} steps" if options.steps else time
-        add(measure(name, limit, count, more))
+    for name in options.sets or usual:
+        row, found = trial.measure(name)
+        add(row)
+        rates += found
+    add = report.table("Outputs a second, of a column and one by one", SPEEDS)
+    for speed in rates:
+        add(speed)
     report.write()
 
 

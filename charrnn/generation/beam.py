@@ -52,10 +52,18 @@ class Search:
         is the greedy choice. ``length`` is the most that is written behind a prompt, 0
         or more; ``allow`` and ``ban`` say what may be. What else chooses characters
         has no part here.
+    listed : bool
+        Whether as many texts are wanted as there are beams, and not the likeliest
+        alone, which may be known earlier.
     """
 
     def __init__(
-        self, model: Model, prompts: Sequence[Ids], config: SampleConfig
+        self,
+        model: Model,
+        prompts: Sequence[Ids],
+        config: SampleConfig,
+        *,
+        listed: bool = True,
     ) -> None:
         end = model.documents.start
         if end is None or config.beam is None:
@@ -65,6 +73,7 @@ class Search:
         self._sampler = Sampler(model, replace(config, temperature=0))
         self._forbidden = np.isneginf(self._sampler.filters.bias)
         self._width, self._length, self._end = config.beam, config.length, end
+        self._wanted = config.beam if listed else 1
         self._adapts = model.reading().blend.learns
         self._shown = 0  # texts that have come as pieces
 
@@ -75,7 +84,7 @@ class Search:
         ------
         list of Beam
             The likeliest texts behind each prompt in turn, the likeliest first: as
-            many as beams, where the model has so many.
+            many as are wanted, where the model has so many.
 
         Raises
         ------
@@ -119,7 +128,7 @@ class Search:
 
     def _search(self, prompts: Sequence[Ids]) -> list[list[Beam]]:
         """Search behind some prompts side by side."""
-        races = [_Race(self._width, self._end) for _ in prompts]
+        races = [_Race(self._width, self._wanted, self._end) for _ in prompts]
         batch = _Batch(self._model, self._sampler, prompts)
         for _ in range(self._length):
             going = [race for race in races if not race.is_over]
@@ -151,8 +160,8 @@ class _Race:
     Once a race is over it has no beams.
     """
 
-    def __init__(self, width: int, end: int) -> None:
-        self._width, self._end = width, end
+    def __init__(self, width: int, wanted: int, end: int) -> None:
+        self._width, self._wanted, self._end = width, wanted, end
         self.beams = [Beam((), 0.0, greedy=True)]
         self._ended: list[Beam] = []
 
@@ -190,8 +199,8 @@ class _Race:
             else:
                 kept.append(beam)
                 parents.append(row)
-        self._ended = _sorted(self._ended)[: self._width]
-        if len(self._ended) == self._width:
+        self._ended = _sorted(self._ended)[: self._wanted]
+        if len(self._ended) == self._wanted:
             most = self._ended[-1].nats
             if all(beam.nats >= most for beam in kept):
                 parents, kept = [], []
@@ -215,7 +224,7 @@ class _Race:
 
     def found(self) -> list[Beam]:
         """List the likeliest texts; what has not ended stands as far as it has come."""
-        return _sorted([*self._ended, *self.beams])[: self._width]
+        return _sorted([*self._ended, *self.beams])[: self._wanted]
 
 
 def _sorted(beams: list[Beam]) -> list[Beam]:

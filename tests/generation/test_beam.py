@@ -190,3 +190,55 @@ def test_greed_misses_something(model: TextModel) -> None:
 
     assert (wide <= alone).all()
     assert wide.sum() < alone.sum() - 1e-3
+
+
+@pytest.mark.parametrize("ban", ["", "\n"])
+@pytest.mark.parametrize("width", [1, 3, 8])
+def test_the_likeliest_alone_is_the_first_of_all(
+    model: TextModel, width: int, ban: str
+) -> None:
+    """It may be known before the others are, and is the same."""
+    config = SampleConfig(length=8, beam=width, ban=ban)
+    every = list(Search(model, PROMPTS, config).found())
+    alone = list(Search(model, PROMPTS, config, listed=False).found())
+
+    assert alone == [beams[:1] for beams in every]
+
+
+@pytest.mark.parametrize(("ban", "finish"), [("", "lines"), ("\n", "length")])
+def test_pieces_are_the_likeliest_texts_without_their_ends(
+    model: TextModel, ban: str, finish: str
+) -> None:
+    """One for each prompt in turn, with all the beams and what they cost."""
+    config = SampleConfig(length=4, beam=5, ban=ban)
+    found = list(Search(model, PROMPTS, config).found())
+    pieces = list(Search(model, PROMPTS, config).pieces())
+
+    assert [piece.sample for piece in pieces] == list(range(len(PROMPTS)))
+    assert {piece.finish for piece in pieces} == {finish}
+    for piece, beams in zip(pieces, found, strict=True):
+        symbols = ["".join(VOCAB.symbols[i] for i in beam.ids) for beam in beams]
+        assert [text for text, _ in piece.beams] == [s.rstrip("\n") for s in symbols]
+        assert [nats for _, nats in piece.beams] == [beam.nats for beam in beams]
+        assert (piece.text, piece.total) == piece.beams[0]
+
+
+def test_a_search_can_be_left(model: TextModel) -> None:
+    """What has not been found ends with nothing."""
+    search = Search(model, PROMPTS, SampleConfig(length=4, beam=2))
+    pieces = search.pieces()
+    done = [next(pieces), next(pieces)]
+    rest = list(search.interrupt())
+
+    assert [piece.sample for piece in done + rest] == list(range(len(PROMPTS)))
+    assert {(piece.text, piece.finish) for piece in rest} == {("", "interrupted")}
+
+
+def test_running_text_has_no_end_to_search_for(new_network: NewNetwork) -> None:
+    """Nor is there a search without beams."""
+    network = new_network(ModelConfig(vocab_size=VOCAB.size, hidden=5))
+
+    with pytest.raises(ValueError, match="a search is for texts that end"):
+        Search(TextModel.of(network, VOCAB), PROMPTS, SampleConfig(beam=2))
+    with pytest.raises(ValueError, match="a search is for texts that end"):
+        Search(model_of(network), PROMPTS, SampleConfig())

@@ -266,3 +266,20 @@ def test_a_network_far_too_small_for_its_text_is_not_dropped() -> None:
         assert (config.dropout, config.weight_dropout) == (0, 0)
     _, config = planned(20_000, model={"hidden": 256}, epochs=15.0)
     assert config.dropout > 0.1
+
+
+def test_weights_that_hold_an_input_are_not_dropped() -> None:
+    """Those of pairs; their outputs are dropped as those of other texts, if any."""
+    budget = {"steps": 1500}
+    pairs, lines = (
+        make_plan(Material(80_000, 30, 3_000, window), {}, budget, plan.nominal_speed)
+        for window in (64, None)
+    )
+
+    assert lines[1].weight_dropout > 0
+    assert pairs[1].weight_dropout == 0
+    assert pairs[1].dropout > 0.1
+    given = make_plan(
+        Material(80_000, 30, 3_000, 64), {}, {"weight_dropout": 0.1}, plan.nominal_speed
+    )
+    assert given[1].weight_dropout == 0.1
