@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.arrays import Flags, Floats, Ids
-from charrnn.kernels.shared import shared
+from charrnn.kernels.jit import jit
 
 
 class Links(NamedTuple):
@@ -67,7 +67,7 @@ def new_links(lags: tuple[int, ...], T: int, B: int, H: int, dtype: Any) -> Link
     )
 
 
-@shared
+@jit(parallel=False)
 def gather(
     lags: Ids, seen: Floats, reach: Ids, past: Floats, h: Floats, resets: Flags,
     t: int, a: int, b: int,
@@ -104,7 +104,7 @@ def gather(
                     out[j] = row[j]
 
 
-@shared
+@jit(parallel=False)
 def hand_back(
     lags: Ids, dseen: Floats, reach: Ids, pending: Floats, dh: Floats, resets: Flags,
     t: int, a: int, b: int,
@@ -140,7 +140,7 @@ def hand_back(
                 dseen[n, k * H + j] = 0
 
 
-@shared
+@jit(parallel=False)
 def gather_carried(lags: Ids, seen: Floats, state: Floats, kinds: int) -> None:
     """Put what a single step sees side by side, out of one layer's carried state.
 

@@ -29,7 +29,6 @@ from numba.core import config as numba_config
 from charrnn.arrays import Floats
 from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS, make_block
 from charrnn.kernels.jit import jit
-from charrnn.kernels.shared import shared
 
 #: Rows and columns of dz that `add_affine_gradient` copies at a time. A panel
 #: of SLICE rows of x stays in the first-level cache, the copy in the second.
@@ -104,7 +103,7 @@ def _rows_by_panel(
         a, c = a[done * a_row :], c[done * c_row :]
 
 
-@shared
+@jit(parallel=False)
 def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
     """See `multiply`."""
     m, depth = a.shape
@@ -273,7 +272,7 @@ else:
     add_affine_gradient = _add_affine_blocks
 
 
-@shared
+@jit
 def affine(x: Floats, panels: Floats, b: Floats, z: Floats) -> None:
     """Form z = x W^T + b.
 
