@@ -9,13 +9,13 @@ LLVM guards every vectorized loop with a comparison of each pair of address
 ranges, and gives up above eight comparisons. The gates of a cell read and
 write about ten arrays in one loop: the limit is raised.
 
-*Inlining.* What is called inside a kernel is inlined, but for the matrix
-product, whose multiply-adds are emitted one by one, and for what is compiled once
-for all kernels (`charrnn.kernels.shared`). Otherwise every kernel brings its own copy of
-a function that several call, optimized in its own way, and the linker takes
-whichever copy was loaded first: the last bit of a loss then depended on which
-kernels a process had used before, and a resumed run was no longer the same as an
-undisturbed one.
+*Inlining.* What is called inside a kernel is inlined, but for the matrix product,
+whose multiply-adds are emitted one by one, and for what is compiled once for all
+kernels (`charrnn.kernels.shared`). Otherwise every kernel brings its own copy of a
+function that several call, optimized in its own way, and the linker takes whichever
+copy was loaded first: the last bit of a loss then depended on which kernels a
+process had used before, and a resumed run was no longer the same as an undisturbed
+one.
 
 *Wrappers.* Numba makes two of each function, for Python and for C. Nothing here is
 called from C, and what only kernels call is left without that for Python: taking

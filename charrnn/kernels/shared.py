@@ -1,9 +1,9 @@
 """Parts that are compiled once, and called by every kernel that needs them.
 
 Numba puts the code of a compiled function into each function that calls it, and
-optimizes it there again, level by level, and for every cell anew. Here a caller has nothing of a part but
-its name. The part is compiled, or read from the cache, before its callers are, and
-the linker is told where it stands.
+optimizes it there again, level by level, and for every cell anew. Here a caller has
+nothing of a part but its name. The part is compiled, or read from the cache, before
+its callers are, and the linker is told where it stands.
 
 Only kernels without a ``prange`` may call a part: of a parallel loop, which Numba
 compiles by itself, what is kept does not tell which parts it needs, and the next
