@@ -141,7 +141,7 @@ class Memory:
     @property
     def _alone(self) -> Blend:
         """The counts without a network."""
-        return Blend(self.tables, NO_GROWTH, 0.0, self.before, learns=False)
+        return Blend(self.tables, None, 0.0, self.before, learns=False)
 
     def opening(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
         """Blend what is known of a text's first character where none is read before.
@@ -168,7 +168,7 @@ class Reading:
     def __init__(self, blend: Blend) -> None:
         self._blend = blend
         self._adapts = blend.learns
-        self._order = len(blend.tables.discounts)
+        self._order = blend.order
         self._before = np.zeros(0, np.int32)  # what was read, as far as needed
         self._learned = 0
 
@@ -241,7 +241,8 @@ class Reading:
     def read(self, inputs: Ids) -> None:
         """Read some characters, of which only the counts are told."""
         if self._blend.learns and len(inputs):
-            nothing: NDArray[np.float64] = np.empty((0, len(self._blend.tables.single)))
+            tables = self._blend.counting[0]
+            nothing: NDArray[np.float64] = np.empty((0, len(tables.single)))
             read, first = self._next(inputs)
             blending.fill_rows(self._blend, read, first, nothing)
 
@@ -267,12 +268,13 @@ class Reading:
 
     def _make_room(self, characters: int) -> None:
         """Make room for so many characters to be counted, unless that is enough."""
-        if not self._blend.learns:
+        growth = self._blend.growth
+        if growth is None or not self._blend.learns:
             return
         self._learned += characters
         room = characters * self._order
         self._blend = self._blend._replace(
-            growth=enlarged(self._blend.growth, room, room),
+            growth=enlarged(growth, room, room),
             learns=self._learned <= MOST_LEARNED,
         )
 
@@ -286,7 +288,7 @@ class Reading:
         """
         other, blend = copy(self), self._blend
         learns = learns and blend.learns
-        if learns:
+        if learns and blend.growth is not None:
             blend = blend._replace(growth=copied(blend.growth))
         other._blend = blend._replace(learns=learns)
         return other
@@ -329,7 +331,8 @@ def blend_of(
     if memory is None or memory.share == 1:
         return ALONE
     before = memory.before if documents.before is None else NONE
-    return Blend(memory.tables, NO_GROWTH, float(memory.share), before, adapt)
+    growth = NO_GROWTH if adapt else None
+    return Blend(memory.tables, growth, float(memory.share), before, adapt)
 
 
 def _as_ids(ids: PackedIds | Ids) -> Ids:

@@ -13,7 +13,7 @@ from charrnn.arrays import Floats, Ids, Longs
 from charrnn.config import SampleConfig
 from charrnn.errors import OptionError, VocabError, field
 from charrnn.kernels.copies import UNKNOWN, fingerprint_all
-from charrnn.kernels.filters import GREEDY_BELOW, Filters, weigh_rows
+from charrnn.kernels.filters import GREEDY_BELOW, Copies, Filters, weigh_rows
 from charrnn.vocab import Vocab
 
 
@@ -43,7 +43,7 @@ def filters(
     """
     plain = Filters(
         bias=np.zeros(vocab_size) if bias is None else bias,
-        no_repeat=config.no_repeat or 0,
+        no_repeat=config.no_repeat,
         temperature=float(config.temperature),
         top_k=min(vocab_size, config.top_k or vocab_size),
         typical=1.0 if config.typical is None else float(config.typical),
@@ -53,9 +53,7 @@ def filters(
     if config.no_copy is None or corpus is None or corpus.size < config.no_copy:
         return plain
     contexts, followers = index(corpus.astype(np.int64), config.no_copy)
-    return plain._replace(
-        no_copy=config.no_copy, contexts=contexts, followers=followers
-    )
+    return plain._replace(no_copy=Copies(config.no_copy, contexts, followers))
 
 
 def index(corpus: Longs, n: int) -> tuple[Longs, Longs]:

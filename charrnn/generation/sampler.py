@@ -76,7 +76,7 @@ class Sampler:
         if corpus is None and model.memory is not None and config.no_copy:
             corpus = model.memory.ids.astype(np.int32)
         self.filters = sampling.filters(config, vocab.size, bias, corpus)
-        self.past = len(blend.tables.discounts)
+        self.past = blend.order
         if config.no_repeat or config.no_copy:
             self.past = RECENT
         start = model.documents.start

@@ -6,6 +6,10 @@ The n-grams are those of the tables and, where a text is counted as it is read, 
 of its growth: the counts of both are added up, context by context, and interpolated
 as `kernels.ngrams` says. Of a distribution only what follows a known context is
 looked at, so that a row costs little more than the network's head.
+
+What a kernel is compiled for is told by the types of the tables and of the growth:
+where there is None, nothing of what they would need is compiled. Numba sees that of a
+function's own arguments only, which is why both are handed over apart.
 """
 
 from typing import NamedTuple
@@ -16,7 +20,6 @@ from charrnn.arrays import Floats, Ids
 from charrnn.kernels.activations import exp, log
 from charrnn.kernels.growth import (
     EMPTY,
-    NO_GROWTH,
     Growth,
     count,
     count_of,
@@ -27,23 +30,43 @@ from charrnn.kernels.growth import (
     slot_of,
 )
 from charrnn.kernels.jit import jit
-from charrnn.kernels.ngrams import FIRST, LEAF, NO_TABLES, NONE, Tables, find
+from charrnn.kernels.ngrams import FIRST, LEAF, NONE, Tables, find
+from charrnn.kernels.shared import shared
 
 
 class Blend(NamedTuple):
     """A network's predictions and those of the counts, as one distribution."""
 
-    tables: Tables
-    growth: Growth
+    tables: Tables | None  # None for the network alone
+    growth: Growth | None  # None where no text is ever counted as it is read
     share: float  # the network's; 1 for the network alone
     #: What stands before a text, as far as the counts know, where nothing was read
     #: before it; else NONE.
     before: int
     learns: bool  # whether what is chosen is counted, too
 
+    @property
+    def order(self) -> int:
+        """How long n-grams are; 0 for the network alone."""
+        return 0 if self.tables is None else len(self.tables.discounts)
+
+    @property
+    def counting(self) -> tuple[Tables, Growth | None, int, bool]:
+        """All of it but the network's share: tables, growth, before, learns.
+
+        Raises
+        ------
+        ValueError
+            The network is alone.
+        """
+        if self.tables is None:
+            msg = "nothing was counted"
+            raise ValueError(msg)
+        return self.tables, self.growth, self.before, self.learns
+
 
 #: The network alone.
-ALONE = Blend(NO_TABLES, NO_GROWTH, 1.0, NONE, False)
+ALONE = Blend(None, None, 1.0, NONE, False)
 
 
 class Contexts(NamedTuple):
@@ -53,24 +76,11 @@ class Contexts(NamedTuple):
     path: Ids  # (order,) those of the growth
 
 
-class Mixing(NamedTuple):
-    """Room to blend one row, used again for the next."""
-
-    contexts: Contexts
-    p: Floats  # (V,) float64
-
-
 @jit(inlined_early=True)
 def new_contexts(tables: Tables) -> Contexts:
     """Make room for the contexts of n-grams as long as those of the tables."""
     order = tables.discounts.shape[0]
     return Contexts(np.empty(order, np.int32), np.empty(order, np.int32))
-
-
-@jit(inlined_early=True)
-def new_mixing(blend: Blend, V: int) -> Mixing:
-    """Make room for a vocabulary of V characters."""
-    return Mixing(new_contexts(blend.tables), np.empty(V))
 
 
 @jit(inlined_early=True)
@@ -96,7 +106,7 @@ def _added(D: Floats, growth: Growth, e: int) -> float:
 @jit(inlined_early=True)
 def fill(
     tables: Tables,
-    growth: Growth,
+    growth: Growth | None,
     contexts: Contexts,
     found: int,
     grown: int,
@@ -107,7 +117,7 @@ def fill(
     Parameters
     ----------
     tables : Tables
-    growth : Growth
+    growth : Growth or None
     contexts : Contexts
     found : int
         How many of them the tables know.
@@ -131,7 +141,7 @@ def fill(
                 first = tables.nodes[nodes[k], FIRST]
                 last = tables.nodes[nodes[k] + 1, FIRST]
                 total, kept = _sums(tables.counts[first:last], D)
-        if k < grown:
+        if growth is not None and k < grown:
             total += growth.totals[path[k]]
             kept += growth.kept[path[k]]
         if total == 0:
@@ -142,7 +152,7 @@ def fill(
         followers, counts = tables.followers[first:last], tables.counts[first:last]
         for e in range(counts.size):
             p[followers[e]] += scale * (counts[e] - D[min(counts[e], 3)])
-        if k < grown:
+        if growth is not None and k < grown:
             e = growth.last[path[k]]
             while e != NONE:
                 p[growth.symbols[e]] += scale * _added(D, growth, e)
@@ -155,7 +165,7 @@ def fill(
 @jit(inlined_early=True)
 def look_up_one(
     tables: Tables,
-    growth: Growth,
+    growth: Growth | None,
     contexts: Contexts,
     found: int,
     grown: int,
@@ -174,7 +184,7 @@ def look_up_one(
                 last = tables.nodes[nodes[k] + 1, FIRST]
                 total, kept = _sums(tables.counts[first:last], D)
             n = count_of(tables, nodes[k], symbol)
-        if k < grown:
+        if growth is not None and k < grown:
             total += growth.totals[path[k]]
             kept += growth.kept[path[k]]
             at = slot_of(growth, key_of(path[k], symbol, tables.single.size, 1))
@@ -187,26 +197,33 @@ def look_up_one(
     return p + (left / tables.single.size if grown else left * tables.single[symbol])
 
 
-@jit(inlined_early=True)
-def mix(blend: Blend, read: Ids, logits: Floats, room: Mixing) -> None:
+@shared
+def mix(
+    tables: Tables | None,
+    growth: Growth | None,
+    share: float,
+    before: int,
+    read: Ids,
+    logits: Floats,
+) -> None:
     """Turn a network's logits into those of the blend: ln p.
 
     Parameters
     ----------
-    blend : Blend
-        Its share is below 1.
+    tables, growth, share, before
+        Of `Blend`; the share is below 1. Without tables nothing is done.
     read : (n,) int array
         What was read last; see `ngrams.find`.
     logits : (V,) float array
         Changed. NaN, all of them, if there is a NaN or an infinity above 0.
-    room : Mixing
     """
-    (nodes, path), p = room
-    tables, growth = blend.tables, blend.growth
-    found, grown = find(tables, read, blend.before, nodes), 0
-    if growth.used[1]:
-        grown = follow(tables, growth, read, blend.before, path)
-    fill(tables, growth, room.contexts, found, grown, p)
+    if tables is None:
+        return
+    contexts, p, grown = new_contexts(tables), np.empty(logits.size), 0
+    found = find(tables, read, before, contexts.nodes)
+    if growth is not None and growth.used[1]:
+        grown = follow(tables, growth, read, before, contexts.path)
+    fill(tables, growth, contexts, found, grown, p)
     # Each loop does one thing, without a branch: LLVM makes vector code of them.
     peak = logits[0]
     for v in range(1, logits.size):
@@ -216,37 +233,47 @@ def mix(blend: Blend, read: Ids, logits: Floats, room: Mixing) -> None:
         power = exp(logits[v] - peak)
         logits[v] = power
         total += power
-    scale = blend.share / total
+    scale = share / total
     for v in range(logits.size):
-        logits[v] = scale * logits[v] + (1 - blend.share) * p[v]
+        logits[v] = scale * logits[v] + (1 - share) * p[v]
     for v in range(logits.size):
         logits[v] = log(logits[v])
 
 
-@jit(inlined_early=True)
-def learn(blend: Blend, read: Ids, symbol: int, contexts: Contexts) -> None:
+@shared
+def learn(
+    tables: Tables | None, growth: Growth | None, before: int, read: Ids, symbol: int
+) -> None:
     """Count what stands behind what was read.
 
     Parameters
     ----------
-    blend : Blend
-        Its growth has room for as many contexts and counts more as n-grams are long.
+    tables, growth, before
+        Of `Blend`. The growth has room for as many contexts and counts more as
+        n-grams are long; without one nothing is done.
     read : (n,) int array
         What was read last; see `ngrams.find`.
     symbol : int
-    contexts : Contexts
-        Room to work in.
     """
-    tables, growth = blend.tables, blend.growth
-    nodes, path = contexts
-    found = find(tables, read, blend.before, nodes)
-    reach = grow(tables, growth, read, blend.before, path)
+    if tables is None or growth is None:
+        return
+    nodes, path = new_contexts(tables)
+    found = find(tables, read, before, nodes)
+    reach = grow(tables, growth, read, before, path)
     count(tables, nodes, found, growth, path, reach, symbol)
 
 
 @jit(inlined_early=True)
-def _read(blend: Blend, ids: Ids, i: int, contexts: Contexts) -> tuple[int, int]:
-    """Find the contexts of a place; if the blend learns, count what stands before it.
+def _read(
+    tables: Tables,
+    growth: Growth | None,
+    before: int,
+    learns: bool,
+    ids: Ids,
+    i: int,
+    contexts: Contexts,
+) -> tuple[int, int]:
+    """Find the contexts of a place; if wished, count what stands before it.
 
     What is read before a text begins is not counted, unless it is the text's own.
 
@@ -255,53 +282,80 @@ def _read(blend: Blend, ids: Ids, i: int, contexts: Contexts) -> tuple[int, int]
     found, grown : int
         How many contexts the tables and the growth know.
     """
-    tables, growth, most = blend.tables, blend.growth, contexts.nodes.size
-    if blend.learns and (i > 1 or (i == 1 and blend.before != NONE)):
-        learn(blend, ids[max(0, i - 1 - most) : i - 1], ids[i - 1], contexts)
-    read, grown = ids[max(0, i - most) : i], 0
-    if growth.used[1]:
-        grown = follow(tables, growth, read, blend.before, contexts.path)
-    return find(tables, read, blend.before, contexts.nodes), grown
+    most, grown = contexts.nodes.size, 0
+    if learns and (i > 1 or (i == 1 and before != NONE)):
+        learn(tables, growth, before, ids[max(0, i - 1 - most) : i - 1], ids[i - 1])
+    read = ids[max(0, i - most) : i]
+    if growth is not None and growth.used[1]:
+        grown = follow(tables, growth, read, before, contexts.path)
+    return find(tables, read, before, contexts.nodes), grown
 
 
 @jit(parallel=False)
+def _score(
+    tables: Tables,
+    growth: Growth | None,
+    before: int,
+    learns: bool,
+    ids: Ids,
+    first: int,
+    p: Floats,
+) -> None:
+    """See `score`."""
+    contexts = new_contexts(tables)
+    for i in range(first, ids.size):
+        found, grown = _read(tables, growth, before, learns, ids, i, contexts)
+        p[i - first] = look_up_one(tables, growth, contexts, found, grown, ids[i])
+
+
+@jit(parallel=False)
+def _fill_rows(
+    tables: Tables,
+    growth: Growth | None,
+    before: int,
+    learns: bool,
+    ids: Ids,
+    first: int,
+    p: Floats,
+) -> None:
+    """See `fill_rows`."""
+    contexts = new_contexts(tables)
+    for i in range(first, ids.size + 1):
+        found, grown = _read(tables, growth, before, learns, ids, i, contexts)
+        row = i - (ids.size + 1 - p.shape[0])
+        if row >= 0:
+            fill(tables, growth, contexts, found, grown, p[row])
+
+
 def score(blend: Blend, ids: Ids, first: int, p: Floats) -> None:
     """Find the probability of every character of a text by the counts, from one on.
 
     Parameters
     ----------
     blend : Blend
-        If it learns, every character from the one before `first` on is counted, but
-        for the last.
+        Not the network alone. If it learns, every character from the one before
+        `first` on is counted, but for the last.
     ids : (N,) int array
     first : int
         What stands before it is the context of the first one.
     p : (N - first,) float64 array
         Written.
     """
-    tables, growth, contexts = blend.tables, blend.growth, new_contexts(blend.tables)
-    for i in range(first, ids.size):
-        found, grown = _read(blend, ids, i, contexts)
-        p[i - first] = look_up_one(tables, growth, contexts, found, grown, ids[i])
+    _score(*blend.counting, ids, first, p)
 
 
-@jit(parallel=False)
 def fill_rows(blend: Blend, ids: Ids, first: int, p: Floats) -> None:
     """Find the probability of every symbol behind each part of a text by the counts.
 
     Parameters
     ----------
     blend : Blend
-        If it learns, every character from the one before place `first` on is counted.
+        Not the network alone. If it learns, every character from the one before
+        place `first` on is counted.
     ids : (N,) int array
     first : int
         How many characters stand before the first place.
     p : (M, V) float64 array
         Written: of the last M of the N - first + 1 places.
     """
-    tables, growth, contexts = blend.tables, blend.growth, new_contexts(blend.tables)
-    for i in range(first, ids.size + 1):
-        found, grown = _read(blend, ids, i, contexts)
-        row = i - (ids.size + 1 - p.shape[0])
-        if row >= 0:
-            fill(tables, growth, contexts, found, grown, p[row])
+    _fill_rows(*blend.counting, ids, first, p)

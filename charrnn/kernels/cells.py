@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Protocol
 
+from numba import types
 from numba.extending import overload
 
 from charrnn.arrays import Flags, Floats
@@ -147,7 +148,7 @@ def look_back_carried(tape: Any, state: Floats) -> None:
 
 def has_lags(tape: Any) -> bool:
     """Tell whether steps of a tape see further states than the one before."""
-    return hasattr(tape, "lags") and len(tape.lags) > 0
+    return getattr(tape, "lags", None) is not None
 
 
 _chosen = {"strict": False, "jit_options": {"fastmath": FASTMATH, "forceinline": True}}
@@ -167,24 +168,20 @@ def _retreat(weights: Any, tape: Any, t: Any, a: Any, b: Any, dy: Any) -> Any:
 
 
 def _look_back_far(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> None:
-    if tape.lags.size > 0:
-        lagged.gather(
-            tape.lags, tape.seen, tape.reach, tape.past, tape.states[0], resets,
-            t, a, b,
-        )  # fmt: skip
+    lagged.gather(
+        tape.lags, tape.seen, tape.reach, tape.past, tape.states[0], resets, t, a, b
+    )
 
 
 def _hand_back_far(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> None:
-    if tape.lags.size > 0:
-        lagged.hand_back(
-            tape.lags, tape.dseen, tape.reach, tape.pending, tape.dstates[0], resets,
-            t, a, b,
-        )  # fmt: skip
+    lagged.hand_back(
+        tape.lags, tape.dseen, tape.reach, tape.pending, tape.dstates[0], resets,
+        t, a, b,
+    )  # fmt: skip
 
 
 def _look_back_carried_far(tape: Any, state: Any) -> None:
-    if tape.lags.size > 0:
-        lagged.gather_carried(tape.lags, tape.seen, state, tape.states.shape[0])
+    lagged.gather_carried(tape.lags, tape.seen, state, tape.states.shape[0])
 
 
 @overload(look_back, **_chosen)  # type: ignore[untyped-decorator]
@@ -204,7 +201,8 @@ def _look_back_carried(tape: Any, state: Any) -> Any:
 
 def _linked(tape: Any, function: Any, nothing: Any) -> Any:
     """Choose what is compiled for a kind of tape: nothing, if it has no links."""
-    return function if "lags" in tape.fields else nothing
+    kinds = dict(zip(tape.fields, tape.types, strict=True))
+    return nothing if kinds.get("lags", types.none) == types.none else function
 
 
 def _python(function: Any) -> Any:

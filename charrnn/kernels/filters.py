@@ -16,6 +16,7 @@ import numpy as np
 from charrnn.arrays import Flags, Floats, Ids, Longs
 from charrnn.kernels.copies import UNKNOWN, fingerprint, first_at
 from charrnn.kernels.jit import jit
+from charrnn.kernels.shared import shared
 
 #: Below this temperature the likeliest character is taken.
 GREEDY_BELOW = 1e-4
@@ -24,23 +25,29 @@ GREEDY_BELOW = 1e-4
 #: The smallest number above 0: no weight is less.
 SMALLEST = 5e-324
 
-#: An index of no corpus.
-NOTHING: Longs = np.zeros(0, np.int64)
+
+class Copies(NamedTuple):
+    """N-grams of a corpus, none of which must come."""
+
+    length: int
+    contexts: Longs  # (M,) fingerprints of all that precedes, sorted
+    followers: Longs  # (M,) what follows each in the corpus
 
 
 class Filters(NamedTuple):
-    """Settings of all filters; each comment names the neutral one."""
+    """Settings of all filters; each comment names the neutral one.
+
+    What is seldom asked for is None otherwise: kernels are then compiled without it.
+    """
 
     bias: Floats  # (V,) float64 added to the logits, -inf bans; all 0
-    no_repeat: int  # length of n-grams that must not come again; 0
+    no_repeat: int | None  # length of n-grams that must not come again; None or 0
     temperature: float  # 1
     top_k: int  # how many stay; V or more
     typical: float  # share of the probability; 1
     top_p: float  # share of the probability; 1
     min_p: float  # share of the likeliest one's probability; 0
-    no_copy: int = 0  # length of n-grams of the corpus that must not come; 0
-    contexts: Longs = NOTHING  # (M,) fingerprints of all that precedes, sorted
-    followers: Longs = NOTHING  # (M,) what follows each in the corpus
+    no_copy: Copies | None = None  # None
 
 
 class Scratch(NamedTuple):
@@ -66,7 +73,7 @@ def _total(weights: Floats) -> float:
     return total
 
 
-@jit
+@shared
 def _keep_cheapest(scratch: Scratch, wanted: float, by_weight: bool) -> None:
     """Keep the fewest characters, lowest costs first, that make up enough.
 
@@ -121,7 +128,7 @@ def _keep_cheapest(scratch: Scratch, wanted: float, by_weight: bool) -> None:
                 weights[v] = 0
 
 
-@jit
+@shared
 def _mark_repeats(recent: Ids, n: int, banned: Flags) -> None:
     """Mark every character that would complete an n-gram seen before."""
     N = recent.size
@@ -143,10 +150,10 @@ def _mark_repeats(recent: Ids, n: int, banned: Flags) -> None:
             banned[recent[at + 1]] = 1
 
 
-@jit
-def _mark_copies(recent: Ids, filters: Filters, banned: Flags) -> None:
+@shared
+def _mark_copies(recent: Ids, copies: Copies, banned: Flags) -> None:
     """Mark every character that would complete an n-gram of the corpus."""
-    length, contexts = filters.no_copy - 1, filters.contexts
+    length, contexts = copies.length - 1, copies.contexts
     if recent.size < length:
         return
     wanted = fingerprint(recent[recent.size - length :])
@@ -154,21 +161,28 @@ def _mark_copies(recent: Ids, filters: Filters, banned: Flags) -> None:
         return
     place = first_at(contexts, wanted)
     while place < contexts.size and contexts[place] == wanted:
-        banned[filters.followers[place]] = 1
+        banned[copies.followers[place]] = 1
         place += 1
 
 
-@jit(inlined_early=True)
-def _ban_ngrams(scores: Floats, recent: Ids, filters: Filters) -> None:
+@shared
+def _ban_ngrams(
+    scores: Floats, recent: Ids, no_repeat: int | None, copies: Copies | None
+) -> bool:
     """Ban what `Filters.no_repeat` and `Filters.no_copy` forbid.
 
-    If that leaves nothing, nothing is banned.
+    Returns
+    -------
+    bool
+        False if nothing is banned, for that nothing is forbidden or all would be.
     """
+    if no_repeat is None and copies is None:
+        return False
     banned = np.zeros(scores.size, np.uint8)
-    if filters.no_repeat > 0:
-        _mark_repeats(recent, filters.no_repeat, banned)
-    if filters.no_copy > 0:
-        _mark_copies(recent, filters, banned)
+    if no_repeat is not None and no_repeat > 0:
+        _mark_repeats(recent, no_repeat, banned)
+    if copies is not None:
+        _mark_copies(recent, copies, banned)
     left = False
     for v in range(scores.size):
         left = left or (not banned[v] and scores[v] > -np.inf)
@@ -176,6 +190,7 @@ def _ban_ngrams(scores: Floats, recent: Ids, filters: Filters) -> None:
         for v in range(scores.size):
             if banned[v]:
                 scores[v] = -np.inf
+    return left
 
 
 @jit(inlined_early=True)
@@ -190,7 +205,7 @@ def _peak(scores: Floats) -> int:
     return best if np.isfinite(scores[best]) else -1
 
 
-@jit(inlined_early=True)
+@shared
 def weigh(logits: Floats, recent: Ids, filters: Filters, scratch: Scratch) -> int:
     """Apply all filters: ``scratch.weights`` are in proportion to the probabilities.
 
@@ -216,8 +231,7 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, scratch: Scratch) -> in
     best = _peak(scores)
     if best < 0:
         return best
-    if filters.no_repeat > 0 or filters.no_copy > 0:
-        _ban_ngrams(scores, recent, filters)
+    if _ban_ngrams(scores, recent, filters.no_repeat, filters.no_copy):
         best = _peak(scores)
     if filters.temperature < GREEDY_BELOW:
         for v in range(weights.size):
@@ -290,7 +304,7 @@ def draw(weights: Floats, u: float) -> int:
     return last
 
 
-@jit(inlined_early=True)
+@shared
 def choose(
     logits: Floats, recent: Ids, filters: Filters, u: float, scratch: Scratch
 ) -> int:

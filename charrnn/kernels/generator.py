@@ -11,7 +11,8 @@ layers use in turn.
 
 Rows never meet: what a row comes to depends on nothing but its own numbers.
 This kernel has no threads of its own, so that it compiles fast; callers give
-parts of the rows to threads, which run side by side.
+parts of the rows to threads, which run side by side. What blends and chooses is
+compiled once for all cells, and nothing of the counts for a network that is alone.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
-from charrnn.kernels.blending import Blend, learn, mix, new_mixing
+from charrnn.kernels.blending import Blend, learn, mix
 from charrnn.kernels.cells import (
     CellKernels,
     advance,
@@ -148,7 +149,7 @@ def generate(
         an infinity. Everything is then of no use.
     """
     steps, scratch, y = u.shape[0], new_scratch(logits.shape[2]), tape.y[0]
-    past, room = ids.shape[0] - steps - 1, new_mixing(blend, logits.shape[2])
+    past, tables, growth = ids.shape[0] - steps - 1, blend.tables, blend.growth
     for t in range(steps):
         now = past + t
         if start >= 0:
@@ -164,13 +165,13 @@ def generate(
             if known[n] <= t + 1:
                 recent = ids[t + 1 : now + 1, n]
                 if blend.share < 1:
-                    mix(blend, recent, out[n], room)
+                    mix(tables, growth, blend.share, blend.before, recent, out[n])
                 chosen = choose(out[n], recent, filters, u[t, n], scratch)
                 if chosen < 0:
                     return False
                 ids[now + 1, n] = chosen
                 if blend.learns:
-                    learn(blend, recent, chosen, room.contexts)
+                    learn(tables, growth, blend.before, recent, chosen)
     return True
 
 

@@ -9,12 +9,17 @@ LLVM guards every vectorized loop with a comparison of each pair of address
 ranges, and gives up above eight comparisons. The gates of a cell read and
 write about ten arrays in one loop: the limit is raised.
 
-*Inlining.* What is called inside a kernel is inlined, but for the matrix
-product, whose multiply-adds are emitted one by one. Otherwise every
-kernel brings its own copy of a shared function, optimized in its own way, and
-the linker takes whichever copy was loaded first: the last bit of a loss then
-depended on which kernels a process had used before, and a resumed run was no
-longer the same as an undisturbed one.
+*Inlining.* What is called inside a kernel is inlined, but for the matrix product,
+whose multiply-adds are emitted one by one, and for what is compiled once for all
+kernels (`charrnn.kernels.shared`). Otherwise every kernel brings its own copy of a
+function that several call, optimized in its own way, and the linker takes whichever
+copy was loaded first: the last bit of a loss then depended on which kernels a
+process had used before, and a resumed run was no longer the same as an undisturbed
+one.
+
+*Wrappers.* Numba makes two of each function, for Python and for C. Nothing here is
+called from C, and what only kernels call is left without that for Python: taking
+some twenty arrays out of their objects takes longer to compile than many a loop.
 
 *Interpreter lock.* Kernels touch arrays and numbers only, and release it:
 generating gives parts of a batch to Python's threads.
@@ -125,6 +130,7 @@ def _compile(
     inlined: bool,
     inlined_early: bool,
     cached: bool = True,
+    for_python: bool = True,
 ) -> Callable[P, R]:
     """Hand one function to Numba, with a cache of ours."""
     make = numba.njit(
@@ -135,6 +141,8 @@ def _compile(
         forceinline=inlined,
         inline="always" if inlined_early else "never",
         cache=False,
+        no_cfunc_wrapper=True,
+        no_cpython_wrapper=not for_python,
     )
     compiled = make(function)
     cached = cached and function.__module__.startswith(PACKAGE)
@@ -144,7 +152,12 @@ def _compile(
 
 
 def compiled_as(
-    name: str, function: Callable[P, R], *, parallel: bool, cached: bool
+    name: str,
+    function: Callable[P, R],
+    *,
+    parallel: bool,
+    cached: bool,
+    for_python: bool = True,
 ) -> Callable[P, R]:
     """Compile a kernel that every cell has for itself, under a name of its own.
 
@@ -161,6 +174,8 @@ def compiled_as(
         Whether it has a ``prange``.
     cached : bool
         False for what depends on sources that the digest does not cover.
+    for_python : bool
+        False for what only kernels call: Python could not.
     """
     code, scope = function.__code__, function.__globals__
     copy = FunctionType(code, scope, name, function.__defaults__)
@@ -168,7 +183,12 @@ def compiled_as(
     copy.__qualname__ = name
     copy.__module__, copy.__doc__ = function.__module__, function.__doc__
     compiled = _compile(
-        copy, parallel=parallel, inlined=False, inlined_early=False, cached=cached
+        copy,
+        parallel=parallel,
+        inlined=False,
+        inlined_early=False,
+        cached=cached,
+        for_python=for_python,
     )
     return cast("Callable[P, R]", compiled)
 

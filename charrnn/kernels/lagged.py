@@ -29,16 +29,17 @@ class Links(NamedTuple):
     within a tuple.
 
     With the lag 1 alone `seen` and `dseen` are the cell's states and gradients of
-    states themselves, and all else is empty. M is the largest lag.
+    states themselves, and all else is None: kernels are then compiled without what
+    further lags need. M is the largest lag.
     """
 
-    lags: Ids  # (K,): from small to large; the first is 1
+    lags: Ids | None  # (K,): from small to large; the first is 1
     seen: Floats  # (T, B, KH): what each step saw
     dseen: Floats  # (B, KH): its gradient at one step
-    reach: Ids  # (T, B): how many steps back, at most M, the document reaches
-    past: Floats  # (M - 1, B, H): h of 1, 2, ... steps before the window's state
-    pending: Floats  # (M, B, H): gradients of h on their way to earlier steps; that
-    #                  of the state before step t stands at t modulo M
+    reach: Ids | None  # (T, B): how many steps back, at most M, the document reaches
+    past: Floats | None  # (M - 1, B, H): h of 1, 2, ... steps before the window's state
+    pending: Floats | None  # (M, B, H): gradients of h on their way to earlier steps;
+    #                         that of the state before step t stands at t modulo M
 
 
 def own_state(states: Floats, dstates: Floats) -> Links:
@@ -50,14 +51,7 @@ def own_state(states: Floats, dstates: Floats) -> Links:
     dstates : (S, B, H) float array
         Those of a cell's tape.
     """
-    return Links(
-        lags=np.zeros(0, np.int32),
-        seen=states[0, :-1],
-        dseen=dstates[0],
-        reach=np.zeros((0, 0), np.int32),
-        past=np.zeros((0, 0, 0), states.dtype),
-        pending=np.zeros((0, 0, 0), states.dtype),
-    )
+    return Links(None, states[0, :-1], dstates[0], None, None, None)
 
 
 def new_links(lags: tuple[int, ...], T: int, B: int, H: int, dtype: Any) -> Links:

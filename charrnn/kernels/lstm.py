@@ -33,12 +33,12 @@ class Tape(NamedTuple):
     y: Floats  # (T, B, H): outputs; h after each input until normalized, dropped
     dstates: Floats  # (2, B, H): gradients of h and c on their way back
     tanh_c: Floats  # (T, B, H): tanh of c after each input
-    lags: Ids  # what each step sees, and on the way back; see `lagged.Links`
+    lags: Ids | None  # what each step sees, and on the way back; see `lagged.Links`
     seen: Floats
     dseen: Floats
-    reach: Ids
-    past: Floats
-    pending: Floats
+    reach: Ids | None
+    past: Floats | None
+    pending: Floats | None
 
 
 def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:

@@ -99,18 +99,6 @@ _COUNTERS = 8192
 #: Columns of `Tables.nodes`.
 SYMBOL, LONGER, LEAF, FIRST = range(4)
 
-#: Tables of nothing.
-_NO_IDS = np.zeros(0, np.int32)
-NO_TABLES = Tables(
-    text=Text(_NO_IDS, np.zeros(0, np.uint8)),
-    nodes=np.zeros((0, 4), np.int32),
-    followers=_NO_IDS,
-    counts=_NO_IDS,
-    discounts=np.zeros((0, 4)),
-    single=np.zeros(0),
-    newline=NONE,
-)
-
 
 @jit(parallel=False)
 def reaches(ids: Ids, order: int, newline: int, reach: Flags) -> None:

@@ -21,7 +21,7 @@ class Recurrent(NamedTuple):
     own: Floats  # (O,): the cell's own parameters, one after another; O may be 0
 
 
-@jit
+@jit(inlined_early=True)
 def layer_weights(stacked: Recurrent, k: int) -> Recurrent:
     """Take the weights of layer k out of those of all layers, as views."""
     return Recurrent(stacked.Wh[k], stacked.own[k])

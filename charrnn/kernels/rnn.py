@@ -27,12 +27,12 @@ class Tape(NamedTuple):
     y: Floats  # (T, B, H): outputs; h after each input until normalized, dropped
     dstates: Floats  # (1, B, H): gradient of h on its way back
     activation: int  # code of f, see `activations`
-    lags: Ids  # what each step sees, and on the way back; see `lagged.Links`
+    lags: Ids | None  # what each step sees, and on the way back; see `lagged.Links`
     seen: Floats
     dseen: Floats
-    reach: Ids
-    past: Floats
-    pending: Floats
+    reach: Ids | None
+    past: Floats | None
+    pending: Floats | None
 
 
 def new_tape(T: int, B: int, H: int, dtype: Any, activation: str = "tanh") -> Tape:

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from charrnn.cells import names
 from charrnn.config import CellName, ModelConfig, NormName
-from charrnn.kernels.blending import ALONE, Blend, mix, new_mixing
+from charrnn.kernels.blending import ALONE, Blend, mix, score
 from charrnn.kernels.filters import Filters, choose, new_scratch
 from charrnn.kernels.generator import choose_first, generator_of
-from charrnn.kernels.growth import NO_GROWTH
 from charrnn.kernels.ngrams import NONE
 from charrnn.memory import Memory
 from charrnn.network import Network
@@ -180,7 +179,7 @@ def one_at_a_time(case: Case) -> Result:
             if known[n] <= t + 1:
                 recent = ids[t + 1 : now + 1, n].copy()  # `past` characters
                 if blend.share < 1:
-                    mix(blend, recent, row, new_mixing(blend, V))
+                    mix(*blend[:4], recent, row)
                 said = row.astype(np.float64)
                 ids[now + 1, n] = choose(said, recent, filters, u[t, n], scratch)
                 logits[t, n] = row
@@ -368,7 +367,7 @@ def test_a_blend_is_what_filters_see(rng: np.random.Generator, share: float) -> 
         vocab_size=V,
         before=0,
     )
-    blend = Blend(memory.tables, NO_GROWTH, share, 2, learns=False)
+    blend = Blend(memory.tables, None, share, 2, learns=False)
     case = make(rng, build(rng, "gru"), known=[1, 4, 6], past=4)._replace(blend=blend)
     case.ids[:3, 1] = case.ids[:4, 2] = -1
     found = generate(case)
@@ -388,6 +387,13 @@ def test_a_blend_is_what_filters_see(rng: np.random.Generator, share: float) -> 
         np.testing.assert_allclose(expected[n], blended, rtol=1e-10)
 
 
+def test_a_network_alone_has_no_counts_to_ask() -> None:
+    """Its n-grams have no length, and a text cannot be scored by them."""
+    assert ALONE.order == 0
+    with pytest.raises(ValueError, match="nothing was counted"):
+        score(ALONE, np.zeros(2, np.int32), 0, np.empty(2))
+
+
 @cells
 def test_weights_that_are_not_finite_are_told_of(
     rng: np.random.Generator, cell: CellName
@@ -396,7 +402,7 @@ def test_weights_that_are_not_finite_are_told_of(
     network = build(rng, cell)
     ids = np.zeros(5, np.uint8)
     memory = Memory(ids=ids, order=1, share=0.5, vocab_size=V, before=0)
-    blended = Blend(memory.tables, NO_GROWTH, 0.5, NONE, learns=False)
+    blended = Blend(memory.tables, None, 0.5, NONE, learns=False)
     for broken in (np.nan, np.inf):
         network.weights["head.by"][3] = broken
         network.pack()

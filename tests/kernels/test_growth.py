@@ -88,6 +88,7 @@ def test_room_is_made_without_a_trace(case: tuple[Memory, list[int]]) -> None:
     blending.score(learning(counted, len(text)), ids, 0, whole)
     blend = learning(counted, 0)
     for i in range(len(text)):
+        assert blend.growth is not None
         grown = growth.enlarged(blend.growth, counted.order, counted.order)
         blend = blend._replace(growth=grown)
         blending.score(blend, ids[: i + 1], i, parts[i : i + 1])
