@@ -122,7 +122,7 @@ class Memory:
         ids : (M,) int array
             A text, read from its beginning.
         """
-        found: NDArray[np.float64] = np.empty(len(ids))
+        found: NDArray[np.float64] = np.zeros(len(ids))
         blending.score(self._alone, _as_ids(ids), 0, found)
         return found
 
@@ -134,7 +134,7 @@ class Memory:
         ids : (M,) int array
             A text, read from its beginning: row i is what may stand at its place i.
         """
-        found: NDArray[np.float64] = np.empty((len(ids), self.vocab_size))
+        found: NDArray[np.float64] = np.zeros((len(ids), self.vocab_size))
         blending.fill_rows(self._alone, _as_ids(ids[:-1]), 0, found)
         return found
 
@@ -198,19 +198,18 @@ class Reading:
         fixed : (n,) float64 array or None
             The same by counts that do not go on, if these do.
         """
-        share, adapts = self._blend.share, self._adapts
-        if share == 1:
+        if self._blend.share == 1:
             return network, None
-        p: NDArray[np.float64] = np.empty(len(targets))
         read, first = self._next(inputs)
         ids = np.append(read, targets[-1:])
+        p = np.exp(-network.astype(np.float64))
+        own = p.copy() if self._adapts else p
         blending.score(self._blend, ids, first, p)
-        costs = blended_costs(share, network, p)
-        if not adapts:
-            return costs, None
-        fixed = self._blend._replace(growth=NO_GROWTH, learns=False)
-        blending.score(fixed, ids, first, p)
-        return costs, blended_costs(share, network, p)
+        if not self._adapts:
+            return _costs(p), None
+        fixed = self._blend._replace(growth=None, learns=False)
+        blending.score(fixed, ids, first, own)
+        return _costs(p), _costs(own)
 
     def distributions(
         self, network: NDArray[np.float64], inputs: Ids
@@ -228,15 +227,14 @@ class Reading:
         -------
         (m, V) float64 array
         """
-        share = self._blend.share
-        if share == 1:
+        if self._blend.share == 1:
             return network
-        p: NDArray[np.float64] = np.empty(network.shape)
+        p = network.copy()
         read, first = self._next(inputs)
         if not self._blend.learns:  # what is not asked for need not be looked up
             first = len(read) - len(network) + 1
         blending.fill_rows(self._blend, read, first, p)
-        return share * network + (1 - share) * p
+        return p
 
     def read(self, inputs: Ids) -> None:
         """Read some characters, of which only the counts are told."""
@@ -308,8 +306,12 @@ def blended_costs(
     counts : (n,) float64 array
         How likely they are by the counts.
     """
-    p = share * np.exp(-network.astype(np.float64)) + (1 - share) * counts
-    # Where both are certain, rounding may exceed 1.
+    return _costs(share * np.exp(-network.astype(np.float64)) + (1 - share) * counts)
+
+
+def _costs(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn probabilities into nats."""
+    # Where network and counts are certain, rounding may exceed 1.
     return np.maximum(0.0, -np.log(p))
 
 

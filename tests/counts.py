@@ -16,11 +16,13 @@ class Dictionaries:
         self.V, self.order = counted.vocab_size, counted.order
         self.newline = counted.newline
         self.counts: dict[tuple[int, ...], dict[int, int]] = defaultdict(dict)
+        self.trained, self.read = set[tuple[int, ...]](), set[tuple[int, ...]]()
         self.D = counted.tables.discounts
         read = [counted.before]
         for symbol in counted.ids.tolist():
             self.count(read, symbol, 1)
             read.append(symbol)
+        self.trained, self.read = self.read, set()
 
     def contexts(self, read: list[int]) -> list[tuple[int, ...]]:
         """Those of a place, from the longest to the empty one."""
@@ -34,9 +36,18 @@ class Dictionaries:
     def count(self, read: list[int], symbol: int, weight: int) -> None:
         for context in self.contexts(read):
             counts = self.counts[context]
+            self.read.add(context)
             counts[symbol] = counts.get(symbol, 0) + weight
             if counts[symbol] > weight:
                 break
+
+    def share(self, read: list[int], share: float) -> float:
+        """Find the network's share at a place."""
+        longest = []
+        for known in (self.read, self.trained):
+            found = [len(c) for c in self.contexts(read) if c in known]
+            longest.append(max(found, default=0))
+        return share / (1 + max(0, longest[0] - longest[1]))
 
     def row(self, read: list[int]) -> NDArray[Any]:
         p = np.full(self.V, 1 / self.V)

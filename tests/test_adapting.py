@@ -51,15 +51,29 @@ def new_model(new_network: Callable[..., Network]) -> Callable[..., TextModel]:
     return make
 
 
-def expected_rows(model: TextModel, ids: Array) -> Array:
-    """Find what dictionaries say at every place of a text, and behind it."""
+def expected_rows(model: TextModel, ids: Array) -> tuple[Array, Array]:
+    """Find what dictionaries say at every place of a text, and behind it.
+
+    Returns
+    -------
+    rows : (N + 1, V) array
+    shares : (N + 1, 1) array
+        Of the network, of which a place has a quarter.
+    """
     assert model.memory is not None
-    plain, read, found = Dictionaries(model.memory), [model.memory.before], []
-    for symbol in ids.tolist():
-        found.append(plain.row(read))
-        plain.count(read, symbol, WEIGHT)
-        read.append(symbol)
-    return np.array([*found, plain.row(read)])
+    plain, read, rows, shares = (
+        Dictionaries(model.memory),
+        [model.memory.before],
+        [],
+        [],
+    )
+    for symbol in [*ids.tolist(), None]:
+        rows.append(plain.row(read))
+        shares.append([plain.share(read, 0.25)])
+        if symbol is not None:
+            plain.count(read, symbol, WEIGHT)
+            read.append(symbol)
+    return np.array(rows), np.array(shares)
 
 
 def alone(model: TextModel) -> TextModel:
@@ -87,18 +101,20 @@ def test_a_text_is_counted_as_it_is_read(
         for name in ("nats", "fixed")
     )
     first = model.documents.first
-    p = expected_rows(model, ids)[np.arange(len(ids)), ids][first:]
+    expected, shares = expected_rows(model, ids)
+    p, share = expected[np.arange(len(ids)), ids][first:], shares[first:-1, 0]
+    assert share.min() < 0.1  # within the name
     static = model.memory.probabilities(ids)[first:]
     q = np.exp(-network.astype(float))[first:]
 
-    np.testing.assert_allclose(costs, -np.log(0.25 * q + 0.75 * p), 1e-9)
+    np.testing.assert_allclose(costs, -np.log(share * q + (1 - share) * p), 1e-9)
     np.testing.assert_allclose(fixed, -np.log(0.25 * q + 0.75 * static), 1e-9)
     assert costs[20:].mean() < fixed[20:].mean() - 0.5  # it has learned the name
     rows = np.array(list(distributions(model, ids, 0)))
     own = np.array(list(distributions(alone(model), ids, 0)))
     np.testing.assert_allclose(
         rows[first:],
-        0.25 * own[first:] + 0.75 * expected_rows(model, ids)[first:],
+        (shares * own + (1 - shares) * expected)[first:],
         1e-9,
     )
     tail = np.array(list(distributions(model, ids, len(ids) - 3)))

@@ -7,6 +7,12 @@ of its growth: the counts of both are added up, context by context, and interpol
 as `kernels.ngrams` says. Of a distribution only what follows a known context is
 looked at, so that a row costs little more than the network's head.
 
+A text that adapts the counts has names and turns of its own, and in the middle of one
+the network, which has never seen it, says next to nothing, while the counts are sure.
+So its share is less where the longest context that was read before is d characters
+longer than the longest that was trained on: share / (1 + d). benchmarks/README.md has
+what that is worth.
+
 What a kernel is compiled for is told by the types of the tables and of the growth:
 where there is None, nothing of what they would need is compiled. Numba sees that of a
 function's own arguments only, which is why both are handed over apart.
@@ -39,7 +45,8 @@ class Blend(NamedTuple):
 
     tables: Tables | None  # None for the network alone
     growth: Growth | None  # None where no text is ever counted as it is read
-    share: float  # the network's; 1 for the network alone
+    #: The network's, where what is read knows no longer context; 1 for it alone.
+    share: float
     #: What stands before a text, as far as the counts know, where nothing was read
     #: before it; else NONE.
     before: int
@@ -51,8 +58,8 @@ class Blend(NamedTuple):
         return 0 if self.tables is None else len(self.tables.discounts)
 
     @property
-    def counting(self) -> tuple[Tables, Growth | None, int, bool]:
-        """All of it but the network's share: tables, growth, before, learns.
+    def counting(self) -> tuple[Tables, Growth | None, float, int, bool]:
+        """All of it, with tables for certain.
 
         Raises
         ------
@@ -62,7 +69,7 @@ class Blend(NamedTuple):
         if self.tables is None:
             msg = "nothing was counted"
             raise ValueError(msg)
-        return self.tables, self.growth, self.before, self.learns
+        return self.tables, self.growth, self.share, self.before, self.learns
 
 
 #: The network alone.
@@ -197,6 +204,29 @@ def look_up_one(
     return p + (left / tables.single.size if grown else left * tables.single[symbol])
 
 
+@jit(inlined_early=True)
+def share_at(
+    growth: Growth | None, share: float, contexts: Contexts, found: int, grown: int
+) -> float:
+    """Find the network's share at one place; see the module.
+
+    Parameters
+    ----------
+    growth : Growth or None
+    share : float
+        Where no context was read before that is longer than those of the tables.
+    contexts : Contexts
+    found, grown : int
+        How many of them tables and growth know.
+    """
+    if growth is None:
+        return share
+    # The longest contexts may have been made, and nothing counted behind them yet.
+    while grown > found and growth.totals[contexts.path[grown - 1]] == 0:
+        grown -= 1
+    return share / (1 + max(0, grown - found))
+
+
 @shared
 def mix(
     tables: Tables | None,
@@ -224,6 +254,7 @@ def mix(
     if growth is not None and growth.used[1]:
         grown = follow(tables, growth, read, before, contexts.path)
     fill(tables, growth, contexts, found, grown, p)
+    network = share_at(growth, share, contexts, found, grown)
     # Each loop does one thing, without a branch: LLVM makes vector code of them.
     peak = logits[0]
     for v in range(1, logits.size):
@@ -233,9 +264,9 @@ def mix(
         power = exp(logits[v] - peak)
         logits[v] = power
         total += power
-    scale = share / total
+    scale = network / total
     for v in range(logits.size):
-        logits[v] = scale * logits[v] + (1 - share) * p[v]
+        logits[v] = scale * logits[v] + (1 - network) * p[v]
     for v in range(logits.size):
         logits[v] = log(logits[v])
 
@@ -295,6 +326,7 @@ def _read(
 def _score(
     tables: Tables,
     growth: Growth | None,
+    share: float,
     before: int,
     learns: bool,
     ids: Ids,
@@ -305,13 +337,16 @@ def _score(
     contexts = new_contexts(tables)
     for i in range(first, ids.size):
         found, grown = _read(tables, growth, before, learns, ids, i, contexts)
-        p[i - first] = look_up_one(tables, growth, contexts, found, grown, ids[i])
+        q = look_up_one(tables, growth, contexts, found, grown, ids[i])
+        network = share_at(growth, share, contexts, found, grown)
+        p[i - first] = network * p[i - first] + (1 - network) * q
 
 
 @jit(parallel=False)
 def _fill_rows(
     tables: Tables,
     growth: Growth | None,
+    share: float,
     before: int,
     learns: bool,
     ids: Ids,
@@ -319,16 +354,19 @@ def _fill_rows(
     p: Floats,
 ) -> None:
     """See `fill_rows`."""
-    contexts = new_contexts(tables)
+    contexts, q = new_contexts(tables), np.empty(p.shape[1])
     for i in range(first, ids.size + 1):
         found, grown = _read(tables, growth, before, learns, ids, i, contexts)
         row = i - (ids.size + 1 - p.shape[0])
         if row >= 0:
-            fill(tables, growth, contexts, found, grown, p[row])
+            fill(tables, growth, contexts, found, grown, q)
+            network, out = share_at(growth, share, contexts, found, grown), p[row]
+            for v in range(q.size):
+                out[v] = network * out[v] + (1 - network) * q[v]
 
 
 def score(blend: Blend, ids: Ids, first: int, p: Floats) -> None:
-    """Find the probability of every character of a text by the counts, from one on.
+    """Find the probability of every character of a text, from one on.
 
     Parameters
     ----------
@@ -339,13 +377,13 @@ def score(blend: Blend, ids: Ids, first: int, p: Floats) -> None:
     first : int
         What stands before it is the context of the first one.
     p : (N - first,) float64 array
-        Written.
+        On entry by the network (0 where it has no share), on exit by both.
     """
     _score(*blend.counting, ids, first, p)
 
 
 def fill_rows(blend: Blend, ids: Ids, first: int, p: Floats) -> None:
-    """Find the probability of every symbol behind each part of a text by the counts.
+    """Find the probability of every symbol behind each part of a text.
 
     Parameters
     ----------
@@ -356,6 +394,7 @@ def fill_rows(blend: Blend, ids: Ids, first: int, p: Floats) -> None:
     first : int
         How many characters stand before the first place.
     p : (M, V) float64 array
-        Written: of the last M of the N - first + 1 places.
+        Of the last M of the N - first + 1 places: on entry by the network (0 where
+        it has no share), on exit by both.
     """
     _fill_rows(*blend.counting, ids, first, p)

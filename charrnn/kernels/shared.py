@@ -32,12 +32,16 @@ import llvmlite.binding as llvm
 from numba import types
 from numba.core import cgutils
 from numba.core import config as numba_config
+from numba.core.errors import LoweringError
 from numba.extending import lower_builtin, type_callable
 
 from charrnn.kernels.jit import compiled_as, jit
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: In the names that Numba gives to the bodies of parallel loops.
+PARALLEL_LOOP = "__numba_parfor_gufunc"
 
 #: Compiled parts by their names.
 _parts: dict[str, Any] = {}
@@ -110,6 +114,9 @@ def shared(function: Callable[P, R]) -> Callable[P, R]:
 
     @lower_builtin(called, types.VarArg(types.Any))  # type: ignore[untyped-decorator]
     def emit(context: Any, builder: Any, resolved: Any, args: Any) -> Any:
+        if PARALLEL_LOOP in builder.function.name:
+            msg = f"{name} is called by a parallel loop, which could not be kept"
+            raise LoweringError(msg)
         part = part_for(resolved.args)
         part()
         context.active_code_library._reload_init.add(part)

@@ -47,7 +47,7 @@ def learning(counted: Memory, room: int) -> Blend:
 
 def rows(counted: Memory, text: list[int]) -> Array:
     """Find what is expected at every place of a text, which is counted as well."""
-    found = np.empty((len(text) + 1, counted.vocab_size))
+    found = np.zeros((len(text) + 1, counted.vocab_size))
     ids = np.array(text, np.int32)
     blending.fill_rows(learning(counted, len(text)), ids, 0, found)
     return found[:-1]
@@ -73,7 +73,7 @@ def test_dictionaries_say_the_same(case: tuple[Memory, list[int]]) -> None:
 def test_scores_are_those_of_the_rows(case: tuple[Memory, list[int]]) -> None:
     counted, text = case
     found = rows(counted, text)
-    p, ids = np.empty(len(text)), np.array(text, np.int32)
+    p, ids = np.zeros(len(text)), np.array(text, np.int32)
     blending.score(learning(counted, len(text)), ids, 0, p)
 
     np.testing.assert_allclose(p, found[np.arange(len(text)), text], 1e-12)
@@ -83,7 +83,7 @@ def test_scores_are_those_of_the_rows(case: tuple[Memory, list[int]]) -> None:
 def test_room_is_made_without_a_trace(case: tuple[Memory, list[int]]) -> None:
     """Nothing that was counted is lost when there is more to come."""
     counted, text = case
-    whole, parts = np.empty(len(text)), np.empty(len(text))
+    whole, parts = np.zeros(len(text)), np.zeros(len(text))
     ids = np.array(text, np.int32)
     blending.score(learning(counted, len(text)), ids, 0, whole)
     blend = learning(counted, 0)
@@ -99,7 +99,7 @@ def test_room_is_made_without_a_trace(case: tuple[Memory, list[int]]) -> None:
 def test_what_was_read_is_expected_again() -> None:
     counted = memory([0, 1, 2, 3] * 9, 8, 4, None)
     name = [5, 6, 7, 4]
-    p, ids = np.empty(12), np.array(name * 3, np.int32)
+    p, ids = np.zeros(12), np.array(name * 3, np.int32)
     blending.score(learning(counted, 12), ids, 0, p)
 
     assert p[5:8].min() > 0.5 > p[1:4].max()
