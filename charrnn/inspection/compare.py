@@ -37,6 +37,8 @@ class TextCost:
     nats: float
     bits: float
     bits_per_char: float
+    #: The network's share in what predicted the text, beside the n-grams of a memory.
+    network_share: float = 1.0
     #: Where the counts went on in the text: what it costs by those that do not.
     static_bits_per_char: float | None = None
     #: Of pairs, how many of the text's outputs are written right; see `Accuracy`.
@@ -201,8 +203,10 @@ class CompareView(JointView[Comparison, Compared]):
         file, options, cost = checkpoint.file, checkpoint.options, None
         if options.text is not None:
             ids = options.text.ids(checkpoint.form)
-            costs = checkpoint.predictor.costs(ids)
+            costs, memory = checkpoint.predictor.costs(ids), checkpoint.predictor.memory
             cost = text_cost(costs, checkpoint.out_of_vocabulary)
+            if memory is not None:
+                cost = replace(cost, network_share=memory.share)
             if file.pairs:
                 cost = _with_accuracy(cost, checkpoint)
         return compared(file.path, summarize(file), cost)
@@ -215,6 +219,9 @@ class CompareView(JointView[Comparison, Compared]):
         """Show a row a checkpoint."""
         yield Table(_columns(data.checkpoints), "checkpoints")
         yield Note("bits per character; a byte is one in a model of bytes")
+        costs = [item.text for item in data.checkpoints]
+        if any(cost is not None and cost.network_share < 1 for cost in costs):
+            yield Note("text: by network and n-grams, as samples; others: by networks")
         if any(_accuracy(item) is not None for item in data.checkpoints):
             of_text = any(item.text is not None for item in data.checkpoints)
             whose = "of the text" if of_text else "held out"

@@ -359,3 +359,17 @@ def test_an_adapted_figure_stands_beside_the_static_one(call: Sample) -> None:
     code, out, _ = call("inspect", "with.npz", "--view", "compare", *text, "--adapt")
     assert code == 0
     assert b"unadapted" in out
+
+
+@pytest.mark.parametrize(("blend", "share"), [("0.25", 0.25), ("1", 1.0)])
+def test_compared_texts_say_what_predicted_them(
+    call: Sample, blend: str, share: float
+) -> None:
+    """Beside a blended loss stands the validation loss of the network alone."""
+    view = ("inspect", "with.npz", "--view", "compare", "--text", "a boat")
+    found = json.loads(call(*view, "--blend", blend, "--json")[1])
+    _, out, _ = call(*view, "--blend", blend)
+
+    (compared,) = found["views"]["compare"]["checkpoints"]
+    assert compared["text"]["network_share"] == share
+    assert (b"by network and n-grams" in out) == (share < 1)
