@@ -228,6 +228,13 @@ def test_windows_of_pairs_have_as_many_characters(steps: int, rows: int) -> None
     assert (config.batch_size, config.seq_length) == (rows, steps)
 
 
+def test_pairs_take_little_dropout() -> None:
+    """And none of recurrent weights, however often they are read."""
+    found = dropout(1000.0, 10**6, Material(80_000, 30, 4_000, 32))
+
+    assert found == {"dropout": plan.MOST_OF_PAIRS, "weight_dropout": 0.0}
+
+
 @given(passes=st.floats(1e-3, 1e6))
 def test_the_more_passes_the_more_dropout(passes: float) -> None:
     less, more = dropout_by_passes(passes), dropout_by_passes(2 * passes)
