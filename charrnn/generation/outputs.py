@@ -12,9 +12,14 @@ from charrnn.arrays import Ids
 from charrnn.config import SampleConfig
 from charrnn.generation.batch import Generation
 from charrnn.generation.beam import Search
+from charrnn.generation.greedy import decode
 from charrnn.generation.sampler import Model
-from charrnn.generation.samples import Piece
+from charrnn.generation.samples import FinishReason, Piece
 from charrnn.pairs import END
+from charrnn.vocab import from_code_points
+
+#: Outputs of a column that are written side by side: the first ones show soon.
+AT_ONCE = 1024
 
 
 class Generating(Protocol):
@@ -54,6 +59,49 @@ def _without_ends(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield replace(piece, text=piece.text.removesuffix(END))
 
 
+class Column:
+    """Outputs of many inputs, the likeliest character at every step, unscored.
+
+    Parameters
+    ----------
+    model : Model
+    prompts : sequence of (N,) int arrays
+        Inputs, each with its separator.
+    length : int
+        Characters of an output, at most.
+    """
+
+    def __init__(self, model: Model, prompts: Sequence[Ids], length: int) -> None:
+        self._model, self._prompts, self._length = model, prompts, length
+        self._shown = 0  # outputs that have come as pieces
+
+    def pieces(self) -> Iterator[Piece]:
+        """Write every output, in one piece."""
+        points = self._model.vocab.points
+        for a in range(0, len(self._prompts), AT_ONCE):
+            inputs = [prompt[:-1] for prompt in self._prompts[a : a + AT_ONCE]]
+            for ids in decode(self._model, inputs, self._length):
+                number, self._shown = self._shown, self._shown + 1
+                ended = len(ids) < self._length
+                finish: FinishReason = "lines" if ended else "length"
+                yield Piece(number, from_code_points(points[ids]), finish=finish)
+
+    def interrupt(self) -> Iterator[Piece]:
+        """Yield an empty piece for each output that has not been written."""
+        for number in range(self._shown, len(self._prompts)):
+            yield Piece(number, "", finish="interrupted")
+
+
+def _is_plain(model: Model, config: SampleConfig) -> bool:
+    """Tell whether outputs are wanted that depend on nothing but model and input."""
+    plain = SampleConfig(
+        temperature=0.0, lines=1, length=config.length, seed=config.seed
+    )
+    of_pairs = model.documents.separator is not None
+    learns = model.reading().blend.learns
+    return of_pairs and config == plain and config.length > 0 and not learns
+
+
 def begin(
     model: Model,
     prompts: Sequence[Ids],
@@ -77,5 +125,7 @@ def begin(
     """
     if config.beam is not None:
         return Search(model, prompts, config, listed=scored)
+    if len(prompts) > 1 and not scored and _is_plain(model, config):
+        return Column(model, prompts, config.length)
     generation = Generation(model, prompts, config, scored=scored, **options)
     return generation if model.documents.separator is None else Outputs(generation)
