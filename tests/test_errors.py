@@ -32,8 +32,11 @@ PACKAGE = Path(charrnn.__file__).parent
 OPTION = re.compile(r"(?<![\w-])(--[a-z]|(?<!ulimit )(?<!sort )-[efnopqtvN](?![\w-]))")
 
 #: Modules whose strings look like options and are none: variables of a style
-#: sheet, and a switch of LLVM.
-OTHERS = {"display/html_style.py", "kernels/jit.py"}
+#: sheet, and a switch of LLVM; and an example with options of its own.
+OTHERS = {
+    *("display/html_style.py", "kernels/jit.py"),
+    *("examples/__main__.py", "examples/pairs.py"),
+}
 
 
 def reread(error: CharRNNError) -> Any:

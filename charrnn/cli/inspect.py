@@ -351,7 +351,7 @@ def _unsuited(view: "AnyView", checkpoint: "InspectedCheckpoint") -> OptionError
     name = field("view", view.name)
     if view.models == "pairs":
         msg = f"{name} is about models of pairs, which this one is not"
-        hint = f"charrnn train {field('pairs', True)} makes one"
+        hint = f"training with {field('pairs', True)} makes one"
         return OptionError(msg, where=where, hint=hint)
     msg = f"{name} is not about models of pairs, which this one is"
     return OptionError(msg, where=where, hint=f"{field('view', 'errors')} is")

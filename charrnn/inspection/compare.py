@@ -37,13 +37,13 @@ class TextCost:
     nats: float
     bits: float
     bits_per_char: float
-    #: The network's share in what predicted the text, beside the n-grams of a memory.
-    network_share: float = 1.0
     #: Where the counts went on in the text: what it costs by those that do not.
     static_bits_per_char: float | None = None
     #: Of pairs, how many of the text's outputs are written right; see `Accuracy`.
     exact: float | None = None
     error_rate: float | None = None
+    #: The network's share in what predicted the text, beside the n-grams of a memory.
+    network_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
