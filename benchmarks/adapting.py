@@ -4,9 +4,10 @@ Each text is learned as `charrnn train` does with `--epochs` and `--hidden`, onc
 each seed, and its held-out part is scored by the network, by the n-grams, by both, and
 by both where the counts go on in what is read (`--adapt`), with other weights of what
 is read beside the usual one. A weight is compiled into kernels: each one has processes
-of its own, and a directory of its own for their kernels. Other shares of the network
-are tried, too: the one that suits the text best, and some that are learned on the way,
-which charrnn does not do.
+of its own, and a directory of its own for their kernels. The network's share is tried
+in other ways, too: the fitted one everywhere, not divided where what was read knows a
+longer context than the training text (see `charrnn.kernels.blending`); the one that
+suits the text best; and some that are learned on the way.
 
 Then a story (`story.txt`, written for this) is the prompt of a model that has never
 seen the names of its people and places, and is continued with adapting and without.
@@ -139,6 +140,7 @@ class Shares:
     text: str
     fitted: float  # the share that training found for counts that stay
     loss: float  # with that
+    divided: float  # as charrnn does: with less of it where what was read knows more
     best: float  # the share that this text itself is likeliest by
     best_loss: float
     learned_loss: float  # with shares that are learned on the way: see `learned_costs`
@@ -148,6 +150,7 @@ SHARES = {
     "text": lambda row: row.text,
     "share, as trained": lambda row: cell(row.fitted, ".2f"),
     "nats": lambda row: cell(row.loss, ".4f"),
+    "divided": lambda row: cell(row.divided, ".4f"),
     "best share": lambda row: cell(row.best, ".2f"),
     "nats with it": lambda row: cell(row.best_loss, ".4f"),
     "learned shares": lambda row: cell(row.learned_loss, ".4f"),
@@ -348,6 +351,7 @@ def shares(text: Learned, threads: int) -> Shares:
         text=text.name,
         fitted=fitted,
         loss=loss(fitted),
+        divided=model.loss(read, adapt=True),
         best=best,
         best_loss=loss(best),
         learned_loss=float(learned_costs(p, q, fitted).mean()),
@@ -391,6 +395,7 @@ def story_costs(text: Learned) -> Iterator[Story]:
         "network": network,
         "blended": model.surprise(story),
         "adapting": model.surprise(story, adapt=True),
+        "adapting, one share": -np.log(parts.fitted * p + (1 - parts.fitted) * q),
         "n-grams alone, adapting": counts,
         "adapting, learned shares": learned_costs(p, q, parts.fitted),
     }

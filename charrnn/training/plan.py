@@ -85,8 +85,11 @@ SHORT_LINE = 24
 #: Rows of a window of pairs at least, however long these are.
 FEWEST_ROWS = 8
 
-#: Peak learning rates of cells are those of one layer of up to so many units.
-REFERENCE_WIDTH = 256
+#: Peak learning rates of cells are those of one layer of up to so many units, in a run
+#: of so many steps. A shorter run needs larger ones to get far enough: by the square
+#: root of the steps that it lacks, up to a limit. benchmarks/README.md has what that
+#: is worth (`recipe.py`).
+REFERENCE_WIDTH, REFERENCE_STEPS, MOST_FACTOR = 256, 3000.0, 1.8
 
 #: Without a bound on its activations a vanilla cell needs smaller steps.
 RECTIFIED_RATE = 1e-3
@@ -136,8 +139,9 @@ def make_plan(
     shape = base if "hidden" in model else _widest(base, budget)
     characters = budget.characters(shape)
     passes = characters / material.characters
+    steps = characters / (config.batch_size * config.seq_length)
     chosen: dict[str, Any] = {
-        "lr": peak_rate(shape),
+        "lr": peak_rate(shape, steps),
         **dropout(passes, parameters.size(shape), material),
     }
     if shape.activation in RECTIFIED:
@@ -156,12 +160,21 @@ def make_plan(
     return shape, replace(config, **{k: v for k, v in chosen.items() if k not in train})
 
 
-def peak_rate(model: ModelConfig) -> float:
-    """Choose the peak learning rate for a network."""
+def peak_rate(model: ModelConfig, steps: float = REFERENCE_STEPS) -> float:
+    """Choose the peak learning rate for a network.
+
+    Parameters
+    ----------
+    model : ModelConfig
+    steps : float
+        Of the whole run, above 0.
+    """
     rate = cells.cell_of(model.cell).peak_rate
+    most = MOST_FACTOR
     if model.activation in RECTIFIED:
-        rate = RECTIFIED_RATE
+        rate, most = RECTIFIED_RATE, 1.0
     rate *= min(1.0, REFERENCE_WIDTH / model.hidden) / math.sqrt(model.layers)
+    rate *= min(most, max(1.0, math.sqrt(REFERENCE_STEPS / steps)))
     return float(f"{rate:.2g}")
 
 

@@ -74,6 +74,18 @@ def test_larger_networks_take_smaller_steps(
     TrainConfig(lr=rate(hidden, layers))
 
 
+@given(cell=Cells, steps=st.floats(1e-3, 1e9), more=st.floats(1, 1e6))
+def test_shorter_runs_take_larger_steps(
+    cell: CellName, steps: float, more: float
+) -> None:
+    """Up to a limit, or the shortest ones would be thrown about."""
+    config = ModelConfig(vocab_size=9, cell=cell)
+    usual, short, long = (peak_rate(config, n) for n in (3000, steps, more * steps))
+
+    assert usual <= long <= short <= 1.8 * usual
+    assert peak_rate(config, 1500) > 1.4 * usual
+
+
 def test_rectified_cells_take_the_smallest_steps() -> None:
     rates = [
         peak_rate(ModelConfig(vocab_size=9, cell="rnn", activation=name))
