@@ -54,7 +54,7 @@ def test_a_limit_that_is_given_is_the_only_one(tmp_path: Path, limit: str) -> No
 def test_rate_follows_from_the_network(tmp_path: Path) -> None:
     made = prepared(tmp_path / "t.txt", model={"hidden": 12, "layers": 3}, lr=None)
     shape = ModelConfig(vocab_size=9, cell="gru", hidden=12, layers=3)
-    steps = made.trainer.config.steps
+    steps = made.trainer.total_steps
 
     assert steps is not None
     assert made.trainer.config.lr == peak_rate(shape, steps)
