@@ -51,12 +51,12 @@ def test_a_limit_that_is_given_is_the_only_one(tmp_path: Path, limit: str) -> No
     assert limits == {"steps": None, "time": None, "epochs": None} | given
 
 
-def test_rate_follows_from_the_network(tmp_path: Path) -> None:
-    made = prepared(tmp_path / "t.txt", model={"hidden": 12, "layers": 3}, lr=None)
+@pytest.mark.parametrize("steps", [400, 4000])
+def test_rate_follows_from_the_network_and_the_run(tmp_path: Path, steps: int) -> None:
+    model = {"hidden": 12, "layers": 3}
+    made = prepared(tmp_path / "t.txt", model=model, lr=None, steps=steps)
     shape = ModelConfig(vocab_size=9, cell="gru", hidden=12, layers=3)
-    steps = made.trainer.total_steps
 
-    assert steps is not None
     assert made.trainer.config.lr == peak_rate(shape, steps)
 
 
