@@ -35,6 +35,9 @@ USUAL_SEPARATORS = ("\t", ";", ",", "|", " => ", "=", ":")
 #: The offset of what has no end of an input in its line: far in the input.
 NOWHERE = -(1 << 40)
 
+#: Characters that an output may be longer than twice the longest right one.
+SPARE = 8
+
 #: Bytes of the hash that decides what is held out.
 HASH_BYTES = 8
 
@@ -210,9 +213,10 @@ class Pairs:
         return Pairs(self.inputs[:count], self.outputs[:count])
 
     @cached_property
-    def longest(self) -> int:
-        """Characters of the longest output."""
-        return max((len(out) for outs in self.outputs for out in outs), default=0)
+    def limits(self) -> tuple[int, ...]:
+        """How long an output may be that is compared: twice its longest right one."""
+        longest = (max(map(len, right)) for right in self.outputs)
+        return tuple(2 * length + SPARE for length in longest)
 
     def accuracy(self, given: Iterable[Ids]) -> Accuracy | None:
         """Score an output for every input, each against the nearest right one.

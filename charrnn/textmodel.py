@@ -31,7 +31,7 @@ from charrnn.config import UnknownPolicy, needs_memory, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.escapes import shortened
 from charrnn.filenames import read_output
-from charrnn.generation import begin, decode
+from charrnn.generation import Stopped, begin, decode
 from charrnn.generation.asked import Asked, asked
 from charrnn.keywords import SampleOptions
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
@@ -45,13 +45,8 @@ from charrnn.windows import Documents, Window
 #: Characters whose signals are handed on at a time.
 SLICE = 256
 
-#: Inputs whose outputs are written before somebody is asked whether to go on, and
-#: characters that an output may be longer than twice the longest right one.
-DECODED, SPARE = 512, 8
-
-
-class Stopped(Exception):  # noqa: N818 - an event, not an error
-    """Nobody waits for a loss any more."""
+#: Inputs whose outputs are written at a time, which bounds the memory.
+DECODED = 512
 
 
 class Costs(NamedTuple):
@@ -646,15 +641,16 @@ class TextModel:
         return found
 
     def accuracy(
-        self, pairs: Pairs, stopped: Callable[[], bool] | None = None
+        self, pairs: Pairs, stopped: Callable[[], bool] = lambda: False
     ) -> Accuracy | None:
         """Write the likeliest output of every input, and compare it with the right one.
 
         Parameters
         ----------
         pairs : Pairs
-        stopped : callable, optional
-            Asked every few tenths of a second.
+            In ids; `Pairs.of` takes the ids of a text of pairs apart.
+        stopped : callable
+            Asked every few steps, some milliseconds apart; must stay with a yes.
 
         Returns
         -------
@@ -669,27 +665,33 @@ class TextModel:
         return pairs.accuracy(self.outputs(pairs, stopped))
 
     def outputs(
-        self, pairs: Pairs, stopped: Callable[[], bool] | None = None
+        self, pairs: Pairs, stopped: Callable[[], bool] = lambda: False
     ) -> list[Ids]:
         """Write the likeliest output of every input, as `accuracy` compares them.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            In ids; see `accuracy`. What is right bounds what is written: an output
+            that is as long as `Pairs.limits` says is wrong however it would end, and
+            is cut there.
+        stopped : callable
+            Asked every few steps, some milliseconds apart; must stay with a yes.
 
         Returns
         -------
         list of (n,) int arrays
-            Without newlines. What is longer than any right output is wrong, however
-            it would end: it is cut.
+            Without newlines, in the order of the inputs.
 
         Raises
         ------
         Stopped
             When `stopped` says so.
         """
-        longest, outputs = 2 * pairs.longest + SPARE, list[Ids]()
+        limits, outputs = pairs.limits, list[Ids]()
         for first in range(0, len(pairs), DECODED):
-            if stopped is not None and stopped():
-                raise Stopped
-            part = pairs.inputs[first : first + DECODED]
-            outputs += decode(self, part, longest)
+            some = slice(first, first + DECODED)
+            outputs += decode(self, pairs.inputs[some], limits[some], stopped)
         return outputs
 
     def _blended_loss(self, ids: Ids) -> float:

@@ -13,6 +13,7 @@ from charrnn.config import UnitName
 from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.errors import CorpusError
 from charrnn.pairs import (
+    SPARE,
     Accuracy,
     PairFormat,
     PairReader,
@@ -170,7 +171,8 @@ def test_inputs_stand_once_with_all_their_outputs() -> None:
 
     assert len(pairs) == 2
     assert found == {(2,): [[3], [4, 4]], (2, 3): [[4]]}
-    assert pairs.longest == 2
+    limits = dict(zip(found, pairs.limits, strict=True))
+    assert limits == {(2,): 2 * 2 + SPARE, (2, 3): 2 + SPARE}
 
 
 def test_long_texts_are_taken_apart_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:

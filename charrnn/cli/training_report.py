@@ -299,7 +299,7 @@ def attempts(job: Job, count: int) -> str:
     """Show what the network makes of a few inputs, one a line."""
     shown = job.pairs_to_show.first(count)
     model = job.model(job.trainer.averaged)
-    outputs = decode(model, shown.inputs, 2 * shown.longest + 1)
+    outputs = decode(model, shown.inputs, shown.limits)
     return "\n".join(
         f"{as_text(given, job.vocab)} -> {as_text(output, job.vocab)}"
         for given, output in zip(shown.inputs, outputs, strict=True)

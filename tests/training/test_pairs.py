@@ -82,6 +82,25 @@ def test_the_order_of_lines_changes_no_loss(new_network: NewNetwork) -> None:
     assert not nats[~DOCUMENTS.scored(ids)].any()
 
 
+def test_long_inputs_are_read_to_the_end_before_an_output_is_scored(
+    new_network: NewNetwork,
+) -> None:
+    """Also in a text that is scored in many pieces, which fall into inputs."""
+    network = new_network(SHAPE, np.float64)
+    # What was read long ago tells: the states hardly fade.
+    network.theta[...] = np.random.default_rng(1).normal(0, 1.5, network.theta.size)
+    network.pack()
+    rng = np.random.default_rng(2)
+    text = "".join(
+        "".join(rng.choice(list("abc"), 1000)) + f"\t{'abc'[k % 3]}\n" for k in range(20)
+    )
+    model, ids = TextModel.of(network, VOCAB, pairs=True), VOCAB.encode(text)
+    scored, nats = DOCUMENTS.scored(ids), model.surprise(text)
+
+    assert model.mean_loss(ids) == pytest.approx(float(nats[scored].mean()), rel=1e-9)
+    assert model.network_costs(ids) == pytest.approx(nats, rel=1e-9)
+
+
 def test_inputs_alone_have_no_loss(new_network: NewNetwork) -> None:
     model = TextModel.of(new_network(SHAPE), VOCAB, pairs=True)
 
@@ -133,6 +152,18 @@ def test_records_tell_what_is_exact(tmp_path: Path) -> None:
     written = ["".join(model.vocab.symbols[i] for i in out) for out in outputs]
     inputs = ["".join(model.vocab.symbols[i] for i in one) for one in pairs.inputs]
     assert [model.sample(one) for one in inputs] == written
+
+
+def test_a_long_output_is_written_less_often(tmp_path: Path) -> None:
+    """It may be written with none beside it, slowly, and take most of the run."""
+    evaluated = []
+    for output in ("b", "b" * 100):
+        held_out = charrnn.Text(f"s\t{output}\n")
+        options = {"val_file": held_out, "val_fraction": None, "eval_every": None}
+        records, _ = finish(run_of(prepared_pairs(tmp_path, steps=40, **options)))
+        evaluated.append(sum(isinstance(record, Evaluation) for record in records))
+
+    assert evaluated[0] > evaluated[1] == 1
 
 
 def test_running_text_has_nothing_exact(tmp_path: Path) -> None:
