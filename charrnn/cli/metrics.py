@@ -52,7 +52,7 @@ def describe(record: Record, output: str) -> dict[str, Any]:
                 step=record.step,
                 epoch=record.epoch,
                 loss=record.loss,
-                bits_per_char=bits(record.loss),
+                bits_per_char=record.bits_per_char,
                 lr=record.lr,
                 grad_norm=record.grad_norm,
                 chars_per_second=record.chars_per_second,

@@ -114,11 +114,10 @@ class _Figures:
         s = self.step
         if s is None:
             return []
-        parts = [
-            f"step {s.step:,}",
-            f"epoch {s.epoch:.2f}",
-            f"loss {s.mean_loss:.3f} nats {s.mean_loss / LN2:.3f} bits",
-        ]
+        parts = [f"step {s.step:,}", f"epoch {s.epoch:.2f}"]
+        if s.mean_loss is not None:
+            loss, in_bits = s.mean_loss, s.mean_loss / LN2
+            parts.append(f"loss {loss:.3f} nats {in_bits:.3f} bits")
         if self.val_loss is not None:
             parts.append(f"val {self.val_loss:.3f}")
         if self.accuracy is not None:

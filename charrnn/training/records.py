@@ -43,17 +43,19 @@ class Step:
     step: int  # steps done, this one included
     epoch: float  # passes over the text, with fraction
     progress: float  # share of the run, 0 to 1
-    loss: float  # of this window
-    mean_loss: float  # running mean
+    #: Of this window, and the running mean. None where the window has no target, the
+    #: inside of a long input of a pair, and as long as no window had one.
+    loss: float | None
+    mean_loss: float | None
     lr: float
     grad_norm: float  # before clipping
     chars_per_second: float  # of the last second or so
     elapsed: float  # seconds of training; see the module
 
     @property
-    def bits_per_char(self) -> float:
-        """The loss in bits per character."""
-        return self.loss / math.log(2)
+    def bits_per_char(self) -> float | None:
+        """The loss in bits per character, if there is one."""
+        return None if self.loss is None else self.loss / math.log(2)
 
 
 @dataclass(frozen=True)

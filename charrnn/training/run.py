@@ -428,7 +428,8 @@ class Run:
         if trainer.config.time is not None:
             position.progress = self.elapsed / trainer.config.time
         mean = self.job.history.add_step(position, trainer.epochs, result)
-        self._is_good = result.loss < SUSPICIOUS * mean
+        if result.loss is not None and mean is not None:
+            self._is_good = result.loss < SUSPICIOUS * mean
         # An epoch's windows differ in size; its mean is what a step reads.
         streams = trainer.streams
         self._speed.count(round(streams.characters / streams.windows), self.elapsed)

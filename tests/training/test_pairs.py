@@ -19,11 +19,11 @@ from charrnn.parameters import initialize
 from charrnn.streams import PairStreams
 from charrnn.textmodel import TextModel
 from charrnn.training.kneser_ney import probabilities
-from charrnn.training.records import EVALUATED, Ended, Evaluation
+from charrnn.training.records import EVALUATED, Ended, Evaluation, Step
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
 from tests.gradcheck import assert_same_gradient, numeric_gradient
-from tests.training.support import PAIRS, finish, prepared, run_of
+from tests.training.support import LONG_PAIRS, PAIRS, finish, prepared, run_of
 
 NewNetwork = Callable[..., Network]
 
@@ -107,6 +107,53 @@ def test_inputs_alone_have_no_loss(new_network: NewNetwork) -> None:
     with pytest.raises(charrnn.CorpusError, match="the text has no output"):
         model.loss("abc")
     assert model.surprise("abc").tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_window_without_targets_teaches_nothing(
+    tmp_path: Path, optimizer: str
+) -> None:
+    """The state goes on; no weight, moment or average moves, and no loss counts."""
+    options: dict[str, Any] = {"batch_size": 1, "ema": 0.9, "val_fraction": 0.0}
+    options |= {"dropout": 0.3, "weight_dropout": 0.3, "optimizer": optimizer}
+    job = prepared_pairs(tmp_path, text=LONG_PAIRS, **options)
+    trainer, losses, mean = job.trainer, list[float](), None
+    assert trainer.average is not None
+    kept = trainer.network.theta, trainer.average.theta
+    kept += tuple(trainer.optimizer.moments.values())
+    before, state = [array.tobytes() for array in kept], trainer.state.tobytes()
+    for record in run_of(job):
+        if not isinstance(record, Step):
+            continue
+        after = [array.tobytes() for array in kept]
+        if record.loss is None:
+            assert (after, record.bits_per_char) == (before, None)
+            assert record.mean_loss == mean
+            # The state goes on in the input.
+            assert trainer.state.tobytes() != state or not trainer.position.window
+        else:
+            losses.append(record.loss)
+        before, state, mean = after, trainer.state.tobytes(), record.mean_loss
+
+    assert 0 < len(losses) < 20
+    assert mean is not None
+    assert mean > 2
+    rows = [row["loss"] for row in job.history.rows if "loss" in row]
+    assert min(loss for loss in rows if loss is not None) > 2
+
+
+def test_pairs_that_are_longer_than_a_window_are_told_of(tmp_path: Path) -> None:
+    text = PAIRS + LONG_PAIRS.partition("\n")[0] + "\n"
+    whole = {"text": PAIRS, "seq_length": 20}
+    for given, told in (
+        ({"text": LONG_PAIRS}, "6 of 6 pairs are longer than a window of 8 characters"),
+        ({"text": text, "seq_length": 20}, "1 of 43 pairs is longer than a window"),
+        (whole, None),
+    ):
+        job = prepared_pairs(tmp_path, val_fraction=0.0, **given)
+        found = [note for note in job.notes if "longer than a window" in note]
+        assert len(found) == (told is not None)
+        assert told is None or (told in found[0] and "seq_length" in found[0])
 
 
 def test_n_grams_score_outputs_alone(tmp_path: Path) -> None:
