@@ -112,7 +112,7 @@ class Session:
                 job = self._prepare()
                 self._get_ready(job)
             for log in logs:
-                log.start(start_fields(job, self._path))
+                log.start(start_fields(job, self._path), pairs=job.of_pairs)
             began = job.trainer.position.step
             ended = self._run(job, writer, logs)
             if not self._asked_to_end() and not self.common.quiet:
@@ -331,11 +331,12 @@ class Session:
             due = isinstance(record, Step) and bool(every) and record.step % every == 0
         if not due or not self._previews:
             return
+        characters = self.settings.reports.preview_chars
         if job.of_pairs:
-            self.display.preview(attempts(job, PREVIEWED))
+            self.display.preview(attempts(job, PREVIEWED, characters))
             return
         text = []
-        for piece in self._generation(job, self.settings.reports.preview_chars):
+        for piece in self._generation(job, characters):
             text.append(piece.text)
             if self._asked_to_end():
                 return

@@ -69,8 +69,9 @@ class Evaluation:
     val_loss: float
     best: bool  # lower than ever before
     elapsed: float  # seconds of training; see the module
-    #: Of pairs, how many of the outputs are right, by the likeliest characters: of
-    #: the first `EVALUATED` held-out inputs. See `charrnn.pairs.Accuracy`.
+    #: Of pairs, how many of the outputs are right, by the likeliest characters of the
+    #: network alone: of the first `EVALUATED` held-out inputs by their hashes. See
+    #: `charrnn.pairs.Accuracy`.
     exact: float | None = None
     error_rate: float | None = None
 
@@ -118,9 +119,9 @@ class Ended:
     best_val_loss: float | None
     chars_per_second: float | None
     elapsed: float  # seconds of training; see the module
-    #: Of pairs, how many outputs are right of all held-out inputs, with the n-grams of
-    #: the text if it was counted. Whoever asks a run to end gets those of the last
-    #: evaluation.
+    #: Of pairs, how many outputs are right: of all held-out inputs, by the network with
+    #: the n-grams of the text if it was counted. Whoever asks a run to end, or has it
+    #: diverge, gets those of the last evaluation, as `Evaluation` has them.
     exact: float | None = None
     error_rate: float | None = None
     #: What the command line measures, and a run by itself does not: `Run.baselines`.

@@ -205,7 +205,9 @@ class Run:
         #: Loss of the held-out text at the last evaluation. The one before a run
         #: was resumed counts if it was made of the very state that is resumed.
         self.val_loss = job.history.evaluation_at(step)
-        #: How many outputs of held-out pairs are right, likewise; at the end, of all.
+        #: How many outputs of held-out pairs are right, likewise: by the network alone,
+        #: of `records.EVALUATED` inputs at most. At the end by the model that is saved,
+        #: n-grams and all, of all held-out inputs.
         self.accuracy = job.history.accuracy_at(step)
         self._timetable = self._new_timetable()
         self._done = Done(

@@ -344,7 +344,7 @@ def test_json_records(train: Train) -> None:
     assert (6, "t.npz") in saves
     assert saves[-1] == (12, "t.npz")
     for record in by_event["step"] + by_event["eval"]:
-        others = ("event", "best", "exact", "error_rate")
+        others = ("event", "best")
         numbers = {k: v for k, v in record.items() if k not in others}
         assert all(isinstance(v, int | float) for v in numbers.values())
     end = records[-1]
