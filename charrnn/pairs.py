@@ -87,7 +87,9 @@ class PairReader:
         self._name = name
         self._form = form
         self._line = 0  # lines that have been read
-        self._rest = ""  # the beginning of a line whose end has not been read
+        # The beginning of a line whose end has not been read, in the slices that it
+        # came in: joined at every slice, a long line would take its square in time.
+        self._rest: list[str] = []
 
     def convert(self, text: str, *, final: bool = False) -> str:
         """Read a slice, whose lines end in LF; the last line waits for its end.
@@ -97,9 +99,13 @@ class PairReader:
         CorpusError
             A line is no pair.
         """
-        *lines, self._rest = (self._rest + text).split(END)
-        if final and self._rest:
-            lines.append(self._rest)
+        if END not in text and not final:
+            self._rest.append(text)
+            return ""
+        *lines, rest = "".join([*self._rest, text]).split(END)
+        self._rest = [] if final else [rest]
+        if final and rest:
+            lines.append(rest)
         return "".join(self._pairs(lines))
 
     def begun(self, text: str) -> str:
