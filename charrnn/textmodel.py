@@ -322,6 +322,9 @@ class TextModel:
     ) -> float:
         """Compute what a character of a text costs on average, in nats.
 
+        Of a model of pairs the characters of outputs and their newlines count, and
+        inputs are only read: the text has lines of an input, a tab and an output.
+
         Of the network alone this is the validation loss that training would find of
         the text. Where the vocabulary has no newline, nothing stands before the first
         character: it does not count here, while `surprise` scores it by its share of
@@ -385,6 +388,7 @@ class TextModel:
         -------
         (N,) float64 array
             A number a character as it is read; of a model of bytes, a number a byte.
+            Of pairs 0 where a character is only read, not scored.
 
         Raises
         ------
@@ -576,7 +580,7 @@ class TextModel:
 
         A long text is read in pieces, side by side: see `Documents.pieces`. The first
         character of a text before which nothing is read is not the network's to
-        predict, and does not count.
+        predict, and does not count; nor do the inputs of pairs.
 
         Parameters
         ----------
@@ -588,7 +592,8 @@ class TextModel:
         Returns
         -------
         float
-            Nats per character; 0 where there is none to predict.
+            Nats per character that is scored, see `Documents.scored`; 0 where there
+            is none.
 
         Raises
         ------

@@ -97,6 +97,9 @@ def prepare(
     network = new_network(model_config, config, threads)
     if source is not None:
         notes += transfer(network, vocab, source)
+        if source.of_pairs and not config.pairs:
+            again = f"{field('pairs', True)} goes on with pairs"
+            notes.append(f"{begin_with} is a model of pairs; {again}")
     position = TrainingState(config=config)
     return Job(
         trainer=Trainer(network, streams_of(train, vocab, config), position),

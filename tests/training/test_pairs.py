@@ -308,6 +308,23 @@ def test_weights_of_running_text_begin_pairs(tmp_path: Path) -> None:
     finish(run_of(job))
 
 
+def test_a_model_of_pairs_that_begins_another_run_is_told_of(tmp_path: Path) -> None:
+    """Whether its file has its run or not; who asks for pairs need not be told."""
+    finish(run := run_of(prepared_pairs(tmp_path, steps=2)))
+    run.save(tmp_path / "run.npz")
+    run.model.save(tmp_path / "model.npz")
+    for name, pairs, told in (
+        ("run.npz", False, True),
+        ("model.npz", False, True),
+        ("run.npz", True, False),
+        ("model.npz", True, False),
+    ):
+        options = {"init_from": tmp_path / name, "steps": 2, "pairs": pairs}
+        notes = " ".join(prepared_pairs(tmp_path, **options).notes)
+        assert (f"{name} is a model of pairs; " in notes) == told
+        assert ("pairs=True goes on with pairs" in notes) == told
+
+
 def test_words_are_learned_to_be_said_backwards() -> None:
     """By what was held out, which no n-gram knows."""
     words = ["".join(some) for n in range(1, 6) for some in product("abc", repeat=n)]
