@@ -1,6 +1,6 @@
 """What is said of a training before it begins and when it is over."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from charrnn.arrays import Ids, PackedIds
 from charrnn.cells import cell_of
@@ -310,18 +310,29 @@ def example(job: Job) -> str:
     return as_text(shortest, job.vocab)
 
 
-def attempts(job: Job, count: int, characters: int) -> str:
+def attempts(
+    job: Job, count: int, characters: int, stopped: Callable[[], bool] = lambda: False
+) -> str:
     """Show what the network makes of a few inputs, one a line.
 
     Parameters
     ----------
     characters : int
         Of each input and of each output, at most: what is longer is cut.
+    stopped : callable
+        Asked every few steps whether to give up.
+
+    Raises
+    ------
+    Stopped
+        `stopped` said yes.
+    VocabError
+        The network is not finite, and has nothing to choose from.
     """
     shown = job.pairs_to_show.first(count)
     model = job.model(job.trainer.averaged)
     limits = [min(limit, characters + 1) for limit in shown.limits]
-    outputs = decode(model, shown.inputs, limits)
+    outputs = decode(model, shown.inputs, limits, stopped)
 
     def cut(ids: Ids) -> str:
         return shortened(as_text(ids, job.vocab), characters)

@@ -55,7 +55,7 @@ from charrnn.errors import (
     writing_hint,
 )
 from charrnn.filenames import best_path
-from charrnn.generation import Generation, Piece
+from charrnn.generation import Generation, Piece, Stopped
 from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.jit import cache_directory, is_cached
 from charrnn.kernels.recurrence import way_back
@@ -333,7 +333,10 @@ class Session:
             return
         characters = self.settings.reports.preview_chars
         if job.of_pairs:
-            self.display.preview(attempts(job, PREVIEWED, characters))
+            # As in `_generation`, a network may have nothing to say.
+            with contextlib.suppress(VocabError, Stopped):
+                shown = attempts(job, PREVIEWED, characters, self._asked_to_end)
+                self.display.preview(shown)
             return
         text = []
         for piece in self._generation(job, characters):
