@@ -35,6 +35,9 @@ USUAL_SEPARATORS = ("\t", ";", ",", "|", " => ", "=", ":")
 #: The offset of what has no end of an input in its line: far in the input.
 NOWHERE = -(1 << 40)
 
+#: Characters that an output may be longer than twice the longest right one.
+SPARE = 8
+
 #: Bytes of the hash that decides what is held out.
 HASH_BYTES = 8
 
@@ -84,7 +87,9 @@ class PairReader:
         self._name = name
         self._form = form
         self._line = 0  # lines that have been read
-        self._rest = ""  # the beginning of a line whose end has not been read
+        # The beginning of a line whose end has not been read, in the slices that it
+        # came in: joined at every slice, a long line would take its square in time.
+        self._rest: list[str] = []
 
     def convert(self, text: str, *, final: bool = False) -> str:
         """Read a slice, whose lines end in LF; the last line waits for its end.
@@ -94,9 +99,13 @@ class PairReader:
         CorpusError
             A line is no pair.
         """
-        *lines, self._rest = (self._rest + text).split(END)
-        if final and self._rest:
-            lines.append(self._rest)
+        if END not in text and not final:
+            self._rest.append(text)
+            return ""
+        *lines, rest = "".join([*self._rest, text]).split(END)
+        self._rest = [] if final else [rest]
+        if final and rest:
+            lines.append(rest)
         return "".join(self._pairs(lines))
 
     def begun(self, text: str) -> str:
@@ -210,9 +219,10 @@ class Pairs:
         return Pairs(self.inputs[:count], self.outputs[:count])
 
     @cached_property
-    def longest(self) -> int:
-        """Characters of the longest output."""
-        return max((len(out) for outs in self.outputs for out in outs), default=0)
+    def limits(self) -> tuple[int, ...]:
+        """How long an output may be that is compared: twice its longest right one."""
+        longest = (max(map(len, right)) for right in self.outputs)
+        return tuple(2 * length + SPARE for length in longest)
 
     def accuracy(self, given: Iterable[Ids]) -> Accuracy | None:
         """Score an output for every input, each against the nearest right one.

@@ -1,14 +1,15 @@
 """Cut a text into streams, and an epoch into windows (T, B) of them.
 
 A model reads B streams side by side, T characters at a time, and carries its
-state from window to window. Every character of the text is a target exactly
-once per epoch. Its input is the character before it; what stands before the
-first one is `windows.Documents`' to say.
+state from window to window. Every character of the text that is scored is a
+target exactly once per epoch. Its input is the character before it; what stands
+before the first one is `windows.Documents`' to say.
 
 `Streams` reads running text: stream b is the b-th of B contiguous pieces.
 `LineStreams` reads lines, each a document of its own, in a new order every
-epoch. Both are random access: a window depends on (epoch, k) and nothing else,
-so that a run can be resumed anywhere.
+epoch. `PairStreams` reads pairs likewise, as many whole ones in a window as fit;
+of these the characters of inputs are no targets. All are random access: a window
+depends on (epoch, k) and nothing else, so that a run can be resumed anywhere.
 """
 
 import heapq
@@ -64,7 +65,7 @@ def fit(
 
 
 class _Cut:
-    """What both kinds of streams share: B pieces, read T steps at a time.
+    """What all kinds of streams share: B pieces, read T steps at a time.
 
     Parameters
     ----------
@@ -108,7 +109,8 @@ class _Cut:
             raise IndexError(msg)
         done = k * self.seq_length
         T = min(self.seq_length, self.steps - done)
-        # Only LineStreams' padding reaches beyond the text, and is overwritten.
+        # Only the padding of lines and pairs, where a stream has run out, reaches
+        # beyond the text, and is overwritten.
         block: Ids = text.take(self._places[: T + 1] + done, mode="wrap").astype(
             np.int32
         )
@@ -484,5 +486,5 @@ def _share_out(lengths: NDArray[np.int64], batch_size: int) -> NDArray[np.int64]
     return streams
 
 
-#: Either kind, for those who only read windows.
+#: Any kind, for those who only read windows.
 AnyStreams: TypeAlias = Streams | LineStreams | PairStreams

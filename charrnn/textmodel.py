@@ -31,7 +31,7 @@ from charrnn.config import UnknownPolicy, needs_memory, no_memory, read_share
 from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
 from charrnn.escapes import shortened
 from charrnn.filenames import read_output
-from charrnn.generation import begin, decode
+from charrnn.generation import Stopped, begin, decode
 from charrnn.generation.asked import Asked, asked
 from charrnn.keywords import SampleOptions
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
@@ -45,13 +45,8 @@ from charrnn.windows import Documents, Window
 #: Characters whose signals are handed on at a time.
 SLICE = 256
 
-#: Inputs whose outputs are written before somebody is asked whether to go on, and
-#: characters that an output may be longer than twice the longest right one.
-DECODED, SPARE = 512, 8
-
-
-class Stopped(Exception):  # noqa: N818 - an event, not an error
-    """Nobody waits for a loss any more."""
+#: Inputs whose outputs are written at a time, which bounds the memory.
+DECODED = 512
 
 
 class Costs(NamedTuple):
@@ -327,6 +322,9 @@ class TextModel:
     ) -> float:
         """Compute what a character of a text costs on average, in nats.
 
+        Of a model of pairs the characters of outputs and their newlines count, and
+        inputs are only read: the text has lines of an input, a tab and an output.
+
         Of the network alone this is the validation loss that training would find of
         the text. Where the vocabulary has no newline, nothing stands before the first
         character: it does not count here, while `surprise` scores it by its share of
@@ -390,6 +388,7 @@ class TextModel:
         -------
         (N,) float64 array
             A number a character as it is read; of a model of bytes, a number a byte.
+            Of pairs 0 where a character is only read, not scored.
 
         Raises
         ------
@@ -581,7 +580,7 @@ class TextModel:
 
         A long text is read in pieces, side by side: see `Documents.pieces`. The first
         character of a text before which nothing is read is not the network's to
-        predict, and does not count.
+        predict, and does not count; nor do the inputs of pairs.
 
         Parameters
         ----------
@@ -593,7 +592,8 @@ class TextModel:
         Returns
         -------
         float
-            Nats per character; 0 where there is none to predict.
+            Nats per character that is scored, see `Documents.scored`; 0 where there
+            is none.
 
         Raises
         ------
@@ -646,15 +646,16 @@ class TextModel:
         return found
 
     def accuracy(
-        self, pairs: Pairs, stopped: Callable[[], bool] | None = None
+        self, pairs: Pairs, stopped: Callable[[], bool] = lambda: False
     ) -> Accuracy | None:
         """Write the likeliest output of every input, and compare it with the right one.
 
         Parameters
         ----------
         pairs : Pairs
-        stopped : callable, optional
-            Asked every few tenths of a second.
+            In ids; `Pairs.of` takes the ids of a text of pairs apart.
+        stopped : callable
+            Asked every few steps, some milliseconds apart; must stay with a yes.
 
         Returns
         -------
@@ -669,27 +670,33 @@ class TextModel:
         return pairs.accuracy(self.outputs(pairs, stopped))
 
     def outputs(
-        self, pairs: Pairs, stopped: Callable[[], bool] | None = None
+        self, pairs: Pairs, stopped: Callable[[], bool] = lambda: False
     ) -> list[Ids]:
         """Write the likeliest output of every input, as `accuracy` compares them.
+
+        Parameters
+        ----------
+        pairs : Pairs
+            In ids; see `accuracy`. What is right bounds what is written: an output
+            that is as long as `Pairs.limits` says is wrong however it would end, and
+            is cut there.
+        stopped : callable
+            Asked every few steps, some milliseconds apart; must stay with a yes.
 
         Returns
         -------
         list of (n,) int arrays
-            Without newlines. What is longer than any right output is wrong, however
-            it would end: it is cut.
+            Without newlines, in the order of the inputs.
 
         Raises
         ------
         Stopped
             When `stopped` says so.
         """
-        longest, outputs = 2 * pairs.longest + SPARE, list[Ids]()
+        limits, outputs = pairs.limits, list[Ids]()
         for first in range(0, len(pairs), DECODED):
-            if stopped is not None and stopped():
-                raise Stopped
-            part = pairs.inputs[first : first + DECODED]
-            outputs += decode(self, part, longest)
+            some = slice(first, first + DECODED)
+            outputs += decode(self, pairs.inputs[some], limits[some], stopped)
         return outputs
 
     def _blended_loss(self, ids: Ids) -> float:

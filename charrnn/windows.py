@@ -198,7 +198,8 @@ class Documents:
     def pieces(self, ids: PackedIds | Ids) -> Iterator[Window]:
         """Read a text in pieces side by side, as it is scored in training.
 
-        Each piece begins `WARM_UP` characters early, and these are not scored.
+        Each piece begins `WARM_UP` characters early, and these are not scored. Of
+        pairs, each begins with a pair, before which there is nothing to be read.
 
         Parameters
         ----------
@@ -219,17 +220,37 @@ class Documents:
     ) -> Iterator[tuple[Window, NDArray[np.int64]]]:
         """Read a text as `pieces` does, and say where its targets stand, (T, B)."""
         scored = self.scored(ids)
-        N = len(ids)
-        B = max(1, min(MAX_PIECES, N // MIN_PIECE))
-        length = -(-N // B)
-        warm_up = WARM_UP if B > 1 else 0
-        starts = np.arange(B) * length
+        starts, ends, warm_up = self._cuts(ids)
+        length = int((ends - starts).max())
         for begin in range(-warm_up, length, PIECE_STEPS):
             t = np.arange(begin, min(begin + PIECE_STEPS, length))[:, None]
             places = starts + t
             window = self.window(ids, places, scored)
-            window.targets[t[:, 0] < 0] = IGNORED
+            window.targets[(t < 0) | (places >= ends)] = IGNORED
             yield window, places
+
+    def _cuts(
+        self, ids: PackedIds | Ids
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """Cut a text into pieces that are read side by side.
+
+        Returns
+        -------
+        starts, ends : (B,) int arrays
+            What each piece scores.
+        warm_up : int
+            Characters that each reads before.
+        """
+        N = len(ids)
+        B = max(1, min(MAX_PIECES, N // MIN_PIECE))
+        length = -(-N // B)
+        starts = np.arange(B) * length
+        if self.separator is None:
+            return starts, starts + length, WARM_UP if B > 1 else 0
+        # However long a pair is, its output is scored behind all of its input.
+        begins = np.concatenate([[0], np.flatnonzero(ids[:-1] == self.start) + 1])
+        starts = np.unique(begins[np.searchsorted(begins, starts, "right") - 1])
+        return starts, np.append(starts[1:], N), 0
 
     def _column(self, inputs: Ids, targets: Ids) -> Window:
         """Make a window of one row."""

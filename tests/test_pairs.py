@@ -13,6 +13,7 @@ from charrnn.config import UnitName
 from charrnn.corpus import ReadOptions, read_corpus
 from charrnn.errors import CorpusError
 from charrnn.pairs import (
+    SPARE,
     Accuracy,
     PairFormat,
     PairReader,
@@ -56,6 +57,27 @@ def test_the_form_does_not_depend_on_slices_or_separators(
     slices = [text[a:b] for a, b in itertools.pairwise(ends)]
 
     assert read(*slices, separator=separator) == text.replace(separator, "\t")
+
+
+class Counted(str):
+    """A slice of a text that counts how often it is put behind another text."""
+
+    copied = 0
+
+    def __radd__(self, other: str) -> str:
+        Counted.copied += len(other)
+        return str(other) + str(self)
+
+
+def test_a_line_that_comes_in_many_slices_is_put_together_once() -> None:
+    """A file without line ends must not take its square in time."""
+    reader = PairReader("t.tsv", PairFormat())
+    for _ in range(300):
+        assert reader.convert(Counted("a" * 10)) == ""
+
+    assert Counted.copied <= 3000
+    assert reader.convert("\tb\nc", final=False) == "a" * 3000 + "\tb\n"
+    assert reader.convert("\td", final=True) == "c\td\n"
 
 
 def test_the_last_line_needs_no_end_and_blank_lines_are_counted() -> None:
@@ -170,7 +192,8 @@ def test_inputs_stand_once_with_all_their_outputs() -> None:
 
     assert len(pairs) == 2
     assert found == {(2,): [[3], [4, 4]], (2, 3): [[4]]}
-    assert pairs.longest == 2
+    limits = dict(zip(found, pairs.limits, strict=True))
+    assert limits == {(2,): 2 * 2 + SPARE, (2, 3): 2 + SPARE}
 
 
 def test_long_texts_are_taken_apart_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,6 +154,11 @@ class Checkpoint:
     memory: Remembered | None = None  # what it knows by counting
     remembers: bool = False  # its run has not ended, and will give it a memory then
 
+    @property
+    def of_pairs(self) -> bool:
+        """Whether the model was trained on pairs, by its run or without one."""
+        return self.pairs if self.training is None else self.training.config.pairs
+
     def tensors(self) -> dict[str, Tensor]:
         """Gather all arrays in the order of the file, checked but not copied.
 

@@ -217,13 +217,12 @@ def describe(
         memory = MemoryEntry.of(checkpoint.memory, vocab_size, memory_digest)
     remembers = checkpoint.remembers and memory is None
     pairs = checkpoint.pairs and checkpoint.training is None
-    run = checkpoint.training
     return Manifest(
         version=_version(
             lines=lines,
             remembers=remembers,
             newest=memory is not None or lagged,
-            pairs=pairs or (run is not None and run.config.pairs),
+            pairs=checkpoint.of_pairs,
         ),
         lines=lines,
         pairs=pairs,

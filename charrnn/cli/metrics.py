@@ -37,14 +37,26 @@ def _event(name: str, **fields: Any) -> dict[str, Any]:
     return {"event": name, "schema": SCHEMA, **fields}
 
 
-def describe(record: Record, output: str) -> dict[str, Any]:
+#: The fields of a record that only a run on pairs logs.
+OF_PAIRS = ("exact", "error_rate")
+
+
+def describe(record: Record, output: str, *, pairs: bool) -> dict[str, Any]:
     """Turn a record into the object that is logged.
 
     Parameters
     ----------
     output : str
         The checkpoint's path, as ``end`` names it.
+    pairs : bool
+        Whether the run is one on pairs: if not, it has none of `OF_PAIRS`.
     """
+    found = _described(record, output)
+    return {k: v for k, v in found.items() if pairs or k not in OF_PAIRS}
+
+
+def _described(record: Record, output: str) -> dict[str, Any]:
+    """Turn a record into an object, with all that it may have."""
     match record:
         case Step():
             return _event(
@@ -52,7 +64,7 @@ def describe(record: Record, output: str) -> dict[str, Any]:
                 step=record.step,
                 epoch=record.epoch,
                 loss=record.loss,
-                bits_per_char=bits(record.loss),
+                bits_per_char=record.bits_per_char,
                 lr=record.lr,
                 grad_norm=record.grad_norm,
                 chars_per_second=record.chars_per_second,
@@ -176,9 +188,11 @@ class MetricsLog:
         self._write = write
         self._output = output
         self._log_every = log_every
+        self._pairs = False
 
-    def start(self, fields: dict[str, Any]) -> None:
-        """Write the first object of a run."""
+    def start(self, fields: dict[str, Any], *, pairs: bool = False) -> None:
+        """Write the first object of a run, which may be one on pairs."""
+        self._pairs = pairs
         self._line(_event("start", **fields))
 
     def plan(self, fields: dict[str, Any], yardsticks: Baselines | None) -> None:
@@ -191,7 +205,7 @@ class MetricsLog:
             self._log_every == 0 or record.step % self._log_every
         ):
             return
-        self._line(describe(record, self._output))
+        self._line(describe(record, self._output, pairs=self._pairs))
 
     def _line(self, event: dict[str, Any]) -> None:
         """Write one object; what JSON cannot say is null."""

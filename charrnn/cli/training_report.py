@@ -1,6 +1,6 @@
 """What is said of a training before it begins and when it is over."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from charrnn.arrays import Ids, PackedIds
 from charrnn.cells import cell_of
@@ -12,6 +12,7 @@ from charrnn.config import RunConfig, TextConfig, TrainConfig, UnitName
 from charrnn.counting import plural
 from charrnn.durations import duration_text, exact_duration
 from charrnn.errors import spell
+from charrnn.escapes import shortened
 from charrnn.filenames import default_output
 from charrnn.generation import decode
 from charrnn.training.baselines import Baselines
@@ -32,6 +33,9 @@ OVERFITTED = 0.005
 #: Inputs among which the one that is named in an example is the shortest.
 EXAMPLES = 20
 
+#: Characters of an input that a command names, at most.
+LONGEST_EXAMPLE = 60
+
 #: Temperature of previews and of the command that is suggested in the end.
 TEMPERATURE = 0.8
 
@@ -43,8 +47,10 @@ def description(job: Job) -> Iterator[str]:
     if job.of_pairs:
         size = f"{plural(_lines(job, job.corpus.ids), 'pair')}, {size}"
     if held_out is not None:
-        held = f", {_lines(job, held_out) if job.of_pairs else len(held_out):,}"
-        held += f" {'pairs ' if job.of_pairs else ''}held out"
+        count = f"{len(held_out):,}"
+        if job.of_pairs:
+            count = plural(_lines(job, held_out), "pair")
+        held = f", {count} held out"
     yield f"{size}, {len(vocab):,} distinct{held}"
     yield from (spell(note, as_option) for note in job.notes)
     if done := job.trainer.position.step:
@@ -228,10 +234,7 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
         yield _row("validation loss", ended.val_loss)
     if ended.blend is not None:
         yield from _blended(ended.blend)
-    if ended.exact is not None:
-        yield f"{'outputs exactly right':<21} {ended.exact:8.2%}"
-    if ended.error_rate is not None:
-        yield f"{'errors per character':<21} {ended.error_rate:8.2%}"
+    yield from _accuracy(ended)
     if better_before(ended):
         best_step = job.trainer.position.best_step
         name = "  best, kept apart" if kept else "  best, not kept"
@@ -241,6 +244,16 @@ def summary(ended: Ended, job: Job, began: int, *, kept: bool) -> Iterator[str]:
             f"what came after step {best_step:,} only learned the text by heart: "
             f"{advice}"
         )
+
+
+def _accuracy(ended: Ended) -> Iterator[str]:
+    """Say how many outputs of held-out pairs are right, of a run that was not ended."""
+    if ended.exact is None or ended.error_rate is None:
+        return
+    blends = ended.blend is not None and ended.blend.share < 1
+    by = " (both)" if blends else ""
+    yield f"{'outputs exactly right':<21} {ended.exact:8.2%}{by}"
+    yield f"{'errors per character':<21} {ended.error_rate:8.2%}{by}"
 
 
 def _blended(blend: Blend) -> Iterator[str]:
@@ -284,7 +297,9 @@ def suggestion(output: str, job: Job) -> str:
     """Write the command that samples what was trained."""
     words = ["charrnn", "sample", "--temperature", str(TEMPERATURE)]
     if job.of_pairs:
-        words = ["charrnn", "sample", f"--prompt={example(job)}"]
+        words = ["charrnn", "sample"]
+        if len(given := example(job)) <= LONGEST_EXAMPLE:
+            words.append(f"--prompt={given}")
     return f"try: {shell_command(*words, as_argument(output))}"
 
 
@@ -295,15 +310,35 @@ def example(job: Job) -> str:
     return as_text(shortest, job.vocab)
 
 
-def attempts(job: Job, count: int) -> str:
-    """Show what the network makes of a few inputs, one a line."""
+def attempts(
+    job: Job, count: int, characters: int, stopped: Callable[[], bool] = lambda: False
+) -> str:
+    """Show what the network makes of a few inputs, one a line.
+
+    Parameters
+    ----------
+    characters : int
+        Of each input and of each output, at most: what is longer is cut.
+    stopped : callable
+        Asked every few steps whether to give up.
+
+    Raises
+    ------
+    Stopped
+        `stopped` said yes.
+    VocabError
+        The network is not finite, and has nothing to choose from.
+    """
     shown = job.pairs_to_show.first(count)
     model = job.model(job.trainer.averaged)
-    outputs = decode(model, shown.inputs, 2 * shown.longest + 1)
-    return "\n".join(
-        f"{as_text(given, job.vocab)} -> {as_text(output, job.vocab)}"
-        for given, output in zip(shown.inputs, outputs, strict=True)
-    )
+    limits = [min(limit, characters + 1) for limit in shown.limits]
+    outputs = decode(model, shown.inputs, limits, stopped)
+
+    def cut(ids: Ids) -> str:
+        return shortened(as_text(ids, job.vocab), characters)
+
+    pairs = zip(shown.inputs, outputs, strict=True)
+    return "\n".join(f"{cut(given)} -> {cut(output)}" for given, output in pairs)
 
 
 def as_text(ids: Ids, vocab: Vocab) -> str:

@@ -55,7 +55,7 @@ from charrnn.errors import (
     writing_hint,
 )
 from charrnn.filenames import best_path
-from charrnn.generation import Generation, Piece
+from charrnn.generation import Generation, Piece, Stopped
 from charrnn.kernels.cells import kernels_of
 from charrnn.kernels.jit import cache_directory, is_cached
 from charrnn.kernels.recurrence import way_back
@@ -112,7 +112,7 @@ class Session:
                 job = self._prepare()
                 self._get_ready(job)
             for log in logs:
-                log.start(start_fields(job, self._path))
+                log.start(start_fields(job, self._path), pairs=job.of_pairs)
             began = job.trainer.position.step
             ended = self._run(job, writer, logs)
             if not self._asked_to_end() and not self.common.quiet:
@@ -331,11 +331,15 @@ class Session:
             due = isinstance(record, Step) and bool(every) and record.step % every == 0
         if not due or not self._previews:
             return
+        characters = self.settings.reports.preview_chars
         if job.of_pairs:
-            self.display.preview(attempts(job, PREVIEWED))
+            # As in `_generation`, a network may have nothing to say.
+            with contextlib.suppress(VocabError, Stopped):
+                shown = attempts(job, PREVIEWED, characters, self._asked_to_end)
+                self.display.preview(shown)
             return
         text = []
-        for piece in self._generation(job, self.settings.reports.preview_chars):
+        for piece in self._generation(job, characters):
             text.append(piece.text)
             if self._asked_to_end():
                 return

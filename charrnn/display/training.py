@@ -46,7 +46,7 @@ def loss_text(nats: float) -> str:
     return f"{nats:.4f} nats {nats / LN2:.3f} bits"
 
 
-def accuracy_text(record: Evaluation | Ended) -> str | None:
+def accuracy_text(record: Evaluation) -> str | None:
     """Write how many outputs of pairs are right, if the record is of pairs."""
     if record.exact is None or record.error_rate is None:
         return None
@@ -95,7 +95,8 @@ class _Figures:
             self._first = self._first or record  # a resumed run begins later
         elif isinstance(record, Evaluation):
             self.val_loss = record.val_loss
-        if isinstance(record, Evaluation | Ended):
+            # By the network alone, as the loss beside it; at a run's end, what is
+            # right is right by the n-grams, too.
             self.accuracy = accuracy_text(record) or self.accuracy
 
     def left(self) -> float | None:
@@ -114,11 +115,10 @@ class _Figures:
         s = self.step
         if s is None:
             return []
-        parts = [
-            f"step {s.step:,}",
-            f"epoch {s.epoch:.2f}",
-            f"loss {s.mean_loss:.3f} nats {s.mean_loss / LN2:.3f} bits",
-        ]
+        parts = [f"step {s.step:,}", f"epoch {s.epoch:.2f}"]
+        if s.mean_loss is not None:
+            loss, in_bits = s.mean_loss, s.mean_loss / LN2
+            parts.append(f"loss {loss:.3f} nats {in_bits:.3f} bits")
         if self.val_loss is not None:
             parts.append(f"val {self.val_loss:.3f}")
         if self.accuracy is not None:

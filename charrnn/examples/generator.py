@@ -57,7 +57,8 @@ def begin(path: str) -> Run:
 
 def losses_of(run: Run) -> Iterator[float]:
     """Train; yield the loss of every step's window, before the step, in nats."""
-    return (record.loss for record in run if isinstance(record, Step))
+    steps = (record for record in run if isinstance(record, Step))
+    return (step.loss for step in steps if step.loss is not None)
 
 
 def sample(model: TextModel, temperature: float) -> str:

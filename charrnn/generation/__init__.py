@@ -13,7 +13,7 @@ back.
 """
 
 from charrnn.generation.batch import Generation, surprise
-from charrnn.generation.greedy import decode
+from charrnn.generation.greedy import Stopped, decode
 from charrnn.generation.outputs import Generating, begin
 from charrnn.generation.samples import FinishReason, Piece, Score
 
@@ -23,6 +23,7 @@ __all__ = [
     "Generation",
     "Piece",
     "Score",
+    "Stopped",
     "begin",
     "decode",
     "surprise",

@@ -4,8 +4,9 @@ Rows of a batch never meet, and no random number is used: an output depends on t
 model and on its input, and on nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +23,10 @@ LONGEST = 2000
 #: Inputs that one thread reads side by side, at most, and steps between two looks at
 #: which outputs have ended.
 ROWS, STEPS = 128, 8
+
+
+class Stopped(Exception):  # noqa: N818 - an event, not an error
+    """Nobody waits any more for what was to be computed."""
 
 
 class Answer:
@@ -77,7 +82,12 @@ def given_to(model: Model, given: Ids) -> Ids:
     return np.array([documents.before, *given, documents.separator], np.int32)
 
 
-def decode(model: Model, inputs: Sequence[Ids], longest: int = LONGEST) -> list[Ids]:
+def decode(
+    model: Model,
+    inputs: Sequence[Ids],
+    longest: int | Sequence[int] = LONGEST,
+    stopped: Callable[[], bool] = lambda: False,
+) -> list[Ids]:
     """Write the output of every input, character by character the likeliest one.
 
     Where the model has a memory that blends in, the likeliest one by both.
@@ -88,19 +98,31 @@ def decode(model: Model, inputs: Sequence[Ids], longest: int = LONGEST) -> list[
         Of pairs.
     inputs : sequence of (N,) int arrays
         Without separators.
-    longest : int
-        Characters of an output, at most; one that is as long has not ended.
+    longest : int or sequence of int
+        Characters of an output, at most: of all, or of each. One that is as long has
+        not ended.
+    stopped : callable
+        Asked by every thread, before each `STEPS` steps, whether to give up; must
+        stay with a yes.
 
     Returns
     -------
     list of (n,) int arrays
         Without newlines, in the order of the inputs.
+
+    Raises
+    ------
+    Stopped
+        `stopped` said yes.
+    ValueError
+        The model is not one of pairs.
     """
     end = model.documents.start
     if model.documents.separator is None or end is None:
         msg = "not a model of pairs"
         raise ValueError(msg)
-    answers = [Answer(n, end, longest) for n in range(len(inputs))]
+    limits = [longest] * len(inputs) if isinstance(longest, int) else longest
+    answers = [Answer(n, end, most) for n, most in enumerate(limits)]
     given = [given_to(model, each) for each in inputs]
     # Inputs of one length are read to their ends at the same time.
     order = sorted(range(len(inputs)), key=lambda n: (len(inputs[n]), n))
@@ -112,7 +134,7 @@ def decode(model: Model, inputs: Sequence[Ids], longest: int = LONGEST) -> list[
         reading = model.reading().continued(learns=False)
         shards.append(Shard(sampler, *rows, [given[n] for n in part], reading))
     with ThreadPoolExecutor(model.network.threads) as pool:
-        list(pool.map(_finish, shards))
+        list(pool.map(partial(_finish, stopped=stopped), shards))
     return [answer.ids for answer in answers]
 
 
@@ -127,9 +149,11 @@ def _parts(order: list[int], threads: int) -> list[list[int]]:
     return found
 
 
-def _finish(shard: Shard[Answer]) -> None:
-    """Take the rows of a shard to their ends."""
+def _finish(shard: Shard[Answer], stopped: Callable[[], bool]) -> None:
+    """Take the rows of a shard to their ends, or raise `Stopped`."""
     while shard.drop_ended():
+        if stopped():
+            raise Stopped
         chosen, _ = shard.run(STEPS, 1)
         for answer, ids in zip(shard.samples, chosen, strict=True):
             answer.add(ids)

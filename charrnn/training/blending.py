@@ -19,7 +19,8 @@ import numpy as np
 
 from charrnn.checkpoint import Remembered
 from charrnn.corpus import split
-from charrnn.textmodel import Stopped, TextModel
+from charrnn.generation import Stopped
+from charrnn.textmodel import TextModel
 from charrnn.training.job import Job
 from charrnn.training.kneser_ney import (
     Counted,

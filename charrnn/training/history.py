@@ -31,8 +31,12 @@ class History:
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
 
-    def add_step(self, position: TrainingState, epochs: float, result: Result) -> float:
-        """Take one step in, and return the running mean loss.
+    def add_step(
+        self, position: TrainingState, epochs: float, result: Result
+    ) -> float | None:
+        """Take one step in, and return the running mean loss, if there is one yet.
+
+        A step whose window has no target counts in no mean.
 
         Parameters
         ----------
@@ -40,22 +44,28 @@ class History:
             After the step; its ``recent`` averages are updated.
         """
         recent = position.recent
-        mean = recent.get("loss", result.loss)
-        recent["loss"] = mean + NEWEST * (result.loss - mean)
-        recent["losses"] = recent.get("losses", 0.0) + result.loss
-        recent["norms"] = recent.get("norms", 0.0) + result.grad_norm
-        recent["steps"] = recent.get("steps", 0.0) + 1
+        if result.loss is not None:
+            mean = recent.get("loss", result.loss)
+            recent["loss"] = mean + NEWEST * (result.loss - mean)
+            recent["losses"] = recent.get("losses", 0.0) + result.loss
+            recent["norms"] = recent.get("norms", 0.0) + result.grad_norm
+            recent["steps"] = recent.get("steps", 0.0) + 1
         interval = recent.setdefault("interval", FIRST_INTERVAL)
         if position.step % interval == 0:
             self._close_interval(position, epochs, result.lr)
-        return recent["loss"]
+        return recent.get("loss")
 
     def _close_interval(
         self, position: TrainingState, epochs: float, lr: float
     ) -> None:
-        """Write the means since the last row down, and make room if need be."""
+        """Write the means since the last row down, and make room if need be.
+
+        Where no step had a target there is nothing to write.
+        """
         recent = position.recent
-        steps = recent["steps"]
+        steps = recent.get("steps", 0.0)
+        if not steps:
+            return
         self.rows.append(
             {
                 "step": position.step,

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Checkpoint, CorpusFingerprint, Remembered
 from charrnn.corpus import Corpus
@@ -18,6 +20,9 @@ from charrnn.training.texts import documents_of
 from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
+
+#: Pairs of a text among which some are found to be shown, at most.
+SHOWN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +61,12 @@ class Job:
 
     @cached_property
     def pairs_to_show(self) -> Pairs:
-        """The pairs that are held out; where none are, those of the text."""
-        return self.held_out_pairs or Pairs.of(self.trainer.streams.ids, self.vocab)
+        """The pairs that are held out; where none are, the first ones of the text."""
+        if self.held_out_pairs:
+            return self.held_out_pairs
+        ids = self.trainer.streams.ids
+        ends = np.flatnonzero(ids == self.documents.start)[:SHOWN]
+        return Pairs.of(ids[: ends[-1] + 1], self.vocab)
 
     def texts(self, train: PackedIds, held_out: PackedIds) -> Texts:
         """Say of two texts of the run how one is counted and the other scored."""

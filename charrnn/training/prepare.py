@@ -32,6 +32,7 @@ from charrnn.training.texts import (
     count_lines,
     divide,
     fingerprint,
+    note_long_pairs,
     streams_of,
     window_of_pairs,
 )
@@ -91,10 +92,14 @@ def prepare(
     if config != usual:
         cause = _shortage(config, material, vocab, divided)
         notes.append(f"{cause}: using {_reduced(usual, config)}")
+    notes += note_long_pairs(train, vocab, config)
     _check_size(model_config, config)
     network = new_network(model_config, config, threads)
     if source is not None:
         notes += transfer(network, vocab, source)
+        if source.of_pairs and not config.pairs:
+            again = f"{field('pairs', True)} goes on with pairs"
+            notes.append(f"{begin_with} is a model of pairs; {again}")
     position = TrainingState(config=config)
     return Job(
         trainer=Trainer(network, streams_of(train, vocab, config), position),

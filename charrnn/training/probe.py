@@ -9,7 +9,7 @@ from charrnn import parameters
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Remembered, TrainingState
 from charrnn.config import CellName, ModelConfig, SampleConfig, TrainConfig
-from charrnn.generation import Generation
+from charrnn.generation import Generation, decode
 from charrnn.streams import Streams
 from charrnn.textmodel import TextModel
 from charrnn.training.job import Job
@@ -47,7 +47,7 @@ def get_ready(job: Job) -> None:
         model = job.model(job.trainer.network)
         model.mean_loss(job.held_out[:1])
         if job.held_out_pairs is not None:
-            model.accuracy(job.held_out_pairs.first(1))
+            decode(model, job.held_out_pairs.first(1).inputs, longest=1)
 
 
 def measure_speed(cell: CellName, threads: int) -> float:

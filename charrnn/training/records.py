@@ -43,17 +43,19 @@ class Step:
     step: int  # steps done, this one included
     epoch: float  # passes over the text, with fraction
     progress: float  # share of the run, 0 to 1
-    loss: float  # of this window
-    mean_loss: float  # running mean
+    #: Of this window, and the running mean. None where the window has no target, the
+    #: inside of a long input of a pair, and as long as no window had one.
+    loss: float | None
+    mean_loss: float | None
     lr: float
     grad_norm: float  # before clipping
     chars_per_second: float  # of the last second or so
     elapsed: float  # seconds of training; see the module
 
     @property
-    def bits_per_char(self) -> float:
-        """The loss in bits per character."""
-        return self.loss / math.log(2)
+    def bits_per_char(self) -> float | None:
+        """The loss in bits per character, if there is one."""
+        return None if self.loss is None else self.loss / math.log(2)
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ class Evaluation:
     val_loss: float
     best: bool  # lower than ever before
     elapsed: float  # seconds of training; see the module
-    #: Of pairs, how many of the outputs are right, by the likeliest characters: of
-    #: the first `EVALUATED` held-out inputs. See `charrnn.pairs.Accuracy`.
+    #: Of pairs, how many of the outputs are right, by the likeliest characters of the
+    #: network alone: of the first `EVALUATED` held-out inputs by their hashes. See
+    #: `charrnn.pairs.Accuracy`.
     exact: float | None = None
     error_rate: float | None = None
 
@@ -116,9 +119,9 @@ class Ended:
     best_val_loss: float | None
     chars_per_second: float | None
     elapsed: float  # seconds of training; see the module
-    #: Of pairs, how many outputs are right of all held-out inputs, with the n-grams of
-    #: the text if it was counted. Whoever asks a run to end gets those of the last
-    #: evaluation.
+    #: Of pairs, how many outputs are right: of all held-out inputs, by the network with
+    #: the n-grams of the text if it was counted. Whoever asks a run to end, or has it
+    #: diverge, gets those of the last evaluation, as `Evaluation` has them.
     exact: float | None = None
     error_rate: float | None = None
     #: What the command line measures, and a run by itself does not: `Run.baselines`.

@@ -24,7 +24,13 @@ from charrnn.training.request import (
     TrainingRequest,
     shape_conflicts,
 )
-from charrnn.training.texts import count_lines, divide, fingerprint, streams_of
+from charrnn.training.texts import (
+    count_lines,
+    divide,
+    fingerprint,
+    note_long_pairs,
+    streams_of,
+)
 from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 
@@ -85,6 +91,7 @@ def resume(
         msg = "the position in the text lies behind its end"
         hint = _begin_anew(request)
         raise CheckpointError(msg, where=str(request.resume), hint=hint)
+    notes += note_long_pairs(train, vocab, config)
     trainer = Trainer(Network(checkpoint.model, threads=threads), streams, position)
     trainer.load(checkpoint, same_text=same)
     return Job(

@@ -28,9 +28,10 @@ from charrnn.errors import (
     field,
 )
 from charrnn.filenames import read_output
+from charrnn.generation import Stopped
 from charrnn.network import Network
 from charrnn.pairs import Accuracy
-from charrnn.textmodel import Stopped, TextModel
+from charrnn.textmodel import TextModel
 from charrnn.training import agenda
 from charrnn.training.agenda import Done, End, Mark, Now, Task, Timetable
 from charrnn.training.baselines import Baselines
@@ -57,6 +58,10 @@ EVALUATIONS = 20
 #: limit is known. Both keep evaluation below a tenth of the run.
 TRAINED_PER_HELD_OUT = 4
 TRAINING_PER_EVALUATION = 12
+
+#: What a character takes that is written with no other ones beside it, in characters
+#: that are read many at a time.
+ALONE = 20
 
 #: How often a diverging run is rolled back, with half the learning rate each time.
 MAX_ROLLBACKS = 4
@@ -200,7 +205,9 @@ class Run:
         #: Loss of the held-out text at the last evaluation. The one before a run
         #: was resumed counts if it was made of the very state that is resumed.
         self.val_loss = job.history.evaluation_at(step)
-        #: How many outputs of held-out pairs are right, likewise; at the end, of all.
+        #: How many outputs of held-out pairs are right, likewise: by the network alone,
+        #: of `records.EVALUATED` inputs at most. At the end by the model that is saved,
+        #: n-grams and all, of all held-out inputs.
         self.accuracy = job.history.accuracy_at(step)
         self._timetable = self._new_timetable()
         self._done = Done(
@@ -423,7 +430,8 @@ class Run:
         if trainer.config.time is not None:
             position.progress = self.elapsed / trainer.config.time
         mean = self.job.history.add_step(position, trainer.epochs, result)
-        self._is_good = result.loss < SUSPICIOUS * mean
+        if result.loss is not None and mean is not None:
+            self._is_good = result.loss < SUSPICIOUS * mean
         # An epoch's windows differ in size; its mean is what a step reads.
         streams = trainer.streams
         self._speed.count(round(streams.characters / streams.windows), self.elapsed)
@@ -508,13 +516,24 @@ class Run:
             return Every(seconds=max(share, TRAINING_PER_EVALUATION * took))
         streams = self._trainer.streams
         window = streams.characters / streams.windows
-        # Of pairs, outputs are written as well, which takes about as long as reading.
-        pairs = self.job.held_out_pairs
-        written = 0.0 if pairs is None else min(1.0, EVALUATED / len(pairs))
-        scored = (1 + written) * len(self.job.held_out)
+        scored = len(self.job.held_out) + self._written()
         enough = TRAINED_PER_HELD_OUT * scored / window
         share = (total or 0) / EVALUATIONS
         return Every(steps=max(1, math.ceil(max(share, enough))))
+
+    def _written(self) -> float:
+        """Guess what it takes to write an evaluation's outputs, in characters scored.
+
+        The clock is not asked: the same run has to give the same file.
+        """
+        pairs, held_out = self.job.held_out_pairs, self.job.held_out
+        if pairs is None or held_out is None:
+            return 0.0
+        # It takes about as long as reading, but for the end of the longest output,
+        # which may have no other one beside it.
+        share = min(1.0, EVALUATED / len(pairs))
+        longest = max(pairs.first(EVALUATED).limits)
+        return share * len(held_out) + ALONE * longest
 
     def _evaluate(self) -> Records:
         """Score the held-out text, unless somebody asks the run to end meanwhile."""

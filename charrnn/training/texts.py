@@ -10,6 +10,8 @@ from charrnn.arrays import PackedIds
 from charrnn.checkpoint import CorpusFingerprint
 from charrnn.config import TrainConfig
 from charrnn.corpus import Corpus, read_corpus, split
+from charrnn.counting import plural
+from charrnn.errors import field
 from charrnn.pairs import split_pairs
 from charrnn.streams import (
     AnyStreams,
@@ -136,6 +138,22 @@ def _note_empty_lines(config: TrainConfig, ids: PackedIds, vocab: Vocab) -> list
     return [
         f"{count:,} of {len(ends):,} lines are empty, and as many samples will be: "
         "take them out of the text unless that is wanted"
+    ]
+
+
+def note_long_pairs(ids: PackedIds, vocab: Vocab, config: TrainConfig) -> list[str]:
+    """Say so where pairs do not fit into a window of the run."""
+    if not config.pairs:
+        return []
+    lengths = np.diff(np.flatnonzero(ids == vocab.newline_id), prepend=-1)
+    count = int(np.count_nonzero(lengths > config.seq_length))
+    if not count:
+        return []
+    verb, them = ("is", "it") if count == 1 else ("are", "those")
+    return [
+        f"{count:,} of {plural(len(lengths), 'pair')} {verb} longer than a window of "
+        f"{config.seq_length:,} characters: of {them} only the last part teaches "
+        f"({field('seq_length')} makes windows longer)"
     ]
 
 

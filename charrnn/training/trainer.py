@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn import parameters
-from charrnn.arrays import Floats
+from charrnn.arrays import IGNORED, Floats
 from charrnn.checkpoint import Checkpoint, CorpusFingerprint, Row, TrainingState
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.network import Network
@@ -34,7 +34,7 @@ INIT_STREAM, DROPOUT_STREAM, WEIGHT_DROPOUT_STREAM = 0, 1, 2
 class Result(NamedTuple):
     """What came out of one step."""
 
-    loss: float  # nats per character
+    loss: float | None  # nats per target; None where the window has none
     grad_norm: float  # before clipping
     lr: float
     sound: bool = True  # whether what it led to is finite
@@ -42,7 +42,8 @@ class Result(NamedTuple):
     @property
     def finite(self) -> bool:
         """Whether training can go on from here."""
-        return math.isfinite(self.loss) and math.isfinite(self.grad_norm) and self.sound
+        numbers = 0.0 if self.loss is None else self.loss, self.grad_norm
+        return all(map(math.isfinite, numbers)) and self.sound
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Trainer:
     ----------
     network : Network
         With the weights that the run begins with; changed by every step.
-    streams : Streams or LineStreams
+    streams : Streams, LineStreams or PairStreams
         Its batch size and window length are the run's.
     position : TrainingState
         Where the run stands, with the run's configuration; kept up to date.
@@ -174,6 +175,9 @@ class Trainer:
     def step(self, progress: float) -> Result:
         """Read one window, and move the parameters against its gradient.
 
+        A window without targets, the inside of a long input of a pair, only moves
+        the state.
+
         Parameters
         ----------
         progress : float
@@ -198,6 +202,8 @@ class Trainer:
         window = self.streams.window(position.epoch, position.window)
         state = self.state.copy()
         loss = self._loss_and_gradient(window, state)
+        if not (window.targets != IGNORED).any():
+            return self._pass(state, rate)
         if not math.isfinite(loss):
             return Result(loss, math.nan, rate)
         self.whole = False
@@ -210,6 +216,22 @@ class Trainer:
         if result.finite:
             self._advance(state)
         self.whole = result.finite
+        return result
+
+    def _pass(self, state: Floats, rate: float) -> Result:
+        """Go on behind a window that teaches nothing: no weight moves, by no rule.
+
+        Parameters
+        ----------
+        state : (L, S + M - 1, B, H) float array
+            Behind the window.
+        """
+        self.network.pack()  # dropout of weights has packed them without some
+        result = Result(None, 0.0, rate, bool(np.isfinite(state).all()))
+        if result.finite:
+            self.whole = False
+            self._advance(state)
+            self.whole = True
         return result
 
     def _loss_and_gradient(self, window: Window, state: Floats) -> float:

@@ -4,7 +4,9 @@ import io
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,6 @@ EXPECTED: list[tuple[Record, dict[str, Any]]] = [
             "val_bits_per_char": pytest.approx(3),
             "best": True,
             "elapsed": 5.0,
-            "exact": None,
-            "error_rate": None,
         },
     ),
     (
@@ -69,8 +69,6 @@ EXPECTED: list[tuple[Record, dict[str, Any]]] = [
             "best_val_loss": None,
             "chars_per_second": None,
             "elapsed": 10.0,
-            "exact": None,
-            "error_rate": None,
             "yardsticks": None,
             "blend": None,
             "path": "m.npz",
@@ -160,7 +158,22 @@ def test_fields_of_every_record(record: Record, fields: dict[str, Any]) -> None:
     assert line.count("\n") == 1
     assert json.loads(line) == fields
     assert list(json.loads(line)) == list(fields)
-    assert list(describe(record, "m.npz")) == list(fields)
+    assert list(describe(record, "m.npz", pairs=False)) == list(fields)
+
+
+@pytest.mark.parametrize("record", [partial(replace, EVAL), partial(replace, END)])
+@pytest.mark.parametrize("figures", [(0.5, 0.25), (None, None)])
+def test_runs_on_pairs_log_two_figures_more(
+    record: Callable[..., Record], figures: tuple[float | None, float | None]
+) -> None:
+    """Null where nothing is held out; nothing else is new."""
+    names: dict[str, Any] = dict(zip(("exact", "error_rate"), figures, strict=True))
+    log = MetricsLog((lines := list[str]()).append, "m.npz", 1)
+    log.start({}, pairs=True)
+    log.add(record(**names))
+    found = json.loads(lines[-1])
+
+    assert found == describe(record(), "m.npz", pairs=False) | names
 
 
 def test_first_record() -> None:

@@ -344,7 +344,7 @@ def test_json_records(train: Train) -> None:
     assert (6, "t.npz") in saves
     assert saves[-1] == (12, "t.npz")
     for record in by_event["step"] + by_event["eval"]:
-        others = ("event", "best", "exact", "error_rate")
+        others = ("event", "best")
         numbers = {k: v for k, v in record.items() if k not in others}
         assert all(isinstance(v, int | float) for v in numbers.values())
     end = records[-1]
@@ -451,8 +451,9 @@ def test_previews_go_to_stderr(train: Train) -> None:
     assert "\n  | " not in train("t.txt", *SHORT, "-f")[2]
 
 
+@pytest.mark.parametrize("of_pairs", [False, True])
 def test_preview_of_a_diverging_network(
-    train: Train, monkeypatch: pytest.MonkeyPatch
+    train: Train, monkeypatch: pytest.MonkeyPatch, of_pairs: bool
 ) -> None:
     """Its output is not finite: there is nothing to show, and no reason to stop."""
     chosen = []
@@ -467,7 +468,11 @@ def test_preview_of_a_diverging_network(
 
     monkeypatch.setattr("charrnn.generation.sampler.generator_of", overflowing)
 
-    assert train("t.txt", *SHORT, "--preview-every", "5")[0] == 0
+    options = []
+    if of_pairs:
+        Path("t.txt").write_text("sea\taes\ntide\tedit\n" * 10)
+        options = ["--pairs", "--val-fraction", "0"]
+    assert train("t.txt", *SHORT, *options, "--preview-every", "5")[0] == 0
     assert position().step == 12
     assert False in chosen
 

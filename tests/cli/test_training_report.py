@@ -6,13 +6,21 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import charrnn
+from charrnn.cli.training_report import attempts, description, suggestion, summary
 from charrnn.durations import parse_duration
 from charrnn.errors import field
+from charrnn.escapes import shortened
+from charrnn.training.blending import Blend
+from charrnn.training.job import SHOWN
+from charrnn.training.records import Ended
 from tests.cli.training import SHORT, SMALL, Train, position
 from tests.commands import command
+from tests.training.support import PAIRS, prepared
 
 #: Little text, read often: what comes later is worse.
 OVERFITTING = [
@@ -59,6 +67,60 @@ def test_a_best_that_is_gone_is_not_recommended(train: Train) -> None:
     code, _, err = train("t.txt", "--resume", "--steps", "200")
 
     assert (code, "best, not kept" in err, "t.best.npz" in err) == (0, True, False)
+
+
+@pytest.mark.parametrize(
+    ("blend", "by"),
+    [(None, ""), (Blend(1.0, 3), ""), (Blend(0.6, 3), " (both)")],
+)
+def test_what_is_exact_says_by_what(
+    blend: Blend | None, by: str, tmp_path: Path
+) -> None:
+    """Of a blend it is more than the network's loss above it would tell."""
+    job = prepared(tmp_path / "p.tsv", PAIRS, pairs=True, steps=2)
+    ended = Ended(
+        "steps", 2, 0.1, 2.0, 2.0, 2.0, None, 1.0, 0.5, 0.125, blend=blend
+    )  # fmt: skip
+    lines = list(summary(ended, job, 0, kept=False))
+
+    assert f"outputs exactly right   50.00%{by}" in lines
+    assert f"errors per character    12.50%{by}" in lines
+
+
+def test_one_pair_is_told_of_in_the_singular(tmp_path: Path) -> None:
+    held_out = charrnn.Text("sea\taes\n")
+    options: dict[str, Any] = {"pairs": True, "val_fraction": None, "steps": 2}
+    options["val_file"] = held_out
+    one, *_ = description(prepared(tmp_path / "p.tsv", PAIRS, **options))
+    held_out = charrnn.Text("sea\taes\n" * 2)
+    options["val_file"] = held_out
+    two, *_ = description(prepared(tmp_path / "p.tsv", PAIRS, **options))
+
+    assert one.endswith(", 1 pair held out")
+    assert two.endswith(", 2 pairs held out")
+
+
+def test_long_pairs_are_not_shown_as_a_whole(tmp_path: Path) -> None:
+    """Neither in the command that is suggested, nor in a preview."""
+    text = "".join(f"{word * 30}\t{word * 25}\n" for word in ("sea", "tide", "moon"))
+    options: dict[str, Any] = {"pairs": True, "steps": 2, "val_fraction": 0.0}
+    job = prepared(tmp_path / "p.tsv", text, batch_size=1, **options)
+    lines = attempts(job, 3, 20).split("\n")
+    halves = [half for line in lines for half in line.split(" -> ")]
+
+    assert suggestion("p.npz", job) == "try: charrnn sample p.npz"
+    assert len(halves) == 6
+    assert max(map(len, halves)) <= len(shortened("x" * 100, 20))
+    short = prepared(tmp_path / "p.tsv", PAIRS, **options)
+    assert "sample --prompt=" in suggestion("p.npz", short)
+
+
+def test_few_pairs_are_looked_at_to_show_some(tmp_path: Path) -> None:
+    text = "".join(f"{n}\t{n}\n" for n in range(2000))
+    job = prepared(tmp_path / "p.tsv", text, pairs=True, steps=2, val_fraction=0.0)
+
+    assert len(job.pairs_to_show) == SHOWN
+    assert len(suggestion("p.npz", job)) < 60
 
 
 def test_more_after_patience(train: Train) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -89,6 +90,27 @@ def test_plain_line_has_all_figures(
         "step 50  epoch 1.25  loss 1.500 nats 2.164 bits  val 1.750  "
         "lr 2.0e-03  12,346 chars/s  5s left"
     )
+
+
+def test_figures_of_pairs_are_the_networks(
+    plain: PlainDisplay, out: io.StringIO, clock: Clock
+) -> None:
+    """Also at the end, where what is exact is so by the n-grams, too."""
+    plain.show(step(1))
+    plain.show(Evaluation(50, 1.25, 1.75, True, 5.0, exact=0.5, error_rate=0.25))
+    plain.show(replace(END, exact=0.875, error_rate=0.125))
+    last = out.getvalue().splitlines()[-1]
+
+    assert "val 1.750  exact 50.00%  errors 25.00%" in last
+    assert "87.50%" not in last
+
+
+def test_figures_of_a_run_without_a_loss_yet(
+    plain: PlainDisplay, out: io.StringIO
+) -> None:
+    plain.show(replace(step(1), loss=None, mean_loss=None))
+
+    assert "step 1  epoch 0.03  lr 2.0e-03" in out.getvalue()
 
 
 def test_time_left_of_a_resumed_run(

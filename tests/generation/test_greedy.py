@@ -9,11 +9,11 @@ import pytest
 from charrnn.arrays import Ids
 from charrnn.checkpoint import Remembered
 from charrnn.config import ModelConfig, SampleConfig
-from charrnn.generation import Generation, decode
+from charrnn.generation import Generation, Stopped, decode
 from charrnn.generation.greedy import ROWS
 from charrnn.network import Network
 from charrnn.pairs import Pairs
-from charrnn.textmodel import Stopped, TextModel
+from charrnn.textmodel import TextModel
 from charrnn.vocab import Vocab
 
 NewNetwork = Callable[..., Network]
@@ -75,6 +75,44 @@ def test_outputs_are_bounded(new_network: NewNetwork) -> None:
     assert [out.tolist()[:2] for out in whole] == [out.tolist() for out in cut]
     assert decode(model, inputs[:1], 0)[0].size == 0
     assert decode(model, []) == []
+
+
+def test_each_output_has_a_limit_of_its_own(new_network: NewNetwork) -> None:
+    model, inputs = a_model(new_network), some_inputs(30)
+    whole, limits = decode(model, inputs, 40), [n % 4 for n in range(30)]
+    cut = [out[:most].tolist() for out, most in zip(whole, limits, strict=True)]
+
+    assert [out.tolist() for out in decode(model, inputs, limits)] == cut
+
+
+def test_one_long_output_does_not_lengthen_the_others(new_network: NewNetwork) -> None:
+    """A network that never ends one writes twice what each should have, and some."""
+    model, inputs = a_model(new_network), some_inputs(4)
+    model.network.parameters.by[NEWLINE] -= 100
+    model.network.pack()
+    right = [np.full(size, 2, np.int32) for size in (3, 500, 0, 7)]
+    pairs = Pairs(tuple(inputs), tuple((one,) for one in right))
+
+    assert [out.size for out in model.outputs(pairs)] == [14, 1008, 8, 22]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_writing_outputs_ends_soon_when_asked_to(
+    new_network: NewNetwork, threads: int
+) -> None:
+    """Also while one output is written that would be very long."""
+    model, asked = a_model(new_network), list[bool]()
+    model.network.parameters.by[NEWLINE] -= 100
+    model.network.pack()
+    model.network.threads = threads
+
+    def stopped() -> bool:
+        asked.append(True)
+        return len(asked) > 3
+
+    with pytest.raises(Stopped):
+        decode(model, some_inputs(2), 10**9, stopped)
+    assert len(asked) <= 3 + threads
 
 
 def test_a_model_of_running_text_has_no_outputs(new_network: NewNetwork) -> None:

@@ -36,6 +36,12 @@ PAIRS = (
 )
 
 
+#: 6 pairs whose inputs are far longer than the windows of tiny runs.
+LONG_PAIRS = "".join(
+    f"{word * 12}\t{word}\n" for word in ("sea", "old", "tide", "an", "wall", "moon")
+)
+
+
 def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
     """Write a checkpoint as its file would be."""
     out = io.BytesIO()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.textmodel import Stopped
+from charrnn.generation import Stopped
 from charrnn.training import blending, kneser_ney
 from charrnn.training.blending import Counting, cost, cross_validated, fit_share
 from charrnn.training.job import Job

@@ -11,18 +11,19 @@ import pytest
 
 import charrnn
 from charrnn.arrays import IGNORED
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.generation import decode
 from charrnn.network import Network
 from charrnn.pairs import Pairs
+from charrnn.parameters import initialize
 from charrnn.streams import PairStreams
 from charrnn.textmodel import TextModel
 from charrnn.training.kneser_ney import probabilities
-from charrnn.training.records import EVALUATED, Ended, Evaluation
+from charrnn.training.records import EVALUATED, Ended, Evaluation, Step
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
 from tests.gradcheck import assert_same_gradient, numeric_gradient
-from tests.training.support import PAIRS, finish, prepared, run_of
+from tests.training.support import LONG_PAIRS, PAIRS, finish, prepared, run_of
 
 NewNetwork = Callable[..., Network]
 
@@ -82,12 +83,77 @@ def test_the_order_of_lines_changes_no_loss(new_network: NewNetwork) -> None:
     assert not nats[~DOCUMENTS.scored(ids)].any()
 
 
+def test_long_inputs_are_read_to_the_end_before_an_output_is_scored(
+    new_network: NewNetwork,
+) -> None:
+    """Also in a text that is scored in many pieces, which fall into inputs."""
+    network = new_network(SHAPE, np.float64)
+    # What was read long ago tells: states do not fade.
+    rng = np.random.default_rng(1)
+    initialize(network.theta, network.config, TrainConfig.init, 20.0, rng)
+    network.pack()
+    inputs = ("".join(rng.choice(list("abc"), 1000)) for _ in range(20))
+    text = "".join(f"{one}\t{'abc'[k % 3]}\n" for k, one in enumerate(inputs))
+    model, ids = TextModel.of(network, VOCAB, pairs=True), VOCAB.encode(text)
+    scored, nats = DOCUMENTS.scored(ids), model.surprise(text)
+
+    assert model.mean_loss(ids) == pytest.approx(float(nats[scored].mean()), rel=1e-9)
+    assert model.network_costs(ids) == pytest.approx(nats, rel=1e-9)
+
+
 def test_inputs_alone_have_no_loss(new_network: NewNetwork) -> None:
     model = TextModel.of(new_network(SHAPE), VOCAB, pairs=True)
 
     with pytest.raises(charrnn.CorpusError, match="the text has no output"):
         model.loss("abc")
     assert model.surprise("abc").tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_window_without_targets_teaches_nothing(
+    tmp_path: Path, optimizer: str
+) -> None:
+    """The state goes on; no weight, moment or average moves, and no loss counts."""
+    options: dict[str, Any] = {"batch_size": 1, "ema": 0.9, "val_fraction": 0.0}
+    options |= {"dropout": 0.3, "weight_dropout": 0.3, "optimizer": optimizer}
+    job = prepared_pairs(tmp_path, text=LONG_PAIRS, **options)
+    trainer, losses, mean = job.trainer, list[float](), None
+    assert trainer.average is not None
+    kept = trainer.network.theta, trainer.average.theta
+    kept += tuple(trainer.optimizer.moments.values())
+    before, state = [array.tobytes() for array in kept], trainer.state.tobytes()
+    for record in run_of(job):
+        if not isinstance(record, Step):
+            continue
+        after = [array.tobytes() for array in kept]
+        if record.loss is None:
+            assert (after, record.bits_per_char) == (before, None)
+            assert record.mean_loss == mean
+            # The state goes on in the input.
+            assert trainer.state.tobytes() != state or not trainer.position.window
+        else:
+            losses.append(record.loss)
+        before, state, mean = after, trainer.state.tobytes(), record.mean_loss
+
+    assert 0 < len(losses) < 20
+    assert mean is not None
+    assert mean > 2
+    rows = [row["loss"] for row in job.history.rows if "loss" in row]
+    assert min(loss for loss in rows if loss is not None) > 2
+
+
+def test_pairs_that_are_longer_than_a_window_are_told_of(tmp_path: Path) -> None:
+    text = PAIRS + LONG_PAIRS.partition("\n")[0] + "\n"
+    whole = {"text": PAIRS, "seq_length": 20}
+    for given, told in (
+        ({"text": LONG_PAIRS}, "6 of 6 pairs are longer than a window of 8 characters"),
+        ({"text": text, "seq_length": 20}, "1 of 43 pairs is longer than a window"),
+        (whole, None),
+    ):
+        job = prepared_pairs(tmp_path, val_fraction=0.0, **given)
+        found = [note for note in job.notes if "longer than a window" in note]
+        assert len(found) == (told is not None)
+        assert told is None or (told in found[0] and "seq_length" in found[0])
 
 
 def test_n_grams_score_outputs_alone(tmp_path: Path) -> None:
@@ -133,6 +199,18 @@ def test_records_tell_what_is_exact(tmp_path: Path) -> None:
     written = ["".join(model.vocab.symbols[i] for i in out) for out in outputs]
     inputs = ["".join(model.vocab.symbols[i] for i in one) for one in pairs.inputs]
     assert [model.sample(one) for one in inputs] == written
+
+
+def test_a_long_output_is_written_less_often(tmp_path: Path) -> None:
+    """It may be written with none beside it, slowly, and take most of the run."""
+    evaluated = []
+    for output in ("b", "b" * 100):
+        held_out = charrnn.Text(f"s\t{output}\n")
+        options = {"val_file": held_out, "val_fraction": None, "eval_every": None}
+        records, _ = finish(run_of(prepared_pairs(tmp_path, steps=40, **options)))
+        evaluated.append(sum(isinstance(record, Evaluation) for record in records))
+
+    assert evaluated[0] > evaluated[1] == 1
 
 
 def test_running_text_has_nothing_exact(tmp_path: Path) -> None:
@@ -228,6 +306,23 @@ def test_weights_of_running_text_begin_pairs(tmp_path: Path) -> None:
 
     assert any("new character" in note for note in job.notes)
     finish(run_of(job))
+
+
+def test_a_model_of_pairs_that_begins_another_run_is_told_of(tmp_path: Path) -> None:
+    """Whether its file has its run or not; who asks for pairs need not be told."""
+    finish(run := run_of(prepared_pairs(tmp_path, steps=2)))
+    run.save(tmp_path / "run.npz")
+    run.model.save(tmp_path / "model.npz")
+    for name, pairs, told in (
+        ("run.npz", False, True),
+        ("model.npz", False, True),
+        ("run.npz", True, False),
+        ("model.npz", True, False),
+    ):
+        options = {"init_from": tmp_path / name, "steps": 2, "pairs": pairs}
+        notes = " ".join(prepared_pairs(tmp_path, **options).notes)
+        assert (f"{name} is a model of pairs; " in notes) == told
+        assert ("pairs=True goes on with pairs" in notes) == told
 
 
 def test_words_are_learned_to_be_said_backwards() -> None:

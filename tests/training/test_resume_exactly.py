@@ -18,6 +18,7 @@ from charrnn.checkpoint import contents, load
 from charrnn.durations import Every
 from charrnn.training.records import Step
 from tests.training.support import (
+    LONG_PAIRS,
     PAIRS,
     TEXT,
     Recorder,
@@ -57,6 +58,7 @@ AXES: dict[str, dict[str, dict[str, Any]]] = {
         "lines": {"lines": True},
         "bytes": {"read": {"unit": "byte"}},
         "pairs": {"pairs": True, "text": PAIRS},
+        "long pairs": {"pairs": True, "text": LONG_PAIRS, "batch_size": 2},
     },
     "clipping": {
         "norm": {},

@@ -204,7 +204,7 @@ def test_evaluation_may_be_left_out_but_for_the_last(ready: Ready) -> None:
 def test_looking_changes_nothing(ready: Ready, lines: bool) -> None:
     """The run is the same with and without evaluations, saves, and threads."""
 
-    def run(threads: int, **policy: Any) -> tuple[list[float], bytes]:
+    def run(threads: int, **policy: Any) -> tuple[list[float | None], bytes]:
         made = ready(steps=30, dropout=0.2, lines=lines, threads=threads)
         records, _ = finish(run_of(made, **policy))
         return [s.loss for s in steps_of(records)], made.trainer.network.theta.tobytes()
@@ -583,7 +583,7 @@ def test_leaving_off_and_going_on(ready: Ready) -> None:
     """Whoever breaks out of the loop can begin it again where the run stands."""
     whole, parts = Run(ready(steps=20)), Run(ready(steps=20))
     expected = [s.loss for s in steps_of(list(whole))]
-    losses: list[float] = []
+    losses: list[float | None] = []
     while len(losses) < 20:
         for record in parts:
             if isinstance(record, Step):
