@@ -488,7 +488,7 @@ def test_resume_goes_on_and_tells_what_changed(train: Train) -> None:
 
     assert (code, out) == (0, b"t.npz\n")
     assert "--steps: 12 before, 20 now" in err
-    assert "--lr: 0.01 before, 0.001 now" in err
+    assert "--lr: 0.018 before, 0.001 now" in err
     assert "resuming after step 12" in err
     assert position().step == 20
 
