@@ -1021,18 +1021,26 @@ DRAWING: dict[str, Any] = {
     "best_of": 1,
 }
 
-#: What a search with beams leaves no room for, likewise.
-NOT_SEARCHING: dict[str, Any] = DRAWING | {
-    "temperature": 0,
-    "no_repeat": None,
-    "no_copy": None,
-    "logit_bias": (),
-    "lines": None,
-    "time": None,
-    "stop": (),
-    "num_samples": 1,
-    "logprobs": 0,
-}
+#: What a search with beams leaves no room for, likewise, and what to do instead.
+NOT_SEARCHING: tuple[tuple[dict[str, Any], str], ...] = (
+    (
+        DRAWING | {"temperature": 0},
+        "a search finds what the model itself holds likeliest, without chance",
+    ),
+    (
+        {"no_repeat": None, "no_copy": None, "logit_bias": ()},
+        f"of what changes the choice only {field('allow')} and {field('ban')} go with "
+        "a search",
+    ),
+    (
+        {"lines": None, "time": None, "stop": ()},
+        f"an output ends with its line; {field('length')} is the most it may have",
+    ),
+    (
+        {"num_samples": 1, "logprobs": 0},
+        f"a search finds one output; {field('json')} tells all beams and their nats",
+    ),
+)
 
 
 def settle(given: Mapping[str, Any], *, pairs: bool | None = None) -> SampleConfig:
@@ -1074,9 +1082,13 @@ def _asked_for(given: Mapping[str, Any], nothing: Mapping[str, Any]) -> list[str
 
 def _check_beam(given: Mapping[str, Any], *, pairs: bool | None) -> None:
     """Raise `OptionError` for what a search with beams cannot do."""
-    for name in _asked_for(given, NOT_SEARCHING):
-        msg = f"{field('beam')} cannot be combined with {field(name)}"
-        hint = "a search finds what the model itself holds likeliest, without chance"
+    for nothing, hint in NOT_SEARCHING:
+        for name in _asked_for(given, nothing):
+            msg = f"{field('beam')} cannot be combined with {field(name)}"
+            raise OptionError(msg, hint=hint)
+    if given.get("length") == -1:
+        msg = f"{field('beam')} cannot be combined with {field('length', -1)}"
+        hint = f"a search must end: leave {field('length')} away, or give a limit"
         raise OptionError(msg, hint=hint)
     if pairs is False:
         msg = f"{field('beam')} is for models of pairs, and this is one of running text"

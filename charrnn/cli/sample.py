@@ -164,6 +164,7 @@ class _Run:
                 stack.callback(prompt.close)
             self._check(prompts, vocab, inputs.unknown)
             config = adopt(config, vocab, self.notes, escape=self.form.escape)
+            self._warn_of_repeats(file, config)
             copies = self._read_corpus(inputs.corpus, vocab)
             self.notes.detail(f"seed {config.seed}")
             note = PREPARING
@@ -241,6 +242,12 @@ class _Run:
         if lost:
             done = "left out" if unknown == "skip" else "replaced"
             self.notes.warn(f"{plural(lost, 'unknown character')} of the prompt {done}")
+
+    def _warn_of_repeats(self, file: "CheckpointFile", config: SampleConfig) -> None:
+        """Warn where several outputs of an input are asked for, and none is drawn."""
+        if file.pairs and config.num_samples > 1 and config.temperature == 0:
+            same = f"all {config.num_samples:,} outputs are the likeliest one"
+            self.notes.warn(f"{same}: --temperature 1 draws different ones")
 
     def _read_corpus(self, paths: Sequence[str], vocab: "Vocab") -> "Ids | None":
         """Read the text that --no-copy speaks of, if any."""
