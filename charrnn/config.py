@@ -1121,7 +1121,7 @@ def usual_length(lines: int | None, time: float | None) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class SampleInputs:
-    """What sampling reads beside the model: a prompt's strange characters, a text."""
+    """What sampling reads beside the model: which prompts it takes, and a text."""
 
     unknown: UnknownPolicy = option(
         "error",
@@ -1132,6 +1132,10 @@ class SampleInputs:
             metavar="HOW",
             after="escape",
         ),
+    )
+    allow_empty: bool = option(
+        False,
+        Option("Of pairs: let inputs be empty.", PROMPT, after="unknown"),
     )
     corpus: tuple[str, ...] = option(
         (),
@@ -1148,3 +1152,11 @@ class SampleInputs:
     def __post_init__(self) -> None:
         """Check the choice."""
         check(self)
+
+    def check_model(self, *, pairs: bool) -> None:
+        """Raise `OptionError` for what is about another kind of model."""
+        if self.allow_empty and not pairs:
+            name = field("allow_empty")
+            msg = f"{name} is about models of pairs, which this one is not"
+            hint = f"leave {name} away: an empty prompt is none"
+            raise OptionError(msg, hint=hint)

@@ -102,8 +102,8 @@ class PairReader:
     def begun(self, text: str) -> str:
         """Read all of a text whose last pair has only begun.
 
-        Its last line may be an input alone, or lack some of its output: what it reads
-        as ends inside an output.
+        Its last line that is not empty may be an input alone, or lack some of its
+        output: what it reads as ends inside an output.
 
         Raises
         ------
@@ -111,7 +111,12 @@ class PairReader:
             A line before is no pair, or there is nothing in the last one.
         """
         whole, newline, last = text.removesuffix(END).rpartition(END)
+        blank = 0
+        while newline and not last.strip() and self._form.separator not in last:
+            whole, newline, last = whole.rpartition(END)
+            blank += 1
         pairs = self.convert(whole + newline, final=True)
+        self.blank += blank
         self._line += 1
         before, found, after = last.partition(self._form.separator)
         if not found:
@@ -261,22 +266,33 @@ def offsets(ids: PackedIds | Ids, documents: Documents) -> Longs:
     return found
 
 
-def encode_input(text: str, vocab: Vocab, unknown: UnknownPolicy = "error") -> Ids:
+def encode_input(
+    text: str,
+    vocab: Vocab,
+    unknown: UnknownPolicy = "error",
+    *,
+    allow_empty: bool = False,
+) -> Ids:
     """Turn an input into ids.
 
     Raises
     ------
     CorpusError
-        It has a tab or a line end, which no input has.
+        It has a tab or a line end, which no input has, or is empty.
     VocabError
         A character is unknown, and `unknown` is "error".
     """
-    check_input(text)
+    check_input(text, allow_empty=allow_empty)
     return vocab.encode(text, unknown)
 
 
-def check_input(text: str) -> None:
-    """Raise `CorpusError` for a text that has a tab or a line end, as no input has."""
+def check_input(text: str, *, allow_empty: bool = False) -> None:
+    """Raise `CorpusError` for a text that has a tab or a line end, or is empty."""
+    if not text and not allow_empty:
+        hint = (
+            f"{field('allow_empty', True)} is for a model that has learned such pairs"
+        )
+        raise CorpusError("an empty input", hint=hint)
     for symbol, called in ((SEPARATOR, "tab"), (END, "line end"), ("\r", "line end")):
         if symbol in text:
             msg = f"a {called} in an input: {shortened(one_line(text[:61]))}"

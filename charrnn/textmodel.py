@@ -231,7 +231,8 @@ class TextModel:
             ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
             memory, where there is one and no other is given), ``logit_bias``,
             ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``,
-            ``adapt``, ``adapt_output``, and ``beam`` of a model of pairs. See
+            ``adapt``, ``adapt_output``, and of a model of pairs ``beam`` and
+            ``allow_empty``. See
             `config.SampleConfig` and `config.Blending` for what they mean. The same
             seed gives the same text as the command line; without one every call
             gives another. What does nothing, such as a ``ban`` of characters that
@@ -252,7 +253,7 @@ class TextModel:
             The model does not know a character of the prompt (and ``unknown`` is
             "error"), or has nothing to choose from.
         CorpusError
-            An input has a tab or a line end.
+            An input has a tab or a line end, or is empty.
         """
         wanted = self._asked(options)
         config = wanted.config
@@ -285,7 +286,7 @@ class TextModel:
     def _written(self, prompt: str, wanted: Asked) -> Iterator[str]:
         """Generate one sample, piece by piece."""
         copied = wanted.read_corpus(self.vocab)
-        ids = self._prompt_ids(prompt, wanted.unknown)
+        ids = self._prompt_ids(prompt, wanted)
         config = wanted.config.in_symbols(self.vocab.to_symbols)
         generation = begin(
             self,
@@ -303,13 +304,15 @@ class TextModel:
             yield decoder.decode(piece.text.encode("latin-1"))
         yield decoder.decode(b"", final=True)
 
-    def _prompt_ids(self, prompt: str, unknown: UnknownPolicy) -> Ids:
+    def _prompt_ids(self, prompt: str, wanted: Asked) -> Ids:
         """Turn a prompt into ids: of pairs, an input with its separator."""
         separator = self.documents.separator
         if separator is None:
-            return self._encode(prompt, unknown, "prompt")
+            return self._encode(prompt, wanted.unknown, "prompt")
         check_text(prompt, field("prompt"))
-        given = encode_input(prompt, self.vocab, unknown)
+        given = encode_input(
+            prompt, self.vocab, wanted.unknown, allow_empty=wanted.allow_empty
+        )
         return np.append(given, separator).astype(np.int32)
 
     def _encode(self, text: str, unknown: UnknownPolicy, name: str = "text") -> Ids:

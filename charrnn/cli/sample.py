@@ -8,7 +8,7 @@ Numba imported. Generated text goes to the writers and to no other place.
 import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -157,9 +157,10 @@ class _Run:
         from charrnn.checkpoint import CheckpointFile  # imports NumPy
 
         with CheckpointFile(self.path) as file, ExitStack() as stack:
+            inputs.check_model(pairs=file.pairs)
             vocab, config = file.vocab, settle(given, pairs=file.pairs)
             self._check_memory(file, inputs, config)
-            prompts = self._prompts(source, file, config)
+            prompts = self._prompts(source, file, config, inputs)
             for prompt in prompts:
                 stack.callback(prompt.close)
             self._check(prompts, vocab, inputs.unknown)
@@ -167,6 +168,9 @@ class _Run:
             self._warn_of_repeats(file, config)
             copies = self._read_corpus(inputs.corpus, vocab)
             self.notes.detail(f"seed {config.seed}")
+            if not prompts:  # a column without a line becomes one without a line
+                with self._open_output(source, inputs):
+                    return
             note = PREPARING
             if config.best_of > 1:
                 note = f"making {config.best_of:,} candidates for each sample"
@@ -176,19 +180,26 @@ class _Run:
                 model = self._read_model(file, config)
                 ids = [_encode(prompt, vocab, inputs.unknown) for prompt in prompts]
                 generation = self._generation(model, ids, config, copies)
-                files = (*inputs.corpus, source.file or self.path)
-                with open_output(
-                    self.form.output,
-                    keep=[self.path, *map(Path, files)],
-                    raw=self.form.raw,
-                ) as sink:
+                with self._open_output(source, inputs) as sink:
                     writer = self._writer(sink, config, file, prompts)
                     _show(generation, writer, meter, self.notes.warn_of_cache)
         self.notes.warn_of_cache()  # some options have kernels that run later
         self.notes.detail(str(meter))
 
+    def _open_output(
+        self, source: Prompt, inputs: SampleInputs
+    ) -> AbstractContextManager[TextSink]:
+        """Open what samples are written to, which is none of the files that are read."""
+        files = (*inputs.corpus, source.file or self.path)
+        keep = [self.path, *map(Path, files)]
+        return open_output(self.form.output, keep=keep, raw=self.form.raw)
+
     def _prompts(
-        self, source: Prompt, file: "CheckpointFile", config: SampleConfig
+        self,
+        source: Prompt,
+        file: "CheckpointFile",
+        config: SampleConfig,
+        inputs: SampleInputs,
     ) -> list[PromptText]:
         """Read the prompts; of pairs, inputs, which get their separator.
 
@@ -197,7 +208,7 @@ class _Run:
         OptionError
             There is no input.
         CorpusError
-            An input has a tab or a line end.
+            An input has a tab or a line end, or is empty.
         """
         from charrnn.reading import options_for
 
@@ -211,7 +222,8 @@ class _Run:
         if file.pairs:
             with closing(prompt):
                 lines = self.form.prompt_lines
-                return as_inputs(prompt.lines() if lines else [prompt.whole()])
+                given = prompt.lines() if lines else [prompt.whole()]
+                return as_inputs(given, of_lines=lines, allow_empty=inputs.allow_empty)
         if self.form.prompt_lines:
             with closing(prompt):
                 return prompt.lines()

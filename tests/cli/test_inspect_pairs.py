@@ -187,6 +187,14 @@ def test_next_goes_back_into_the_last_output_of_whole_pairs(call: Call, model: P
     assert "no tab in this line" in err
 
 
+def test_next_and_surprise_leave_out_the_same_lines(call: Call, model: Path):
+    Path("end.tsv").write_text("the sea\tsea\n\n")
+    for view in ("next", "surprise"):
+        code, _, err = call(model, "--view", view, "--text-file", "end.tsv")
+        assert code == 0
+        assert "1 empty line left out" in err
+
+
 @pytest.mark.parametrize("text", ["", "\n", "\tsea", "sea\ta\ta", "sea\nsea"])
 def test_a_line_that_cannot_have_begun_is_4(call: Call, model: Path, text: str):
     code, out, err = call(model, "--view", "next", "--text", text)

@@ -323,6 +323,58 @@ def test_an_input_is_needed(sample: Run) -> None:
     assert "needs an input" in err
 
 
+def test_an_empty_column_gives_an_empty_column(sample: Run, tmp_path: Path) -> None:
+    empty, output = tmp_path / "empty.txt", tmp_path / "o.txt"
+    empty.write_text("")
+    column = ["--prompt-lines", "--prompt-file", str(empty)]
+    for options in ([], ["--json"], ["--beam", "2"], ["--echo"]):
+        assert sample("p.npz", *column, *options) == (0, b"", "")
+    output.write_text("what was there")
+    assert sample("p.npz", *column, "-o", str(output)) == (0, b"", "")
+    assert output.read_text() == ""
+    assert sample("text.npz", *column) == (0, b"", "")
+
+
+@pytest.mark.parametrize(
+    "column, where",
+    [
+        (None, "the prompt"),
+        ("\n", "the prompt, line 1"),
+        ("\n\n", "the prompt, line 1"),
+        ("bad\n\ncab\n", "the prompt, line 2"),
+    ],
+)
+def test_an_empty_input_is_refused_unless_it_is_allowed(
+    sample: Run, tmp_path: Path, column: str | None, where: str
+) -> None:
+    given = ["-p", ""]
+    if column is not None:
+        (tmp_path / "column.txt").write_text(column)
+        given = ["--prompt-lines", "--prompt-file", str(tmp_path / "column.txt")]
+    code, out, err = sample("p.npz", *given)
+
+    assert (code, out) == (4, b"")
+    error, hint = err.splitlines()
+    assert error == f"charrnn: error: an empty input ({where})"
+    assert "--allow-empty" in hint
+    code, out, err = sample("p.npz", *given, "--allow-empty", *SHORT)
+    assert (code, err) == (0, "")
+    assert out.count(b"\n") == len((column or "\n").splitlines())
+
+
+def test_an_empty_input_is_refused_in_python(sample: Run) -> None:
+    model, allowed = charrnn.load("p.npz"), sample("p.npz", "-p", "", "--allow-empty")
+
+    with pytest.raises(charrnn.CorpusError, match="an empty input"):
+        model.sample()
+    assert model.sample(allow_empty=True) == allowed[1].decode().removesuffix("\n")
+    with pytest.raises(charrnn.OptionError, match="allow_empty is about models of"):
+        charrnn.load("text.npz").sample(allow_empty=True)
+    code, _, err = sample("text.npz", "-p", "", "--allow-empty")
+    assert code == 2
+    assert "--allow-empty is about models of pairs" in err
+
+
 @pytest.mark.parametrize("given", ["a\tb", "a\nb"])
 def test_an_input_is_a_cell_of_a_column(sample: Run, given: str) -> None:
     """Neither a whole pair nor several inputs."""
