@@ -19,10 +19,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from charrnn.arrays import Ids, Longs, Mask, PackedIds
-from charrnn.config import UnknownPolicy
+from charrnn.config import UnitName, UnknownPolicy
 from charrnn.counting import plural
 from charrnn.errors import CorpusError, field
-from charrnn.escapes import one_line, shortened
+from charrnn.escapes import one_line, readable, shortened
 from charrnn.vocab import Vocab, code_points, from_code_points
 from charrnn.windows import SEPARATOR, Documents
 
@@ -46,13 +46,21 @@ SLICE = 1 << 20
 class PairFormat:
     """How pairs stand in a file."""
 
-    separator: str = SEPARATOR
+    separator: str = SEPARATOR  # in the symbols that the text is read as
     allow_empty: bool = False  # whether inputs and outputs may be empty
+    unit: UnitName = "char"  # of bytes, symbols are the characters of Latin-1
 
     @property
     def called(self) -> str:
         """What a message calls the separator."""
-        return "tab" if self.separator == SEPARATOR else repr(self.separator)
+        if self.separator == SEPARATOR:
+            return "tab"
+        return repr(readable(self.separator, self.unit))
+
+    def shown(self, line: str) -> str:
+        """Write the beginning of a line into a message."""
+        # As many characters as a message has room for may be several bytes each.
+        return shortened(one_line(readable(line[:244], self.unit)))
 
 
 #: How they stand in most files.
@@ -143,7 +151,7 @@ class PairReader:
         separator, called = self._form.separator, self._form.called
         wanted = f"every line is an input, a {called} and an output"
         if separator not in line:
-            msg = f"no {called} in this line: {shortened(one_line(line[:61]))}"
+            msg = f"no {called} in this line: {self._form.shown(line)}"
             raise self._wrong(msg, self._meant(line) or wanted)
         if separator in after:
             msg = f"more than one {called} in this line"
@@ -286,8 +294,10 @@ def encode_input(
     return vocab.encode(text, unknown)
 
 
-def check_input(text: str, *, allow_empty: bool = False) -> None:
-    """Raise `CorpusError` for a text that has a tab or a line end, or is empty."""
+def check_input(
+    text: str, *, allow_empty: bool = False, unit: UnitName = "char"
+) -> None:
+    """Raise `CorpusError` for symbols that have a tab or a line end, or for none."""
     if not text and not allow_empty:
         hint = (
             f"{field('allow_empty', True)} is for a model that has learned such pairs"
@@ -295,7 +305,7 @@ def check_input(text: str, *, allow_empty: bool = False) -> None:
         raise CorpusError("an empty input", hint=hint)
     for symbol, called in ((SEPARATOR, "tab"), (END, "line end"), ("\r", "line end")):
         if symbol in text:
-            msg = f"a {called} in an input: {shortened(one_line(text[:61]))}"
+            msg = f"a {called} in an input: {PairFormat(unit=unit).shown(text)}"
             raise CorpusError(msg, hint="an input alone is wanted, without its output")
 
 

@@ -254,7 +254,8 @@ def as_inputs(
     found = []
     for number, prompt in enumerate(prompts, start=1):
         try:
-            check_input(prompt.text, allow_empty=allow_empty)
+            unit = prompt.options.unit
+            check_input(prompt.text, allow_empty=allow_empty, unit=unit)
         except CorpusError as error:
             line = f", line {number:,}" if of_lines else ""
             error.where = f"the prompt{line}"

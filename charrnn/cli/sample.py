@@ -27,7 +27,6 @@ from charrnn.cli.writers import (
     TextWriter,
     Writer,
     open_output,
-    readable,
 )
 from charrnn.config import (
     CHOICE,
@@ -43,6 +42,7 @@ from charrnn.config import (
 )
 from charrnn.counting import plural
 from charrnn.errors import OptionError
+from charrnn.escapes import readable
 from charrnn.options import OptionTable, check_file_name, configure, entries_of, read
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from charrnn.errors import InputError, VocabError, field
 from charrnn.lineends import LineEnds
 from charrnn.pairs import PairFormat, PairReader
 from charrnn.reading import (
+    BYTE_MARK,
     SLICE,
     Reader,
     ReadOptions,
@@ -130,6 +131,8 @@ class InspectedText:
         if form.begun and form.pair_format is not None:
             whole = replace(form, pairs=None)
             text = "".join(map(_as_text, self.slices(whole)))
+            if form.vocab.unit == "byte":
+                text = text.removeprefix(BYTE_MARK)
             reader = PairReader(self.name, form.pair_format)
             yield code_points(reader.begun(LineEnds("\n").convert(text, final=True)))
             self.blank = reader.blank

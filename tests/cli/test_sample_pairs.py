@@ -259,7 +259,7 @@ def test_what_does_not_go_together(sample: Run, options: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "options, hint",
+    ("options", "hint"),
     [
         (["--top-k", "2"], "without chance"),
         (["--no-repeat", "5"], "only --allow and --ban go with a search"),
@@ -336,7 +336,7 @@ def test_an_empty_column_gives_an_empty_column(sample: Run, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "column, where",
+    ("column", "where"),
     [
         (None, "the prompt"),
         ("\n", "the prompt, line 1"),
@@ -384,6 +384,13 @@ def test_an_input_is_a_cell_of_a_column(sample: Run, given: str) -> None:
     assert "in an input" in err
     with pytest.raises(charrnn.CharRNNError, match="in an input"):
         charrnn.load("p.npz").sample(given)
+
+
+def test_what_is_wrong_with_bytes_is_shown_as_text(sample: Run) -> None:
+    code, _, err = sample("byte.npz", "-p", "é\té")
+
+    assert code == 4
+    assert r"a tab in an input: é\té (the prompt)" in err
 
 
 def test_the_line_of_a_wrong_input_is_told(sample: Run, tmp_path: Path) -> None:

@@ -181,6 +181,20 @@ def test_the_last_pair_may_have_begun(tmp_path: Path, text: str):
         assert given.blank == sum(not line.strip() for line in lines)
 
 
+@pytest.mark.parametrize("unit", ["char", "byte"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_mark_of_the_byte_order_begins_no_input(
+    tmp_path: Path, unit: UnitName, begun: bool
+):
+    vocab = make_vocab("\t\nab\ufeff", unit)
+    path = tmp_path / "p.txt"
+    path.write_bytes(b"\xef\xbb\xbfa\tb\n")
+    form = TextForm(vocab, "error", USUAL, begun=begun)
+
+    found = vocab.decode(InspectedText.from_file(str(path)).head(form, None))
+    assert found.rstrip("\n") == "a\tb"
+
+
 def test_what_stands_for_strangers_ends_no_input():
     vocab = make_vocab("\t\t\t\n\n\nab")
     form = TextForm(vocab, "replace", USUAL)
