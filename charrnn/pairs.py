@@ -35,6 +35,10 @@ USUAL_SEPARATORS = ("\t", ";", ",", "|", " => ", "=", ":")
 #: The offset of what has no end of an input in its line: far in the input.
 NOWHERE = -(1 << 40)
 
+#: What stands for a character of an output that a vocabulary does not have: half a
+#: surrogate pair, which no vocabulary has either.
+STRANGER = 0xDFFF
+
 #: Bytes of the hash that decides what is held out.
 HASH_BYTES = 8
 
@@ -207,7 +211,8 @@ class Pairs:
         Parameters
         ----------
         ids : (N,) int array
-            As `PairReader` has read it.
+            As `PairReader` has read it. In an output, -1 is a character that no model
+            writes: it is never right.
         """
         outputs: dict[str, dict[str, None]] = {}
         for given, wanted in _texts(ids, vocab):
@@ -299,10 +304,9 @@ def check_input(
 ) -> None:
     """Raise `CorpusError` for symbols that have a tab or a line end, or for none."""
     if not text and not allow_empty:
-        hint = (
-            f"{field('allow_empty', True)} is for a model that has learned such pairs"
-        )
-        raise CorpusError("an empty input", hint=hint)
+        msg, allowed = "an empty input", field("allow_empty", True)
+        hint = f"{allowed} is for a model that has learned such pairs"
+        raise CorpusError(msg, hint=hint)
     for symbol, called in ((SEPARATOR, "tab"), (END, "line end"), ("\r", "line end")):
         if symbol in text:
             msg = f"a {called} in an input: {PairFormat(unit=unit).shown(text)}"
@@ -375,10 +379,11 @@ def split_pairs(
 
 def _texts(ids: PackedIds | Ids, vocab: Vocab) -> Iterator[tuple[str, str]]:
     """Take a text of pairs apart: inputs and outputs, in symbols."""
+    points = np.append(vocab.points, np.uint32(STRANGER))  # which -1 is to give
     ends = np.flatnonzero(ids == vocab.newline_id) + 1
     stops = ends[np.searchsorted(ends, np.arange(SLICE, len(ids), SLICE))]
     for start, stop in pairwise([0, *stops.tolist(), len(ids)]):
-        for line in from_code_points(vocab.points[ids[start:stop]]).split(END)[:-1]:
+        for line in from_code_points(points[ids[start:stop]]).split(END)[:-1]:
             given, _, wanted = line.partition(SEPARATOR)
             yield given, wanted
 

@@ -274,7 +274,8 @@ class Inspector:
             for file_writer in self.files:
                 self.limits.note_page(file_writer.explore(checkpoint), checkpoint)
             if self.views:
-                self.limits.note_unread(checkpoint)
+                decodes = any(view.decodes for view in views)
+                self.limits.note_unread(checkpoint, decodes=decodes)
 
     def _show(
         self, view: "AnyView", checkpoint: "InspectedCheckpoint", writer: Writer
@@ -309,7 +310,8 @@ class Inspector:
             with self._patience():
                 for view in self.joint_views:
                     view.compile(checkpoint)
-            self.limits.note_unread(checkpoint)
+            decodes = any(view.decodes for view in self.joint_views)
+            self.limits.note_unread(checkpoint, decodes=decodes)
             return [view.describe(checkpoint) for view in self.joint_views]
 
     def _note_memory(
@@ -354,7 +356,8 @@ def _unsuited(view: "AnyView", checkpoint: "InspectedCheckpoint") -> OptionError
         hint = f"training with {field('pairs', True)} makes one"
         return OptionError(msg, where=where, hint=hint)
     msg = f"{name} is not about models of pairs, which this one is"
-    return OptionError(msg, where=where, hint=f"{field('view', 'errors')} is")
+    hint = f"{field('view', 'errors')} is the view for them"
+    return OptionError(msg, where=where, hint=hint)
 
 
 def _summed_up(faults: Sequence[CharRNNError], files: int) -> CharRNNError:

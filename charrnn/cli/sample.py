@@ -189,7 +189,7 @@ class _Run:
     def _open_output(
         self, source: Prompt, inputs: SampleInputs
     ) -> AbstractContextManager[TextSink]:
-        """Open what samples are written to, which is none of the files that are read."""
+        """Open what samples are written to: none of the files that are read."""
         files = (*inputs.corpus, source.file or self.path)
         keep = [self.path, *map(Path, files)]
         return open_output(self.form.output, keep=keep, raw=self.form.raw)
