@@ -1067,7 +1067,7 @@ def settle(given: Mapping[str, Any], *, pairs: bool | None = None) -> SampleConf
     if pairs:
         if given.get("lines") is not None:
             msg = f"{field('lines')} has no place here: an output is one line"
-            hint = f"leave it away; {field('num_samples')} gives several outputs"
+            hint = "leave it away: an input has one output, which ends with its line"
             raise OptionError(msg, hint=hint)
         settled["lines"] = 1
         if not _asked_for(given, DRAWING):

@@ -34,13 +34,17 @@ from charrnn.filenames import read_output
 from charrnn.generation import begin, decode
 from charrnn.generation.asked import Asked, asked
 from charrnn.keywords import SampleOptions
+from charrnn.lineends import LineEnds
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
-from charrnn.pairs import Accuracy, Pairs, encode_input
+from charrnn.pairs import END, Accuracy, PairFormat, PairReader, Pairs, encode_input
 from charrnn.reading import check_text
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
+
+#: What a text is to a model of pairs.
+WHOLE_PAIRS = "write an input, a tab and its output, line by line"
 
 #: Characters whose signals are handed on at a time.
 SLICE = 256
@@ -315,6 +319,20 @@ class TextModel:
         )
         return np.append(given, separator).astype(np.int32)
 
+    def _encode_scored(self, text: str, unknown: UnknownPolicy) -> Ids:
+        """Turn a text that is to be scored into ids: of pairs, whole ones."""
+        ids = self._encode(text, unknown)
+        if not self.of_pairs:
+            return ids
+        # A pair that has an empty side is one, whatever a file of them is read for.
+        reader = PairReader(field("text"), PairFormat(allow_empty=True))
+        try:
+            reader.convert(LineEnds(END).convert(text, final=True), final=True)
+        except CorpusError as error:
+            error.hint = WHOLE_PAIRS
+            raise
+        return ids
+
     def _encode(self, text: str, unknown: UnknownPolicy, name: str = "text") -> Ids:
         """Turn a text into ids, its line ends into those of the vocabulary."""
         check_text(text, field(name))
@@ -349,7 +367,8 @@ class TextModel:
         Raises
         ------
         CorpusError
-            There is no character that the network predicts.
+            There is no character that the network predicts, or a line of a text for a
+            model of pairs is no pair.
         OptionError
             The share is out of range.
         CountsError
@@ -358,7 +377,7 @@ class TextModel:
             A character is unknown, and `unknown` is "error".
         """
         model = self.blended(blend, adapt=adapt)
-        ids = self._encode(text, unknown)
+        ids = self._encode_scored(text, unknown)
         if not ids.size:
             msg = "the text is empty: nothing to score"
             raise CorpusError(msg, hint=SOME_TEXT)
@@ -367,7 +386,7 @@ class TextModel:
             raise CorpusError(msg, hint="give two characters or more")
         if not self.documents.scored(ids).any():
             msg = "the text has no output: nothing to score"
-            raise CorpusError(msg, hint="write input, tab and output, line by line")
+            raise CorpusError(msg, hint=WHOLE_PAIRS)
         return model._blended_loss(ids)
 
     def surprise(
@@ -383,6 +402,8 @@ class TextModel:
         Parameters
         ----------
         text : str
+            For a model of pairs: an input, a tab and an output, line by line. What
+            inputs cost is 0.
         blend : float or "auto"
             The network's share beside the memory's; see `blended`.
         adapt : bool
@@ -396,6 +417,8 @@ class TextModel:
 
         Raises
         ------
+        CorpusError
+            A line of a text for a model of pairs is no pair.
         OptionError
             The share is out of range.
         CountsError
@@ -404,7 +427,7 @@ class TextModel:
             A character is unknown, and `unknown` is "error".
         """
         model = self.blended(blend, adapt=adapt)
-        ids = self._encode(text, unknown)
+        ids = self._encode_scored(text, unknown)
         return np.concatenate(
             [np.zeros(0), *(part.nats for part in model.costs([ids]))]
         ).astype(np.float64)

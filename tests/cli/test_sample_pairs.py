@@ -307,6 +307,46 @@ def test_an_output_may_end_whatever_else_is_allowed(
     assert len(found) < 501 == len(endless)
 
 
+@pytest.mark.parametrize(
+    ("given", "what", "line"),
+    [
+        ("bad", "no tab in this line: bad", 1),
+        ("bad\tdab\r\ncab\r\n", "no tab in this line: cab", 2),
+        ("bad\tdab\ncab\tb\tc\n", "more than one tab in this line", 2),
+    ],
+)
+@pytest.mark.parametrize("method", ["loss", "surprise"])
+def test_python_scores_pairs_alone(
+    method: str, given: str, what: str, line: int
+) -> None:
+    score = getattr(charrnn.load("p.npz"), method)
+    with pytest.raises(charrnn.CorpusError) as caught:
+        score(given)
+
+    assert str(caught.value) == f"{what} (text, line {line})"
+    assert (
+        str(caught.value.hint) == "write an input, a tab and its output, line by line"
+    )
+
+
+def test_pairs_that_python_scores_may_lack_something() -> None:
+    """An end, a whole side, or all between two line ends."""
+    model = charrnn.load("p.npz")
+    whole = model.surprise("bad\tdab\ncab\tbac\n")
+
+    assert model.surprise("bad\tdab\ncab\tbac").tolist() == whole[:-1].tolist()
+    assert model.surprise("\nbad\tdab\n")[1:].tolist() == whole[:8].tolist()
+    assert model.loss("bad\t\n") == model.surprise("bad\t\n")[-1]
+    assert model.surprise("").tolist() == []
+
+
+def test_an_option_that_python_refuses_is_not_proposed() -> None:
+    with pytest.raises(charrnn.OptionError) as caught:
+        charrnn.load("p.npz").sample("a", lines=2)
+
+    assert "num_samples" not in str(caught.value.hint)
+
+
 def test_beams_are_for_pairs(sample: Run) -> None:
     code, _, err = sample("text.npz", "-p", "a", "--beam", "2")
 
