@@ -491,7 +491,7 @@ class TextConfig:
     pair_separator: str = option(
         "\t",
         Option(
-            "What parts an input from its output in the file.",
+            r"What parts an input from its output in the file; \t and \uHHHH work.",
             TEXT,
             metavar="TEXT",
             usual="a tab",
@@ -748,7 +748,8 @@ class SampleConfig:
         1.0,
         Option(
             "Below 1 is safer, above 1 wilder; 0 takes the likeliest, which is the "
-            "default for outputs of pairs if nothing else is asked for.",
+            "default for outputs of pairs if neither a filter nor "
+            f"{field('best_of')} is given.",
             CHOICE,
             short="t",
             low=0,
@@ -831,8 +832,8 @@ class SampleConfig:
     beam: int | None = option(
         None,
         Option(
-            "Of a model of pairs: search for the likeliest output with N beams. By "
-            "default the likeliest character is taken at every step.",
+            "Of a model of pairs: search for the likeliest output with N beams, 1 to "
+            f"{MOST_BEAMS}. By default the likeliest character is taken at every step.",
             CHOICE,
             low=1,
             high=MOST_BEAMS,

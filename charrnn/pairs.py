@@ -29,10 +29,12 @@ from charrnn.windows import SEPARATOR, Documents
 #: What ends an output.
 END = "\n"
 
-#: What others part columns by, and what a message calls each.
+#: What parts the columns of many files. Where the separator is missing in a line and
+#: one of these stands there once, an error asks whether that one is meant.
 USUAL_SEPARATORS = ("\t", ";", ",", "|", " => ", "=", ":")
 
-#: The offset of what has no end of an input in its line: far in the input.
+#: The offset of every character of an input whose separator has not come yet, as it
+#: stands at the end of a text that is cut: lower than that of any other character.
 NOWHERE = -(1 << 40)
 
 #: What stands for a character of an output that a vocabulary does not have: half a
@@ -67,7 +69,7 @@ class PairFormat:
         return shortened(one_line(readable(line[:244], self.unit)))
 
 
-#: How they stand in most files.
+#: How pairs stand in a file of which nothing else is said: parted by tabs, none empty.
 USUAL = PairFormat()
 
 

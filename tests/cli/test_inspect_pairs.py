@@ -110,6 +110,22 @@ def test_bytes_that_are_no_text_are_unknown(call: Call, model: Path, view: str):
     assert "not in the vocabulary" in err
 
 
+@pytest.mark.parametrize("view", ["surprise", "compare"])
+def test_a_vocabulary_that_is_too_small_is_named(
+    call: Call, model: Path, tmp_path: Path, view: str
+):
+    """Where there are several; one alone needs no name."""
+    other = write_checkpoint(tmp_path / "x.npz", PAIRS_TEXT + "x\tx\n", pairs=True)
+    given = ["--view", view, "--text", "xx\tsea"]
+
+    code, _, err = call(other, model, *given)
+    assert code == 4
+    assert f"'x' U+0078 at 1 ({model})" in err
+    code, _, err = call(model, *given)
+    assert code == 4
+    assert str(model) not in err
+
+
 def test_what_is_empty_can_be_allowed(call: Call, model: Path):
     given = ["--text", "\tsea\nsea\t", "--allow-empty"]
 
