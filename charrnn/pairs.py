@@ -293,12 +293,23 @@ def encode_input(
     Raises
     ------
     CorpusError
-        It has a tab or a line end, which no input has, or is empty.
+        It has a tab or a line end, which no input has, or it is empty, be it that
+        all of its characters are unknown and left out.
     VocabError
         A character is unknown, and `unknown` is "error".
     """
     check_input(text, allow_empty=allow_empty)
-    return vocab.encode(text, unknown)
+    ids = vocab.encode(text, unknown)
+    if not (ids.size or allow_empty):
+        raise empty_input()
+    return ids
+
+
+def empty_input() -> CorpusError:
+    """Make the error of an input that has nothing to write an output of."""
+    allowed = field("allow_empty", True)
+    hint = f"{allowed} is for a model that has learned such pairs"
+    return CorpusError("an empty input", hint=hint)
 
 
 def check_input(
@@ -306,9 +317,7 @@ def check_input(
 ) -> None:
     """Raise `CorpusError` for symbols that have a tab or a line end, or for none."""
     if not text and not allow_empty:
-        msg, allowed = "an empty input", field("allow_empty", True)
-        hint = f"{allowed} is for a model that has learned such pairs"
-        raise CorpusError(msg, hint=hint)
+        raise empty_input()
     for symbol, called in ((SEPARATOR, "tab"), (END, "line end"), ("\r", "line end")):
         if symbol in text:
             msg = f"a {called} in an input: {PairFormat(unit=unit).shown(text)}"

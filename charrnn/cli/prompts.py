@@ -67,15 +67,16 @@ class PromptText:
         Bytes of a long prompt.
     name : str
         Where it came from, for errors.
-    has_end : bool
-        Whether a line end has been taken off: then there is a line, if an empty one.
+    is_line : bool
+        Whether it is a line even if it is empty: its line end has been taken off, or
+        it was given as an option.
     """
 
     options: "ReadOptions"
     text: str = ""
     file: BinaryIO | None = None
     name: str = STDIN
-    has_end: bool = False
+    is_line: bool = False
 
     def __iter__(self) -> Iterator[str]:
         """Yield symbols, slice by slice; one empty slice of an empty prompt.
@@ -116,10 +117,10 @@ class PromptText:
     def lines(self) -> "list[PromptText]":
         """Part the prompt at its line ends into prompts, which need no file.
 
-        There is none where nothing was given, not even a line end.
+        There is none in an empty file, or where nothing comes through a pipe.
         """
         text = self.whole().text
-        lines = LINE_END.split(text) if text or self.has_end else []
+        lines = LINE_END.split(text) if text or self.is_line else []
         return [PromptText(self.options, line) for line in lines]
 
 
@@ -178,13 +179,13 @@ class Prompt:
             return prompt
         with closing(prompt):
             text = expand(prompt.whole().text, options.unit)
-            return PromptText(options, text, has_end=prompt.has_end)
+            return PromptText(options, text, is_line=prompt.is_line)
 
     def _fetch(self, options: "ReadOptions", on_wait: Callable[[], None]) -> PromptText:
         """Get the prompt as it was given."""
         if self.text is not None:
             data = self.text.encode("utf-8", "surrogateescape")
-            return _as_text(data, options, "--prompt")
+            return replace(_as_text(data, options, "--prompt"), is_line=True)
         if self.file is not None:
             name = STDIN if self.file == "-" else self.file
             return _kept(read_file(self.file), options, name)
@@ -228,7 +229,7 @@ def _kept(file: BinaryIO, options: "ReadOptions", name: str) -> PromptText:
     with file:
         file.seek(0)
         text = _as_text(file.read(), options, name)
-        return replace(text, has_end=end > 0)
+        return replace(text, is_line=end > 0)
 
 
 def as_inputs(

@@ -41,7 +41,7 @@ from charrnn.config import (
     settle,
 )
 from charrnn.counting import plural
-from charrnn.errors import OptionError
+from charrnn.errors import CharRNNError, OptionError
 from charrnn.escapes import readable
 from charrnn.options import OptionTable, check_file_name, configure, entries_of, read
 
@@ -163,7 +163,7 @@ class _Run:
             prompts = self._prompts(source, file, config, inputs)
             for prompt in prompts:
                 stack.callback(prompt.close)
-            self._check(prompts, vocab, inputs.unknown)
+            self._check(prompts, file, inputs)
             config = adopt(config, vocab, self.notes, escape=self.form.escape)
             self._warn_of_repeats(file, config)
             copies = self._read_corpus(inputs.corpus, vocab)
@@ -233,26 +233,38 @@ class _Run:
         return [prompt]
 
     def _check(
-        self, prompts: Sequence[PromptText], vocab: "Vocab", unknown: UnknownPolicy
+        self,
+        prompts: Sequence[PromptText],
+        file: "CheckpointFile",
+        inputs: SampleInputs,
     ) -> None:
         """See whether the model knows the characters of the prompts.
 
         Raises
         ------
         VocabError
-            It does not, and `unknown` is "error".
+            It does not, and an error is made of that.
+        CorpusError
+            Nothing is left of an input.
         """
-        lost = 0
+        from charrnn.pairs import empty_input  # imports NumPy
+
+        lost, skips = 0, inputs.unknown == "skip"
+        refuses_empty = file.pairs and not inputs.allow_empty
         for number, text in enumerate(prompts, start=1):
-            places, count = _unknown_places(text, vocab)
+            places, count = _unknown_places(text, file.vocab)
             lost += count
-            if count and unknown == "error":
-                error = vocab.not_encodable(places)
+            error: CharRNNError | None = None
+            if count and inputs.unknown == "error":
+                error = file.vocab.not_encodable(places)
+            elif count and skips and refuses_empty and count == len(text.text) - 1:
+                error = empty_input()  # only its separator is known
+            if error is not None:
                 line = f", line {number:,}" if len(prompts) > 1 else ""
                 error.where = f"the prompt{line}"
                 raise error
         if lost:
-            done = "left out" if unknown == "skip" else "replaced"
+            done = "left out" if skips else "replaced"
             self.notes.warn(f"{plural(lost, 'unknown character')} of the prompt {done}")
 
     def _warn_of_repeats(self, file: "CheckpointFile", config: SampleConfig) -> None:

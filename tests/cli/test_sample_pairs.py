@@ -379,6 +379,7 @@ def test_an_empty_column_gives_an_empty_column(sample: Run, tmp_path: Path) -> N
     ("column", "where"),
     [
         (None, "the prompt"),
+        ("-p", "the prompt, line 1"),
         ("\n", "the prompt, line 1"),
         ("\n\n", "the prompt, line 1"),
         ("bad\n\ncab\n", "the prompt, line 2"),
@@ -388,7 +389,9 @@ def test_an_empty_input_is_refused_unless_it_is_allowed(
     sample: Run, tmp_path: Path, column: str | None, where: str
 ) -> None:
     given = ["-p", ""]
-    if column is not None:
+    if column == "-p":
+        given = ["-p", "", "--prompt-lines"]
+    elif column is not None:
         (tmp_path / "column.txt").write_text(column)
         given = ["--prompt-lines", "--prompt-file", str(tmp_path / "column.txt")]
     code, out, err = sample("p.npz", *given)
@@ -413,6 +416,21 @@ def test_an_empty_input_is_refused_in_python(sample: Run) -> None:
     code, _, err = sample("text.npz", "-p", "", "--allow-empty")
     assert code == 2
     assert "--allow-empty is about models of pairs" in err
+
+
+def test_an_input_of_which_nothing_is_left_is_empty(
+    sample: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "column.txt").write_text("bxd\nxyz\n")
+    column = ["--prompt-lines", "--prompt-file", str(tmp_path / "column.txt")]
+    code, out, err = sample("p.npz", *column, "--unknown", "skip", *SHORT)
+
+    assert (code, out) == (4, b"")
+    assert "an empty input (the prompt, line 2)" in err
+    with pytest.raises(charrnn.CorpusError, match="an empty input"):
+        charrnn.load("p.npz").sample("xyz", unknown="skip")
+    for options in (["skip", "--allow-empty"], ["replace"]):
+        assert sample("p.npz", *column, *SHORT, "--unknown", *options)[0] == 0
 
 
 @pytest.mark.parametrize("given", ["a\tb", "a\nb"])
