@@ -491,7 +491,7 @@ class TextConfig:
     pair_separator: str = option(
         "\t",
         Option(
-            "What parts an input from its output in the file.",
+            r"What parts an input from its output in the file; \t and \uHHHH work.",
             TEXT,
             metavar="TEXT",
             usual="a tab",
@@ -748,7 +748,8 @@ class SampleConfig:
         1.0,
         Option(
             "Below 1 is safer, above 1 wilder; 0 takes the likeliest, which is the "
-            "default for outputs of pairs if nothing else is asked for.",
+            "default for outputs of pairs if neither a filter nor "
+            f"{field('best_of')} is given.",
             CHOICE,
             short="t",
             low=0,
@@ -831,8 +832,8 @@ class SampleConfig:
     beam: int | None = option(
         None,
         Option(
-            "Of a model of pairs: search for the likeliest output with N beams. By "
-            "default the likeliest character is taken at every step.",
+            "Of a model of pairs: search for the likeliest output with N beams, 1 to "
+            f"{MOST_BEAMS}. By default the likeliest character is taken at every step.",
             CHOICE,
             low=1,
             high=MOST_BEAMS,
@@ -1021,18 +1022,26 @@ DRAWING: dict[str, Any] = {
     "best_of": 1,
 }
 
-#: What a search with beams leaves no room for, likewise.
-NOT_SEARCHING: dict[str, Any] = DRAWING | {
-    "temperature": 0,
-    "no_repeat": None,
-    "no_copy": None,
-    "logit_bias": (),
-    "lines": None,
-    "time": None,
-    "stop": (),
-    "num_samples": 1,
-    "logprobs": 0,
-}
+#: What a search with beams leaves no room for, likewise, and what to do instead.
+NOT_SEARCHING: tuple[tuple[dict[str, Any], str], ...] = (
+    (
+        DRAWING | {"temperature": 0},
+        "a search finds what the model itself holds likeliest, without chance",
+    ),
+    (
+        {"no_repeat": None, "no_copy": None, "logit_bias": ()},
+        f"of what changes the choice only {field('allow')} and {field('ban')} go with "
+        "a search",
+    ),
+    (
+        {"lines": None, "time": None, "stop": ()},
+        f"an output ends with its line; {field('length')} is the most it may have",
+    ),
+    (
+        {"num_samples": 1, "logprobs": 0},
+        f"a search finds one output; {field('json')} tells all beams and their nats",
+    ),
+)
 
 
 def settle(given: Mapping[str, Any], *, pairs: bool | None = None) -> SampleConfig:
@@ -1059,7 +1068,7 @@ def settle(given: Mapping[str, Any], *, pairs: bool | None = None) -> SampleConf
     if pairs:
         if given.get("lines") is not None:
             msg = f"{field('lines')} has no place here: an output is one line"
-            hint = f"leave it away; {field('num_samples')} gives several outputs"
+            hint = "leave it away: an input has one output, which ends with its line"
             raise OptionError(msg, hint=hint)
         settled["lines"] = 1
         if not _asked_for(given, DRAWING):
@@ -1074,9 +1083,13 @@ def _asked_for(given: Mapping[str, Any], nothing: Mapping[str, Any]) -> list[str
 
 def _check_beam(given: Mapping[str, Any], *, pairs: bool | None) -> None:
     """Raise `OptionError` for what a search with beams cannot do."""
-    for name in _asked_for(given, NOT_SEARCHING):
-        msg = f"{field('beam')} cannot be combined with {field(name)}"
-        hint = "a search finds what the model itself holds likeliest, without chance"
+    for nothing, hint in NOT_SEARCHING:
+        for name in _asked_for(given, nothing):
+            msg = f"{field('beam')} cannot be combined with {field(name)}"
+            raise OptionError(msg, hint=hint)
+    if given.get("length") == -1:
+        msg = f"{field('beam')} cannot be combined with {field('length', -1)}"
+        hint = f"a search must end: leave {field('length')} away, or give a limit"
         raise OptionError(msg, hint=hint)
     if pairs is False:
         msg = f"{field('beam')} is for models of pairs, and this is one of running text"
@@ -1109,7 +1122,7 @@ def usual_length(lines: int | None, time: float | None) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class SampleInputs:
-    """What sampling reads beside the model: a prompt's strange characters, a text."""
+    """What sampling reads beside the model: which prompts it takes, and a text."""
 
     unknown: UnknownPolicy = option(
         "error",
@@ -1120,6 +1133,10 @@ class SampleInputs:
             metavar="HOW",
             after="escape",
         ),
+    )
+    allow_empty: bool = option(
+        False,
+        Option("Of pairs: let inputs be empty.", PROMPT, after="unknown"),
     )
     corpus: tuple[str, ...] = option(
         (),
@@ -1136,3 +1153,11 @@ class SampleInputs:
     def __post_init__(self) -> None:
         """Check the choice."""
         check(self)
+
+    def check_model(self, *, pairs: bool) -> None:
+        """Raise `OptionError` for what is about another kind of model."""
+        if self.allow_empty and not pairs:
+            name = field("allow_empty")
+            msg = f"{name} is about models of pairs, which this one is not"
+            hint = f"leave {name} away: an empty prompt is none"
+            raise OptionError(msg, hint=hint)

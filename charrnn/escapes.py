@@ -109,6 +109,13 @@ class _ForTerminals(dict[int, str]):
 _FOR_TERMINALS = _ForTerminals()
 
 
+def readable(symbols: str, unit: Literal["char", "byte"]) -> str:
+    """Turn a model's symbols into text; bytes that are not UTF-8 become U+FFFD."""
+    if unit == "byte":
+        return symbols.encode("latin-1").decode("utf-8", "replace")
+    return symbols
+
+
 def table_cell(text: str, unit: Literal["char", "byte"] = "char") -> str:
     r"""Write a text so that it fits into a tab-separated cell and can be read back.
 

@@ -122,4 +122,5 @@ class SampleOptions(TypedDict, total=False):
 
     # What is read beside the prompt: `config.SampleInputs`.
     unknown: UnknownPolicy | None
+    allow_empty: bool | None
     corpus: File | Text | Iterable[File | Text] | None

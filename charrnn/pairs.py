@@ -19,24 +19,30 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from charrnn.arrays import Ids, Longs, Mask, PackedIds
-from charrnn.config import UnknownPolicy
+from charrnn.config import UnitName, UnknownPolicy
 from charrnn.counting import plural
 from charrnn.errors import CorpusError, field
-from charrnn.escapes import one_line, shortened
+from charrnn.escapes import one_line, readable, shortened
 from charrnn.vocab import Vocab, code_points, from_code_points
 from charrnn.windows import SEPARATOR, Documents
 
 #: What ends an output.
 END = "\n"
 
-#: What others part columns by, and what a message calls each.
+#: What parts the columns of many files. Where the separator is missing in a line and
+#: one of these stands there once, an error asks whether that one is meant.
 USUAL_SEPARATORS = ("\t", ";", ",", "|", " => ", "=", ":")
 
-#: The offset of what has no end of an input in its line: far in the input.
+#: The offset of every character of an input whose separator has not come yet, as it
+#: stands at the end of a text that is cut: lower than that of any other character.
 NOWHERE = -(1 << 40)
 
 #: Characters that an output may be longer than twice the longest right one.
 SPARE = 8
+
+#: What stands for a character of an output that a vocabulary does not have: half a
+#: surrogate pair, which no vocabulary has either.
+STRANGER = 0xDFFF
 
 #: Bytes of the hash that decides what is held out.
 HASH_BYTES = 8
@@ -49,16 +55,24 @@ SLICE = 1 << 20
 class PairFormat:
     """How pairs stand in a file."""
 
-    separator: str = SEPARATOR
+    separator: str = SEPARATOR  # in the symbols that the text is read as
     allow_empty: bool = False  # whether inputs and outputs may be empty
+    unit: UnitName = "char"  # of bytes, symbols are the characters of Latin-1
 
     @property
     def called(self) -> str:
         """What a message calls the separator."""
-        return "tab" if self.separator == SEPARATOR else repr(self.separator)
+        if self.separator == SEPARATOR:
+            return "tab"
+        return repr(readable(self.separator, self.unit))
+
+    def shown(self, line: str) -> str:
+        """Write the beginning of a line into a message."""
+        # As many characters as a message has room for may be several bytes each.
+        return shortened(one_line(readable(line[:244], self.unit)))
 
 
-#: How they stand in most files.
+#: How pairs stand in a file of which nothing else is said: parted by tabs, none empty.
 USUAL = PairFormat()
 
 
@@ -111,8 +125,8 @@ class PairReader:
     def begun(self, text: str) -> str:
         """Read all of a text whose last pair has only begun.
 
-        Its last line may be an input alone, or lack some of its output: what it reads
-        as ends inside an output.
+        Its last line that is not empty may be an input alone, or lack some of its
+        output: what it reads as ends inside an output.
 
         Raises
         ------
@@ -120,7 +134,12 @@ class PairReader:
             A line before is no pair, or there is nothing in the last one.
         """
         whole, newline, last = text.removesuffix(END).rpartition(END)
+        blank = 0
+        while newline and not last.strip() and self._form.separator not in last:
+            whole, newline, last = whole.rpartition(END)
+            blank += 1
         pairs = self.convert(whole + newline, final=True)
+        self.blank += blank
         self._line += 1
         before, found, after = last.partition(self._form.separator)
         if not found:
@@ -147,7 +166,7 @@ class PairReader:
         separator, called = self._form.separator, self._form.called
         wanted = f"every line is an input, a {called} and an output"
         if separator not in line:
-            msg = f"no {called} in this line: {shortened(one_line(line[:61]))}"
+            msg = f"no {called} in this line: {self._form.shown(line)}"
             raise self._wrong(msg, self._meant(line) or wanted)
         if separator in after:
             msg = f"more than one {called} in this line"
@@ -203,7 +222,8 @@ class Pairs:
         Parameters
         ----------
         ids : (N,) int array
-            As `PairReader` has read it.
+            As `PairReader` has read it. In an output, -1 is a character that no model
+            writes: it is never right.
         """
         outputs: dict[str, dict[str, None]] = {}
         for given, wanted in _texts(ids, vocab):
@@ -271,25 +291,46 @@ def offsets(ids: PackedIds | Ids, documents: Documents) -> Longs:
     return found
 
 
-def encode_input(text: str, vocab: Vocab, unknown: UnknownPolicy = "error") -> Ids:
+def encode_input(
+    text: str,
+    vocab: Vocab,
+    unknown: UnknownPolicy = "error",
+    *,
+    allow_empty: bool = False,
+) -> Ids:
     """Turn an input into ids.
 
     Raises
     ------
     CorpusError
-        It has a tab or a line end, which no input has.
+        It has a tab or a line end, which no input has, or it is empty, be it that
+        all of its characters are unknown and left out.
     VocabError
         A character is unknown, and `unknown` is "error".
     """
-    check_input(text)
-    return vocab.encode(text, unknown)
+    check_input(text, allow_empty=allow_empty)
+    ids = vocab.encode(text, unknown)
+    if not (ids.size or allow_empty):
+        raise empty_input()
+    return ids
 
 
-def check_input(text: str) -> None:
-    """Raise `CorpusError` for a text that has a tab or a line end, as no input has."""
+def empty_input() -> CorpusError:
+    """Make the error of an input that has nothing to write an output of."""
+    allowed = field("allow_empty", True)
+    hint = f"{allowed} is for a model that has learned such pairs"
+    return CorpusError("an empty input", hint=hint)
+
+
+def check_input(
+    text: str, *, allow_empty: bool = False, unit: UnitName = "char"
+) -> None:
+    """Raise `CorpusError` for symbols that have a tab or a line end, or for none."""
+    if not text and not allow_empty:
+        raise empty_input()
     for symbol, called in ((SEPARATOR, "tab"), (END, "line end"), ("\r", "line end")):
         if symbol in text:
-            msg = f"a {called} in an input: {shortened(one_line(text[:61]))}"
+            msg = f"a {called} in an input: {PairFormat(unit=unit).shown(text)}"
             raise CorpusError(msg, hint="an input alone is wanted, without its output")
 
 
@@ -359,10 +400,11 @@ def split_pairs(
 
 def _texts(ids: PackedIds | Ids, vocab: Vocab) -> Iterator[tuple[str, str]]:
     """Take a text of pairs apart: inputs and outputs, in symbols."""
+    points = np.append(vocab.points, np.uint32(STRANGER))  # which -1 is to give
     ends = np.flatnonzero(ids == vocab.newline_id) + 1
     stops = ends[np.searchsorted(ends, np.arange(SLICE, len(ids), SLICE))]
     for start, stop in pairwise([0, *stops.tolist(), len(ids)]):
-        for line in from_code_points(vocab.points[ids[start:stop]]).split(END)[:-1]:
+        for line in from_code_points(points[ids[start:stop]]).split(END)[:-1]:
             given, _, wanted = line.partition(SEPARATOR)
             yield given, wanted
 

@@ -47,6 +47,9 @@ from charrnn.windows import SEPARATOR
 #: Bytes read at a time: small enough for its arrays to stay in the cache.
 SLICE = 1 << 18
 
+#: The byte-order mark of UTF-8 as the symbols of its bytes.
+BYTE_MARK = codecs.BOM_UTF8.decode("latin-1")
+
 #: Characters of a text that a message shows.
 SHOWN = 40
 
@@ -185,7 +188,7 @@ class ReadOptions(TextConfig):
         separator = self.pair_separator
         if self.unit == "byte":
             separator = separator.encode().decode("latin-1")
-        return PairFormat(separator, self.allow_empty)
+        return PairFormat(separator, self.allow_empty, self.unit)
 
     def of(self, source: Source) -> "ReadOptions":
         """Say how one source is read: a text in memory has no encoding."""
@@ -394,6 +397,8 @@ class Reader:
             self.begun = True
             if self.options.unit == "char":
                 text = text.removeprefix("\ufeff")
+            elif self.pairs is not None:  # the mark would begin the first input
+                text = text.removeprefix(BYTE_MARK)
         text = self.line_ends.convert(text, final=final)
         if self.pairs is not None:
             text = self.pairs.convert(text, final=final)

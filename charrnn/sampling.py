@@ -85,10 +85,18 @@ def index(corpus: Longs, n: int) -> tuple[Longs, Longs]:
     return keys[new], following[new]
 
 
-def logit_bias(config: SampleConfig, vocab: Vocab) -> NDArray[np.float64]:
+def logit_bias(
+    config: SampleConfig, vocab: Vocab, end: int | None = None
+) -> NDArray[np.float64]:
     """Collect what is added to each logit, (V,): -inf for what is not allowed.
 
     Symbols outside the vocabulary change nothing: the model never writes them.
+
+    Parameters
+    ----------
+    end : int, optional
+        The symbol that ends an output of pairs. It need not be named to be allowed,
+        or no output would end; to ban it, it has to be.
 
     Raises
     ------
@@ -106,6 +114,7 @@ def logit_bias(config: SampleConfig, vocab: Vocab) -> NDArray[np.float64]:
     if np.isposinf(bias).any():
         msg = f"{field('logit_bias')} adds up to more than a number can hold"
         raise OptionError(msg, hint="100 is enough to force a character")
+    unlimited = bias.copy()
     for at, symbol in enumerate(vocab.symbols):
         if symbol in config.ban or (
             config.allow is not None and symbol not in config.allow
@@ -116,6 +125,8 @@ def logit_bias(config: SampleConfig, vocab: Vocab) -> NDArray[np.float64]:
         options = f"{field('allow')}, {field('ban')} and {field('logit_bias')}"
         hint = f"{options} forbid every one that the model knows"
         raise VocabError(msg, hint=hint)
+    if end is not None and vocab.symbols[end] not in config.ban:
+        bias[end] = unlimited[end]
     return bias
 
 

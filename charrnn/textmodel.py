@@ -34,13 +34,17 @@ from charrnn.filenames import read_output
 from charrnn.generation import Stopped, begin, decode
 from charrnn.generation.asked import Asked, asked
 from charrnn.keywords import SampleOptions
+from charrnn.lineends import LineEnds
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
-from charrnn.pairs import Accuracy, Pairs, encode_input
+from charrnn.pairs import END, Accuracy, PairFormat, PairReader, Pairs, encode_input
 from charrnn.reading import check_text
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
+
+#: What a text is to a model of pairs.
+WHOLE_PAIRS = "write an input, a tab and its output, line by line"
 
 #: Characters whose signals are handed on at a time.
 SLICE = 256
@@ -226,7 +230,8 @@ class TextModel:
             ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
             memory, where there is one and no other is given), ``logit_bias``,
             ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``,
-            ``adapt``, ``adapt_output``, and ``beam`` of a model of pairs. See
+            ``adapt``, ``adapt_output``, and of a model of pairs ``beam`` and
+            ``allow_empty``. See
             `config.SampleConfig` and `config.Blending` for what they mean. The same
             seed gives the same text as the command line; without one every call
             gives another. What does nothing, such as a ``ban`` of characters that
@@ -247,7 +252,7 @@ class TextModel:
             The model does not know a character of the prompt (and ``unknown`` is
             "error"), or has nothing to choose from.
         CorpusError
-            An input has a tab or a line end.
+            An input has a tab or a line end, or is empty.
         """
         wanted = self._asked(options)
         config = wanted.config
@@ -280,7 +285,7 @@ class TextModel:
     def _written(self, prompt: str, wanted: Asked) -> Iterator[str]:
         """Generate one sample, piece by piece."""
         copied = wanted.read_corpus(self.vocab)
-        ids = self._prompt_ids(prompt, wanted.unknown)
+        ids = self._prompt_ids(prompt, wanted)
         config = wanted.config.in_symbols(self.vocab.to_symbols)
         generation = begin(
             self,
@@ -298,14 +303,30 @@ class TextModel:
             yield decoder.decode(piece.text.encode("latin-1"))
         yield decoder.decode(b"", final=True)
 
-    def _prompt_ids(self, prompt: str, unknown: UnknownPolicy) -> Ids:
+    def _prompt_ids(self, prompt: str, wanted: Asked) -> Ids:
         """Turn a prompt into ids: of pairs, an input with its separator."""
         separator = self.documents.separator
         if separator is None:
-            return self._encode(prompt, unknown, "prompt")
+            return self._encode(prompt, wanted.unknown, "prompt")
         check_text(prompt, field("prompt"))
-        given = encode_input(prompt, self.vocab, unknown)
+        given = encode_input(
+            prompt, self.vocab, wanted.unknown, allow_empty=wanted.allow_empty
+        )
         return np.append(given, separator).astype(np.int32)
+
+    def _encode_scored(self, text: str, unknown: UnknownPolicy) -> Ids:
+        """Turn a text that is to be scored into ids: of pairs, whole ones."""
+        ids = self._encode(text, unknown)
+        if not self.of_pairs:
+            return ids
+        # A pair that has an empty side is one, whatever a file of them is read for.
+        reader = PairReader(field("text"), PairFormat(allow_empty=True))
+        try:
+            reader.convert(LineEnds(END).convert(text, final=True), final=True)
+        except CorpusError as error:
+            error.hint = WHOLE_PAIRS
+            raise
+        return ids
 
     def _encode(self, text: str, unknown: UnknownPolicy, name: str = "text") -> Ids:
         """Turn a text into ids, its line ends into those of the vocabulary."""
@@ -344,7 +365,8 @@ class TextModel:
         Raises
         ------
         CorpusError
-            There is no character that the network predicts.
+            There is no character that the network predicts, or a line of a text for a
+            model of pairs is no pair.
         OptionError
             The share is out of range.
         CountsError
@@ -353,7 +375,7 @@ class TextModel:
             A character is unknown, and `unknown` is "error".
         """
         model = self.blended(blend, adapt=adapt)
-        ids = self._encode(text, unknown)
+        ids = self._encode_scored(text, unknown)
         if not ids.size:
             msg = "the text is empty: nothing to score"
             raise CorpusError(msg, hint=SOME_TEXT)
@@ -362,7 +384,7 @@ class TextModel:
             raise CorpusError(msg, hint="give two characters or more")
         if not self.documents.scored(ids).any():
             msg = "the text has no output: nothing to score"
-            raise CorpusError(msg, hint="write input, tab and output, line by line")
+            raise CorpusError(msg, hint=WHOLE_PAIRS)
         return model._blended_loss(ids)
 
     def surprise(
@@ -378,6 +400,8 @@ class TextModel:
         Parameters
         ----------
         text : str
+            For a model of pairs: an input, a tab and an output, line by line. What
+            inputs cost is 0.
         blend : float or "auto"
             The network's share beside the memory's; see `blended`.
         adapt : bool
@@ -392,6 +416,8 @@ class TextModel:
 
         Raises
         ------
+        CorpusError
+            A line of a text for a model of pairs is no pair.
         OptionError
             The share is out of range.
         CountsError
@@ -400,7 +426,7 @@ class TextModel:
             A character is unknown, and `unknown` is "error".
         """
         model = self.blended(blend, adapt=adapt)
-        ids = self._encode(text, unknown)
+        ids = self._encode_scored(text, unknown)
         return np.concatenate(
             [np.zeros(0), *(part.nats for part in model.costs([ids]))]
         ).astype(np.float64)

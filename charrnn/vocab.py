@@ -58,8 +58,8 @@ def code_points(text: str) -> CodePoints:
 
 
 def from_code_points(points: CodePoints) -> str:
-    """Turn an array of code points, none of them a surrogate, into a text."""
-    return points.astype("<u4").tobytes().decode("utf-32-le")
+    """Turn an array of code points into a text, halves of surrogate pairs included."""
+    return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def name_symbol(symbol: str, unit: UnitName = "char") -> str:

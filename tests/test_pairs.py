@@ -138,6 +138,24 @@ def test_a_corpus_of_pairs_has_what_parts_them(unit: UnitName) -> None:
     assert read_corpus([Text("aaa\tb\n")], rare).vocab.symbols == "\t\na\ufffd"
 
 
+@pytest.mark.parametrize("unit", ["char", "byte"])
+def test_a_mark_of_the_byte_order_begins_no_input(unit: UnitName) -> None:
+    options = ReadOptions(pairs=True, unit=unit)
+    corpus = read_corpus([Text("\ufeffa\tb\n")], options)
+
+    assert "".join(corpus.vocab.symbols[i] for i in corpus.ids) == "a\tb\n"
+
+
+@pytest.mark.parametrize("unit", ["char", "byte"])
+def test_a_message_shows_text_whatever_it_is_read_as(unit: UnitName) -> None:
+    options = ReadOptions(pairs=True, unit=unit, pair_separator="→")
+    with pytest.raises(CorpusError) as caught:
+        read_corpus([Text("aé\n")], options)
+
+    assert caught.value.what == "no '→' in this line: aé"
+    assert "a '→' and an output" in (caught.value.hint or "")
+
+
 def test_without_a_pair_there_is_nothing() -> None:
     with pytest.raises(CorpusError, match="there is no pair"):
         read_corpus([Text("\n\n")], ReadOptions(pairs=True))

@@ -228,9 +228,8 @@ def test_the_plan_takes_its_rate_and_its_norm() -> None:
     for cell, norm in ((TOY, "none"), (normed, "layer")):
         unregister("toy")
         register(cell)
-        shape, train = make_plan(
-            Material(10_000, V), {"cell": "toy", "hidden": H}, {}, nominal_speed
-        )
+        model, long = {"cell": "toy", "hidden": H}, {"steps": 10_000}
+        shape, train = make_plan(Material(10_000, V), model, long, nominal_speed)
         assert shape.norm == norm
         assert train.lr == 2e-2
 

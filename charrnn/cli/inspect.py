@@ -46,6 +46,7 @@ from charrnn.errors import (
     CheckpointError,
     InputError,
     OptionError,
+    VocabError,
     field,
 )
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
@@ -131,6 +132,7 @@ class Inspector:
         self.joint_views = [v for v in views if isinstance(v, JointView)]
         self.views = [v for v in views if not isinstance(v, JointView)]
         self.files = [self._file_writer(output) for output in request.outputs]
+        self._several = False  # whether there is more than one checkpoint
         self.threads, warning = common.resolve_threads()
         if warning:
             self.tell.warn(warning)
@@ -144,6 +146,7 @@ class Inspector:
             The first thing that is wrong; with ``--verify`` and several
             files, at the end, how many are.
         """
+        self._several = len(paths) > 1
         for output in self.request.outputs:
             read = [self.request.text_file] if self.request.text_file else []
             output.check([*paths, *read, *self.request.corpus])
@@ -265,7 +268,7 @@ class Inspector:
             views = self.views
             if not self.named:
                 views = [view for view in views if view.suits(checkpoint)]
-            _check(checkpoint, views)
+            _check(checkpoint, views, several=self._several)
             self._note_memory(checkpoint, views)
             writer.start(path)
             for view in views:
@@ -274,7 +277,8 @@ class Inspector:
             for file_writer in self.files:
                 self.limits.note_page(file_writer.explore(checkpoint), checkpoint)
             if self.views:
-                self.limits.note_unread(checkpoint)
+                decodes = any(view.decodes for view in views)
+                self.limits.note_unread(checkpoint, decodes=decodes)
 
     def _show(
         self, view: "AnyView", checkpoint: "InspectedCheckpoint", writer: Writer
@@ -304,12 +308,13 @@ class Inspector:
 
         with CheckpointFile(path) as file:
             checkpoint = InspectedCheckpoint(file, options)
-            _check(checkpoint, self.joint_views)
+            _check(checkpoint, self.joint_views, several=self._several)
             self._note_memory(checkpoint, self.joint_views)
             with self._patience():
                 for view in self.joint_views:
                     view.compile(checkpoint)
-            self.limits.note_unread(checkpoint)
+            decodes = any(view.decodes for view in self.joint_views)
+            self.limits.note_unread(checkpoint, decodes=decodes)
             return [view.describe(checkpoint) for view in self.joint_views]
 
     def _note_memory(
@@ -336,13 +341,26 @@ class Inspector:
         return Meter(lambda: self.tell.say(PREPARING))
 
 
-def _check(checkpoint: "InspectedCheckpoint", views: Sequence["AnyView"]) -> None:
-    """See whether a checkpoint can have these views, before Numba is imported."""
+def _check(
+    checkpoint: "InspectedCheckpoint", views: Sequence["AnyView"], *, several: bool
+) -> None:
+    """See whether a checkpoint can have these views, before Numba is imported.
+
+    Parameters
+    ----------
+    several : bool
+        Whether it is one of several: then an error has to say which one it is about.
+    """
     for view in views:
         if not view.suits(checkpoint):
             raise _unsuited(view, checkpoint)
         view.check(checkpoint)
-    checkpoint.count()
+    try:
+        checkpoint.count()
+    except VocabError as error:
+        if several:
+            error.where = str(checkpoint.file.path)
+        raise
 
 
 def _unsuited(view: "AnyView", checkpoint: "InspectedCheckpoint") -> OptionError:
@@ -354,7 +372,8 @@ def _unsuited(view: "AnyView", checkpoint: "InspectedCheckpoint") -> OptionError
         hint = f"training with {field('pairs', True)} makes one"
         return OptionError(msg, where=where, hint=hint)
     msg = f"{name} is not about models of pairs, which this one is"
-    return OptionError(msg, where=where, hint=f"{field('view', 'errors')} is")
+    hint = f"{field('view', 'errors')} is the view for them"
+    return OptionError(msg, where=where, hint=hint)
 
 
 def _summed_up(faults: Sequence[CharRNNError], files: int) -> CharRNNError:

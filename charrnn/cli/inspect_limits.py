@@ -29,19 +29,30 @@ class Limits:
         """
         shown, measured = extent.shown, extent.measured
         of = total if extent.total is None else extent.total
-        listed = listed or not extent.of_text
+        called, by = extent.called, " counts their characters, and"
+        if called is None:
+            called, by = "characters", ""
+        listed = listed or extent.called is not None
         if listed and shown is not None and shown < of:
             self._lines.append(
-                f"{name} shows the {extent.end} {shown:,} of {of:,} {extent.called}; "
-                "--max-chars 0 shows all"
+                f"{name} shows the {extent.end} {shown:,} of {of:,} {called}; "
+                f"--max-chars{by} 0 shows all"
             )
         if measured is not None and measured < total:
             self._lines.append(
                 f"{name} is about the first {measured:,} of {total:,} characters"
             )
 
-    def note_unread(self, checkpoint: "InspectedCheckpoint") -> None:
-        """Note what of the text is left out: empty lines, and what is not known."""
+    def note_unread(
+        self, checkpoint: "InspectedCheckpoint", *, decodes: bool = False
+    ) -> None:
+        """Note what of the text is left out: empty lines, and what is not known.
+
+        Parameters
+        ----------
+        decodes : bool
+            Whether a view compares outputs that are written with those of the text.
+        """
         from charrnn.pairs import note_blank  # imports NumPy
 
         if checkpoint.file.pairs and checkpoint.options.text is not None:
@@ -52,6 +63,8 @@ class Limits:
                 f"{'skipped' if skipped else 'replaced'} what the model does not know: "
                 f"{checkpoint.out_of_vocabulary:,} of the text's characters"
             )
+            if decodes and checkpoint.file.pairs:
+                self._lines.append("a wanted output with one of them is never right")
 
     def note_unfinished(self) -> None:
         """Note that a run has not come to its end, where its text is counted."""

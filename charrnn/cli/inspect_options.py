@@ -126,7 +126,8 @@ class InspectOptions:
     pair_separator: str = option(
         TextConfig.pair_separator,
         Option(
-            "Of pairs: what parts an input from its output in the text.",
+            r"Of pairs: what parts an input from its output in the text; \t and "
+            r"\uHHHH work.",
             TEXT,
             metavar="TEXT",
             usual="a tab",

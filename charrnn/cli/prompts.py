@@ -67,12 +67,16 @@ class PromptText:
         Bytes of a long prompt.
     name : str
         Where it came from, for errors.
+    is_line : bool
+        Whether it is a line even if it is empty: its line end has been taken off, or
+        it was given as an option.
     """
 
     options: "ReadOptions"
     text: str = ""
     file: BinaryIO | None = None
     name: str = STDIN
+    is_line: bool = False
 
     def __iter__(self) -> Iterator[str]:
         """Yield symbols, slice by slice; one empty slice of an empty prompt.
@@ -111,8 +115,12 @@ class PromptText:
         return PromptText(self.options, "".join(self), name=self.name)
 
     def lines(self) -> "list[PromptText]":
-        """Part the prompt at its line ends into prompts, which need no file."""
-        lines = LINE_END.split(self.whole().text)
+        """Part the prompt at its line ends into prompts, which need no file.
+
+        There is none in an empty file, or where nothing comes through a pipe.
+        """
+        text = self.whole().text
+        lines = LINE_END.split(text) if text or self.is_line else []
         return [PromptText(self.options, line) for line in lines]
 
 
@@ -170,13 +178,14 @@ class Prompt:
         if not self.escape:
             return prompt
         with closing(prompt):
-            return PromptText(options, expand(prompt.whole().text, options.unit))
+            text = expand(prompt.whole().text, options.unit)
+            return PromptText(options, text, is_line=prompt.is_line)
 
     def _fetch(self, options: "ReadOptions", on_wait: Callable[[], None]) -> PromptText:
         """Get the prompt as it was given."""
         if self.text is not None:
             data = self.text.encode("utf-8", "surrogateescape")
-            return _as_text(data, options, "--prompt")
+            return replace(_as_text(data, options, "--prompt"), is_line=True)
         if self.file is not None:
             name = STDIN if self.file == "-" else self.file
             return _kept(read_file(self.file), options, name)
@@ -212,22 +221,33 @@ def _kept(file: BinaryIO, options: "ReadOptions", name: str) -> PromptText:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - 2))
     # Which echo and editors put at the end.
-    size -= final_line_end(file.read(2))
+    end = final_line_end(file.read(2))
+    size -= end
     file.truncate(size)
     if size > READ:
         return PromptText(options, file=file, name=name)
     with file:
         file.seek(0)
-        return _as_text(file.read(), options, name)
+        text = _as_text(file.read(), options, name)
+        return replace(text, is_line=end > 0)
 
 
-def as_inputs(prompts: Sequence[PromptText]) -> list[PromptText]:
+def as_inputs(
+    prompts: Sequence[PromptText], *, of_lines: bool, allow_empty: bool
+) -> list[PromptText]:
     """Make prompts of inputs: each gets the separator behind it.
+
+    Parameters
+    ----------
+    of_lines : bool
+        Whether each of them is a line of a column, which an error numbers.
+    allow_empty : bool
+        Whether one may be empty.
 
     Raises
     ------
     CorpusError
-        One has a tab or a line end.
+        One has a tab or a line end, or is empty.
     """
     from charrnn.pairs import check_input  # imports NumPy
     from charrnn.windows import SEPARATOR
@@ -235,9 +255,10 @@ def as_inputs(prompts: Sequence[PromptText]) -> list[PromptText]:
     found = []
     for number, prompt in enumerate(prompts, start=1):
         try:
-            check_input(prompt.text)
+            unit = prompt.options.unit
+            check_input(prompt.text, allow_empty=allow_empty, unit=unit)
         except CorpusError as error:
-            line = f", line {number:,}" if len(prompts) > 1 else ""
+            line = f", line {number:,}" if of_lines else ""
             error.where = f"the prompt{line}"
             raise
         found.append(replace(prompt, text=prompt.text + SEPARATOR))

@@ -8,7 +8,7 @@ Numba imported. Generated text goes to the writers and to no other place.
 import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +27,6 @@ from charrnn.cli.writers import (
     TextWriter,
     Writer,
     open_output,
-    readable,
 )
 from charrnn.config import (
     CHOICE,
@@ -42,7 +41,8 @@ from charrnn.config import (
     settle,
 )
 from charrnn.counting import plural
-from charrnn.errors import OptionError
+from charrnn.errors import CharRNNError, OptionError
+from charrnn.escapes import readable
 from charrnn.options import OptionTable, check_file_name, configure, entries_of, read
 
 if TYPE_CHECKING:
@@ -157,15 +157,20 @@ class _Run:
         from charrnn.checkpoint import CheckpointFile  # imports NumPy
 
         with CheckpointFile(self.path) as file, ExitStack() as stack:
+            inputs.check_model(pairs=file.pairs)
             vocab, config = file.vocab, settle(given, pairs=file.pairs)
             self._check_memory(file, inputs, config)
-            prompts = self._prompts(source, file, config)
+            prompts = self._prompts(source, file, config, inputs)
             for prompt in prompts:
                 stack.callback(prompt.close)
-            self._check(prompts, vocab, inputs.unknown)
+            self._check(prompts, file, inputs)
             config = adopt(config, vocab, self.notes, escape=self.form.escape)
+            self._warn_of_repeats(file, config)
             copies = self._read_corpus(inputs.corpus, vocab)
             self.notes.detail(f"seed {config.seed}")
+            if not prompts:  # a column without a line becomes one without a line
+                with self._open_output(source, inputs):
+                    return
             note = PREPARING
             if config.best_of > 1:
                 note = f"making {config.best_of:,} candidates for each sample"
@@ -175,19 +180,26 @@ class _Run:
                 model = self._read_model(file, config)
                 ids = [_encode(prompt, vocab, inputs.unknown) for prompt in prompts]
                 generation = self._generation(model, ids, config, copies)
-                files = (*inputs.corpus, source.file or self.path)
-                with open_output(
-                    self.form.output,
-                    keep=[self.path, *map(Path, files)],
-                    raw=self.form.raw,
-                ) as sink:
+                with self._open_output(source, inputs) as sink:
                     writer = self._writer(sink, config, file, prompts)
                     _show(generation, writer, meter, self.notes.warn_of_cache)
         self.notes.warn_of_cache()  # some options have kernels that run later
         self.notes.detail(str(meter))
 
+    def _open_output(
+        self, source: Prompt, inputs: SampleInputs
+    ) -> AbstractContextManager[TextSink]:
+        """Open what samples are written to: none of the files that are read."""
+        files = (*inputs.corpus, source.file or self.path)
+        keep = [self.path, *map(Path, files)]
+        return open_output(self.form.output, keep=keep, raw=self.form.raw)
+
     def _prompts(
-        self, source: Prompt, file: "CheckpointFile", config: SampleConfig
+        self,
+        source: Prompt,
+        file: "CheckpointFile",
+        config: SampleConfig,
+        inputs: SampleInputs,
     ) -> list[PromptText]:
         """Read the prompts; of pairs, inputs, which get their separator.
 
@@ -196,7 +208,7 @@ class _Run:
         OptionError
             There is no input.
         CorpusError
-            An input has a tab or a line end.
+            An input has a tab or a line end, or is empty.
         """
         from charrnn.reading import options_for
 
@@ -210,7 +222,8 @@ class _Run:
         if file.pairs:
             with closing(prompt):
                 lines = self.form.prompt_lines
-                return as_inputs(prompt.lines() if lines else [prompt.whole()])
+                given = prompt.lines() if lines else [prompt.whole()]
+                return as_inputs(given, of_lines=lines, allow_empty=inputs.allow_empty)
         if self.form.prompt_lines:
             with closing(prompt):
                 return prompt.lines()
@@ -220,27 +233,45 @@ class _Run:
         return [prompt]
 
     def _check(
-        self, prompts: Sequence[PromptText], vocab: "Vocab", unknown: UnknownPolicy
+        self,
+        prompts: Sequence[PromptText],
+        file: "CheckpointFile",
+        inputs: SampleInputs,
     ) -> None:
         """See whether the model knows the characters of the prompts.
 
         Raises
         ------
         VocabError
-            It does not, and `unknown` is "error".
+            It does not, and an error is made of that.
+        CorpusError
+            Nothing is left of an input.
         """
-        lost = 0
+        from charrnn.pairs import empty_input  # imports NumPy
+
+        lost, skips = 0, inputs.unknown == "skip"
+        refuses_empty = file.pairs and not inputs.allow_empty
         for number, text in enumerate(prompts, start=1):
-            places, count = _unknown_places(text, vocab)
+            places, count = _unknown_places(text, file.vocab)
             lost += count
-            if count and unknown == "error":
-                error = vocab.not_encodable(places)
+            error: CharRNNError | None = None
+            if count and inputs.unknown == "error":
+                error = file.vocab.not_encodable(places)
+            elif count and skips and refuses_empty and count == len(text.text) - 1:
+                error = empty_input()  # only its separator is known
+            if error is not None:
                 line = f", line {number:,}" if len(prompts) > 1 else ""
                 error.where = f"the prompt{line}"
                 raise error
         if lost:
-            done = "left out" if unknown == "skip" else "replaced"
+            done = "left out" if skips else "replaced"
             self.notes.warn(f"{plural(lost, 'unknown character')} of the prompt {done}")
+
+    def _warn_of_repeats(self, file: "CheckpointFile", config: SampleConfig) -> None:
+        """Warn where several outputs of an input are asked for, and none is drawn."""
+        if file.pairs and config.num_samples > 1 and config.temperature == 0:
+            same = f"all {config.num_samples:,} outputs are the likeliest one"
+            self.notes.warn(f"{same}: --temperature 1 draws different ones")
 
     def _read_corpus(self, paths: Sequence[str], vocab: "Vocab") -> "Ids | None":
         """Read the text that --no-copy speaks of, if any."""

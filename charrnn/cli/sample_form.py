@@ -53,7 +53,12 @@ class Form:
         ),
     )
     echo: bool = option(
-        True, Option("Print the prompt too. The inputs of pairs: if given.", PROMPT)
+        True,
+        Option(
+            "Print the prompt too. Of pairs the input and a tab, only if this option "
+            "is given.",
+            PROMPT,
+        ),
     )
     output: str | None = option(
         None,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from charrnn.cli.output import TextSink, open_stdout
 from charrnn.config import UnitName
 from charrnn.errors import ELSEWHERE, OutputError, writing_hint
+from charrnn.escapes import readable
 
 if TYPE_CHECKING:
     from charrnn.generation import FinishReason, Piece, Score
@@ -258,13 +259,6 @@ class PairsJsonWriter(JsonWriter):
                 for text, nats in record.beams
             ]
         return found
-
-
-def readable(symbols: str, unit: UnitName) -> str:
-    """Turn symbols into text; bytes that are not UTF-8 become U+FFFD."""
-    if unit == "byte":
-        return symbols.encode("latin-1").decode("utf-8", "replace")
-    return symbols
 
 
 @contextmanager

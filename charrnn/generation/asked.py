@@ -54,6 +54,7 @@ class Asked:
     config: SampleConfig
     blending: Blending  # how much of a prediction is the network's
     unknown: UnknownPolicy
+    allow_empty: bool  # whether an input may be empty
     corpus: tuple[Source, ...]  # the text that ``no_copy`` speaks of
 
     def read_corpus(self, vocab: Vocab) -> Ids | None:
@@ -95,10 +96,11 @@ def asked(
         msg = f"{field('no_copy')} needs {field('corpus')}: the model has no memory"
         raise OptionError(msg, hint="name the text that is not to be copied")
     others = {name: value for name, value in options.items() if name != "corpus"}
-    unknown = configure(SampleInputs, others).unknown
+    inputs = configure(SampleInputs, others)
+    inputs.check_model(pairs=pairs)
     blending = configure(Blending, options)
     check_search(config, blending)
-    return Asked(config, blending, unknown, corpus)
+    return Asked(config, blending, inputs.unknown, inputs.allow_empty, corpus)
 
 
 def _sources(given: Any) -> Iterable[Source]:

@@ -4,7 +4,13 @@ Greedy choice takes the likeliest character at every step, and may so miss the
 likeliest text: what is likely now can lead to what is not. A search keeps several
 beginnings, the beams, and lets all that may follow each of them compete. Greedy
 choice runs along in every race, so that nothing is found that is less likely than
-what it comes to.
+the text that it comes to.
+
+A text that is cut off at the greatest length is none that the model has brought to an
+end, and each of its further characters would cost more. So what has ended comes before
+all that is cut off, and within both kinds the likeliest comes first: what is found
+first is at least as likely as the greedy choice if that ends, and as the greedy
+choice's beginning if nothing has ended at all.
 """
 
 from collections.abc import Iterator, Sequence
@@ -84,7 +90,8 @@ class Search:
         ------
         list of Beam
             The likeliest texts behind each prompt in turn, the likeliest first: as
-            many as are wanted, where the model has so many.
+            many as are wanted, where the model has so many. What is cut off at the
+            greatest length stands behind what has ended.
 
         Raises
         ------
@@ -228,8 +235,8 @@ class _Race:
 
 
 def _sorted(beams: list[Beam]) -> list[Beam]:
-    """Put the likeliest first; of equals, the one that came first."""
-    return sorted(beams, key=lambda beam: beam.nats)
+    """Put what has ended first, and of that the likeliest; of equals, the earlier."""
+    return sorted(beams, key=lambda beam: (not beam.ended, beam.nats))
 
 
 class _Batch:

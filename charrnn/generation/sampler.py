@@ -69,17 +69,18 @@ class Sampler:
         self.weights = network.inference()
         self.generate = generator_of(network.stack.kernels)
         blend = model.reading().blend
-        bias = sampling.logit_bias(config, vocab)
-        if model.documents.separator is not None:
+        separator, start = model.documents.separator, model.documents.start
+        end = None if separator is None else start
+        bias = sampling.logit_bias(config, vocab, end)
+        if separator is not None:
             # Written into a column, an output that has one would be two.
-            bias[model.documents.separator] = -np.inf
+            bias[separator] = -np.inf
         if corpus is None and model.memory is not None and config.no_copy:
             corpus = model.memory.ids.astype(np.int32)
         self.filters = sampling.filters(config, vocab.size, bias, corpus)
         self.past = blend.order
         if config.no_repeat or config.no_copy:
             self.past = RECENT
-        start = model.documents.start
         self.start = -1 if start is None else start
         self._greedy = sampling.is_greedy(config)
         self._random = Randomness(config.seed)

@@ -17,7 +17,7 @@ from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.summary import Loss, Summary, summarize
 from charrnn.inspection.surprise import LN2
 from charrnn.inspection.view import JointView
-from charrnn.inspection.wording import number
+from charrnn.inspection.wording import EVALUATED_OUTPUTS, number
 from charrnn.pairs import Accuracy, Pairs
 
 if TYPE_CHECKING:
@@ -224,8 +224,8 @@ class CompareView(JointView[Comparison, Compared]):
             yield Note("text: by network and n-grams, as samples; others: by networks")
         if any(_accuracy(item) is not None for item in data.checkpoints):
             of_text = any(item.text is not None for item in data.checkpoints)
-            whose = "of the text" if of_text else "held out"
-            yield Note(f"exact, errors: outputs {whose}; errors per character")
+            whose = "of the text" if of_text else EVALUATED_OUTPUTS
+            yield Note(f"exact, errors per character: {whose}")
 
 
 def _accuracy(item: Compared) -> Accuracy | None:
@@ -238,7 +238,7 @@ def _accuracy(item: Compared) -> Accuracy | None:
 
 def _with_accuracy(cost: TextCost, checkpoint: "InspectedCheckpoint") -> TextCost:
     """Write the outputs of a text of pairs, and count those that are right."""
-    pairs = Pairs.of(checkpoint.head(None), checkpoint.file.vocab)
+    pairs = Pairs.of(checkpoint.pairs(), checkpoint.file.vocab)
     found = checkpoint.predictor.accuracy(pairs)
     return cost if found is None else replace(cost, **found._asdict())
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from charrnn.arrays import Ids
 from charrnn.config import UnitName
 from charrnn.counting import plural
@@ -32,6 +34,7 @@ from charrnn.inspection.records import Cell, ViewData
 from charrnn.inspection.surprise import LISTED, symbols
 from charrnn.inspection.view import SHOWN, Extent, View
 from charrnn.pairs import Pairs, edit_distance, split_pairs
+from charrnn.vocab import REPLACEMENT, from_code_points
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
@@ -175,9 +178,15 @@ def _kept(wrong: Sequence[_Compared], keep: int | None) -> Sequence[_Compared]:
     return [each for each, read in zip(wrong, before, strict=False) if read < keep]
 
 
+def _shown(vocab: "Vocab", ids: Ids) -> str:
+    """Write a right output in symbols, with U+FFFD for what the model cannot know."""
+    points = np.append(vocab.points, np.uint32(ord(REPLACEMENT)))
+    return from_code_points(points[ids])  # -1 is the last
+
+
 def _written(item: _Compared, vocab: "Vocab") -> Wrong:
     """Write a pair in symbols."""
-    wanted = tuple(symbols(vocab, one) for one in item.wanted)
+    wanted = tuple(_shown(vocab, one) for one in item.wanted)
     given, got = symbols(vocab, item.given), symbols(vocab, item.got)
     return Wrong(given, wanted, got, item.distance)
 
@@ -187,7 +196,7 @@ def _confusions(aligned: Sequence[_Compared], vocab: "Vocab") -> Iterator[Confus
     totals: Counter[str] = Counter()
     found: Counter[tuple[str, str]] = Counter()
     for item in aligned:
-        wanted = symbols(vocab, item.wanted[0])
+        wanted = _shown(vocab, item.wanted[0])
         totals.update(wanted)
         if item.distance:
             places = zip(wanted, symbols(vocab, item.got), strict=True)
@@ -198,7 +207,7 @@ def _confusions(aligned: Sequence[_Compared], vocab: "Vocab") -> Iterator[Confus
 
 def _classes(found: Sequence[_Compared], vocab: "Vocab") -> Classes | None:
     """Count whole outputs by the right ones, if these are few and come again."""
-    wanted = [symbols(vocab, item.wanted[0]) for item in found]
+    wanted = [_shown(vocab, item.wanted[0]) for item in found]
     known = sorted(set(wanted))
     if len(known) > CLASSES or len(known) == len(wanted):
         return None
@@ -228,7 +237,11 @@ class ErrorsView(View[Errors]):
     def check(self, checkpoint: "InspectedCheckpoint") -> None:
         """Refuse to tell what was held out where that is not known."""
         run = checkpoint.file.training
-        if not checkpoint.options.held_out or (run and run.config.val_fraction):
+        # Of a text that is too short, nothing is held out, whatever share was wanted.
+        evaluated = run is not None and run.best_val_loss is not None
+        if not checkpoint.options.held_out or (
+            run is not None and run.config.val_fraction and evaluated
+        ):
             return
         name = field("held_out")
         msg = f"{name}: this checkpoint does not know which pairs were held out"
@@ -241,11 +254,15 @@ class ErrorsView(View[Errors]):
         keep = options.limit(SHOWN if options.drawn else LISTED)
         if options.rows_only:
             keep = options.max_chars or None
-        vocab, ids = checkpoint.file.vocab, checkpoint.head(None)
+        vocab, ids = checkpoint.file.vocab, checkpoint.pairs()
         run = checkpoint.file.training
         if options.held_out and run is not None:
             share = run.config.val_fraction
             _, ids = split_pairs(ids, checkpoint.model.documents, vocab, share)
+            if not ids.size:
+                msg = "no pair of the text was held out of training"
+                hint = f"leave {field('held_out')} away to see all of its pairs"
+                raise CorpusError(msg, where=checkpoint.text.name, hint=hint)
         pairs = Pairs.of(ids, vocab)
         return measure_errors(checkpoint.predictor, pairs, keep=keep)
 

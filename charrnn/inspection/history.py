@@ -23,7 +23,7 @@ from charrnn.inspection.blocks import (
 )
 from charrnn.inspection.records import Cell, ViewData, finite
 from charrnn.inspection.view import View, listed
-from charrnn.inspection.wording import number
+from charrnn.inspection.wording import EVALUATED_OUTPUTS, number
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
@@ -127,6 +127,7 @@ class HistoryView(View[History]):
             rates = {"exact": "exact", "error_rate": "error rate"}
             curves = [_curve(data, metric, name) for metric, name in rates.items()]
             yield Chart(curves, "step", "held-out outputs")
+            yield Note(f"exact, error rate: {EVALUATED_OUTPUTS}")
         others = {"lr": "learning rate", "grad_norm": "gradient norm"}
         charts = [
             Chart([curve], "step", curve.name)

@@ -90,6 +90,10 @@ class InspectedCheckpoint:
         """Encode the beginning of the text, or all of it."""
         return self.text.head(self.form, limit)
 
+    def pairs(self) -> Ids:
+        """Encode the text for comparing outputs with it; see `InspectedText.pairs`."""
+        return self.text.pairs(self.form)
+
     def count(self) -> None:
         """Count the text's characters, and see whether they can be used.
 

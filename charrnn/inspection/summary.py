@@ -16,7 +16,7 @@ from charrnn.counting import plural
 from charrnn.inspection.blocks import Block, Column, Facts, Table
 from charrnn.inspection.records import ViewData, finite
 from charrnn.inspection.view import View
-from charrnn.inspection.wording import byte_size, number, shape
+from charrnn.inspection.wording import EVALUATED_OUTPUTS, byte_size, number, shape
 from charrnn.parameters import Shape, shapes, size
 
 if TYPE_CHECKING:
@@ -226,7 +226,8 @@ def _losses(data: Summary) -> Iterator[tuple[str, str]]:
             yield label, _loss_words(loss)
     if data.exact is not None and data.error_rate is not None:
         rates = f"{data.exact:.2%} exactly right, {data.error_rate:.2%} errors"
-        yield "outputs", f"{rates} per character, of what is held out"
+        yield "outputs", f"{rates} per character"
+        yield "", EVALUATED_OUTPUTS
 
 
 def _loss_words(loss: Loss) -> str:

@@ -22,6 +22,7 @@ from charrnn.errors import InputError, VocabError, field
 from charrnn.lineends import LineEnds
 from charrnn.pairs import PairFormat, PairReader
 from charrnn.reading import (
+    BYTE_MARK,
     SLICE,
     Reader,
     ReadOptions,
@@ -29,7 +30,8 @@ from charrnn.reading import (
     read_slices,
     shown_name,
 )
-from charrnn.vocab import CodePoints, Vocab, code_points
+from charrnn.vocab import CodePoints, Vocab, code_points, from_code_points
+from charrnn.windows import Documents
 
 #: Bytes of standard input that are kept in memory.
 IN_MEMORY = 1 << 24
@@ -129,12 +131,14 @@ class InspectedText:
         given = self._path is None and self._spool is None
         if form.begun and form.pair_format is not None:
             whole = replace(form, pairs=None)
-            text = "".join(map(_as_text, self.slices(whole)))
+            text = "".join(map(from_code_points, self.slices(whole)))
+            if form.vocab.unit == "byte":
+                text = text.removeprefix(BYTE_MARK)
             reader = PairReader(self.name, form.pair_format)
             yield code_points(reader.begun(LineEnds("\n").convert(text, final=True)))
             self.blank = reader.blank
         elif given and form.pair_format is not None:
-            text = _as_text(self._given(form.vocab))
+            text = from_code_points(self._given(form.vocab))
             text = LineEnds("\n").convert(text, final=True)
             reader = PairReader(self.name, form.pair_format)
             yield code_points(reader.convert(text, final=True))
@@ -184,12 +188,35 @@ class InspectedText:
             else:
                 raise self._unknown(form)
 
+    def pairs(self, form: TextForm) -> Ids:
+        """Encode all of a text of pairs, for comparing what is written with it.
+
+        What is done about strangers is done to inputs. A stranger in an output stays
+        one, as -1, which no model writes: such an output never comes out right.
+
+        Raises
+        ------
+        VocabError
+            A character is unknown, and an error is made of that.
+        """
+        vocab = form.vocab
+        parts = [vocab.look_up(points) for points in self.slices(form)]
+        ids = np.concatenate([np.zeros(0, np.int32), *parts])
+        strange = ids < 0
+        if form.unknown == "error" and strange.any():
+            raise self._unknown(form)
+        strange &= ~Documents.of(vocab, lines=False, pairs=True).scored(ids)
+        if form.unknown == "skip":
+            return ids[~strange]
+        ids[strange] = vocab.replacement_id
+        return ids
+
     def _unknown(self, form: TextForm) -> VocabError:
         """Name what the vocabulary does not have, and its first places."""
         places: dict[str, int] = {}
         before = 0
         for points in self.slices(form):
-            found, _ = form.vocab.unknown_places(_as_text(points))
+            found, _ = form.vocab.unknown_places(from_code_points(points))
             for symbol, place in found.items():
                 places.setdefault(symbol, before + place)
             before += len(points)
@@ -222,11 +249,6 @@ class InspectedText:
                 if left == 0:
                     break
         return np.concatenate(parts)
-
-
-def _as_text(points: CodePoints) -> str:
-    """Turn code points into a text, halves of surrogate pairs included."""
-    return points.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def _put_aside(source: str) -> IO[bytes]:

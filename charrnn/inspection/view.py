@@ -48,12 +48,8 @@ class Extent(NamedTuple):
     end: Literal["first", "last"] = "first"  # which ones
     measured: int | None = None  # the first ones, which its statistics are about
     total: int | None = None  # how many there are; if not given, those of the text
-    called: str = "characters"  # what is shown
-
-    @property
-    def of_text(self) -> bool:
-        """Whether characters of the text are what is shown."""
-        return self.called == "characters"
+    #: What `shown` and `total` count, if not the characters of the text.
+    called: str | None = None
 
 
 class View(Generic[D]):

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 from charrnn.counting import plural
 
+#: What the outputs are that evaluations of a run have written.
+EVALUATED_OUTPUTS = "of at most 1,000 held out, by the network alone"
+
 
 def byte_size(number: int) -> str:
     """Write a number of bytes, short and in full."""

@@ -9,7 +9,9 @@ import pytest
 
 from charrnn.__main__ import run
 from charrnn.api import load
+from charrnn.config import UnitName
 from charrnn.pairs import Pairs
+from charrnn.training.records import EVALUATED
 from tests.cli.training import SHORT
 from tests.factories import HISTORY, PAIRS_TEXT, TEXT, write_checkpoint
 from tests.training.support import PAIRS
@@ -108,6 +110,22 @@ def test_bytes_that_are_no_text_are_unknown(call: Call, model: Path, view: str):
     assert "not in the vocabulary" in err
 
 
+@pytest.mark.parametrize("view", ["surprise", "compare"])
+def test_a_vocabulary_that_is_too_small_is_named(
+    call: Call, model: Path, tmp_path: Path, view: str
+):
+    """Where there are several; one alone needs no name."""
+    other = write_checkpoint(tmp_path / "x.npz", PAIRS_TEXT + "x\tx\n", pairs=True)
+    given = ["--view", view, "--text", "xx\tsea"]
+
+    code, _, err = call(other, model, *given)
+    assert code == 4
+    assert f"'x' U+0078 at 1 ({model})" in err
+    code, _, err = call(model, *given)
+    assert code == 4
+    assert str(model) not in err
+
+
 def test_what_is_empty_can_be_allowed(call: Call, model: Path):
     given = ["--text", "\tsea\nsea\t", "--allow-empty"]
 
@@ -187,6 +205,14 @@ def test_next_goes_back_into_the_last_output_of_whole_pairs(call: Call, model: P
     assert "no tab in this line" in err
 
 
+def test_next_and_surprise_leave_out_the_same_lines(call: Call, model: Path):
+    Path("end.tsv").write_text("the sea\tsea\n\n")
+    for view in ("next", "surprise"):
+        code, _, err = call(model, "--view", view, "--text-file", "end.tsv")
+        assert code == 0
+        assert "1 empty line left out" in err
+
+
 @pytest.mark.parametrize("text", ["", "\n", "\tsea", "sea\ta\ta", "sea\nsea"])
 def test_a_line_that_cannot_have_begun_is_4(call: Call, model: Path, text: str):
     code, out, err = call(model, "--view", "next", "--text", text)
@@ -261,6 +287,65 @@ def test_what_was_held_out_is_known_of_a_run_alone(call: Call, tmp_path: Path):
     assert "does not know which pairs were held out" in err
 
 
+def test_nothing_is_held_out_of_a_run_that_never_evaluated(
+    call: Call, capsys: pytest.CaptureFixture[str]
+):
+    """A text was too short, or the run ended before: a share was only wanted."""
+    Path("t.tsv").write_text(PAIRS)
+    few = "".join(PAIRS.splitlines(keepends=True)[:3])
+    Path("few.tsv").write_text(few)
+    run(["train", "few.tsv", "--pairs", "--steps", "2", "--hidden", "4", "-q"])
+    run(["train", "t.tsv", "--pairs", *SHORT, "--val-fraction", "0.3", "-q"])
+    capsys.readouterr()
+    held = ["--view", "errors", "--held-out", "--text-file"]
+    code, out, err = call("few.npz", *held, "few.tsv")
+
+    assert (code, out) == (2, "")
+    assert "does not know which pairs were held out" in err
+    inputs = data(call, Path("t.npz"), "errors", "--text-file", "t.tsv")["inputs"]
+    codes = set()
+    for n in range(inputs):
+        Path("one.tsv").write_text(PAIRS.splitlines(keepends=True)[n])
+        code, out, err = call("t.npz", *held, "one.tsv")
+        codes.add(code)
+        if code:
+            assert (code, out) == (4, "")
+            assert "no pair of the text was held out of training (one.tsv)" in err
+            assert "leave --held-out away" in err
+    assert codes == {0, 4}
+
+
+@pytest.mark.parametrize("unknown", ["skip", "replace"])
+@pytest.mark.parametrize("unit", ["char", "byte"])
+def test_an_output_that_nobody_can_write_is_never_right(
+    call: Call, tmp_path: Path, unknown: str, unit: UnitName
+):
+    """Though without its stranger it would be the one that is written."""
+    path = tmp_path / "m.npz"
+    for seed in range(100):  # random weights: some write what ends
+        write_checkpoint(path, PAIRS_TEXT, unit=unit, pairs=True, seed=seed)
+        model = load(path)
+        symbol = model.vocab.symbols[model.vocab.replacement_id]
+        got = model.sample("the se" + symbol * (unknown == "replace"), length=50)
+        if len(got) < 50 and symbol in got:
+            break
+    wanted = got + "X" if unknown == "skip" else got.replace(symbol, "X", 1)
+    Path("x.tsv").write_text(f"the seX\t{wanted}\n")
+    given = ["--text-file", "x.tsv", "--unknown", unknown]
+
+    found = data(call, path, "errors", *given)
+    assert (found["exact"], found["wrong"]) == (0, 1)
+    (item,) = found["errors"]
+    assert item["wanted"] == [wanted.replace("X", "\ufffd")]
+    assert "X" not in item["input"]
+    compared = data(call, path, "compare", *given)["checkpoints"][0]
+    assert compared["text"]["exact"] == 0
+    _, _, err = call(path, "--view", "errors", *given)
+    assert "a wanted output with one of them is never right" in err
+    for form in ("--plain", "--ascii"):
+        assert call(path, "--view", "errors", *given, form)[0] == 0
+
+
 def test_errors_are_drawn_and_listed(call: Call, model: Path):
     view = ["--view", "errors", "--text-file", "p.tsv", "--color", "never"]
     found = data(call, model, "errors", "--text-file", "p.tsv")
@@ -270,11 +355,24 @@ def test_errors_are_drawn_and_listed(call: Call, model: Path):
     assert f"{found['exact']:.2%}, {found['wrong']} wrong" in out
     assert "outputs written for others" in out
     wrong = f"the first 1 of {found['wrong']} pairs that come out wrong"
-    assert f"errors shows {wrong}; --max-chars 0 shows all" in err
+    assert f"{wrong}; --max-chars counts their characters, and 0 shows all" in err
     rows = [line.split("\t") for line in plain.splitlines()]
     assert rows[0] == ["input", "wanted", "got", "distance"]
     assert [row[0] for row in rows[1:]] == [item["input"] for item in found["errors"]]
     assert call(model, *view, "--max-chars", "0")[2] == ""
+
+
+@pytest.mark.parametrize("view", ["summary", "history", "compare"])
+def test_it_is_told_which_outputs_an_evaluation_writes(
+    call: Call, model: Path, view: str
+):
+    _, out, _ = call(model, "--view", view, "--width", "120")
+
+    assert f"of at most {EVALUATED:,} held out, by the network alone" in out
+    if view == "compare":
+        _, out, _ = call(model, "--view", view, "--text-file", "p.tsv")
+        assert "exact, errors per character: of the text" in out
+        assert "network alone" not in out
 
 
 def test_compare_has_what_training_found(call: Call, model: Path):

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.cli.output import TextSink
-from charrnn.cli.writers import JsonWriter, Layout, TextWriter, open_output, readable
+from charrnn.cli.writers import JsonWriter, Layout, TextWriter, open_output
 from charrnn.config import UnitName
 from charrnn.errors import OutputError
+from charrnn.escapes import readable
 from charrnn.generation import Piece, Score
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 import pytest
@@ -89,24 +89,40 @@ def test_one_beam_is_the_greedy_choice(model: TextModel) -> None:
 def test_nothing_found_is_less_likely_than_the_greedy_choice(
     model: TextModel, width: int
 ) -> None:
-    """Also where a text never ends of itself."""
+    """A text that is cut off is held against those alone that are cut off, too."""
     for length in (3, 12):
         alone = search(model, 1, length=length)(PROMPTS)
         for beams, (single,) in zip(
             search(model, width, length=length)(PROMPTS), alone, strict=True
         ):
-            assert beams[0].nats <= single.nats
+            assert beams[0].ended >= single.ended
+            if beams[0].ended == single.ended:
+                assert beams[0].nats <= single.nats
+
+
+@pytest.mark.parametrize("width", [7, 20])
+def test_what_is_cut_off_stands_behind_what_has_ended(
+    model: TextModel, width: int
+) -> None:
+    """However likely it is."""
+    found = search(model, width, length=2)(PROMPTS)
+    ended = [[beam.ended for beam in beams] for beams in found]
+
+    assert ended == [sorted(each, reverse=True) for each in ended]
+    assert {True, False} <= {each for some in ended for each in some}
 
 
 def all_texts(model: TextModel, prompt: Ids) -> list[float]:
     """Score all texts of at most two characters; those of two may go on."""
     others = [0, *range(2, VOCAB.size)]
-    texts = [(END,), *product(others, (END,)), *product(others, others)]
-    return sorted(nats_of(model, prompt, text) for text in texts)
+    whole = [(END,), *product(others, (END,))]
+    begun = product(others, others)
+    found = (sorted(nats_of(model, prompt, t) for t in some) for some in (whole, begun))
+    return list(chain.from_iterable(found))
 
 
 def test_with_beams_for_all_the_likeliest_of_all_are_found(model: TextModel) -> None:
-    """Each of 21 texts is tried, and comes in the order of its cost."""
+    """Each of 21 texts is tried; the whole ones first, each in the order of cost."""
     for prompt, beams in zip(
         PROMPTS, search(model, 32, length=2)(PROMPTS), strict=True
     ):
@@ -120,7 +136,7 @@ def test_beams_cost_what_the_model_says(model: TextModel) -> None:
     """In order, each of them once, with the end where there is one."""
     for prompt, beams in zip(PROMPTS, search(model, 6)(PROMPTS), strict=True):
         assert len(beams) == len({beam.ids for beam in beams}) == 6
-        assert [b.nats for b in beams] == sorted(b.nats for b in beams)
+        assert beams == sorted(beams, key=lambda beam: (not beam.ended, beam.nats))
         for beam in beams:
             assert_near(beam.nats, nats_of(model, prompt, beam.ids))
             assert beam.ended == (beam.ids[-1] == END)

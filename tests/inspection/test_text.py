@@ -163,6 +163,8 @@ BEGUN = {
     "a\tb\n": "a\tb",
     "a\tb\r\n": "a\tb",
     "\na\tb\n\nb\ta\nab": "a\tb\nb\ta\nab\t",
+    "a\tb\n\n": "a\tb",
+    "b\ta\n\na\n \n\r\n": "b\ta\na\t",
 }
 
 
@@ -175,6 +177,22 @@ def test_the_last_pair_may_have_begun(tmp_path: Path, text: str):
 
     for given in (InspectedText(text), InspectedText.from_file(str(path))):
         assert vocab.decode(given.head(form, None)) == BEGUN[text]
+        lines = text.removesuffix("\n").split("\n")
+        assert given.blank == sum(not line.strip() for line in lines)
+
+
+@pytest.mark.parametrize("unit", ["char", "byte"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_mark_of_the_byte_order_begins_no_input(
+    tmp_path: Path, unit: UnitName, begun: bool
+):
+    vocab = make_vocab("\t\nab\ufeff", unit)
+    path = tmp_path / "p.txt"
+    path.write_bytes(b"\xef\xbb\xbfa\tb\n")
+    form = TextForm(vocab, "error", USUAL, begun=begun)
+
+    found = vocab.decode(InspectedText.from_file(str(path)).head(form, None))
+    assert found.rstrip("\n") == "a\tb"
 
 
 def test_what_stands_for_strangers_ends_no_input():
