@@ -73,11 +73,13 @@ DROPOUT, WEIGHT_DROPOUT, MOST_DROPOUT = 0.075, 0.08, 0.5
 #: 75, with 0.1 of recurrent weights beside 68 and 8, and as for other texts 52 and 5.
 MOST_OF_PAIRS = 0.2
 
-#: Weights for each character of the text: a network of fewer than the first cannot
-#: learn it by heart, and takes no dropout; one of more than the second takes all that
-#: the passes alone would have. Separate lines are learned by heart sooner.
-#: benchmarks/README.md has the grid.
-HEART, LINES_HEART = (0.6, 6.0), (0.3, 1.2)
+#: Weights for each character of a text of `HEART_LENGTH`: a network of fewer than the
+#: first cannot learn it by heart, and takes no dropout; one of more than the second
+#: takes all that the passes alone would have. Of a longer text fewer are enough, by
+#: this power of its length: much in it is alike. Separate lines are learned by heart
+#: sooner, whatever their number. benchmarks/README.md has the grid.
+HEART, HEART_LENGTH, HEART_POWER = (0.7, 4.2), 1e5, -0.4
+LINES_HEART = (0.3, 1.2)
 
 #: Lines of fewer characters fit into a window of half the usual length.
 SHORT_LINE = 24
@@ -189,13 +191,28 @@ def dropout(passes: float, weights: int, material: Material) -> dict[str, float]
         Parameters of the network.
     material : Material
     """
-    few, many = HEART if material.lines is None else LINES_HEART
+    few, many = by_heart(material)
     room = math.log(weights / (few * material.characters)) / math.log(many / few)
     share = min(1.0, max(0.0, room))
     full = dropout_by_passes(passes)
     if material.window is not None:
         full = {"dropout": min(full["dropout"], MOST_OF_PAIRS), "weight_dropout": 0.0}
     return {name: round(share * rate, 2) for name, rate in full.items()}
+
+
+def by_heart(material: Material) -> tuple[float, float]:
+    """Say how many weights it takes to learn a text by heart.
+
+    Returns
+    -------
+    few, many : float
+        For each of its characters: those that a network has to have for dropout to
+        help, and those with which all of it does.
+    """
+    if material.lines is not None:
+        return LINES_HEART
+    scale = (material.characters / HEART_LENGTH) ** HEART_POWER
+    return scale * HEART[0], scale * HEART[1]
 
 
 def dropout_by_passes(passes: float) -> dict[str, float]:

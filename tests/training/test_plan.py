@@ -272,7 +272,7 @@ def test_the_larger_the_network_the_more_dropout(
 
     for name in full:
         assert 0 <= less[name] <= more[name] <= full[name]
-    few, _ = plan.HEART if lines is None else plan.LINES_HEART
+    few, _ = plan.by_heart(material)
     if weights <= few * characters:
         assert not any(less.values())
 
