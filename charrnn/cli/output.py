@@ -31,6 +31,10 @@ PIPE_DELAY = 0.09
 #: Bytes that wait for a pipe at most.
 PIPE_BYTES = 8192
 
+#: Bytes handed to a stream at once. They fit into an empty buffer of any stream (a
+#: terminal's has 1,024 bytes), so that taking them is never interrupted halfway.
+SLICE_BYTES = 512
+
 
 class ReaderGone(Exception):  # noqa: N818 - an event, not an error
     """Whoever read our output has closed it, as ``head`` does.
@@ -124,10 +128,17 @@ class TextSink:
         """Pass on everything but a half-received character; raises as `write`."""
         if self.closed:
             return
-        # Emptied first: what an interrupt cuts short must not be sent twice.
-        data, self._waiting = self._waiting, bytearray()
         with self._giving_up():
-            _send(self._stream, bytes(data))
+            _empty(self._stream)
+            while self._waiting:
+                data = bytes(self._waiting[:SLICE_BYTES])
+                # Struck out first: Python looks for Ctrl-C when a call is over, and
+                # by then the stream's empty buffer has the slice. What interrupts
+                # the emptying leaves the rest in the buffer, for the next flush, so
+                # that nothing is lost and nothing sent twice.
+                del self._waiting[:SLICE_BYTES]
+                self._stream.write(data)
+                _empty(self._stream)
         self._flushed_at = self._clock()
 
     def close(self) -> None:
@@ -223,19 +234,12 @@ def _utf8(text: str) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def _send(stream: BinaryIO, data: bytes) -> None:
-    """Write and flush all of `data`, also to a pipe that does not block.
+def _empty(stream: BinaryIO) -> None:
+    """Flush a stream, also into a pipe that does not block.
 
     Whoever shares the pipe may have made it non-blocking; a full one then
-    raises an error that says how much was taken.
+    raises an error, and the stream keeps what was not taken.
     """
-    while data:
-        try:
-            taken = stream.write(data)
-        except BlockingIOError as error:
-            taken = error.characters_written
-            _wait_writable(stream)
-        data = data[taken:]
     while True:
         try:
             stream.flush()

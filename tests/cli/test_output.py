@@ -4,11 +4,13 @@ import errno
 import io
 import os
 import pty
+import signal
 import subprocess
 import sys
 import threading
 import tty
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,6 +70,18 @@ def read(descriptor: int) -> bytes:
         return b""
 
 
+def fill(stream: BinaryIO) -> int:
+    """Write to a pipe until nothing more fits; tell how many bytes it took."""
+    descriptor, taken = stream.fileno(), 0
+    os.set_blocking(descriptor, False)
+    try:
+        while True:
+            taken += os.write(descriptor, bytes(1000))
+    except BlockingIOError:
+        os.set_blocking(descriptor, True)
+        return taken
+
+
 def leave(descriptor: int) -> None:
     """Stop reading a pipe, but keep the descriptor's number in use."""
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -80,6 +94,22 @@ def write_and_be_interrupted(stream: BinaryIO, text: str) -> None:
     with TextSink(stream) as sink:
         sink.write(text)
         raise KeyboardInterrupt
+
+
+@contextmanager
+def interrupt_soon() -> Iterator[None]:
+    """Press Ctrl-C once, unless the block has ended by then."""
+
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, press)
+    signal.setitimer(signal.ITIMER_REAL, 0.005)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def shown(*texts: str | bytes, raw: bool = False) -> str:
@@ -98,6 +128,31 @@ def piped(*texts: str | bytes) -> bytes:
         for text in texts:
             sink.write(text)
     return stream.getvalue()
+
+
+def test_interrupted_write_loses_nothing_and_repeats_nothing(
+    pipe: tuple[int, BinaryIO],
+) -> None:
+    """Each wait for a full pipe is cut short; what is left goes out later."""
+    reader, stream = pipe
+    before = fill(stream)
+    text = "".join(f"{n:07d} " for n in range(1000))
+    sink = TextSink(stream, clock=Clock())
+    sink.write(text)
+
+    received, cut, finished = b"", 0, False
+    while not finished:
+        try:
+            with interrupt_soon():
+                sink.flush()
+            finished = True
+        except KeyboardInterrupt:
+            cut += 1
+            received += os.read(reader, 1500)
+    received += read(reader)
+
+    assert cut > 5
+    assert received[before:] == text.encode()
 
 
 def test_pipe_waits_for_a_newline(pipe: tuple[int, BinaryIO], clock: Clock) -> None:
