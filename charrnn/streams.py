@@ -94,6 +94,16 @@ class _Cut:
         self.seq_length = seq_length
         self.characters = len(ids)
 
+    def carry_over(self, state: Floats) -> None:
+        """Clear the state: no line and no pair goes on in the next epoch.
+
+        Parameters
+        ----------
+        state : (..., B, H) float array
+            Changed in place.
+        """
+        state[...] = 0
+
     def _lay_out(self, first: NDArray[np.int64], steps: int) -> None:
         """Remember where streams start, and how many steps the longest has."""
         self.steps = steps
@@ -255,16 +265,6 @@ class LineStreams(_Cut):
             targets[padding] = IGNORED
         return Window(inputs, targets, (inputs == self.newline).view(np.uint8))
 
-    def carry_over(self, state: Floats) -> None:
-        """Clear the state: no line goes on in the next epoch.
-
-        Parameters
-        ----------
-        state : (..., B, H) float array
-            Changed in place.
-        """
-        state[...] = 0
-
     def _text(self, epoch: int) -> PackedIds:
         """Arrange an epoch's lines stream after stream, or take the last one's."""
         if epoch != self._epoch:
@@ -348,16 +348,6 @@ class PairStreams(_Cut):
             inputs[:, over] = self._newline
             targets[:, over] = IGNORED
         return Window(inputs, targets, self._documents.begins(inputs))
-
-    def carry_over(self, state: Floats) -> None:
-        """Clear the state: no pair goes on in the next epoch.
-
-        Parameters
-        ----------
-        state : (..., B, H) float array
-            Changed in place.
-        """
-        state[...] = 0
 
     def _arrange(self, epoch: int) -> None:
         """Arrange an epoch's pairs stream after stream, unless that is done."""

@@ -13,6 +13,7 @@ indentation blanks that the line begins with, as far as it is read
 digits      1 for a digit
 capitals    1 for a capital
 word        letters and digits since the word began, 0 outside words
+output      1 behind the line's first tab: where a pair's output is written
 =========== ===============================================================
 
 Symbols of a byte vocabulary are read as Latin-1: beyond ASCII, features of
@@ -32,6 +33,7 @@ FEATURES = (
     "digits",
     "capitals",
     "word",
+    "output",
 )
 
 #: Quotation marks that open and close; the straight one does both in turn.
@@ -45,6 +47,7 @@ class _Place:
         self.column = self.indentation = self.word = 0
         self.brackets = self.depth = 0
         self.quoted = self.escaped = False
+        self.output = False
         self.blank = True  # nothing but blanks in this line so far
 
     def read(self, char: str) -> tuple[float, ...]:
@@ -65,6 +68,7 @@ class _Place:
             char.isdigit(),
             char.isupper(),
             self.word,
+            self.output,
         )
 
     def _end_line(self) -> None:
@@ -72,11 +76,13 @@ class _Place:
         if self.blank:
             self.quoted, self.brackets = False, 0
         self.column = self.indentation = 0
+        self.output = False
         self.blank = True
 
     def _go_on(self, char: str) -> None:
         """Take one more character of a line."""
         self.column += 1
+        self.output = self.output or char == "\t"
         self.blank = self.blank and char.isspace()
         self.indentation += self.blank
 

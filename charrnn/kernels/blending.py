@@ -31,7 +31,6 @@ from charrnn.kernels.growth import (
     count_of,
     follow,
     follower_of,
-    grow,
     key_of,
     slot_of,
 )
@@ -252,7 +251,7 @@ def mix(
     contexts, p, grown = new_contexts(tables), np.empty(logits.size), 0
     found = find(tables, read, before, contexts.nodes)
     if growth is not None and growth.used[1]:
-        grown = follow(tables, growth, read, before, contexts.path)
+        grown = follow(tables, growth, read, before, contexts.path, False)
     fill(tables, growth, contexts, found, grown, p)
     network = share_at(growth, share, contexts, found, grown)
     # Each loop does one thing, without a branch: LLVM makes vector code of them.
@@ -290,36 +289,54 @@ def learn(
         return
     nodes, path = new_contexts(tables)
     found = find(tables, read, before, nodes)
-    reach = grow(tables, growth, read, before, path)
+    reach = follow(tables, growth, read, before, path, True)
     count(tables, nodes, found, growth, path, reach, symbol)
 
 
 @jit(inlined_early=True)
-def _read(
+def _is_counted(learns: bool, before: int, i: int) -> bool:
+    """Tell whether character i of a text is counted, once the text goes on.
+
+    What is read before a text begins is not, unless it is the text's own.
+    """
+    return learns and (i > 0 or (i == 0 and before != NONE))
+
+
+@jit(inlined_early=True)
+def _look_up(
     tables: Tables,
     growth: Growth | None,
     before: int,
-    learns: bool,
-    ids: Ids,
-    i: int,
+    read: Ids,
+    grows: bool,
     contexts: Contexts,
-) -> tuple[int, int]:
-    """Find the contexts of a place; if wished, count what stands before it.
-
-    What is read before a text begins is not counted, unless it is the text's own.
+) -> tuple[int, int, int]:
+    """Find the contexts of a place, and make those that will be counted behind.
 
     Returns
     -------
-    found, grown : int
-        How many contexts the tables and the growth know.
+    found : int
+        How many contexts the tables know.
+    grown : int
+        How many the growth knows, as far as anything is counted at all.
+    reach : int
+        How many it has, with those that are new.
     """
-    most, grown = contexts.nodes.size, 0
-    if learns and (i > 1 or (i == 1 and before != NONE)):
+    reach = grown = 0
+    if growth is not None and (grows or growth.used[1]):
+        reach = follow(tables, growth, read, before, contexts.path, grows)
+        grown = reach if growth.used[1] else 0
+    return find(tables, read, before, contexts.nodes), grown, reach
+
+
+@jit(inlined_early=True)
+def _count_one_before(
+    tables: Tables, growth: Growth | None, before: int, learns: bool, ids: Ids, i: int
+) -> None:
+    """Count the character before the first place that is looked at, if any is."""
+    if _is_counted(learns, before, i - 1):
+        most = tables.discounts.shape[0]
         learn(tables, growth, before, ids[max(0, i - 1 - most) : i - 1], ids[i - 1])
-    read = ids[max(0, i - most) : i]
-    if growth is not None and growth.used[1]:
-        grown = follow(tables, growth, read, before, contexts.path)
-    return find(tables, read, before, contexts.nodes), grown
 
 
 @jit(parallel=False)
@@ -334,12 +351,17 @@ def _score(
     p: Floats,
 ) -> None:
     """See `score`."""
-    contexts = new_contexts(tables)
+    contexts, most = new_contexts(tables), tables.discounts.shape[0]
+    _count_one_before(tables, growth, before, learns, ids, first)
     for i in range(first, ids.size):
-        found, grown = _read(tables, growth, before, learns, ids, i, contexts)
+        read = ids[max(0, i - most) : i]
+        counted = i + 1 < ids.size and _is_counted(learns, before, i)
+        found, grown, reach = _look_up(tables, growth, before, read, counted, contexts)
         q = look_up_one(tables, growth, contexts, found, grown, ids[i])
         network = share_at(growth, share, contexts, found, grown)
         p[i - first] = network * p[i - first] + (1 - network) * q
+        if growth is not None and counted:
+            count(tables, contexts.nodes, found, growth, contexts.path, reach, ids[i])
 
 
 @jit(parallel=False)
@@ -354,15 +376,21 @@ def _fill_rows(
     p: Floats,
 ) -> None:
     """See `fill_rows`."""
-    contexts, q = new_contexts(tables), np.empty(p.shape[1])
+    contexts, most = new_contexts(tables), tables.discounts.shape[0]
+    q, skipped = np.empty(p.shape[1]), ids.size + 1 - p.shape[0]
+    _count_one_before(tables, growth, before, learns, ids, first)
     for i in range(first, ids.size + 1):
-        found, grown = _read(tables, growth, before, learns, ids, i, contexts)
-        row = i - (ids.size + 1 - p.shape[0])
-        if row >= 0:
+        read = ids[max(0, i - most) : i]
+        counted = i < ids.size and _is_counted(learns, before, i)
+        found, grown, reach = _look_up(tables, growth, before, read, counted, contexts)
+        if i >= skipped:
             fill(tables, growth, contexts, found, grown, q)
-            network, out = share_at(growth, share, contexts, found, grown), p[row]
+            network = share_at(growth, share, contexts, found, grown)
+            out = p[i - skipped]
             for v in range(q.size):
                 out[v] = network * out[v] + (1 - network) * q[v]
+        if growth is not None and counted:
+            count(tables, contexts.nodes, found, growth, contexts.path, reach, ids[i])
 
 
 def score(blend: Blend, ids: Ids, first: int, p: Floats) -> None:

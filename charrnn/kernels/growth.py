@@ -140,45 +140,33 @@ def key_of(node: int, symbol: int, vocab_size: int, counted: int) -> np.int64:
 
 
 @jit(inlined_early=True)
-def follow(tables: Tables, growth: Growth, read: Ids, before: int, path: Ids) -> int:
+def follow(
+    tables: Tables, growth: Growth, read: Ids, before: int, path: Ids, grows: bool
+) -> int:
     """Find the contexts that were read before; see `ngrams.find`.
+
+    Parameters
+    ----------
+    tables, read, before
+        See `ngrams.find`.
+    growth : Growth
+    path : (order,) int32 array
+        Written: the node of each context, from the empty one on.
+    grows : bool
+        Whether contexts that are new are added, so that something can be counted
+        behind them: a context alone says nothing. There must be room for as many
+        nodes more as n-grams are long.
 
     Returns
     -------
     int
-        How many there are, with the empty one: written to `path`.
+        How many contexts there are, with the empty one.
     """
     path[0] = 0
-    found = 1
-    while found < path.size:
+    found, last = 1, False
+    while found < path.size and not last:
         symbol = read[read.size - found] if found <= read.size else NONE
-        ends = symbol < 0 or symbol == tables.newline
-        if symbol < 0:
-            symbol = before
-        if symbol < 0:
-            break
-        at = slot_of(growth, key_of(path[found - 1], symbol, tables.single.size, 0))
-        if growth.keys[at] == EMPTY:
-            break
-        path[found] = growth.slots[at]
-        found += 1
-        if ends:
-            break
-    return found
-
-
-@jit(inlined_early=True)
-def grow(tables: Tables, growth: Growth, read: Ids, before: int, path: Ids) -> int:
-    """Do what `follow` does, and add the contexts that are new.
-
-    A context alone says nothing: what it predicts is what has been counted behind it.
-    There must be room for as many nodes more as n-grams are long.
-    """
-    path[0] = 0
-    found = 1
-    while found < path.size:
-        symbol = read[read.size - found] if found <= read.size else NONE
-        ends = symbol < 0 or symbol == tables.newline
+        last = symbol < 0 or symbol == tables.newline
         if symbol < 0:
             symbol = before
         if symbol < 0:
@@ -186,6 +174,8 @@ def grow(tables: Tables, growth: Growth, read: Ids, before: int, path: Ids) -> i
         key = key_of(path[found - 1], symbol, tables.single.size, 0)
         at = slot_of(growth, key)
         if growth.keys[at] == EMPTY:
+            if not grows:
+                break
             node = growth.used[0]
             growth.used[0] = node + 1
             growth.keys[at], growth.slots[at] = key, node
@@ -193,8 +183,6 @@ def grow(tables: Tables, growth: Growth, read: Ids, before: int, path: Ids) -> i
             growth.last[node] = NONE
         path[found] = growth.slots[at]
         found += 1
-        if ends:
-            break
     return found
 
 
@@ -237,7 +225,7 @@ def count(
     growth : Growth
         Has room for as many counts more as n-grams are long.
     path : (order,) int32 array
-        The contexts as `grow` finds them, as many as `reach` says.
+        The contexts as `follow` finds them, as many as `reach` says.
     reach : int
     symbol : int
     """

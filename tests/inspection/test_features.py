@@ -26,6 +26,7 @@ def follow(text: str, name: str) -> list[float]:
         ("digits", "a1²", [0, 1, 1]),
         ("capitals", "aÉB", [0, 1, 1]),
         ("word", "ab1 c\n", [1, 2, 3, 0, 1, 0]),
+        ("output", "ab\tc\td\nab\t", [0, 0, 1, 1, 1, 1, 0, 0, 0, 1]),
     ],
 )
 def test_features_are_as_they_stand_after_a_character(name, text, expected):

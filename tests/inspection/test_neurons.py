@@ -105,8 +105,8 @@ def test_every_best_unit_is_the_one_that_numpy_finds(model):
     followed = features(LONG_QUOTES)
 
     found = {item.feature: item for item in view.best}
-    # Nothing in this text has braces or indentation.
-    assert set(FEATURES) - set(found) == {"depth", "indentation"}
+    # Nothing in this text has braces, indentation or a tab.
+    assert set(FEATURES) - set(found) == {"depth", "indentation", "output"}
     for name in set(FEATURES) & set(found):
         column = followed[:, FEATURES.index(name)]
         exact = [np.corrcoef(row, column)[0, 1] for row in values]
