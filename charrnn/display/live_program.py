@@ -5,7 +5,8 @@ stands above it: the engine knows nothing of a page, and runs in a worker.
 """
 
 from functools import cache
-from importlib import resources
+
+from charrnn.display.html_style import asset
 
 #: What computes.
 ENGINE = (
@@ -20,6 +21,15 @@ ENGINE = (
     "engine",
 )
 
+#: What is seen, and `start`, which begins.
+PAGE = ("link", "editor", "strips", "lesson", "steering", "page", "start")
+
+
+@cache
+def program() -> str:
+    """Join the whole program."""
+    return "\n".join([asset("html_parts.js"), engine(), *map(_module, PAGE)])
+
 
 @cache
 def engine() -> str:
@@ -29,5 +39,4 @@ def engine() -> str:
 
 def _module(name: str) -> str:
     """Read a module."""
-    folder = resources.files(__package__).joinpath("live")
-    return folder.joinpath(f"{name}.js").read_text("utf-8")
+    return asset(f"live/{name}.js")

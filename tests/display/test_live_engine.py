@@ -216,7 +216,8 @@ def test_texts_become_ids_and_texts_again(tab, unit):
     script = """const vocabulary = new Vocabulary(arguments[0], arguments[1]);
     const decoder = new Decoder(vocabulary);
     const ids = Array.from(arguments[2]).flatMap((char) => vocabulary.encode(char));
-    return [ids, ids.flatMap((id) => decoder.take(id)).map(([char]) => char).join("")]"""
+    const again = ids.flatMap((id) => decoder.take(id));
+    return [ids, again.map(([char]) => char).join("")]"""
 
     ids, again = run(tab, script, symbols, unit, text + "ω")
 
@@ -250,14 +251,16 @@ def test_line_ends_are_those_of_the_vocabulary(tab, symbols):
 #: An engine whose slices are gone through at once, and what it tells.
 ENGINE = f"""{MADE}
 const told = [], work = [];
-const engine = new Engine(network, (message) => told.push(message), (todo) => work.push(todo));
+const hear = (message) => told.push(message), later = (todo) => work.push(todo);
+const engine = new Engine(network, hear, later);
 const tell = (message) => {{
   engine.take(message);
   while (work.length) work.shift()();
 }};
 const neutral = {{temperature: 1, topK: 0, typical: 1, topP: 1, minP: 0, banned: []}};
 const write = (seed, left, filters = {{}}) => tell({{
-  kind: "write", seed, left, goOn: false, held: null, filters: {{...neutral, ...filters}}}});
+  kind: "write", seed, left, goOn: false, held: null,
+  filters: {{...neutral, ...filters}}}});
 """
 
 
@@ -355,7 +358,8 @@ def test_a_step_is_told_with_all_its_numbers(tab):
     tell({{kind: "step", place: 9}});
     const {{layers, shares}} = told.pop();
     return [layers.map((step) => Object.fromEntries(Object.entries(step).map(
-      ([name, values]) => [name, Array.from(values.length ? values : [])]))), Array.from(shares)]"""
+      ([name, values]) => [name, Array.from(values.length ? values : [])]))),
+      Array.from(shares)]"""
 
     (step,), shares = run(tab, script, *held_by(model), ids.tolist())
 

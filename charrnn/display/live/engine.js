@@ -43,9 +43,9 @@ class Engine {
   take(message) {
     const { kind } = message;
     if (kind === "text") {
+      this.end();
       this.version = message.version;
       this.told = Math.min(this.told, this.reader.replace(message.ids));
-      this.stop();
     } else if (kind === "write") {
       this.write(message);
     } else if (kind === "stop") {
@@ -105,7 +105,13 @@ class Engine {
     this.tell({ kind: "writing", on: true });
   }
 
+  /** Stop writing, when all that was written has been told. */
   stop() {
+    this.report(true);
+    this.end();
+  }
+
+  end() {
     if (this.writing) this.tell({ kind: "writing", on: false });
     this.writing = null;
   }
@@ -130,10 +136,7 @@ class Engine {
     if (writing.steered) network.read(writing.steered, id, network.scratch, writing.held);
     else reader.step();
     writing.left -= 1;
-    if (ended || writing.left === 0) {
-      this.report(true);
-      this.stop();
-    }
+    if (ended || writing.left === 0) this.stop();
     return true;
   }
 
@@ -167,7 +170,7 @@ class Engine {
    * @returns {Generator<undefined, any>}
    */
   answerTo(question) {
-    if (question.kind === "look") return this.look(question);
+    if (question.kind === "look" || question.kind === "next") return this.look(question);
     if (question.kind === "hung") return this.hung(question);
     if (question.kind === "path") return this.path(question);
     if (question.kind === "step") return this.step(question);
@@ -239,7 +242,7 @@ class Engine {
       kind,
       version: this.version,
       place,
-      layers: taken.map((step, k) => ({ ...step, bhn: network.layers[k].bhn })),
+      layers: taken.map((step) => ({ ...step })),
       logits,
       shares,
     });

@@ -17,7 +17,7 @@ function inputGradients(network, steps, target) {
   softmax(logits, p);
   const error = Float32Array.from(p, (share, v) => (v === target ? share - 1 : share));
   /** @type {Float32Array[]} */
-  let dy = Array.from({ length: T }, () => new Float32Array(H));
+  let dy = Array.from({ length: T }, () => /** @type {Float32Array} */ (new Float32Array(H)));
   addTransposed(network.Wy, error, dy[T - 1]);
   /** @type {Float32Array[]} */
   let dz = [];
@@ -25,7 +25,6 @@ function inputGradients(network, steps, target) {
     dz = layerGradients(network, k, steps.map((step) => step[k]), dy);
     if (k > 0) {
       dy = dz.map((d) => {
-        /** @type {Float32Array} */
         const below = new Float32Array(H);
         addTransposed(network.layers[k].Wx, d, below);
         return below;
