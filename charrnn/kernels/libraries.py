@@ -22,11 +22,12 @@ in this process have libraries as they always had.
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.environment import lookup_environment
 from numba.core.registry import CPUDispatcher, cpu_target
@@ -35,6 +36,9 @@ from charrnn.kernels.keeping import KernelCache
 
 #: In the names that Numba gives to the bodies of parallel loops.
 PARALLEL_LOOP = "__numba_parfor_gufunc"
+
+#: In the names of the libraries that Numba puts between such a body and its kernel.
+WRAPPER = re.compile("GufuncWrapper|parallelgufuncwrapper")
 
 #: What the variables begin with that say where a function finds its constants.
 ENVIRONMENT = "_ZN08NumbaEnv"
@@ -45,16 +49,18 @@ class LateLibrary(JITCodeLibrary):  # type: ignore[misc]  # Numba has no types
 
     def __init__(self, codegen: Any, name: str) -> None:
         super().__init__(codegen, name)
-        self._late = True  # whether that has not happened yet
+        self._late = True  # whether nobody has asked yet
+        self._optimized = False
 
     def get_pointer_to_function(self, name: str) -> int:
         """Find where a function begins; 0 if it is not in this library."""
-        self._ensure_finalized()
         if self._late and self._defines(name):
             if PARALLEL_LOOP in self.name:
                 # Numba asks, but nobody calls it.
                 return 0
-            self._translate()
+            self._late = False
+            if self._finalized:
+                self._translate()
         return int(super().get_pointer_to_function(name))
 
     @property
@@ -79,9 +85,16 @@ class LateLibrary(JITCodeLibrary):  # type: ignore[misc]  # Numba has no types
             return False
 
     def _optimize_final_module(self) -> None:
-        """Do what a library that is linked into others needs: nothing yet."""
-        if not self._late:
+        """Optimize the library, unless it is one around a parallel loop.
+
+        A part is optimized by itself, before its callers are, which decides on the
+        last bit of its sums.
+        """
+        if self._late and (PARALLEL_LOOP in self.name or WRAPPER.search(self.name)):
+            return
+        if not self._optimized:
             super()._optimize_final_module()
+            self._optimized = True
 
     def _finalize_final_module(self) -> None:
         """Close the library, and make it usable if its machine code is there."""
@@ -95,11 +108,12 @@ class LateLibrary(JITCodeLibrary):  # type: ignore[misc]  # Numba has no types
             super()._finalize_final_module()
 
     def _translate(self) -> None:
-        """Optimize the library and make machine code of it."""
-        self._late = False
-        CPUCodeLibrary._optimize_final_module(self)
+        """Make machine code of a library that is closed."""
+        self._optimize_final_module()
         self._final_module.verify()
-        CPUCodeLibrary._finalize_final_module(self)
+        self._finalize_final_module()
+        # Functions are told by Numba where they find their constants when they are
+        # compiled, which for these was too early.
         for variable in self._final_module.global_variables:
             if variable.name.startswith(ENVIRONMENT):
                 environment = lookup_environment(variable.name)
