@@ -21,8 +21,9 @@ from charrnn.training.probe import compile_sampling, tiny_trainer, warm_up
 #: After so many new objects garbage is looked for; see `charrnn.__main__`.
 SELDOM = 50_000, 20, 100
 
-#: What is added to the priority's number of a process that is to be in nobody's way.
-NICE = 19
+#: What is added to the number of a priority: a seventh of what others have. With less,
+#: a minute of training on all processors would be too short.
+NICE = 7
 
 
 def _messages() -> Iterator[dict[str, Any]]:
@@ -44,7 +45,7 @@ def _messages() -> Iterator[dict[str, Any]]:
 
 
 def _tell(key: str) -> None:
-    """Say that something is compiled."""
+    """Say that something is compiled, or is left to others."""
     print(key, flush=True)  # noqa: T201 - to a program
 
 
@@ -69,7 +70,7 @@ def main() -> None:
             for key in message["keys"]:
                 if key in known:
                     known[key].compile()
-                    _tell(key)
+                _tell(key)
         if "sampling" in message:
             if hasattr(os, "nice"):  # not on Windows
                 os.nice(NICE)

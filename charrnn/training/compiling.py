@@ -44,17 +44,20 @@ DECISIVE = "dropout", "weight_dropout", "ema"
 
 #: What kernels take to compile, in units of the shortest; others take 1.
 EFFORT = {
-    "recurrence.forward": 5.0,
-    "recurrence.backward": 5.0,
-    "head.loss_and_gradient": 4.0,
-    "matmul._add_affine_blocks": 4.0,
-    "head.losses": 2.5,
-    "normalization": 2.5,
-    "optimizers.apply": 3.0,
+    "recurrence.forward": 6.0,
+    "recurrence.backward": 6.0,
+    "head.loss_and_gradient": 5.0,
+    "matmul._add_affine_blocks": 5.0,
+    "optimizers.apply": 5.0,
+    "head.losses": 4.0,
+    "normalization": 3.0,
 }
 
 #: What an assistant needs to begin, in the same units.
-LATE = 2.0
+LATE = 3.0
+
+#: Seconds that an assistant has for ending, before it is ended.
+PATIENCE = 2.0
 
 #: Called with how many kernels of how many are there.
 OnProgress = Callable[[int, int], None]
@@ -90,8 +93,8 @@ class Assistant:
 
     Raises
     ------
-    OSError
-        It cannot be started.
+    OSError, RuntimeError
+        It, or the thread that listens to it, cannot be started.
     """
 
     def __init__(self) -> None:
@@ -114,7 +117,11 @@ class Assistant:
         self._to = cast("IO[bytes]", self._process.stdin)
         self._from = cast("IO[bytes]", self._process.stdout)
         self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        try:
+            self._listener.start()
+        except RuntimeError:  # no more threads
+            self._end()
+            raise
 
     def _listen(self) -> None:
         """Note what it has done, until it is gone."""
@@ -169,10 +176,19 @@ class Assistant:
 
     def close(self) -> None:
         """Let it end."""
+        self._end()
+        self._listener.join()
+        self._from.close()
+
+    def _end(self) -> None:
+        """Close its standard input, with which it ends."""
         with contextlib.suppress(OSError):
             self._to.close()
-        self._process.wait()
-        self._listener.join()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:  # somebody has stopped it
+            self._process.kill()
+            self._process.wait()
 
 
 class Compiling:
@@ -206,7 +222,7 @@ class Compiling:
             return
         self._cold = True
         if cache_directory() is not None and is_built_in(kernels) and sys.executable:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, RuntimeError):
                 while len(self._assistants) < min(self._threads - 1, MOST):
                     self._assistants.append(Assistant())
 
