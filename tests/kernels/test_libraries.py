@@ -104,9 +104,9 @@ def test_what_is_noted_is_not_run_and_can_be_compiled_later() -> None:
         _noted(np.array([1], np.int8))
 
     assert went_well is True
-    assert _noted.signatures == []  # type: ignore[attr-defined]
+    assert _noted.signatures == []
     assert [wanted.name for wanted in found] == ["test_libraries._noted"] * 2
     assert found[0].key != found[1].key
     found[1].compile()
-    assert len(_noted.signatures) == 1  # type: ignore[attr-defined]
+    assert len(_noted.signatures) == 1
     assert _noted(np.array([7], np.int8)) == 7
