@@ -29,7 +29,7 @@ from charrnn.reading import Text, named_source
 from charrnn.textmodel import TextModel
 from charrnn.training.output import FileOutput, NoOutput
 from charrnn.training.prepare import prepare
-from charrnn.training.probe import get_ready, measure_speed
+from charrnn.training.probe import get_ready, measure_speed, new_trial
 from charrnn.training.request import TrainingRequest
 from charrnn.training.run import Policy, Run
 
@@ -155,7 +155,9 @@ def train(
         output = FileOutput(path, replace=run.force or run.resume)
     # Nobody else has the files while texts are read, nor while the run is under way.
     with output.held():
-        job = prepare(request, threads, speed=lambda cell: measure_speed(cell, threads))
+        job = prepare(
+            request, threads, speed=lambda cell: measure_speed(new_trial(cell, threads))
+        )
         get_ready(job)
     return Run(job, Policy.of(run), output)
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn.cells import cell_of
 from charrnn.checkpoint.archive import SIGNATURE
 from charrnn.cli.commands import FilesIn, shell_command
 from charrnn.cli.metrics import Lines, MetricsLog
@@ -38,7 +37,7 @@ from charrnn.cli.training_report import (
     summary,
 )
 from charrnn.cli.training_settings import Settings
-from charrnn.config import CellName, SampleConfig
+from charrnn.config import CellName, ModelConfig, SampleConfig
 from charrnn.counting import plural
 from charrnn.display.color import is_terminal
 from charrnn.display.console import stderr_console, wait_for_reader
@@ -56,14 +55,13 @@ from charrnn.errors import (
 )
 from charrnn.filenames import best_path
 from charrnn.generation import Generation, Piece, Stopped
-from charrnn.kernels.cells import kernels_of
-from charrnn.kernels.jit import cache_directory, is_cached
-from charrnn.kernels.recurrence import way_back
+from charrnn.kernels.jit import cache_directory
 from charrnn.training.agenda import ASKED
+from charrnn.training.compiling import Compiling
 from charrnn.training.job import Job
 from charrnn.training.output import FileOutput, StreamOutput
 from charrnn.training.prepare import prepare
-from charrnn.training.probe import get_ready, measure_speed, step_seconds
+from charrnn.training.probe import get_ready, measure_speed, new_trial, step_seconds
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
 from charrnn.training.run import Policy, Run
 
@@ -85,6 +83,7 @@ class Session:
             quiet=common.quiet,
             stopped=self._asked_to_end,
         )
+        self.compiling = Compiling(self.threads, self._show_compiling)
         stdout = None if sys.stdout is None else sys.stdout.buffer
         self.payload = Lines(
             stdout, lambda why: self._lost("standard output", why), self._asked_to_end
@@ -109,8 +108,12 @@ class Session:
             with ending_at_once(lambda: self._leave(writer)):
                 # A named pipe waits for its reader here.
                 logs = self._logs(opened.enter_context(self._log_file()))
+                opened.enter_context(self.compiling)
+                model = self.settings.request.model
+                self.compiling.expect(model.get("cell", ModelConfig.cell))
                 job = self._prepare()
                 self._get_ready(job)
+                self.compiling.compile_sampling()
             for log in logs:
                 log.start(start_fields(job, self._path), pairs=job.of_pairs)
             began = job.trainer.position.step
@@ -234,24 +237,24 @@ class Session:
             self.display.say("--patience does nothing without validation", "warning")
         return job
 
-    def _announce_compiling(self, cell: CellName) -> None:
-        """Say that the kernels are not there yet, which takes a while."""
-        if not is_cached(way_back(kernels_of(cell_of(cell)))):
-            once = ", once" if cache_directory() is not None else ""
-            self.display.say(f"compiling for this machine{once}: 10 to 30 seconds")
+    def _show_compiling(self, done: int, total: int) -> None:
+        """Say how many kernels are there, of those that were not."""
+        once = "" if cache_directory() is None else " (once per machine)"
+        self.display.count("compiling kernels", done, total, once)
 
     def _speed(self, cell: CellName) -> float:
         """Measure this machine's speed for a plan."""
-        self._announce_compiling(cell)
-        return measure_speed(cell, self.threads)
+        trial = new_trial(cell, self.threads)
+        self.compiling.compile(trial)
+        return measure_speed(trial)
 
     def _get_ready(self, job: Job) -> float:
         """Get the kernels, show the plan, and return the seconds of a step."""
         trainer = job.trainer
-        self._announce_compiling(trainer.network.config.cell)
         began = time.perf_counter()
+        self.compiling.compile(trainer)
         get_ready(job)
-        if self._previews:
+        if self._previews and not self.compiling.assisted:
             # Compiled in the middle of a run, it would keep a signal waiting.
             next(self._generation(job, 1), None)
         took = time.perf_counter() - began
@@ -329,7 +332,7 @@ class Session:
             due = isinstance(record, Evaluation)
         else:
             due = isinstance(record, Step) and bool(every) and record.step % every == 0
-        if not due or not self._previews:
+        if not due or not self._previews or self.compiling.sampling_is_under_way:
             return
         characters = self.settings.reports.preview_chars
         if job.of_pairs:

@@ -103,7 +103,7 @@ def _rows_by_panel(
         a, c = a[done * a_row :], c[done * c_row :]
 
 
-@jit(parallel=False)
+@jit(called=True)
 def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
     """See `multiply`."""
     m, depth = a.shape
