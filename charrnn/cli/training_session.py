@@ -157,15 +157,15 @@ class Session:
             # The files of a run are the first rank's.
             output = writer if self.ranks.rank == 0 else Elsewhere(writer)
             ended = self._run(job, output, logs)
+            if ended.reason in ASKED:
+                # Another rank may have caught the signal that all have obeyed.
+                self.caught.number = self.caught.number or number_of(ended.reason)
+                end_in_order()
             if not self._asked_to_end() and not self.common.quiet:
                 kept = self._best is not None
                 for line in summary(ended, job, began, kept=kept):
                     self.display.say(line)
             self._compare(ended, job, logs)
-        if ended.reason in ASKED:
-            # Another rank may have caught the signal that all have obeyed.
-            self.caught.number = self.caught.number or number_of(ended.reason)
-            end_in_order()
         if self.caught.number is not None:
             self.display.say(f"saved after step {ended.steps:,}")
             # A run that had come to its own end before has nothing to be continued.

