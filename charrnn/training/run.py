@@ -617,9 +617,7 @@ class Run:
         others = [rank for rank, each in enumerate(digests) if each != digests[0]]
         if others:
             named = ", ".join(map(str, others[:10]))
-            msg = (
-                f"after step {self._at:,} the weights of rank {named} are not rank 0's"
-            )
+            msg = f"rank {named} has other weights than rank 0 after step {self._at:,}"
             hint = (
                 "use machines with processors of one kind, or the part of them that "
                 "is; what was saved before the last evaluation can be resumed"
