@@ -2,10 +2,12 @@
 
 Run as ``python -m tests.training.rank_program FAILURE train ...``. Rank n writes its
 process number to the file ``rank-n`` in the working directory. At its third step, rank
-1 meets a FAILURE: ``error`` raises an exception, ``none`` is none.
+1 meets a FAILURE: ``error`` raises an exception. With ``disk`` it is rank 0's, whose
+files cannot grow; ``none`` is none.
 """
 
 import os
+import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,20 @@ def fail_at_third_step() -> None:
             raise RuntimeError(msg)
         return step(trainer, progress)
 
-    Trainer.step = failing  # type: ignore[method-assign]
+    Trainer.step = failing  # type: ignore[method-assign, assignment]
+
+
+def fill_the_disk() -> None:
+    """Have every file that this process saves be too large."""
+    from charrnn.training.output import FileOutput
+
+    save = FileOutput.save
+
+    def limited(output: FileOutput, *given: Any, **more: Any) -> Any:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+        return save(output, *given, **more)
+
+    FileOutput.save = limited  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
@@ -36,4 +51,6 @@ if __name__ == "__main__":
     Path(f"rank-{rank}").write_text(str(os.getpid()))
     if failure == "error" and rank == 1:
         fail_at_third_step()
+    if failure == "disk" and rank == 0:
+        fill_the_disk()
     main()
