@@ -274,11 +274,11 @@ def main() -> None:
     for row in step_rows(launcher, options.quick):
         add(row)
     add = report.table(f"Projected, {BATCH} rows a rank", PROJECTION_COLUMNS)
-    for row in projections(options.quick):
-        add(row)
+    for projection in projections(options.quick):
+        add(projection)
     add = report.table("The same characters in larger batches", BATCH_COLUMNS)
-    for row in batch_rows(options.quick, options.threads):
-        add(row)
+    for run in batch_rows(options.quick, options.threads):
+        add(run)
     report.write()
 
 

@@ -42,7 +42,7 @@ def fill_the_disk() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
         return save(output, *given, **more)
 
-    FileOutput.save = limited  # type: ignore[method-assign]
+    FileOutput.save = limited  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":

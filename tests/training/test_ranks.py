@@ -52,7 +52,7 @@ def trained(
     path: Path, ranks: Ranks, steps: int = 12, **options: Any
 ) -> tuple[list[Record], Run, Recorder]:
     """Train for some steps, an evaluation every four."""
-    given = {"text": TEXT, "steps": steps} | options
+    given: dict[str, Any] = {"text": TEXT, "steps": steps} | options
     writer = Recorder()
     ready = prepared(path, ranks=ranks, **given)
     run = run_of(ready, writer, eval_every=Every(steps=4), memory=False)
