@@ -201,7 +201,6 @@ class Network:
         dtheta: Floats,
         noise: Noise | None = None,
         weight_noise: Noise | None = None,
-        *,
         count: int | None = None,
     ) -> float:
         """Compute a window's mean loss, and its gradient by backpropagation.

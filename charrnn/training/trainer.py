@@ -286,7 +286,7 @@ class Trainer:
             self._gradient,
             self._noise(len(window.inputs)),
             self._weight_noise(),
-            count=self.exchange.divisor,
+            self.exchange.divisor,
         )
 
     def _noise(self, steps: int) -> Noise | None:
