@@ -19,7 +19,8 @@ from charrnn.generation import Generation
 from charrnn.network import Network
 from charrnn.streams import Streams
 from charrnn.textmodel import TextModel
-from charrnn.training.trainer import Trainer, random_stream
+from charrnn.training.noise import random_stream
+from charrnn.training.trainer import Trainer
 from charrnn.vocab import Vocab
 from charrnn.windows import Window
 

@@ -50,6 +50,7 @@ UnitName = Literal["char", "byte"]
 NewlineMode = Literal["keep", "lf"]
 UnknownPolicy = Literal["error", "skip", "replace"]
 DivergencePolicy = Literal["stop", "rollback"]
+DistributedMode = Literal["auto", "none", "mpi"]
 
 MAX_HIDDEN = 8192
 MAX_LAYERS = 16
@@ -569,6 +570,16 @@ class RunConfig:
     val_file: str | None = option(
         None,
         Option("A text to validate on.", TEXT, metavar="PATH", after="val_fraction"),
+    )
+    distributed: DistributedMode = option(
+        "auto",
+        Option(
+            "Train with all processes that a launcher of MPI has started together, as "
+            "mpiexec -n 4 does: auto, none (each for itself) or mpi.",
+            RUN_LENGTH,
+            metavar="HOW",
+            after="time",
+        ),
     )
     on_divergence: DivergencePolicy = option(
         "rollback",

@@ -13,6 +13,7 @@ from charrnn.config import (
     ActivationName,
     CellName,
     ClipMode,
+    DistributedMode,
     DivergencePolicy,
     InitName,
     NewlineMode,
@@ -86,6 +87,7 @@ class TrainOptions(TypedDict, total=False):
     keep_best: bool | None
     memory: bool | None
     val_file: File | Text | None
+    distributed: DistributedMode | None
     on_divergence: DivergencePolicy | None
 
     # The machine: `api.Machine`.

@@ -201,6 +201,7 @@ class Network:
         dtheta: Floats,
         noise: Noise | None = None,
         weight_noise: Noise | None = None,
+        count: int | None = None,
     ) -> float:
         """Compute a window's mean loss, and its gradient by backpropagation.
 
@@ -216,11 +217,14 @@ class Network:
         weight_noise : Noise, optional
             For dropout of recurrent weights: one mask for all steps and rows of
             the window. Call `pack` before the network is used for anything else.
+        count : int, optional
+            What loss and gradient are divided by, where that is not the number of the
+            window's targets: 1 gives sums over them.
 
         Returns
         -------
         float
-            Nats per target.
+            Nats per target, or divided by `count`.
         """
         T, B = window.inputs.shape
         gradients = Parameters(dtheta, self.config)
@@ -231,7 +235,8 @@ class Network:
                 layers = [g._replace(Wh=np.zeros_like(g.Wh)) for g in layers]
             passed = self.stack.forward(window, state, noise, training=True)
             losses = np.empty(T * B)
-            count = max(1, int(np.count_nonzero(window.targets >= 0)))
+            if count is None:
+                count = max(1, int(np.count_nonzero(window.targets >= 0)))
             chunk = passed.space.chunk
             for first in reversed(range(0, T, chunk)):
                 steps = range(first, min(T, first + chunk))

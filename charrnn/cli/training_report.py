@@ -133,6 +133,8 @@ def start_fields(job: Job, output: str) -> dict[str, object]:
         "layers": network.config.layers,
         "hidden": network.config.hidden,
         "batch_size": config.batch_size,
+        "ranks": job.trainer.ranks.size,
+        "rank_batch_size": config.batch_size // job.trainer.ranks.size,
         "seq_length": config.seq_length,
         "threads": network.threads,
         "seed": config.seed,

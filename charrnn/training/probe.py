@@ -13,12 +13,8 @@ from charrnn.generation import Generation, decode
 from charrnn.streams import Streams
 from charrnn.textmodel import TextModel
 from charrnn.training.job import Job
-from charrnn.training.trainer import (
-    INIT_STREAM,
-    Trainer,
-    new_network,
-    random_stream,
-)
+from charrnn.training.noise import random_stream
+from charrnn.training.trainer import INIT_STREAM, Trainer, new_network
 from charrnn.vocab import Vocab
 from charrnn.windows import Window
 
