@@ -16,6 +16,7 @@ from charrnn.generation.samples import (
     Candidates,
     FinishReason,
     Piece,
+    Request,
     Sample,
     Score,
 )
@@ -67,6 +68,11 @@ class Generation:
         character of the vocabulary. The text of the model's memory, if not given.
     learns : bool
         Whether a model that adapts counts in what it writes, too.
+    requests : sequence of Request, optional
+        What each prompt is asked for, where they differ, or are not the first of
+        their seed; else every one is as `config` says.
+    sampler : Sampler, optional
+        That of the model and the configuration, if it has been made already.
 
     Raises
     ------
@@ -84,21 +90,28 @@ class Generation:
         scored: bool = True,
         corpus: Ids | None = None,
         learns: bool = False,
+        requests: Sequence[Request] | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         self._vocab, self._memory = model.vocab, model.memory
         self._threads = model.network.threads
         self._config = config
         self._scored = scored or config.best_of > 1 or config.logprobs > 0
-        self._sampler = Sampler(model, config, corpus)
+        self._sampler = sampler or Sampler(model, config, corpus)
         before = model.documents.before
         begin = np.array([] if before is None else [before], np.int32)
         self._lead = chain([begin], lead)
         self._prompts = list(prompts)
         if len(prompts) > 1:
             self._prompts = [np.concatenate([begin, prompt]) for prompt in prompts]
-        self._each = config.num_samples * config.best_of
-        count = len(prompts) * self._each
-        self._samples = [Sample(i, config) for i in range(count)]
+        self._each = each = config.num_samples * config.best_of
+        if requests is None:
+            requests = [Request(config, n * each) for n in range(len(prompts))]
+        self._samples = [
+            Sample(n * each + i, request.config, request.first + i)
+            for n, request in enumerate(requests)
+            for i in range(each)
+        ]
 
         self._state = model.network.new_state(1)
         self._readings = [model.reading() for _ in prompts]
@@ -135,15 +148,17 @@ class Generation:
 
     def _all_pieces(self) -> Iterator[Piece]:
         """Yield the pieces of all candidates."""
-        if self._config.length == 0:
-            yield from self._end("length")
+        yield from (sample.end("length") for sample in self._samples if not sample.left)
+        if all(sample.ended for sample in self._samples):
             return
         given = []
         if len(self._prompts) == 1:
             self._read_lead()
         for sample in self._samples:
             prompt = self._prompts[sample.number // self._each]
-            if not prompt.size:
+            if sample.ended:
+                prompt = np.zeros(1, np.int32)  # never read
+            elif not prompt.size:
                 prompt, piece = self._first(sample)
                 if piece is not None:
                     yield piece
@@ -172,7 +187,7 @@ class Generation:
         """
         ids = np.empty(1, np.int32)
         logits = _first_logits(self._vocab, self._memory)
-        u = self._sampler.uniform(sample, 1)
+        u = sample.uniform(1)
         # Counts of 0 may leave nothing that is allowed: then all is equally likely.
         if not choose_first(logits, self._sampler.filters, u, ids):
             logits[:] = 0

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 from charrnn.config import SampleConfig
@@ -48,6 +49,10 @@ class Answer:
         self.ended = longest == 0
         self._end = end
         self._parts: list[Ids] = []
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """Give zeros, (count,): the likeliest character needs no random number."""
+        return np.zeros(count)
 
     def add(self, ids: Ids) -> None:
         """Take some more characters in, up to the end."""

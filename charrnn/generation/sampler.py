@@ -17,7 +17,7 @@ from charrnn.kernels.blending import ALONE
 from charrnn.kernels.generator import generator_of
 from charrnn.memory import Memory, Reading
 from charrnn.network import Network
-from charrnn.sampling import Randomness, nothing_to_choose
+from charrnn.sampling import nothing_to_choose
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
 
@@ -82,14 +82,6 @@ class Sampler:
         if config.no_repeat or config.no_copy:
             self.past = RECENT
         self.start = -1 if start is None else start
-        self._greedy = sampling.is_greedy(config)
-        self._random = Randomness(config.seed)
-
-    def uniform(self, sample: "Row", count: int) -> NDArray[np.float64]:
-        """Take random numbers for a sample, (count,); zeros if none are needed."""
-        if self._greedy:
-            return np.zeros(count)
-        return self._random.take(sample.number, count)
 
     def read(self, ids: Ids, state: Floats) -> None:
         """Read a text, in slices of bounded size.
@@ -115,9 +107,11 @@ class Sampler:
 class Row(Protocol):
     """What a shard looks at of a text that is written in one of its rows."""
 
-    number: int
     left: int  # characters that are still to be written; below 0 for no limit
     ended: bool
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """Take the row's next random numbers, (count,); zeros if it needs none."""
 
 
 R = TypeVar("R", bound=Row)
@@ -198,7 +192,7 @@ class Shard(Generic[R]):
         ):
             size = min(steps, given.size)
             ids[past + 1 : past + 1 + size, n] = given[:size]
-            u[size:, n] = sampler.uniform(sample, steps - size)
+            u[size:, n] = sample.uniform(steps - size)
             self._given[n], known[n] = given[size:], size + 1
         logits = np.empty((kept, B, sampler.weights.by.size), sampler.dtype)
         if not sampler.generate(

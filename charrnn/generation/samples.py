@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import SampleConfig
+from charrnn.sampling import Randomness, is_greedy
 from charrnn.stopping import StopScanner
 
 FinishReason = Literal["length", "stop", "lines", "time", "interrupted"]
@@ -36,21 +37,48 @@ class Piece:
     beams: tuple[tuple[str, float], ...] = ()
 
 
+class Request(NamedTuple):
+    """How one prompt is continued, as far as those of a batch may differ in it.
+
+    That is the seed, and what ends a text: length, lines and stop texts.
+    """
+
+    config: SampleConfig
+    first: int = 0  # number of its first sample among all that its seed makes
+
+
 class Sample:
     """One sample on its way from characters to pieces.
 
     What could be the beginning of a stop text is held back until that is
     decided, and what is known of these characters with it.
+
+    Parameters
+    ----------
+    number : int
+        Its number in the batch.
+    config : SampleConfig
+        What it is asked for.
+    child : int
+        Its number among the samples of its seed, which its random numbers follow.
     """
 
-    def __init__(self, number: int, config: SampleConfig) -> None:
+    def __init__(self, number: int, config: SampleConfig, child: int) -> None:
         self.number = number
+        self._child = child
+        self._random = None if is_greedy(config) else Randomness(config.seed)
         self.left = config.length  # below 0: it never gets to 0
         self.ended = False
         self._scanner = StopScanner(config.stop, config.include_stop, config.lines)
         self._nats = np.zeros(0)  # of the characters held back
         self._total = 0.0  # of those let through
         self._scores: list[Score] = []  # likewise
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """Take the sample's next random numbers, (count,); zeros if it needs none."""
+        if self._random is None:
+            return np.zeros(count)
+        return self._random.take(self._child, count)
 
     def add(
         self, text: str, nats: NDArray[np.float64], scores: Sequence[Score]
