@@ -829,6 +829,18 @@ class SampleConfig:
     ban: str = option(
         "", Option("Never write these.", CHOICE, metavar="CHARS", recorded=True)
     )
+    pattern: str | None = option(
+        None,
+        Option(
+            "New text that matches all of a regular expression, as Python's re has it, "
+            "and where the model chooses what that leaves open. It ends where nothing "
+            "can follow, at a newline that may not, or with the "
+            f"{field('length')}.",
+            CHOICE,
+            metavar="REGEX",
+            recorded=True,
+        ),
+    )
     beam: int | None = option(
         None,
         Option(
@@ -1029,7 +1041,7 @@ NOT_SEARCHING: tuple[tuple[dict[str, Any], str], ...] = (
         "a search finds what the model itself holds likeliest, without chance",
     ),
     (
-        {"no_repeat": None, "no_copy": None, "logit_bias": ()},
+        {"no_repeat": None, "no_copy": None, "logit_bias": (), "pattern": None},
         f"of what changes the choice only {field('allow')} and {field('ban')} go with "
         "a search",
     ),

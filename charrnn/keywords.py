@@ -106,6 +106,7 @@ class SampleOptions(TypedDict, total=False):
     logit_bias: Mapping[str, float] | Iterable[str | tuple[str, float]] | None
     allow: str | None
     ban: str | None
+    pattern: str | None
     beam: Whole
     length: Whole
     lines: Whole

@@ -168,6 +168,10 @@ class _Run:
         """
         from charrnn.checkpoint import CheckpointFile  # imports NumPy
 
+        if given.get("pattern") is not None:
+            from charrnn.patterns import check
+
+            check(given["pattern"])
         with CheckpointFile(self.path) as file, ExitStack() as stack:
             inputs.check_model(pairs=file.pairs)
             vocab, config = file.vocab, settle(given, pairs=file.pairs)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
+from charrnn.generation.following import Walk
 from charrnn.generation.sampler import Model, Sampler, Shard
 from charrnn.generation.samples import (
     Candidates,
@@ -108,7 +109,7 @@ class Generation:
         if requests is None:
             requests = [Request(config, n * each) for n in range(len(prompts))]
         self._samples = [
-            Sample(n * each + i, request.config, request.first + i)
+            Sample(n * each + i, request.config, request.first + i, self._walk(request))
             for n, request in enumerate(requests)
             for i in range(each)
         ]
@@ -148,7 +149,9 @@ class Generation:
 
     def _all_pieces(self) -> Iterator[Piece]:
         """Yield the pieces of all candidates."""
-        yield from (sample.end("length") for sample in self._samples if not sample.left)
+        for sample in self._samples:
+            if sample.complete is not None:
+                yield sample.end(sample.complete)
         if all(sample.ended for sample in self._samples):
             return
         given = []
@@ -164,6 +167,11 @@ class Generation:
                     yield piece
             given.append(prompt)
         yield from self._advance(self._shards(given))
+
+    def _walk(self, request: Request) -> Walk | None:
+        """Set a sample on its way along the pattern, if there is one."""
+        course = self._sampler.course
+        return None if course is None else Walk(course, request.config.length)
 
     def _read_lead(self) -> None:
         """Read the only prompt, but for its last character."""
@@ -188,10 +196,11 @@ class Generation:
         ids = np.empty(1, np.int32)
         logits = _first_logits(self._vocab, self._memory)
         u = sample.uniform(1)
+        filters = self._sampler.filters_of([sample])
         # Counts of 0 may leave nothing that is allowed: then all is equally likely.
-        if not choose_first(logits, self._sampler.filters, u, ids):
+        if not choose_first(logits, filters, u, ids):
             logits[:] = 0
-            if not choose_first(logits, self._sampler.filters, u, ids):
+            if not choose_first(logits, filters, u, ids):
                 raise nothing_to_choose()
         return ids, self._grow(sample, ids, logits[None])
 
@@ -260,6 +269,9 @@ class Generation:
 
     def _grow(self, sample: Sample, ids: Ids, logits: Floats) -> Piece | None:
         """Add characters (n,) to a sample; their logits (n, V) if it is scored."""
+        if sample.walk is not None:
+            count = sample.walk.take(ids)
+            ids, logits = ids[:count], logits[:count]
         text = from_code_points(self._vocab.points[ids])
         if not self._scored:
             return sample.add(text, np.zeros(0), ())

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import SampleConfig
+from charrnn.generation.following import Walk
 from charrnn.sampling import Randomness, is_greedy
 from charrnn.stopping import StopScanner
 
-FinishReason = Literal["length", "stop", "lines", "time", "interrupted"]
+FinishReason = Literal["length", "stop", "lines", "pattern", "time", "interrupted"]
 
 
 class Score(NamedTuple):
@@ -61,9 +62,18 @@ class Sample:
         What it is asked for.
     child : int
         Its number among the samples of its seed, which its random numbers follow.
+    walk : Walk, optional
+        How far it has come along a pattern, if it is to match one.
     """
 
-    def __init__(self, number: int, config: SampleConfig, child: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        config: SampleConfig,
+        child: int,
+        walk: Walk | None = None,
+    ) -> None:
+        self.walk = walk
         self.number = number
         self._child = child
         self._random = None if is_greedy(config) else Randomness(config.seed)
@@ -80,6 +90,13 @@ class Sample:
             return np.zeros(count)
         return self._random.take(self._child, count)
 
+    @property
+    def complete(self) -> FinishReason | None:
+        """Why nothing follows, if its length or its pattern says so."""
+        if self.walk is not None and self.walk.ended:
+            return "pattern" if self.walk.complete else "length"
+        return "length" if self.left == 0 else None
+
     def add(
         self, text: str, nats: NDArray[np.float64], scores: Sequence[Score]
     ) -> Piece | None:
@@ -94,8 +111,9 @@ class Sample:
         shown = self._scanner.feed(text)
         if self._scanner.reason is not None:
             return self._piece(shown, self._scanner.reason)
-        if self.left == 0:
-            return self._piece(shown + self._scanner.finish(), "length")
+        reason = self.complete
+        if reason is not None:
+            return self._piece(shown + self._scanner.finish(), reason)
         return self._piece(shown) if shown else None
 
     def end(self, reason: FinishReason) -> Piece:

@@ -30,7 +30,7 @@ from charrnn.kernels.cells import (
     look_back_carried,
     short_name,
 )
-from charrnn.kernels.filters import Filters, choose, new_scratch
+from charrnn.kernels.filters import Filters, choose, new_scratch, turn_to
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
 from charrnn.kernels.matmul import affine
@@ -166,6 +166,7 @@ def generate(
                 recent = ids[t + 1 : now + 1, n]
                 if blend.share < 1:
                     mix(tables, growth, blend.share, blend.before, recent, out[n])
+                turn_to(filters.pattern, n)
                 chosen = choose(out[n], recent, filters, u[t, n], scratch)
                 if chosen < 0:
                     return False
@@ -202,6 +203,7 @@ def choose_first(logits: Floats, filters: Filters, u: Floats, ids: Ids) -> bool:
     """
     scratch, nothing = new_scratch(logits.size), np.zeros(0, ids.dtype)
     for n in range(ids.size):
+        turn_to(filters.pattern, n)
         ids[n] = choose(logits, nothing, filters, u[n], scratch)
         if ids[n] < 0:
             return False

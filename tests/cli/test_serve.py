@@ -173,6 +173,7 @@ def test_objects_are_answered_as_the_command_answers(serve: Serve, sample: Run) 
         {"id": 7, "prompt": "b", "seed": 4, "stop": ["T", "☃"], "length": 80},
         {"prompt": "\nab", "seed": 5, "lines": 2, "include_stop": None},
         {"seed": 6, "logit_bias": {"a": -2.5}, "ban": "T", "length": 30, "logprobs": 2},
+        {"prompt": "a", "seed": 8, "pattern": "[aT]{3,9}b?"},
         {"prompt": "a", "seed": 7, "best_of": 3, "length": 12, "unknown": "skip"},
     ]
     lines = "".join(json.dumps(one) + "\n" for one in asked)
@@ -214,6 +215,8 @@ def test_objects_are_answered_as_the_command_answers(serve: Serve, sample: Run) 
         ('{"prompt": "\\ud800"}', None, "d800"),
         ('{"id": [1]}', "id", "text or a number"),
         ('{"allow": ""}', None, "no character is left"),
+        ('{"pattern": "(?=a)b"}', "pattern", "lookaround"),
+        ('{"pattern": "[aT]{9}"}', None, "has 9 characters"),
         ('{"a": 1, "a": 2}', None, "twice"),
         ("[1]", None, "no object"),
         ("{", None, "no JSON"),
@@ -422,7 +425,7 @@ def test_prompt_lines_are_answered_before_their_end(
         assert process.stdout is not None
         process.stdin.write(lines[0])
         process.stdin.flush()
-        first = process.stdout.read1(1 << 16)
+        first = os.read(process.stdout.fileno(), 1 << 16)
         process.stdin.write(b"".join(lines[1:]))
         process.stdin.close()
         rest = process.stdout.read()
@@ -446,7 +449,7 @@ def test_wrong_line_is_numbered_behind_those_that_were_answered() -> None:
         assert process.stderr is not None
         process.stdin.write(b"a\n")
         process.stdin.flush()
-        assert process.stdout.read1(1 << 16)
+        assert os.read(process.stdout.fileno(), 1 << 16)
         process.stdin.write(b"b\nQ\n")
         process.stdin.close()
         assert process.wait(60) == 4
