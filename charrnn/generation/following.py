@@ -9,7 +9,7 @@ from charrnn.arrays import Ids
 from charrnn.counting import plural
 from charrnn.errors import VocabError, field
 from charrnn.kernels.filters import Pattern
-from charrnn.patterns import Automaton, kept_to
+from charrnn.patterns import FAR, Automaton, kept_to
 
 #: Characters that a text without a limit may still have.
 NO_LIMIT = 2**62
@@ -35,7 +35,9 @@ class Course:
     def __init__(
         self, automaton: Automaton, allowed: NDArray[np.bool_], newline: int | None
     ) -> None:
-        self.automaton = kept_to(automaton, allowed)
+        self.automaton = following, distance = kept_to(automaton, allowed)
+        reached = np.where(following >= 0, distance[following], FAR)
+        self.nearest = reached.min(axis=1).astype(np.int32)
         self.end = -1 if newline is None else newline
 
     def check_length(self, length: int) -> None:
@@ -54,6 +56,7 @@ class Course:
         return Pattern(
             following=following,
             distance=distance,
+            nearest=self.nearest,
             end=self.end,
             states=np.array(states, np.int32),
             left=np.array(left, np.int64),
@@ -95,11 +98,11 @@ class Walk:
 
     def take(self, ids: Ids) -> int:
         """Go on, and say how many of some characters belong to the text."""
+        following = self._course.automaton.following
         for place, chosen in enumerate(ids.tolist()):
             if self.ended:
                 return place
-            behind = int(self._course.automaton.following[self.state, chosen])
-            self.state = behind
+            self.state = behind = following.item(self.state, chosen)
             if behind < 0:  # the newline that ends it
                 self.complete = True
                 return place
@@ -109,8 +112,6 @@ class Walk:
 
     def _end_if_nothing_follows(self) -> None:
         """End the text where no further character can come."""
-        following, distance = self._course.automaton
-        row = following[self.state]
-        row = row[row >= 0]
-        if not (distance[row] < self.left).any():
-            self.state, self.complete = -1, not row.size
+        nearest = self._course.nearest.item(self.state)
+        if nearest >= min(self.left, FAR):
+            self.state, self.complete = -1, nearest == FAR

@@ -39,6 +39,7 @@ class Pattern(NamedTuple):
 
     following: Ids  # (S, V) the state behind each character; -1 where none may come
     distance: Ids  # (S,) the fewest characters to a state where a text may end
+    nearest: Ids  # (S,) the least distance of a state behind each
     end: int  # the character that ends a text where it may not come; -1 for none
     states: Ids  # (B,) of the rows; -1 where a text has ended
     left: Longs  # (B,) how many characters each row may still have
@@ -205,7 +206,7 @@ def _ban_ngrams(
     return left
 
 
-@jit(inlined_early=True)
+@jit
 def turn_to(pattern: Pattern | None, row: int) -> None:
     """Say which row's character is chosen next."""
     if pattern is not None:
@@ -224,14 +225,10 @@ def _keep_to(scores: Floats, pattern: Pattern | None) -> None:
     state, left = pattern.states[row], pattern.left[row]
     if state < 0:
         return
-    may_end, goes_on = pattern.distance[state] == 0, False
-    for v in range(scores.size):
-        behind = pattern.following[state, v]
-        if behind >= 0 and pattern.distance[behind] < left:
-            goes_on = True
-    if not goes_on:
+    if pattern.nearest[state] >= left:
         pattern.states[row] = -1
         return
+    may_end = pattern.distance[state] == 0
     for v in range(scores.size):
         behind = pattern.following[state, v]
         if behind >= 0:

@@ -216,7 +216,7 @@ def test_objects_are_answered_as_the_command_answers(serve: Serve, sample: Run) 
         ('{"id": [1]}', "id", "text or a number"),
         ('{"allow": ""}', None, "no character is left"),
         ('{"pattern": "(?=a)b"}', "pattern", "lookaround"),
-        ('{"pattern": "[aT]{9}"}', None, "has 9 characters"),
+        ('{"pattern": "[aT]{9}"}', "pattern", "has 9 characters"),
         ('{"a": 1, "a": 2}', None, "twice"),
         ("[1]", None, "no object"),
         ("{", None, "no JSON"),
