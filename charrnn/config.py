@@ -35,6 +35,7 @@ from charrnn.errors import CountsError, Message, OptionError, field
 from charrnn.escapes import expand, shortened
 from charrnn.filenames import read_output
 from charrnn.options import SHOWN, Option, check, check_number, option
+from charrnn.steering import HeldUnit, read_units
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
@@ -839,6 +840,18 @@ class SampleConfig:
             CHOICE,
             metavar="REGEX",
             recorded=True,
+        ),
+    )
+    set_unit: tuple[HeldUnit, ...] = option(
+        (),
+        Option(
+            "Hold a unit of the network at a value while it reads and writes: its "
+            "output h, before it is normalized, or of an LSTM c, with which it begins "
+            "to read every character. Layers and units count from 0. May be given "
+            "several times.",
+            CHOICE,
+            metavar="LAYER:UNIT[:h|c]=VALUE",
+            parse=read_units,
         ),
     )
     beam: int | None = option(

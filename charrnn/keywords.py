@@ -24,6 +24,7 @@ from charrnn.config import (
 )
 from charrnn.durations import Every
 from charrnn.reading import Text
+from charrnn.steering import HeldUnit
 
 #: Numbers may be written as texts, as at a command line; times have units: "90s".
 Whole: TypeAlias = int | str | None
@@ -107,6 +108,7 @@ class SampleOptions(TypedDict, total=False):
     allow: str | None
     ban: str | None
     pattern: str | None
+    set_unit: str | HeldUnit | Iterable[str | HeldUnit] | None
     beam: Whole
     length: Whole
     lines: Whole

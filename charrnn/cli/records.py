@@ -144,6 +144,8 @@ def sampler_fields(
     for symbol, bias in config.logit_bias:
         biases[symbol] = biases.get(symbol, 0.0) + bias
     sampler["logit_bias"] = {s: _finite(b) for s, b in biases.items()}
+    if config.set_unit:
+        sampler["set_unit"] = [str(unit) for unit in config.set_unit]
     if config.pattern is None:
         del sampler["pattern"]
     if not file.pairs:  # which has no place for it

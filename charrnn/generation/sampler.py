@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from charrnn import sampling
 from charrnn.arrays import Floats, Ids
+from charrnn.cells import cell_of
 from charrnn.config import RECENT, SampleConfig
 from charrnn.generation.following import Course, Walk
 from charrnn.kernels.blending import ALONE
 from charrnn.kernels.filters import Filters
-from charrnn.kernels.generator import generator_of
+from charrnn.kernels.generator import Held, generator_of
 from charrnn.memory import Memory, Reading
 from charrnn.network import Network
 from charrnn.patterns import automaton_of
@@ -70,7 +71,8 @@ class Sampler:
     ) -> None:
         network, vocab = model.network, model.vocab
         self.stack, self.dtype = network.stack, network.dtype
-        self.weights = network.inference()
+        held = held_units(config, network)
+        self.weights = network.inference()._replace(held=held)
         self.generate = generator_of(network.stack.kernels)
         blend = model.reading().blend
         separator, start = model.documents.separator, model.documents.start
@@ -125,6 +127,28 @@ class Sampler:
                 self.weights, tape, state, column, known, u,
                 ALONE, filters, self.start, unused,
             )  # fmt: skip
+
+
+def held_units(config: SampleConfig, network: Network) -> Held | None:
+    """Tell kernels which units of a network are held at a value, if any.
+
+    Raises
+    ------
+    OptionError
+        The network has no such unit.
+    """
+    units, model = config.set_unit, network.config
+    if not units:
+        return None
+    for unit in units:
+        unit.check(cell=model.cell, layers=model.layers, hidden=model.hidden)
+    states = cell_of(model.cell).states
+    return Held(
+        layers=np.array([unit.layer for unit in units], np.int32),
+        states=np.array([states.index(unit.state) for unit in units], np.int32),
+        units=np.array([unit.unit for unit in units], np.int32),
+        values=np.array([unit.value for unit in units], network.dtype),
+    )
 
 
 class Row(Protocol):

@@ -203,6 +203,19 @@ def test_missing_pattern_library_is_8(
     assert "charrnn-numba[patterns]" in err
 
 
+def test_units_are_held(records: Records, sample: Run) -> None:
+    options = ["m.npz", "-n", "40", "--seed", "3"]
+    (free,) = records(*options)
+    (held,) = records(*options, "--set-unit", "1:2=5", "--set-unit", "0:0:c=-3")
+
+    assert held["text"] != free["text"]
+    assert held["sampler"]["set_unit"] == ["1:2:h=5.0", "0:0:c=-3.0"]
+    assert "set_unit" not in free["sampler"]
+    code, _, err = sample(*options, "--set-unit", "2:0=1")
+    assert code == 2
+    assert "--set-unit: the layer must be" in err
+
+
 def test_prompt_lines_without_a_prompt_are_2(sample: Run) -> None:
     code, out, err = sample("m.npz", "--prompt-lines", "-n", "5")
 
