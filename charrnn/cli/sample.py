@@ -17,7 +17,8 @@ from charrnn.cli.arriving import Arriving
 from charrnn.cli.blending import UNFINISHED, check_blending
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import COMMON, Common, takes
-from charrnn.cli.output import ReaderGone, TextSink
+from charrnn.cli.output import ReaderGone, TextSink, open_stdout
+from charrnn.cli.presets import as_preset, with_preset
 from charrnn.cli.prompts import (
     STDIN,
     WAITING,
@@ -90,6 +91,8 @@ EXAMPLES = "\n".join(
         "charrnn sample lovecraft.npz -n -1 < /dev/null | head -c 100000",
         "charrnn sample lovecraft.npz -N 50 --json | jq -r .text",
         "charrnn sample lovecraft.npz --serve -n 80 < requests.txt",
+        "charrnn sample lovecraft.npz -t 0.7 --show-options > mine.toml",
+        "charrnn sample lovecraft.npz --preset mine.toml",
     ]
 )
 
@@ -105,7 +108,7 @@ CheckpointPath = Annotated[
 ]
 
 
-@takes(OPTIONS)
+@takes(OPTIONS, with_preset)
 def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common = configure(Common, options)
@@ -125,9 +128,35 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     blending, config = configure(Blending, options), settle(given)
     check_search(config, blending)
     form.check(config)
+    if form.show_options:
+        _show_options(options, given)
+        return
     with suppress(ReaderGone):  # as whoever ran `head` wanted
         run = _Run(Path(checkpoint), form, common, blending)
         run.run(source, inputs, given)
+
+
+def _show_options(options: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Print the options that are in force, the seed among them, as a preset.
+
+    Parameters
+    ----------
+    options : mapping
+        As they were given, by name.
+    given : mapping
+        The same of `SampleConfig`, with a seed.
+    """
+    values = dict(given)
+    for kind in OPTIONS.kinds:
+        values = read(kind, options) | values
+    for name, pair in (("logit_bias", "{}={}"), ("set_unit", "{}")):
+        if name in values:
+            values[name] = [
+                pair.format(*one) if isinstance(one, tuple) else str(one)
+                for one in values[name]
+            ]
+    with open_stdout() as sink:
+        sink.write(as_preset(values, OPTIONS.entries))
 
 
 class _Run:
@@ -176,6 +205,9 @@ class _Run:
             inputs.check_model(pairs=file.pairs)
             vocab, config = file.vocab, settle(given, pairs=file.pairs)
             self._check_memory(file, inputs, config)
+            sizes = {"layers": file.model.layers, "hidden": file.model.hidden}
+            for unit in config.set_unit:
+                unit.check(cell=file.model.cell, **sizes)
             if self.form.serve:
                 self._serve(source, file, inputs, given)
                 return

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from charrnn.cli.notes import Notes
+from charrnn.cli.options import COMMON
 from charrnn.cli.prompts import expand, to_symbols
 from charrnn.cli.spelling import as_option
 from charrnn.config import OUTPUT, PROMPT, SampleConfig
@@ -87,6 +88,19 @@ class Form:
     )
     json: bool = option(False, Option("One JSON object a sample.", OUTPUT))
     stream: bool = option(True, Option("Show a sample while it grows.", OUTPUT))
+    preset: str | None = option(
+        None,
+        Option(
+            "Options in a file, by their names, as TOML; those that are given win. "
+            "Default: what CHARRNN_PRESET names, if anything.",
+            COMMON,
+            metavar="PATH",
+        ),
+    )
+    show_options: bool = option(
+        False,
+        Option("Print the options in force as such a file, and end.", COMMON),
+    )
     raw: bool = option(
         False,
         Option(

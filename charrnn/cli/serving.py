@@ -62,6 +62,7 @@ OPTIONS = OptionTable(
         "prompt_lines": "a request has one prompt",
         "output": "answers go where the command's go",
         "preset": AT_THE_START,
+        "show_options": "an answer tells them",
         **dict.fromkeys(
             ("corpus", "echo", "escape", "json", "threads", "raw"), AT_THE_START
         ),
