@@ -7,6 +7,7 @@ gets the text that it would get alone.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from charrnn.arrays import Ids
@@ -86,20 +87,18 @@ class Answering:
         self, questions: Sequence[Question], members: Sequence[int]
     ) -> Iterator[tuple[int, Piece | CharRNNError]]:
         """Answer those questions that have their settings in common."""
-        texts = {n: Piece(n, "") for n in members}
+        begun: dict[int, list[Piece]] = {n: [] for n in members}
         try:
             for piece in self._pieces([questions[n] for n in members]):
                 number = members[piece.sample]
-                so_far = texts[number]
-                texts[number] = replace(
-                    piece,
-                    text=so_far.text + piece.text,
-                    scores=so_far.scores + piece.scores,
-                )
+                begun[number].append(piece)
                 if piece.finish is not None:
-                    yield number, texts.pop(number)
+                    pieces = begun.pop(number)
+                    text = "".join(part.text for part in pieces)
+                    scores = chain.from_iterable(part.scores for part in pieces)
+                    yield number, replace(piece, text=text, scores=tuple(scores))
         except CharRNNError as error:
-            yield from ((number, error) for number in texts)
+            yield from ((number, error) for number in begun)
 
     def _pieces(self, alike: Sequence[Question]) -> Iterator[Piece]:
         """Generate the answers of questions that have their settings in common."""
