@@ -35,6 +35,7 @@ from charrnn.errors import CountsError, Message, OptionError, field
 from charrnn.escapes import expand, shortened
 from charrnn.filenames import read_output
 from charrnn.options import SHOWN, Option, check, check_number, option
+from charrnn.steering import HeldUnit, read_units
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
@@ -840,6 +841,30 @@ class SampleConfig:
     ban: str = option(
         "", Option("Never write these.", CHOICE, metavar="CHARS", recorded=True)
     )
+    pattern: str | None = option(
+        None,
+        Option(
+            "New text that matches all of a regular expression, as Python's re has it, "
+            "and where the model chooses what that leaves open. It ends where nothing "
+            "can follow, at a newline that may not, or with the "
+            f"{field('length')}.",
+            CHOICE,
+            metavar="REGEX",
+            recorded=True,
+        ),
+    )
+    set_unit: tuple[HeldUnit, ...] = option(
+        (),
+        Option(
+            "Hold a unit of the network at a value while it reads and writes: its "
+            "output h, before it is normalized, or of an LSTM c, with which it begins "
+            "to read every character. Layers and units count from 0. May be given "
+            "several times.",
+            CHOICE,
+            metavar="LAYER:UNIT[:h|c]=VALUE",
+            parse=read_units,
+        ),
+    )
     beam: int | None = option(
         None,
         Option(
@@ -1040,7 +1065,7 @@ NOT_SEARCHING: tuple[tuple[dict[str, Any], str], ...] = (
         "a search finds what the model itself holds likeliest, without chance",
     ),
     (
-        {"no_repeat": None, "no_copy": None, "logit_bias": ()},
+        {"no_repeat": None, "no_copy": None, "logit_bias": (), "pattern": None},
         f"of what changes the choice only {field('allow')} and {field('ban')} go with "
         "a search",
     ),

@@ -25,6 +25,7 @@ from charrnn.config import (
 )
 from charrnn.durations import Every
 from charrnn.reading import Text
+from charrnn.steering import HeldUnit
 
 #: Numbers may be written as texts, as at a command line; times have units: "90s".
 Whole: TypeAlias = int | str | None
@@ -108,6 +109,8 @@ class SampleOptions(TypedDict, total=False):
     logit_bias: Mapping[str, float] | Iterable[str | tuple[str, float]] | None
     allow: str | None
     ban: str | None
+    pattern: str | None
+    set_unit: str | HeldUnit | Iterable[str | HeldUnit] | None
     beam: Whole
     length: Whole
     lines: Whole

@@ -10,9 +10,11 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 from charrnn.config import SampleConfig
+from charrnn.generation.following import Walk
 from charrnn.generation.sampler import Model, Sampler, Shard
 from charrnn.kernels.threads import row_cuts
 
@@ -48,6 +50,12 @@ class Answer:
         self.ended = longest == 0
         self._end = end
         self._parts: list[Ids] = []
+
+    walk: Walk | None = None  # an output of pairs follows no pattern here
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """Give zeros, (count,): the likeliest character needs no random number."""
+        return np.zeros(count)
 
     def add(self, ids: Ids) -> None:
         """Take some more characters in, up to the end."""

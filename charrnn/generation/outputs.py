@@ -125,7 +125,8 @@ def begin(
     """
     if config.beam is not None:
         return Search(model, prompts, config, listed=scored)
-    if len(prompts) > 1 and not scored and _is_plain(model, config):
+    plain = len(prompts) > 1 and not scored and _is_plain(model, config)
+    if plain and options.get("requests") is None:
         return Column(model, prompts, config.length)
     generation = Generation(model, prompts, config, scored=scored, **options)
     return generation if model.documents.separator is None else Outputs(generation)
