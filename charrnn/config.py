@@ -333,7 +333,7 @@ class TrainConfig:
         ),
     )
     warmup: float = option(
-        0.02,
+        0.05,
         Option(
             "Share of the run, or steps from 1 on.",
             LEARNING,
