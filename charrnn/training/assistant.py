@@ -21,10 +21,6 @@ from charrnn.training.probe import compile_sampling, tiny_trainer, warm_up
 #: After so many new objects garbage is looked for; see `charrnn.__main__`.
 SELDOM = 50_000, 20, 100
 
-#: What is added to the number of a priority: a seventh of what others have. With less,
-#: a minute of training on all processors would be too short.
-NICE = 7
-
 
 def _messages() -> Iterator[dict[str, Any]]:
     """Read what is to be done; end with standard input, in the middle of anything.
@@ -72,8 +68,8 @@ def main() -> None:
                     known[key].compile()
                 _tell(key)
         if "sampling" in message:
-            if hasattr(os, "nice"):  # not on Windows
-                os.nice(NICE)
+            # At the same priority as the training that goes on meanwhile: its threads
+            # wait for the slowest of them, and would only do so for longer.
             compile_sampling(model, 1)
             _tell("sampling")
 

@@ -257,9 +257,7 @@ def _window(material: Material) -> dict[str, int]:
     return {}
 
 
-def _is_short(
-    config: TrainConfig, given: Mapping[str, Any], characters: float
-) -> bool:
+def _is_short(config: TrainConfig, given: Mapping[str, Any], characters: float) -> bool:
     """Tell whether windows of the usual length leave a run too few steps.
 
     So many steps as are given take windows as long as they always were: shorter ones
