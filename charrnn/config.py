@@ -575,8 +575,8 @@ class RunConfig:
     distributed: DistributedMode = option(
         "auto",
         Option(
-            "Train with all processes that a launcher of MPI has started together, as "
-            "mpiexec -n 4 does: auto, none (each for itself) or mpi.",
+            "Train with all processes that a launcher of MPI, such as mpiexec, has "
+            "started together: auto, none (each for itself) or mpi.",
             RUN_LENGTH,
             metavar="HOW",
             after="time",

@@ -146,7 +146,7 @@ def make_plan(
     shape = base if "hidden" in model else _widest(base, budget)
     characters = budget.characters(shape)
     passes = characters / material.characters
-    if not _window(material) and _is_short(config, train, characters):
+    if not _window(material) and _is_short(config, train, characters, material):
         config = replace(config, seq_length=TrainConfig.seq_length // 2)
     steps = characters / (config.batch_size * config.seq_length)
     chosen: dict[str, Any] = {
@@ -257,16 +257,21 @@ def _window(material: Material) -> dict[str, int]:
     return {}
 
 
-def _is_short(config: TrainConfig, given: Mapping[str, Any], characters: float) -> bool:
+def _is_short(
+    config: TrainConfig,
+    given: Mapping[str, Any],
+    characters: float,
+    material: Material,
+) -> bool:
     """Tell whether windows of the usual length leave a run too few steps.
 
     So many steps as are given take windows as long as they always were: shorter ones
-    would read less.
+    would read less. A text that does not fill one window has it cut anyway.
     """
-    usual = config.seq_length == TrainConfig.seq_length and "seq_length" not in given
-    if not usual or config.time is None or config.steps is not None:
+    if "seq_length" in given or config.time is None or config.steps is not None:
         return False
-    return characters < SHORT_RUN * config.batch_size * config.seq_length
+    step = config.batch_size * config.seq_length
+    return step <= material.characters and characters < SHORT_RUN * step
 
 
 @dataclass(frozen=True)
