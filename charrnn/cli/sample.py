@@ -308,11 +308,15 @@ class _Run:
         prepare = Prompts(file.vocab, file.pairs, inputs)
         first = 0
         for batch in self._given(source, options, file, config):
-            prompts = prepare.prepared(batch, of_lines=of_lines, first=first)
-            if lost := prepare.check(prompts, first=first):
-                done = "left out" if inputs.unknown == "skip" else "replaced"
-                unknown = plural(lost, "unknown character")
-                self.notes.warn(f"{unknown} of the prompt {done}")
+            with ExitStack() as refused:
+                for prompt in batch:
+                    refused.callback(prompt.close)
+                prompts = prepare.prepared(batch, of_lines=of_lines, first=first)
+                if lost := prepare.check(prompts, first=first):
+                    done = "left out" if inputs.unknown == "skip" else "replaced"
+                    unknown = plural(lost, "unknown character")
+                    self.notes.warn(f"{unknown} of the prompt {done}")
+                refused.pop_all()  # whoever takes them closes them
             yield prompts
             first += len(prompts)
 
