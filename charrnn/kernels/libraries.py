@@ -230,8 +230,8 @@ class Part(Kernel):
     ) -> None:
         wrapped = {"no_cpython_wrapper": True}
         super().__init__(py_func, targetoptions=targetoptions | wrapped)
-        self._by_itself = by_itself
+        self.by_itself = by_itself
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it from Python."""
-        return self._by_itself(*args, **kwargs)
+        return self.by_itself(*args, **kwargs)
