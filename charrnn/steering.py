@@ -42,8 +42,11 @@ class HeldUnit:
             How many layers there are, and how many units in each.
         """
         name = field("set_unit")
-        check_number(f"{name}: the layer", self.layer, low=0, high=layers - 1)
-        check_number(f"{name}: the unit", self.unit, low=0, high=hidden - 1)
+        places = ("layer", self.layer, layers), ("unit", self.unit, hidden)
+        for what, number, count in places:
+            if not 0 <= number < count:
+                msg = f"{name}: there is no {what} {number}"
+                raise OptionError(msg, hint=f"the last {what} is {count - 1}")
         states = cell_of(cell).states
         if self.state not in states:
             listed = " and ".join(states)

@@ -23,7 +23,7 @@ class Sampled(Protocol):
 
     @property
     def text(self) -> str:
-        """Its symbols."""
+        """The symbols that it is made of."""
 
     @property
     def total(self) -> float:
@@ -54,7 +54,7 @@ class Record:
 
     @property
     def text(self) -> str:
-        """Its symbols so far."""
+        """The symbols that it has come to so far."""
         return "".join(self.pieces)
 
     def take(self, piece: "Piece") -> None:

@@ -3,8 +3,8 @@
 Numba compiles one function at a time, holding Python's lock, so it takes processes to
 compile two. This one and its *assistants* share what is missing and put it into the
 one cache, where each finds what the others have made. What is needed later, to sample
-from what has been trained, an assistant compiles while the training goes on, with the
-lowest priority.
+from what has been trained, an assistant compiles while the training goes on, which has
+less of the processors for the ten seconds or so that this takes, once per machine.
 
 An assistant may die, or never have lived: then this process compiles all by itself.
 And it lives no longer than this process: it ends as soon as its standard input does.
@@ -148,7 +148,7 @@ class Assistant:
         self._send({"model": model, "plan": plan, "keys": self._share})
 
     def compile_sampling(self) -> None:
-        """Let it compile what sampling takes, while nobody else needs a processor."""
+        """Let it compile what sampling takes, behind what it has been given before."""
         self._send({"sampling": True})
 
     @property

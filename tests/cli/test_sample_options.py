@@ -213,7 +213,7 @@ def test_units_are_held(records: Records, sample: Run) -> None:
     assert "set_unit" not in free["sampler"]
     code, _, err = sample(*options, "--set-unit", "2:0=1")
     assert code == 2
-    assert "--set-unit: the layer must be" in err
+    assert "--set-unit: there is no layer 2" in err
 
 
 def test_prompt_lines_without_a_prompt_are_2(sample: Run) -> None:

@@ -1,5 +1,6 @@
 """`charrnn sample --serve`: a request a line, an answer a line, each as if alone."""
 
+import gc
 import io
 import json
 import os
@@ -304,6 +305,7 @@ def test_memory_does_not_grow(serve: Serve) -> None:
     def kept(count: int) -> int:
         tracemalloc.start()
         code, lines, _ = serve(b"ab\n" * count, "m.npz", "-n", "3", "-o", "out")
+        gc.collect()
         found = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
         assert (code, lines) == (0, [])
