@@ -49,6 +49,10 @@ ClipMode = Literal["norm", "value"]
 UnitName = Literal["char", "byte"]
 NewlineMode = Literal["keep", "lf"]
 UnknownPolicy = Literal["error", "skip", "replace"]
+
+#: How many bits the weights have that a text is made with.
+WeightsName = Literal["float32", "bfloat16", "int8"]
+SamplePrecision = Literal["float32", "bfloat16", "int8", "auto"]
 DivergencePolicy = Literal["stop", "rollback"]
 
 MAX_HIDDEN = 8192
@@ -65,6 +69,10 @@ MIN_TRAINING = 1e-6
 
 #: The limit of numbers that become float32 somewhere.
 MAX_REAL = 1e38
+
+#: Weights of a network's layers from which on it is large where a text is made: they
+#: are read for every character, and are more than a processor keeps at hand.
+LARGE = 2**21
 
 #: What a new run uses where the user says nothing; see `training.plan`.
 EMA = 0.999
@@ -839,6 +847,17 @@ class SampleConfig:
             high=MOST_BEAMS,
             recorded=True,
             usual="",
+        ),
+    )
+    precision: SamplePrecision = option(
+        "auto",
+        Option(
+            "How the weights of layers are rounded while a text is made: fewer bits "
+            "are faster, and the same seed gives another text. auto: float32, but "
+            f"int8 where the layers have {LARGE:,} weights or more, such as two LSTM "
+            "layers of 512 units.",
+            CHOICE,
+            recorded=True,
         ),
     )
     length: int = option(

@@ -18,6 +18,7 @@ from charrnn.config import (
     NewlineMode,
     NormName,
     OptimizerName,
+    SamplePrecision,
     ScheduleName,
     UnitName,
     UnknownPolicy,
@@ -114,6 +115,7 @@ class SampleOptions(TypedDict, total=False):
     include_stop: bool | None
     best_of: Whole
     seed: Whole
+    precision: SamplePrecision | None
 
     # How much of a prediction is the network's: `config.Blending`.
     blend: Number

@@ -168,6 +168,7 @@ class _Run:
             self._warn_of_repeats(file, config)
             copies = self._read_corpus(inputs.corpus, vocab)
             self.notes.detail(f"seed {config.seed}")
+            self.notes.detail(f"weights in {self._precision(file, config)}")
             if not prompts:  # a column without a line becomes one without a line
                 with self._open_output(source, inputs):
                     return
@@ -306,6 +307,12 @@ class _Run:
         model = TextModel.read_from(file, threads=self.threads, predicts=wanted)
         return model.blended(self.blending.blend, adapt=self.blending.adapt)
 
+    def _precision(self, file: "CheckpointFile", config: SampleConfig) -> str:
+        """Name what the weights are rounded to, where that was left to be chosen."""
+        from charrnn.parameters import chosen_precision  # imports NumPy
+
+        return chosen_precision(file.model, config.precision)
+
     def _generation(
         self,
         model: "TextModel",
@@ -342,6 +349,7 @@ class _Run:
         if form.json:
             before = {"seed": config.seed}
             sampler = {name: getattr(config, name) for name in SAMPLER}
+            sampler["precision"] = self._precision(file, config)
             sampler["blend"] = share_in(self.blending.blend, file)
             sampler["adapt"] = self.blending.adapt
             sampler["adapt_output"] = self.blending.adapt_output

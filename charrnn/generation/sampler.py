@@ -17,6 +17,7 @@ from charrnn.kernels.blending import ALONE
 from charrnn.kernels.generator import generator_of
 from charrnn.memory import Memory, Reading
 from charrnn.network import Network
+from charrnn.parameters import chosen_precision
 from charrnn.sampling import Randomness, nothing_to_choose
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
@@ -66,7 +67,9 @@ class Sampler:
     ) -> None:
         network, vocab = model.network, model.vocab
         self.stack, self.dtype = network.stack, network.dtype
-        self.weights = network.inference()
+        self.precision = chosen_precision(network.config, config.precision)
+        reduced = self.precision != "float32"
+        self.weights = network.inference(self.precision, shared=reduced)
         self.generate = generator_of(network.stack.kernels)
         blend = model.reading().blend
         separator, start = model.documents.separator, model.documents.start

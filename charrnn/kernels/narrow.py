@@ -212,9 +212,10 @@ def _emit_bfloat16(e: _Narrow, rows: int, vectors: int, operands: Any) -> None:
     pairs = builder.lshr(depth, _I64(1))
 
     def turn(k: Any, sums: list[Any], *, whole: bool) -> list[Any]:
-        weights = []
-        for v in range(vectors):
-            weights.append(e.pair(e.words_at(words, *_panel_place(e, k, b_panel, v))))
+        weights = [
+            e.pair(e.words_at(words, *_panel_place(e, k, b_panel, v)))
+            for v in range(vectors)
+        ]
         for half in range(2 if whole else 1):
             at = builder.add(builder.shl(k, _I64(1)), _I64(half))
             a_k = [e.splat_at(a_rows[r], at) for r in range(rows)]

@@ -282,9 +282,7 @@ def _is_shared(room: Room, m: int, size: int) -> bool:
 
 
 @jit
-def _share(
-    W: Any, extent: tuple[int, int, int], c: Floats, accumulate: bool
-) -> None:
+def _share(W: Any, extent: tuple[int, int, int], c: Floats, accumulate: bool) -> None:
     """Form a product whose rows are in its room, together with the helpers.
 
     Parameters

@@ -82,6 +82,8 @@ class Room(NamedTuple):
 
 def new_room(depth: int, columns: int, *, shared: bool) -> Room:
     """Make room for jobs of a certain size; none if nobody helps."""
+    shared = shared and POSSIBLE
+    depth += -depth % 4  # bytes are read in fours
     size = MOST_ROWS if shared else 0
     words = (RANGES + MOST_WORKERS * _LINE) if shared else 0
     return Room(
