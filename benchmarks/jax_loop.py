@@ -83,9 +83,9 @@ def sampling(network: tuple[str, int, int, int], temperature: float) -> Side:
 
     def read(carried: Any, key: Any) -> tuple[Any, Any]:
         states, index = carried
-        after = []
+        y, after = None, []
         for k, (Wx, Wh, b) in enumerate(parameters):
-            z = (Wx[index] if k == 0 else y @ Wx) + b  # noqa: F821 - by layer 0
+            z = (Wx[index] if y is None else y @ Wx) + b
             y, state = step(z, states[k][0] @ Wh, states[k])
             after.append(state)
         index = jax.random.categorical(key, y @ output / temperature)
@@ -93,17 +93,17 @@ def sampling(network: tuple[str, int, int, int], temperature: float) -> Side:
 
     parameters = [first, *others]
 
-    @jax.jit
     def some(carried: Any, key: Any) -> Any:
         return jax.lax.scan(read, carried, jax.random.split(key, DRAWN))
 
+    compiled = jax.jit(some)
     carried: Any = ((zeros,) * layers, jnp.int32(0))
     key = jax.random.key(1)
 
     def draw() -> float:
         nonlocal carried, key
         key, used = jax.random.split(key)
-        carried, ids = some(carried, used)
+        carried, ids = compiled(carried, used)
         ids.block_until_ready()
         return DRAWN
 

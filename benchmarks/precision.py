@@ -180,9 +180,13 @@ def models(options: argparse.Namespace) -> Iterator[tuple[str, TextModel, str]]:
         yield Path(path).name, model, Path(text).read_text("utf-8")
     if not options.given:
         with tempfile.TemporaryDirectory() as directory:
-            size = {"hidden": 16, "steps": 5} if options.quick else {"time": 60}
             output = Path(directory) / "model.npz"
-            charrnn.train(TRAINED, output=output, **size)
+            if options.quick:
+                run = charrnn.train(TRAINED, output=output, hidden=16, steps=5)
+            else:
+                run = charrnn.train(TRAINED, output=output, time=60)
+            for _ in run:
+                pass
             yield TRAINED.stem, charrnn.load(output), TRAINED.read_text("utf-8")
 
 

@@ -852,10 +852,10 @@ class SampleConfig:
     precision: SamplePrecision = option(
         "auto",
         Option(
-            "How the weights of layers are rounded while a text is made: fewer bits "
-            "are faster, and the same seed gives another text. auto: float32, but "
-            f"int8 where the layers have {LARGE:,} weights or more, such as two LSTM "
-            "layers of 512 units.",
+            "How weights of layers are rounded while a text is made; fewer bits are "
+            "faster. The same seed gives another text in another precision. auto: "
+            "float32; int8 where the layers have two million weights or more, as two "
+            "of 512 LSTM units have.",
             CHOICE,
             recorded=True,
         ),
