@@ -10,9 +10,9 @@ broadcasts one number of a per row, and does one fused multiply-add per row and
 vector. ``<16 x float>`` and the like are LLVM's own types: it splits them where
 the machine's registers are narrower.
 
-Emitted code checks no bounds and does not exist when the JIT is off; `matmul`
-and, for
-narrow weights, `narrow` are its users; tests put guard cells around every array.
+Emitted code checks no bounds and does not exist when the JIT is off. Its users are
+`matmul` and, for narrow weights, `narrow`; their tests put guard cells around every
+array.
 """
 
 from typing import Any

@@ -374,8 +374,10 @@ def multiply_exactly(a: Floats, W: Reduced, n: int) -> Floats:
         B = (q.astype(np.uint32) << 16).view(np.float32)
         return a.astype(np.float64) @ B.astype(np.float64)
     largest = np.abs(a).max(axis=1, keepdims=True)
-    up = np.where(largest > 0, np.float32(LARGEST) / np.maximum(largest, 1e-45), 0)
-    rows = np.rint(a * up.astype(np.float32)).astype(np.int64)
+    known = np.isfinite(largest)
+    up = np.float32(LARGEST) / np.where(known & (largest > 0), largest, np.float32(1))
+    rows = np.rint(np.where(known, a, 0) * up).astype(np.int64)
+    largest = np.where(known, largest, np.float32(np.nan))
     scales = (largest / np.float32(LARGEST)) * W.scales[:n]
     return scales * (rows @ q.astype(np.int64)).astype(np.float64)
 

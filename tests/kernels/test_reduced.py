@@ -159,6 +159,7 @@ def test_rows_of_zeros_come_to_zeros(rng: np.random.Generator, make: Make) -> No
     assert (found == 1).all()
 
 
+@compiled_only
 @pytest.mark.skipif(not DOT_PRODUCTS, reason="there is but one form here")
 def test_both_forms_of_int8_agree(rng: np.random.Generator) -> None:
     """Bit for bit, at the ends of the range, too: no pair of products overflows."""
