@@ -3,10 +3,12 @@
 Ours is the loop behind ``charrnn sample``: the network, the filters, the draw,
 symbols instead of numbers, and the search for stop texts. PyTorch's, in
 inference mode, feeds a character, applies softmax and draws; it is measured
-with one thread and with --threads, and the faster counts. Our float32 is first
-compared with float64 on the text that it generates; then all sides of a table
-row are timed in turn. PyTorch is optional (the extra "bench"), and so is what reads
-patterns. The last table asks a process of ``charrnn sample --serve``.
+with one thread and with --threads, and the faster counts; so is ONNX Runtime, in
+float32 and int8. JAX's loop is compiled as a whole. Our float32 is first compared
+with float64 on the text that it generates; then all sides of a table row are timed
+in turn. "chars/s" is ours by default, "int8" with ``--precision int8``, beside which
+the last two ratios stand. The others are optional (the extra "bench"), and so is what
+reads patterns. The last table asks a process of ``charrnn sample --serve``.
 
     python benchmarks/sample_speed.py [--quick] [--json FILE] [--threads N]
 """
@@ -24,6 +26,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import jax_loop
+import onnx_loop
 import pytorch
 from reporting import Report, at_least, at_most, cell, new_parser, ratio
 from subjects import check_sampling, first_piece, new_network, new_vocab, sampling
@@ -84,6 +88,10 @@ class Speed:
     torch_spread: float | None
     torch_threads: int | None  # with which PyTorch is faster
     target: float | None
+    int8: float  # ours, with --precision int8
+    onnx: float | None  # ONNX Runtime with the number of threads that is faster
+    onnx_int8: float | None
+    jax: float | None
     first_ms: float  # from no prompt to the first piece
     prompted_ms: float  # from a prompt of PROMPT characters
 
@@ -136,6 +144,12 @@ SPEED: dict[str, Callable[[Speed], str]] = {
     "its threads": lambda row: cell(row.torch_threads),
     "times": lambda row: cell(ratio(row.rate, row.torch), ".1f"),
     "target": lambda row: at_least(row.target),
+    "int8": lambda row: cell(row.int8),
+    "ONNX": lambda row: cell(row.onnx, missing="not installed"),
+    "ONNX int8": lambda row: cell(row.onnx_int8, missing="not installed"),
+    "JAX": lambda row: cell(row.jax, missing="not installed"),
+    "int8 / ONNX int8": lambda row: cell(ratio(row.int8, row.onnx_int8), ".1f"),
+    "int8 / JAX": lambda row: cell(ratio(row.int8, row.jax), ".1f"),
     "first piece, ms": lambda row: cell(row.first_ms, ".2f"),
     f"after {PROMPT:,} characters": lambda row: cell(row.prompted_ms, ".1f"),
 }
@@ -166,6 +180,26 @@ SERVED: dict[str, Callable[[Served], str]] = {
 }
 
 
+def rivals(network: tuple[str, int, int, int], threads: int) -> dict[str, Side]:
+    """Make the sides of what is installed beside PyTorch."""
+    sides: dict[str, Side] = {}
+    if onnx_loop.installed():
+        for number in sorted({1, threads}):
+            for kind in ("float32", "int8"):
+                sides[f"onnx {kind} {number}"] = onnx_loop.sampling(
+                    network, TEMPERATURE, number, int8=kind == "int8"
+                )
+    if jax_loop.installed():
+        sides["jax"] = jax_loop.sampling(network, TEMPERATURE)
+    return sides
+
+
+def best_of(rates: dict[str, float], begin: str) -> float | None:
+    """Find the highest rate of the sides whose names begin so; None without any."""
+    found = (rate for name, rate in rates.items() if name.startswith(begin))
+    return max(found, default=None)
+
+
 def measure_speed(
     model: tuple[CellName, int, int, float | None],
     options: argparse.Namespace,
@@ -182,8 +216,12 @@ def measure_speed(
         for number in sorted({1, options.threads}):
             network = kind, layers, hidden, V
             sides[str(number)] = pytorch.sampling(network, TEMPERATURE, number)
+    rounded = SampleConfig(temperature=TEMPERATURE, precision="int8")
+    sides["int8"] = sampling(config, rounded, options.threads)
+    sides |= rivals((kind, layers, hidden, V), options.threads)
     found = in_turn(sides, rounds)
-    rate = found.pop("ours")
+    rate, int8 = found.pop("ours"), found.pop("int8")
+    others = {name: found.pop(name).median for name in [*found] if not name.isdigit()}
     threads = max(found, key=lambda name: found[name].median, default=None)
     best = None if threads is None else found[threads]
     prompt = (vocab.symbols * PROMPT)[:PROMPT]
@@ -201,6 +239,10 @@ def measure_speed(
         torch_spread=best and best.spread,
         torch_threads=None if threads is None else int(threads),
         target=target,
+        int8=int8.median,
+        onnx=best_of(others, "onnx float32"),
+        onnx_int8=best_of(others, "onnx int8"),
+        jax=best_of(others, "jax"),
         first_ms=1e3 / starts[""].median,
         prompted_ms=1e3 / starts[prompt].median,
     )

@@ -50,6 +50,10 @@ ClipMode = Literal["norm", "value"]
 UnitName = Literal["char", "byte"]
 NewlineMode = Literal["keep", "lf"]
 UnknownPolicy = Literal["error", "skip", "replace"]
+
+#: How many bits the weights have that a text is made with.
+WeightsName = Literal["float32", "bfloat16", "int8"]
+SamplePrecision = Literal["float32", "bfloat16", "int8", "auto"]
 DivergencePolicy = Literal["stop", "rollback"]
 DistributedMode = Literal["auto", "none", "mpi"]
 
@@ -67,6 +71,10 @@ MIN_TRAINING = 1e-6
 
 #: The limit of numbers that become float32 somewhere.
 MAX_REAL = 1e38
+
+#: Weights of a network's layers from which on it is large where a text is made: they
+#: are read for every character, and are more than a processor keeps at hand.
+LARGE = 2**21
 
 #: What a new run uses where the user says nothing; see `training.plan`.
 EMA = 0.999
@@ -875,6 +883,17 @@ class SampleConfig:
             high=MOST_BEAMS,
             recorded=True,
             usual="",
+        ),
+    )
+    precision: SamplePrecision = option(
+        "auto",
+        Option(
+            "How weights of layers are rounded while a text is made; fewer bits are "
+            "faster. The same seed gives another text in another precision. auto: "
+            "float32; int8 where the layers have two million weights or more, as two "
+            "of 512 LSTM units have.",
+            CHOICE,
+            recorded=True,
         ),
     )
     length: int = option(

@@ -19,6 +19,7 @@ from charrnn.config import (
     NewlineMode,
     NormName,
     OptimizerName,
+    SamplePrecision,
     ScheduleName,
     UnitName,
     UnknownPolicy,
@@ -119,6 +120,7 @@ class SampleOptions(TypedDict, total=False):
     include_stop: bool | None
     best_of: Whole
     seed: Whole
+    precision: SamplePrecision | None
 
     # How much of a prediction is the network's: `config.Blending`.
     blend: Number

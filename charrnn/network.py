@@ -21,7 +21,7 @@ import numpy as np
 
 from charrnn import parameters
 from charrnn.arrays import Floats, Ids
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, WeightsName
 from charrnn.errors import CharRNNError, MissingComponentError
 from charrnn.kernels import dropout, head
 from charrnn.kernels.generator import Inference
@@ -75,6 +75,8 @@ class Network:
         Wy = new_packed(config.vocab_size, config.hidden, self.dtype)
         self.head = head.Head(Wy, self.parameters.by)
         #: Room for the gradients of logits and outputs, made when first wanted.
+        #: Panels of the layers in fewer bits, made when first wanted.
+        self._reduced: dict[WeightsName, tuple[Any, Any]] = {}
         self._dlogits = np.zeros((0, config.vocab_size), self.dtype)
         self._dy = np.zeros((0, config.hidden), self.dtype)
 
@@ -131,12 +133,31 @@ class Network:
 
     def pack(self) -> None:
         """Copy the weights into the panels that the products read."""
+        self._reduced.clear()
         self.stack.pack()
         pack(self.parameters.Wy, self.head.Wy)
 
-    def inference(self) -> Inference:
-        """Lay the weights out as generating reads them; vectors are copied."""
+    def inference(
+        self, precision: WeightsName = "float32", *, shared: bool = False
+    ) -> Inference:
+        """Lay the weights out as generating reads them; vectors are copied.
+
+        Parameters
+        ----------
+        precision : {"float32", "bfloat16", "int8"}
+            Of the matrices of layers, but for that of layer 0 which is looked up. They
+            are rounded once, until the next `pack`.
+        shared : bool
+            Whether several threads may share their products: see `kernels.team`.
+        """
         Wx, recurrent = self.stack.packed()
+        if precision != "float32":
+            if precision not in self._reduced:
+                self._reduced[precision] = self.stack.reduced(precision)
+            Wh, Wx = self._reduced[precision]
+            room = self.stack.new_room(shared=shared)
+            recurrent = recurrent._replace(Wh=Wh._replace(room=room))
+            Wx = Wx._replace(room=room)
         code, gain, shift = self.norm.inference()
         return Inference(
             table=self.parameters.layers[0].Wx,

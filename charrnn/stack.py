@@ -22,7 +22,7 @@ import numpy as np
 
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.cells import cell_of
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, WeightsName
 from charrnn.errors import OptionError, field
 from charrnn.kernels import dropout, inputs, lagged
 from charrnn.kernels.cells import Tape, can_have_lags, has_lags, kernels_of
@@ -214,6 +214,35 @@ class Stack:
         """
         own = np.stack([layer.weights.own for layer in self.layers])
         return self._Wx.forward, Recurrent(self._Wh.forward, own)
+
+    def reduced(self, precision: WeightsName) -> tuple[Any, Any]:
+        """Round the weights of all layers, and lay them out as generating reads them.
+
+        Returns
+        -------
+        Wh, Wx : Bfloat16Panels or Int8Panels
+            Of all layers, and of all but the first, without room for a team.
+        """
+        from charrnn.kernels import reduced  # of use to nobody else
+
+        (GH, _), H = self.layers[0].weights.Wh.shape, self.config.hidden
+        Wh = np.stack([layer.weights.Wh for layer in self.layers])
+        Wx = np.zeros((len(self.layers) - 1, GH, H), np.float32)
+        for k, layer in enumerate(self.layers[1:]):
+            Wx[k] = layer.weights.Wx
+        room = self.new_room(shared=False)
+        if precision == "bfloat16":
+            make: Any = reduced.bfloat16_panels
+        else:
+            make = reduced.int8_panels
+        return make(Wh, room, 0), make(Wx, room, len(Wh))
+
+    def new_room(self, *, shared: bool) -> Any:
+        """Make room for what several threads share of a product; see `kernels.team`."""
+        from charrnn.kernels import team  # as above
+
+        GH, KH = self.layers[0].weights.Wh.shape
+        return team.new_room(KH, GH, shared=shared)
 
     def new_tape(self, T: int, B: int) -> Any:
         """Make room for what one layer leaves behind in a window (T, B)."""

@@ -229,9 +229,9 @@ class TextModel:
             ``include_stop``, ``temperature``, ``top_k``, ``top_p``, ``min_p``,
             ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
             memory, where there is one and no other is given), ``logit_bias``,
-            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``,
-            ``adapt``, ``adapt_output``, and of a model of pairs ``beam`` and
-            ``allow_empty``. See
+            ``allow``, ``ban``, ``best_of``, ``seed``, ``precision``, ``unknown``,
+            ``blend``, ``adapt``, ``adapt_output``, and of a model of pairs ``beam``
+            and ``allow_empty``. See
             `config.SampleConfig` and `config.Blending` for what they mean. The same
             seed gives the same text as the command line; without one every call
             gives another. What does nothing, such as a ``ban`` of characters that

@@ -133,7 +133,10 @@ def sampler_fields(
     config : SampleConfig
         Its texts in symbols.
     """
+    from charrnn.parameters import chosen_precision  # imports NumPy
+
     sampler = {name: getattr(config, name) for name in SAMPLER}
+    sampler["precision"] = chosen_precision(file.model, config.precision)
     sampler["blend"] = share_in(blending.blend, file)
     sampler["adapt"] = blending.adapt
     sampler["adapt_output"] = blending.adapt_output

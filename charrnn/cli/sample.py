@@ -196,6 +196,7 @@ class _Run:
             Fields of `SampleConfig` by name.
         """
         from charrnn.checkpoint import CheckpointFile  # imports NumPy
+        from charrnn.parameters import chosen_precision
 
         if given.get("pattern") is not None:
             from charrnn.patterns import check
@@ -219,6 +220,8 @@ class _Run:
             self._warn_of_repeats(file, config)
             copies = self._read_corpus(inputs.corpus, vocab)
             self.notes.detail(f"seed {config.seed}")
+            precision = chosen_precision(file.model, config.precision)
+            self.notes.detail(f"weights in {precision}")
             if not prompts:  # a column without a line becomes one without a line
                 with self._open_output(source, inputs):
                     return

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
 from charrnn.generation.following import Walk
+from charrnn.generation.helpers import Helpers
 from charrnn.generation.sampler import Model, Sampler, Shard
 from charrnn.generation.samples import (
     Candidates,
@@ -229,6 +230,7 @@ class Generation:
         """Take all shards on, slice after slice."""
         limit = math.inf if self._config.time is None else self._config.time
         deadline, steps = time.monotonic() + limit, 1
+        helpers = Helpers(self._sampler.weights, self._threads)
         with ThreadPoolExecutor(self._threads) as pool:
             while shards := [shard for shard in shards if shard.drop_ended()]:
                 if time.monotonic() >= deadline:
@@ -237,8 +239,9 @@ class Generation:
                 steps = min(steps, self._most_steps(shards))
                 kept = steps if self._scored else 1
                 began = time.perf_counter()
-                if len(shards) == 1:  # a thread would only cost time
-                    found = [shards[0].run(steps, kept)]
+                if len(shards) == 1:  # another thread can only help with products
+                    with helpers.at_work(pool, steps):
+                        found = [shards[0].run(steps, kept)]
                 else:
                     work = [pool.submit(shard.run, steps, kept) for shard in shards]
                     found = [shard.result() for shard in work]

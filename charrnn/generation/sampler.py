@@ -21,6 +21,7 @@ from charrnn.kernels.filters import Filters
 from charrnn.kernels.generator import Held, generator_of
 from charrnn.memory import Memory, Reading
 from charrnn.network import Network
+from charrnn.parameters import chosen_precision
 from charrnn.patterns import automaton_of
 from charrnn.sampling import nothing_to_choose
 from charrnn.vocab import Vocab
@@ -72,7 +73,10 @@ class Sampler:
         network, vocab = model.network, model.vocab
         self.stack, self.dtype = network.stack, network.dtype
         held = held_units(config, network)
-        self.weights = network.inference()._replace(held=held)
+        self.precision = chosen_precision(network.config, config.precision)
+        reduced = self.precision != "float32"
+        weights = network.inference(self.precision, shared=reduced)
+        self.weights = weights._replace(held=held)
         self.generate = generator_of(network.stack.kernels)
         blend = model.reading().blend
         separator, start = model.documents.separator, model.documents.start

@@ -33,7 +33,7 @@ from charrnn.kernels.cells import (
 from charrnn.kernels.filters import Filters, choose, new_scratch, turn_to
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
-from charrnn.kernels.matmul import affine
+from charrnn.kernels.matmul import affine, matrix_of
 from charrnn.kernels.normalization import normalize_rows
 from charrnn.kernels.recurrent import Recurrent, layer_weights
 
@@ -52,7 +52,8 @@ class Inference(NamedTuple):
 
     table: Floats  # (V, GH) Wx of layer 0, by character
     b: Floats  # (L, GH)
-    Wx: Floats  # (L - 1, P, H, W) panels of the other layers' Wx
+    #: (L - 1, P, H, W) panels of the other layers' Wx, or of the kind that Wh is of.
+    Wx: Any
     recurrent: Recurrent  # of all layers, with a leading axis L
     norm: int  # how outputs are normalized: a code of `normalization`
     gain: Floats  # (L, H) of the normalized outputs; (L, 0) for none
@@ -109,7 +110,7 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
         if k == 0:
             look_up(ids, weights.table, weights.b[0], z)
         else:
-            affine(y, weights.Wx[k - 1], weights.b[k], z)
+            affine(y, matrix_of(weights.Wx, k - 1), weights.b[k], z)
         _hold(weights.held, k, state[k])
         for s in range(S):
             _copy(state[k, s], tape.states[s, 0])

@@ -20,15 +20,17 @@ NumPy's. The tests compare both forms with NumPy in float64 for every remainder
 of rows, columns and depth, with guard cells around the arrays.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
+from numba import prange, types
 from numba.core import config as numba_config
+from numba.extending import overload
 
 from charrnn.arrays import Floats
 from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS, make_block
-from charrnn.kernels.jit import jit
+from charrnn.kernels.jit import FASTMATH, jit
 
 #: Rows and columns of dz that `add_affine_gradient` copies at a time. A panel
 #: of SLICE rows of x stays in the first-level cache, the copy in the second.
@@ -229,17 +231,63 @@ def _add_affine_numpy(
     db += dz[:, dz.shape[1] - db.size :].sum(axis=0)
 
 
-def multiply(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
+class Form(NamedTuple):
+    """What is done with panels that are no array: a NamedTuple of another kind."""
+
+    multiply: Callable[..., None]  # as `multiply` says, of one matrix
+    matrix: Callable[..., Any]  # takes matrix k out of panels with a leading axis L
+
+
+#: By their types; whoever has another kind of panels registers it.
+FORMS: dict[type, Form] = {}
+
+
+def multiply(a: Floats, panels: Any, c: Floats, accumulate: bool) -> None:
     """C = A B, or C += A B if `accumulate`, for B packed into panels.
 
     Parameters
     ----------
     a : (m, K) float array
     panels : (P, K, W) float array
-        One direction of a `Packed` weight.
+        One direction of a `Packed` weight; or another kind of panels, see `FORMS`.
     c : (m, n) float array
         Written, or accumulated into.
     """
+    form = FORMS.get(type(panels))
+    if form is None:
+        _multiply_panels(a, panels, c, accumulate)
+    else:
+        form.multiply(a, panels, c, accumulate)
+
+
+def matrix_of(stacked: Any, k: int) -> Any:
+    """Take the panels of matrix k out of those of several, as views."""
+    form = FORMS.get(type(stacked))
+    return stacked[k] if form is None else form.matrix(stacked, k)
+
+
+_chosen = {"strict": False, "jit_options": {"fastmath": FASTMATH, "forceinline": True}}
+
+
+@overload(multiply, **_chosen)  # type: ignore[untyped-decorator]
+def _multiply_chosen(a: Any, panels: Any, c: Any, accumulate: Any) -> Any:
+    if isinstance(panels, types.BaseNamedTuple):
+        chosen = FORMS[panels.instance_class].multiply
+    else:
+        chosen = _multiply_panels
+
+    def call(a: Any, panels: Any, c: Any, accumulate: Any) -> None:
+        chosen(a, panels, c, accumulate)
+
+    return call
+
+
+@overload(matrix_of, **_chosen)  # type: ignore[untyped-decorator]
+def _matrix_chosen(stacked: Any, k: Any) -> Any:
+    if not isinstance(stacked, types.BaseNamedTuple):
+        return lambda stacked, k: stacked[k]
+    chosen = FORMS[stacked.instance_class].matrix
+    return lambda stacked, k: chosen(stacked, k)
 
 
 def add_affine_gradient(
@@ -265,15 +313,15 @@ def add_affine_gradient(
 
 
 if numba_config.DISABLE_JIT:
-    multiply = _multiply_numpy
+    _multiply_panels = _multiply_numpy
     add_affine_gradient = _add_affine_numpy
 else:
-    multiply = _multiply_blocks
+    _multiply_panels = _multiply_blocks
     add_affine_gradient = _add_affine_blocks
 
 
 @jit
-def affine(x: Floats, panels: Floats, b: Floats, z: Floats) -> None:
+def affine(x: Floats, panels: Any, b: Floats, z: Floats) -> None:
     """Form z = x W^T + b.
 
     Parameters

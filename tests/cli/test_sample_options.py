@@ -614,6 +614,7 @@ def test_bias_is_told(records: Records) -> None:
         "allow": "Tabc",
         "ban": "T",
         "best_of": 2,
+        "precision": "float32",
         "logit_bias": {"\n": "-inf", "b": 2.0},
         "blend": 1.0,
         "adapt": False,
@@ -972,3 +973,22 @@ def test_numbers_beyond_all_bounds_are_usage_errors(sample: Run) -> None:
     ):
         code, _, err = sample("m.npz", "-n", "1", "-p", "", *options)
         assert code == 2, err
+
+
+def test_precision_is_chosen_and_told(records: Records, sample: Run) -> None:
+    """A small network is not rounded unless asked; Python writes the same text."""
+    from charrnn import load
+
+    chosen = ["m.npz", "-n", "300", "-p", "", "--seed", "1"]
+    (usual,) = records(*chosen)
+    (plain,) = records(*chosen, "--precision", "float32")
+    (rounded,) = records(*chosen, "--precision", "int8")
+    told = [r["sampler"]["precision"] for r in (usual, plain, rounded)]
+
+    assert told == ["float32", "float32", "int8"]
+    assert usual["text"] == plain["text"]
+    assert rounded["nats"] != plain["nats"]
+    assert load("m.npz").sample(length=300, seed=1, precision="int8") == rounded["text"]
+    code, _, err = sample("m.npz", "--precision", "int4")
+    assert code == 2
+    assert err.startswith("charrnn: error: --precision is 'int4', not one of ")
