@@ -27,8 +27,10 @@ from numba import prange
 from numba.core import config as numba_config
 
 from charrnn.arrays import Floats
-from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS, make_block
+from charrnn.kernels.bfloat16_products import multiply_narrow
+from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS
 from charrnn.kernels.jit import jit
+from charrnn.kernels.rows import PANELS, block_1x8, new_panels, rows_by_panel
 
 #: Rows and columns of dz that `add_affine_gradient` copies at a time. A panel
 #: of SLICE rows of x stays in the first-level cache, the copy in the second.
@@ -39,92 +41,31 @@ from charrnn.kernels.jit import jit
 SLICE, COLUMNS = 128, 256
 
 
-def panel_width(dtype: Any) -> int:
-    """Columns in a panel: two vectors of the machine."""
-    return VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
-
-
-def new_panels(depth: int, columns: int, dtype: Any) -> Floats:
-    """Zeroed panels (P, depth, W) for a matrix B (depth, columns)."""
-    width = panel_width(dtype)
-    return np.zeros((-(-columns // width), depth, width), dtype)
-
-
-_block_8x2, _block_8x1 = make_block(8, 2), make_block(8, 1)
-_block_4x2, _block_2x2, _block_1x2 = (make_block(rows, 2) for rows in (4, 2, 1))
-
-#: Panels that a single row takes at a time. Two sums would wait for one another:
-#: a multiply-add takes four cycles, and two can begin in each.
-_PANELS = 4
-_block_1x8 = make_block(1, _PANELS * VECTORS)
-
-
-@jit
-def _rows_by_panel(
-    a: Floats,
-    b: Floats,
-    c: Floats,
-    strides: tuple[int, int, int],
-    extent: tuple[int, int, int],
-    accumulate: bool,
-) -> None:
-    """At most ROWS rows of C by one panel of B, in blocks that fit the rows.
-
-    Parameters
-    ----------
-    a, b, c : 1-d float arrays
-        From the first number that the block uses on. `b` is a whole panel.
-    strides : (a_row, a_step, c_row)
-        Numbers from one row of a to the next, from one step along the depth
-        to the next, and from one row of c to the next.
-    extent : (rows, depth, columns)
-        Columns beyond the panel's width are left alone.
-    """
-    a_row, a_step, c_row = strides
-    rows, depth, columns = extent
-    wide = 2 * columns > b.size // depth
-    while rows > 0:
-        if rows >= 8:
-            done = 8
-            if wide:
-                _block_8x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-            else:
-                _block_8x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-        elif rows >= 4:
-            done = 4
-            _block_4x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-        elif rows >= 2:
-            done = 2
-            _block_2x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-        else:
-            done = 1
-            _block_1x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-        rows -= done
-        a, c = a[done * a_row :], c[done * c_row :]
-
-
 @jit(parallel=False)
 def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
     """See `multiply`."""
+    if panels.ndim == 4:  # settled when it is compiled
+        multiply_narrow(a, panels, c, accumulate)
+        return
     m, depth = a.shape
     n = c.shape[1]
     a_flat, c_flat = a.reshape(-1), c.reshape(-1)
     done = 0
     if m == 1:
         size = depth * panels.shape[2]
-        while done + _PANELS <= panels.shape[0]:
-            b = panels[done : done + _PANELS].reshape(-1)
+        while done + PANELS <= panels.shape[0]:
+            b = panels[done : done + PANELS].reshape(-1)
             first = done * panels.shape[2]
-            _block_1x8(
+            block_1x8(
                 a_flat, depth, 1, b, size, c_flat[first:], n, depth, n - first,
                 accumulate,
             )  # fmt: skip
-            done += _PANELS
+            done += PANELS
     for j in range(done, panels.shape[0]):
         b = panels[j].reshape(-1)
         first = j * panels.shape[2]
         for i in range(0, m, ROWS):
-            _rows_by_panel(
+            rows_by_panel(
                 a_flat[i * depth :],
                 b,
                 c_flat[i * n + first :],
@@ -136,6 +77,9 @@ def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> 
 
 def _multiply_numpy(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
     """See `multiply`; for runs without the JIT."""
+    if panels.ndim == 4:
+        multiply_narrow(a, panels, c, accumulate)
+        return
     b = panels.transpose(1, 0, 2).reshape(a.shape[1], -1)[:, : c.shape[1]]
     c[...] = a @ b + (c if accumulate else 0)
 
@@ -207,7 +151,7 @@ def _add_affine_blocks(
                 for j in range(count):
                     panel = panels[j, :depth].reshape(-1)
                     for q in range(first, last, ROWS):
-                        _rows_by_panel(
+                        rows_by_panel(
                             a[q - first :],
                             panel,
                             dW_flat[q * n + j * width :],
@@ -236,7 +180,8 @@ def multiply(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
     ----------
     a : (m, K) float array
     panels : (P, K, W) float array
-        One direction of a `Packed` weight.
+        One direction of a `Packed` weight; or (P, k, W, pair), for products in
+        bfloat16: see `bfloat16_products`.
     c : (m, n) float array
         Written, or accumulated into.
     """
