@@ -155,7 +155,10 @@ def train(
         output = FileOutput(path, replace=run.force or run.resume)
     # Nobody else has the files while texts are read, nor while the run is under way.
     with output.held():
-        job = prepare(request, threads, speed=lambda cell: measure_speed(cell, threads))
+        precision = request.train.get("precision", "float32")
+        job = prepare(
+            request, threads, speed=lambda cell: measure_speed(cell, threads, precision)
+        )
         get_ready(job)
     return Run(job, Policy.of(run), output)
 

@@ -34,7 +34,7 @@ from charrnn.durations import (
 from charrnn.errors import CountsError, Message, OptionError, field
 from charrnn.escapes import expand, shortened
 from charrnn.filenames import read_output
-from charrnn.options import SHOWN, Option, check, check_number, option
+from charrnn.options import SHOWN, Option, check, check_choice, check_number, option
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
@@ -47,6 +47,7 @@ OptimizerName = Literal["adam", "rmsprop", "adagrad", "sgd"]
 ScheduleName = Literal["constant", "step", "exponential", "linear", "cosine", "cyclic"]
 ClipMode = Literal["norm", "value"]
 UnitName = Literal["char", "byte"]
+PrecisionName = Literal["float32", "bfloat16"]
 NewlineMode = Literal["keep", "lf"]
 UnknownPolicy = Literal["error", "skip", "replace"]
 DivergencePolicy = Literal["stop", "rollback"]
@@ -84,6 +85,9 @@ PROMPT = "Prompt"
 LENGTH = "Length"
 CHOICE = "Choice of characters"
 
+
+#: What a training's products can be asked to be made of.
+PRECISIONS = ("float32", "bfloat16", "auto")
 
 #: How many lags a network may have, and how far back the furthest may be.
 MOST_LAGS, FURTHEST_LAG = 8, 64
@@ -154,6 +158,21 @@ def read_lags(given: Any, name: str) -> tuple[int, ...]:
 def _is_list(given: Any) -> bool:
     """Tell whether a value is several values."""
     return isinstance(given, Iterable) and not isinstance(given, (str, bytes))
+
+
+def read_precision(given: Any, name: str) -> PrecisionName:
+    """Read the precision of a training's products; ``auto`` is float32.
+
+    It would be bfloat16 if the loss after the same characters were known to be the same
+    within what seeds differ by, over texts and cells; that has not been measured.
+
+    Raises
+    ------
+    OptionError
+        It is none.
+    """
+    check_choice(name, given, PRECISIONS)
+    return "bfloat16" if given == "bfloat16" else "float32"
 
 
 def check_lags(lags: tuple[int, ...]) -> None:
@@ -402,6 +421,18 @@ class TrainConfig:
             open_high=True,
             usual=str(EMA),
             after="warmup",
+        ),
+    )
+    precision: PrecisionName = option(
+        "float32",
+        Option(
+            "Of the products in the layers. bfloat16 rounds what is multiplied to 8 "
+            "bits, adds up in float32, and is faster on processors that have it; "
+            "auto is float32.",
+            LEARNING,
+            metavar="|".join(PRECISIONS),
+            parse=read_precision,
+            changeable=True,
         ),
     )
     init: InitName = option(

@@ -243,7 +243,8 @@ class Session:
     def _speed(self, cell: CellName) -> float:
         """Measure this machine's speed for a plan."""
         self._announce_compiling(cell)
-        return measure_speed(cell, self.threads)
+        precision = self.settings.request.train.get("precision", "float32")
+        return measure_speed(cell, self.threads, precision)
 
     def _get_ready(self, job: Job) -> float:
         """Get the kernels, show the plan, and return the seconds of a step."""
