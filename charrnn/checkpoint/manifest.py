@@ -53,8 +53,8 @@ MEMORY_VERSION = "2.0"
 #: The version of files of pairs, which 2.0 would take for running text.
 PAIRS_VERSION = "2.1"
 
-#: The versions of files of runs in bfloat16, for programs of 1.x and 2.x. Older ones can
-#: read and use them; resuming such a run, they would go on in float32.
+#: The versions of files of runs in bfloat16, for programs of 1.x and 2.x. Older ones
+#: can read and use them; resuming such a run, they would go on in float32.
 PRECISION_VERSIONS = ("1.3", "2.2")
 
 #: The first numbers of the versions that are read.

@@ -29,7 +29,7 @@ AVX-512 adds one product of a pair after the other; and both read and write numb
 below 2^-126 as zeros. They agree up to the rounding of float32 sums.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import prange, types
@@ -49,7 +49,7 @@ from charrnn.kernels.bfloat16_blocks import (
 )
 from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.jit import FASTMATH, jit
-from charrnn.kernels.rows import new_panels, panel_width, rows_by_pairs, rows_by_panel
+from charrnn.kernels.rows import panel_width, rows_by_pairs, rows_by_panel
 
 #: Pairs of bfloat16, 32 bits each, and arrays of their 16-bit halves.
 Pairs = NDArray[np.uint32]
@@ -285,7 +285,7 @@ def _tiles_of_rows(a: Floats, steps: int) -> Pairs:
 
     Rows that fill the last tile up hold anything, and are in nobody's sums.
     """
-    m, K = a.shape
+    m = a.shape[0]
     groups = -(-m // TILE)
     tiles = np.empty(groups * steps * 2 * TILE_PAIRS, np.uint16)
     for i in range(m):
@@ -434,7 +434,7 @@ def _add_vectors(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
 
 @jit(parallel=True)
 def add_columns(dz: Floats, db: Floats, workers: int) -> None:
-    """Add the sums of the last columns of dz (N, M), unrounded, to db (k,), in order."""
+    """Add the sums of the last k columns of dz (N, M), unrounded, to db (k,)."""
     N, M = dz.shape
     biased = M - db.size
     for worker in prange(workers):

@@ -106,8 +106,9 @@ class Trainer:
         self.optimizer = Optimizer(config, network)
         self.average = Average(network, config.ema) if config.ema else None
         # What has been trained in bfloat16 is evaluated as it will be used.
-        rounded = network.products is not PLAIN and self.average is None
-        self.exact = Network(network.config, threads=network.threads) if rounded else None
+        self.exact: Network | None = None
+        if network.products is not PLAIN and self.average is None:
+            self.exact = Network(network.config, threads=network.threads)
         self.state = network.new_state(config.batch_size)
         self.whole = True
         self._gradient = np.zeros_like(network.theta)
