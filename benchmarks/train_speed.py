@@ -133,6 +133,7 @@ def measure(
             )
     found = in_turn(sides, ONCE if options.quick else Rounds(5, 1.0))
     rate = found["ours"]
+    own16 = found.get("ours, bfloat16")
     torch32, torch16 = found.get("float32"), found.get("bfloat16")
     return Row(
         cell=kind,
@@ -147,7 +148,7 @@ def measure(
         torch_spread=torch32 and torch32.spread,
         torch_bfloat16=torch16 and torch16.median,
         target_times=target_times,
-        bfloat16=(ours := found.get("ours, bfloat16")) and ours.median,
+        bfloat16=own16 and own16.median,
         target_bfloat16=BFLOAT16_TARGETS.get((kind, layers, hidden)),
     )
 

@@ -69,7 +69,8 @@ class Network:
         All parameters. Call `pack` after changing them.
     weights : dict of arrays
         Named views into theta, as `parameters.table` lists them.
-    products : Products
+    products, head_products : Products
+        The layers', and the head's.
     stack : Stack
         The layers.
     norm : Normalization
@@ -96,7 +97,8 @@ class Network:
         self.products = products
         self.stack = Stack(config, self.parameters, self.threads, products)
         self.norm = self.stack.norm
-        Wy = PLAIN.new_packed(config.vocab_size, config.hidden, self.dtype)
+        self.head_products = PLAIN
+        Wy = self.head_products.new_packed(config.vocab_size, config.hidden, self.dtype)
         self.head = head.Head(Wy, self.parameters.by)
         #: Room for the gradients of logits and outputs, made when first wanted.
         self._dlogits = np.zeros((0, config.vocab_size), self.dtype)
@@ -156,7 +158,7 @@ class Network:
     def pack(self) -> None:
         """Copy the weights into the panels that the products read."""
         self.stack.pack()
-        PLAIN.pack(self.parameters.Wy, self.head.Wy)
+        self.head_products.pack(self.parameters.Wy, self.head.Wy)
 
     def inference(self) -> Inference:
         """Lay the weights out as generating reads them; vectors are copied."""
@@ -332,7 +334,9 @@ class Network:
         y, targets = passed.y[rows], passed.window.targets.reshape(-1)[rows]
         head.loss_and_gradient(self.head, y, targets, scale, tape, self.threads)
         # logits = y Wy^T + by
-        PLAIN.add_gradient(tape.dlogits, y, gradients.Wy, gradients.by, self.threads)
+        self.head_products.add_gradient(
+            tape.dlogits, y, gradients.Wy, gradients.by, self.threads
+        )
 
     def _add_kept(
         self,
