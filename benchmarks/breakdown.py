@@ -25,13 +25,11 @@ from reporting import Report, cell, new_parser
 from subjects import check_training, new_network, new_trainer
 from timing import ONCE, SGEMM_SIZE, Rounds, Side, in_turn, limit_blas, sgemm
 
-import charrnn.network
-import charrnn.stack
 import charrnn.streams
 from charrnn.cells import cell_of, names
 from charrnn.config import ModelConfig
 from charrnn.kernels import dropout, head, inputs, optimizers
-from charrnn.stack import Stack
+from charrnn.network import Network
 from charrnn.training.trainer import Trainer
 
 V, B, T = 65, 64, 64
@@ -62,17 +60,17 @@ class Part(NamedTuple):
     flop: Callable[[Sizes], float] | None = None  # needed in a step, by products
 
 
-def parts(layers: Stack) -> list[Part]:
+def parts(network: Network) -> list[Part]:
     """List the parts: the one place to change when kernels change.
 
     No function here may call another one of them, or its time would count twice.
 
     Parameters
     ----------
-    layers : Stack
-        Whose loops over time are in an object that can be changed.
+    network : Network
+        Whose loops over time and products are in objects that can be changed.
     """
-    network, stack = charrnn.network, charrnn.stack
+    layers = network.stack
     return [
         Part("data", charrnn.streams.Streams, "window"),
         Part("data", charrnn.streams.Streams, "carry_over"),
@@ -84,9 +82,9 @@ def parts(layers: Stack) -> list[Part]:
              lambda s: 4 * s.N * s.V * s.H),
         Part("backward", layers.loops, "backward",
              lambda s: 2 * s.N * s.GH * s.H * (2 * s.L - 1)),
-        Part("weight gradients, head", network, "add_affine_gradient",
+        Part("weight gradients, head", network.head_products, "add_gradient",
              lambda s: 2 * s.N * s.V * s.H),
-        Part("weight gradients, inputs", stack, "add_affine_gradient",
+        Part("weight gradients, inputs", layers.products, "add_gradient",
              lambda s: 2 * s.N * s.GH * s.H * (s.L - 1)),
         Part("weight gradients, recurrent", layers.kernels, "add_gradients",
              lambda s: 2 * s.N * s.GH * s.H * s.L),
@@ -94,8 +92,8 @@ def parts(layers: Stack) -> list[Part]:
         Part("dropout", dropout, "drop"),
         Part("optimizer, norm", optimizers, "squared_norm"),
         Part("optimizer, apply", optimizers, "apply"),
-        Part("packing", stack, "pack"),
-        Part("packing", network, "pack"),
+        Part("packing", layers.products, "pack"),
+        Part("packing", network.head_products, "pack"),
     ]  # fmt: skip
 
 
@@ -112,10 +110,14 @@ class Clock:
     def __init__(self, trainer: Trainer) -> None:
         self.steps: list[dict[str, float]] = []  # seconds, a part each
         self._trainer = trainer
-        layers = trainer.network.stack
-        own: Any = SimpleNamespace(**layers.loops._asdict())
-        layers.loops = own  # of this network alone, where they can be wrapped
-        self.parts = parts(layers)
+        network, layers = trainer.network, trainer.network.stack
+        # Objects of this network alone, whose functions can be wrapped.
+        own: list[Any] = [
+            SimpleNamespace(**functions._asdict())
+            for functions in (layers.loops, layers.products, network.head_products)
+        ]
+        layers.loops, layers.products, network.head_products = own
+        self.parts = parts(network)
         self._current: dict[str, float] = {}
 
     @contextlib.contextmanager

@@ -161,7 +161,7 @@ def train(
             output = Elsewhere(output)
 
     def speed(cell: CellName) -> float:
-        trial = new_trial(cell, threads)
+        trial = new_trial(cell, threads, request.precision)
         return sum(ranks.collect(lambda: measure_speed(trial)))
 
     # Nobody else has the files while texts are read, nor while the run is under way.

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import index
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from charrnn import cells
 from charrnn.durations import (
@@ -34,7 +34,7 @@ from charrnn.durations import (
 from charrnn.errors import CountsError, Message, OptionError, field
 from charrnn.escapes import expand, shortened
 from charrnn.filenames import read_output
-from charrnn.options import SHOWN, Option, check, check_number, option
+from charrnn.options import SHOWN, Option, check, check_choice, check_number, option
 from charrnn.steering import HeldUnit, read_units
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
@@ -48,6 +48,11 @@ OptimizerName = Literal["adam", "rmsprop", "adagrad", "sgd"]
 ScheduleName = Literal["constant", "step", "exponential", "linear", "cosine", "cyclic"]
 ClipMode = Literal["norm", "value"]
 UnitName = Literal["char", "byte"]
+
+#: What a training's products are made of, and what may be asked for.
+PrecisionName = Literal["float32", "bfloat16"]
+TrainPrecision = Literal["float32", "bfloat16", "auto"]
+PRECISIONS = get_args(TrainPrecision)
 NewlineMode = Literal["keep", "lf"]
 UnknownPolicy = Literal["error", "skip", "replace"]
 
@@ -93,7 +98,6 @@ REPORTS = "Reports"
 PROMPT = "Prompt"
 LENGTH = "Length"
 CHOICE = "Choice of characters"
-
 
 #: How many lags a network may have, and how far back the furthest may be.
 MOST_LAGS, FURTHEST_LAG = 8, 64
@@ -164,6 +168,21 @@ def read_lags(given: Any, name: str) -> tuple[int, ...]:
 def _is_list(given: Any) -> bool:
     """Tell whether a value is several values."""
     return isinstance(given, Iterable) and not isinstance(given, (str, bytes))
+
+
+def read_precision(given: Any, name: str) -> PrecisionName:
+    """Read the precision of a training's products; ``auto`` is float32.
+
+    It would be bfloat16 if the loss after the same characters were known to be the same
+    within what seeds differ by, over texts and cells; that has not been measured.
+
+    Raises
+    ------
+    OptionError
+        It is none.
+    """
+    check_choice(name, given, PRECISIONS)
+    return "bfloat16" if given == "bfloat16" else "float32"
 
 
 def check_lags(lags: tuple[int, ...]) -> None:
@@ -412,6 +431,18 @@ class TrainConfig:
             open_high=True,
             usual=str(EMA),
             after="warmup",
+        ),
+    )
+    precision: PrecisionName = option(
+        "float32",
+        Option(
+            "Of the products in the layers. bfloat16 rounds what is multiplied to 8 "
+            "bits, adds up in float32, and is faster on processors that have it; "
+            "auto is float32.",
+            LEARNING,
+            metavar="|".join(PRECISIONS),
+            parse=read_precision,
+            changeable=True,
         ),
     )
     init: InitName = option(

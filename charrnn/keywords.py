@@ -21,6 +21,7 @@ from charrnn.config import (
     OptimizerName,
     SamplePrecision,
     ScheduleName,
+    TrainPrecision,
     UnitName,
     UnknownPolicy,
 )
@@ -65,6 +66,7 @@ class TrainOptions(TypedDict, total=False):
     ema: Number
     init: InitName | None
     forget_bias: Number
+    precision: TrainPrecision | None
     lines: bool | None
     pairs: bool | None
     val_fraction: Number

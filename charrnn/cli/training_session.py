@@ -289,7 +289,7 @@ class Session:
 
     def _speed(self, cell: CellName) -> float:
         """Measure this machine's speed, or that of all ranks together, for a plan."""
-        trial = new_trial(cell, self.threads)
+        trial = new_trial(cell, self.threads, self.settings.request.precision)
         # Kernels are compiled once a machine, and speed is what ranks have side by
         # side.
         self.company.leaders_first(lambda: self.compiling.compile(trial))

@@ -61,7 +61,7 @@ def rounded_bits(builder: Any, value: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _rounded32(typing_context: Any, x: Any) -> Any:
+def rounded(typing_context: Any, x: Any) -> Any:
     """Round one float32 to bfloat16, and keep it in a float32."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -71,7 +71,7 @@ def _rounded32(typing_context: Any, x: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _narrowed32(typing_context: Any, x: Any) -> Any:
+def narrowed(typing_context: Any, x: Any) -> Any:
     """Round one float32 to the 16 bits of a bfloat16."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -82,12 +82,24 @@ def _narrowed32(typing_context: Any, x: Any) -> Any:
     return types.uint16(types.float32), codegen
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def paired(typing_context: Any, low: Any, high: Any) -> Any:
+    """Round two float32 to bfloat16, and put them side by side into 32 bits."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        below, above = (rounded_bits(builder, number) for number in args)
+        below = builder.lshr(below, ir.Constant(ir.IntType(32), 16))
+        return builder.or_(below, above)
+
+    return types.uint32(types.float32, types.float32), codegen
+
+
 @jit(parallel=False)
 def _round_all(x: Floats, out: Floats) -> None:
     """See `round_all`."""
     source, target = x.reshape(-1), out.reshape(-1)
     for k in range(source.size):
-        target[k] = _rounded32(source[k])
+        target[k] = rounded(source[k])
 
 
 @jit(parallel=False)
@@ -95,7 +107,7 @@ def _narrow_all(x: Floats, out: NDArray[np.uint16]) -> None:
     """See `narrow_all`."""
     source, target = x.reshape(-1), out.reshape(-1)
     for k in range(source.size):
-        target[k] = _narrowed32(source[k])
+        target[k] = narrowed(source[k])
 
 
 def _bits_numpy(x: Floats) -> NDArray[np.uint32]:

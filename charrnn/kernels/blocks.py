@@ -11,8 +11,9 @@ vector. ``<16 x float>`` and the like are LLVM's own types: it splits them where
 the machine's registers are narrower.
 
 Emitted code checks no bounds and does not exist when the JIT is off. Its users are
-`matmul` and, for narrow weights, `narrow`; their tests put guard cells around every
-array.
+Emitted code checks no bounds and does not exist when the JIT is off. Its users are
+`matmul` and, for pairs of bfloat16, `bfloat16_blocks`, and for the narrow weights of
+sampling `narrow`; their tests put guard cells around every array.
 """
 
 from typing import Any
@@ -177,8 +178,10 @@ def _emit(emitter: Emitter, rows: int, vectors: int, operands: Any) -> None:
         e.store(totals[r, v], c_at[r, v], masks[v])
 
 
-def make_block(rows: int, vectors: int) -> Any:
+def make_block(rows: int, vectors: int, kind: type[Emitter] = Emitter) -> Any:
     """Make the intrinsic of one block shape, for kernels to call.
+
+    `kind` writes it.
 
     Its operands, in order:
 
@@ -222,7 +225,7 @@ def make_block(rows: int, vectors: int) -> Any:
                 array = context.make_array(signature.args[place])
                 values[place] = array(context, builder, args[place]).data
             dtype = signature.args[0].dtype
-            emitter = Emitter(builder, context.get_value_type(dtype), dtype.bitwidth)
+            emitter = kind(builder, context.get_value_type(dtype), dtype.bitwidth)
             _emit(emitter, rows, vectors, values)
             return context.get_dummy_value()
 

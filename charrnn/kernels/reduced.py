@@ -36,8 +36,9 @@ from charrnn.kernels import team
 from charrnn.kernels.bfloat16 import narrow_all
 from charrnn.kernels.blocks import ROWS, VECTORS
 from charrnn.kernels.jit import FASTMATH, jit
-from charrnn.kernels.matmul import FORMS, Form, matrix_of, panel_width
+from charrnn.kernels.matmul import FORMS, Form, matrix_of
 from charrnn.kernels.narrow import INT8_ROWS, make_bfloat16_block, make_int8_block
+from charrnn.kernels.rows import panel_width
 from charrnn.kernels.team import MOST_ROWS, Room
 
 #: Of a quantized number, either way from 0; and what makes it one without a sign.

@@ -40,7 +40,7 @@ from charrnn.training.trainer import Trainer
 MOST = 3
 
 #: The fields of a run's configuration that decide which kernels it takes.
-DECISIVE = "dropout", "weight_dropout", "ema"
+DECISIVE = "dropout", "weight_dropout", "ema", "precision"
 
 #: What kernels take to compile, in units of the shortest; others take 1.
 EFFORT = {

@@ -19,7 +19,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import read_corpus
 from charrnn.counting import plural
 from charrnn.errors import CheckpointError, CorpusError, InputError, OptionError, field
-from charrnn.network import Network
+from charrnn.network import Network, products_of
 from charrnn.parameters import Shape
 from charrnn.streams import fit
 from charrnn.training.history import History
@@ -65,6 +65,8 @@ def prepare(
         Options conflict with each other or with the checkpoint.
     CorpusError, InputError, VocabError, CheckpointError
         From reading.
+    MissingComponentError
+        This machine does not have the precision.
     """
     if ranks.size == 1:
         return _prepare(request, threads, stdin, speed, ranks)
@@ -88,6 +90,7 @@ def _prepare(
     """Do what `prepare` says, once all ranks can."""
     if request.resume is not None:
         return resume(request, _stored(request.resume), threads, stdin, ranks)
+    products_of(request.precision)  # or fail at once
     begin_with = request.run.init_from
     source = None if begin_with is None else load(begin_with)
     if source is not None:
@@ -292,6 +295,8 @@ def memory_estimate(job: Job, *, adds_to_best: bool) -> int:
             # A checkpoint's arrays, and a network of its own to score them with.
             total += (1 + moments + (average is not None)) * network.theta.nbytes
             total += network.nbytes + _workspace_bytes(network, evaluated, set())
+    if trainer.exact is not None:
+        total += trainer.exact.nbytes
     if average is None:
         return total + _workspace_bytes(network, trained, evaluated - trained)
     if network.config.norm == "batch":

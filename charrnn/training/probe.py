@@ -8,7 +8,13 @@ import numpy as np
 from charrnn import parameters
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import Remembered, TrainingState
-from charrnn.config import CellName, ModelConfig, SampleConfig, TrainConfig
+from charrnn.config import (
+    CellName,
+    ModelConfig,
+    PrecisionName,
+    SampleConfig,
+    TrainConfig,
+)
 from charrnn.generation import Generation, decode
 from charrnn.streams import Streams
 from charrnn.textmodel import TextModel
@@ -40,16 +46,20 @@ def get_ready(job: Job) -> None:
     job.trainer.warm_up()
     if job.held_out is not None:
         # The first evaluation would look slow, and the next be put off.
-        model = job.model(job.trainer.network)
+        model = job.model(job.trainer.averaged)
         model.mean_loss(job.held_out[:1])
         if job.held_out_pairs is not None:
             decode(model, job.held_out_pairs.first(1).inputs, longest=1)
 
 
-def new_trial(cell: CellName, threads: int) -> Trainer:
+def new_trial(
+    cell: CellName, threads: int, precision: PrecisionName = "float32"
+) -> Trainer:
     """Make what is tried to learn how fast this machine is."""
     shape = ModelConfig(vocab_size=VOCABULARY, cell=cell, hidden=HIDDEN)
-    config = TrainConfig(dropout=0.25, weight_dropout=0.25, ema=0.9)
+    config = TrainConfig(
+        dropout=0.25, weight_dropout=0.25, ema=0.9, precision=precision
+    )
     network = new_network(shape, config, threads)
     rng = random_stream(0, INIT_STREAM)
     text: PackedIds = rng.integers(0, VOCABULARY, CHARACTERS, np.uint8)

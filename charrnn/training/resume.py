@@ -15,7 +15,7 @@ from charrnn.corpus import Corpus, read_corpus
 from charrnn.counting import plural
 from charrnn.durations import Every, exact_duration
 from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError, field
-from charrnn.network import Network
+from charrnn.network import Network, products_of
 from charrnn.options import entries_of
 from charrnn.streams import fit
 from charrnn.training.history import History
@@ -61,6 +61,8 @@ def resume(
         short for the batch.
     CheckpointError
         The checkpoint has no run to continue.
+    MissingComponentError
+        This machine does not have the run's precision.
     """
     position, vocab = checkpoint.training, checkpoint.vocab
     if position is None:
@@ -70,6 +72,7 @@ def resume(
     _refuse(request, checkpoint, _conflicts(request, checkpoint, position.config))
     config, notes = _changed(position.config, request)
     _check_ranks(config.batch_size, request, ranks)
+    products = products_of(config.precision)
     if all(getattr(config, name) is None for name in LIMITS):
         msg = f"the run in {request.resume} has no limit"
         hint = f"name one: {field('epochs')}, {field('steps')} or {field('time')}"
@@ -95,7 +98,7 @@ def resume(
         hint = _begin_anew(request)
         raise CheckpointError(msg, where=str(request.resume), hint=hint)
     notes += note_long_pairs(train, vocab, config)
-    network = Network(checkpoint.model, threads=threads)
+    network = Network(checkpoint.model, threads=threads, products=products)
     trainer = Trainer(network, streams, position, ranks)
     trainer.load(checkpoint, same_text=same)
     return Job(

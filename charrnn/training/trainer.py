@@ -21,7 +21,8 @@ from charrnn import parameters
 from charrnn.arrays import IGNORED, Floats
 from charrnn.checkpoint import Checkpoint, CorpusFingerprint, Row, TrainingState
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.network import Network
+from charrnn.kernels.products import PLAIN
+from charrnn.network import Network, products_of
 from charrnn.schedules import learning_rate
 from charrnn.stack import Noise
 from charrnn.streams import AnyStreams
@@ -64,7 +65,8 @@ class Snapshot:
 
 def new_network(shape: ModelConfig, config: TrainConfig, threads: int) -> Network:
     """Make the network that a new run begins with: its first weights, not packed."""
-    network = Network(shape, threads=threads)
+    products = products_of(config.precision)
+    network = Network(shape, threads=threads, products=products)
     rng = random_stream(config.seed, INIT_STREAM)
     parameters.initialize(network.theta, shape, config.init, config.forget_bias, rng)
     return network
@@ -98,6 +100,9 @@ class Trainer:
     optimizer : Optimizer
     average : Average or None
         None if the run does not average its weights.
+    exact : Network or None
+        A copy in float32 of a network that is trained in bfloat16; None if there is no
+        need of one.
     state : (L, S + M - 1, B, H) float array
         Carried from window to window; of this rank's rows.
     whole : bool
@@ -119,6 +124,10 @@ class Trainer:
         self.position = position
         self.optimizer = Optimizer(config, network)
         self.average = Average(network, config.ema) if config.ema else None
+        # What has been trained in bfloat16 is evaluated as it will be used.
+        self.exact: Network | None = None
+        if network.products is not PLAIN and self.average is None:
+            self.exact = Network(network.config, threads=network.threads)
         self.state = network.new_state(self.rows.stop - self.rows.start)
         self.whole = True
         self.exchange = exchange_of(network.theta, ranks)
@@ -177,8 +186,12 @@ class Trainer:
     def averaged(self) -> Network:
         """The network that is evaluated, sampled from and saved.
 
-        It has the averaged weights if the run averages them, else the latest.
+        It has the averaged weights if the run averages them, else the latest. Its
+        products are of float32, in whatever precision the run is trained.
         """
+        if self.exact is not None:
+            self.exact.load(self.network.tensors)
+            return self.exact
         if self.average is None:
             return self.network
         return self.average.network(self._last_windows())
