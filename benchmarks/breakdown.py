@@ -6,7 +6,7 @@ and the clocks themselves. Products are also shown by the arithmetic they need
 and by the rate they reach, beside NumPy's sgemm, measured in turn.
 
     python benchmarks/breakdown.py [--model CELL-LxH ...] [--quick] [--json FILE]
-        [--threads N]
+        [--precision bfloat16] [--threads N]
 """
 
 import argparse
@@ -63,7 +63,7 @@ class Part(NamedTuple):
 def parts(network: Network) -> list[Part]:
     """List the parts: the one place to change when kernels change.
 
-    No function here may call another one of them, or its time would count twice.
+    Where one of these functions calls another one, the time is the outer one's.
 
     Parameters
     ----------
@@ -119,6 +119,7 @@ class Clock:
         layers.loops, layers.products, network.head_products = own
         self.parts = parts(network)
         self._current: dict[str, float] = {}
+        self._inside = False  # of a part
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -139,10 +140,13 @@ class Clock:
         """Put a clock around one function."""
         function = getattr(part.owner, part.name)
 
-        def timed(*arguments: Any) -> Any:
-            began = time.perf_counter()
-            result = function(*arguments)
+        def timed(*arguments: Any, **named: Any) -> Any:
+            if self._inside:
+                return function(*arguments, **named)
+            self._inside, began = True, time.perf_counter()
+            result = function(*arguments, **named)
             self._current[part.label] += time.perf_counter() - began
+            self._inside = False
             return result
 
         return timed
@@ -211,7 +215,7 @@ def rows(
 
 def measure(name: str, config: ModelConfig, options: argparse.Namespace) -> list[Row]:
     """Check one model, then time the parts of its steps, and the yardstick."""
-    model = new_network(config, options.threads)
+    model = new_network(config, options.threads, options.precision)
     check_training(model)
     clock = Clock(new_trainer(model, T, B))
     sides: dict[str, Side] = {
@@ -246,14 +250,17 @@ def main() -> None:
     """Time the parts, print a table a model, and write JSON if asked to."""
     parser = new_parser(__doc__)
     parser.add_argument("--model", action="append", metavar="CELL-LxH")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32"
+    )
     options = parser.parse_args()
     limit_blas(options.threads)
     report = Report(options)
     for name in options.model or (QUICK if options.quick else MODELS):
         found = measure(name, read_model(name), options)
         add = report.table(
-            f"A step of {name}: V {V}, batch {B}, window {T}, {options.threads} "
-            f"threads; sgemm {found[0].sgemm_gflops:,.0f} GFLOP/s",
+            f"A step of {name} in {options.precision}: V {V}, batch {B}, window {T}, "
+            f"{options.threads} threads; sgemm {found[0].sgemm_gflops:,.0f} GFLOP/s",
             COLUMNS,
         )
         for row in found:
