@@ -6,7 +6,7 @@ and the clocks themselves. Products are also shown by the arithmetic they need
 and by the rate they reach, beside NumPy's sgemm, measured in turn.
 
     python benchmarks/breakdown.py [--model CELL-LxH ...] [--quick] [--json FILE]
-        [--threads N]
+        [--precision bfloat16] [--threads N]
 """
 
 import argparse
@@ -25,13 +25,11 @@ from reporting import Report, cell, new_parser
 from subjects import check_training, new_network, new_trainer
 from timing import ONCE, SGEMM_SIZE, Rounds, Side, in_turn, limit_blas, sgemm
 
-import charrnn.network
-import charrnn.stack
 import charrnn.streams
 from charrnn.cells import cell_of, names
 from charrnn.config import ModelConfig
 from charrnn.kernels import dropout, head, inputs, optimizers
-from charrnn.stack import Stack
+from charrnn.network import Network
 from charrnn.training.trainer import Trainer
 
 V, B, T = 65, 64, 64
@@ -62,17 +60,17 @@ class Part(NamedTuple):
     flop: Callable[[Sizes], float] | None = None  # needed in a step, by products
 
 
-def parts(layers: Stack) -> list[Part]:
+def parts(network: Network) -> list[Part]:
     """List the parts: the one place to change when kernels change.
 
-    No function here may call another one of them, or its time would count twice.
+    Where one of these functions calls another one, the time is the outer one's.
 
     Parameters
     ----------
-    layers : Stack
-        Whose loops over time are in an object that can be changed.
+    network : Network
+        Whose loops over time and products are in objects that can be changed.
     """
-    network, stack = charrnn.network, charrnn.stack
+    layers = network.stack
     return [
         Part("data", charrnn.streams.Streams, "window"),
         Part("data", charrnn.streams.Streams, "carry_over"),
@@ -84,9 +82,9 @@ def parts(layers: Stack) -> list[Part]:
              lambda s: 4 * s.N * s.V * s.H),
         Part("backward", layers.loops, "backward",
              lambda s: 2 * s.N * s.GH * s.H * (2 * s.L - 1)),
-        Part("weight gradients, head", network, "add_affine_gradient",
+        Part("weight gradients, head", network.head_products, "add_gradient",
              lambda s: 2 * s.N * s.V * s.H),
-        Part("weight gradients, inputs", stack, "add_affine_gradient",
+        Part("weight gradients, inputs", layers.products, "add_gradient",
              lambda s: 2 * s.N * s.GH * s.H * (s.L - 1)),
         Part("weight gradients, recurrent", layers.kernels, "add_gradients",
              lambda s: 2 * s.N * s.GH * s.H * s.L),
@@ -94,8 +92,8 @@ def parts(layers: Stack) -> list[Part]:
         Part("dropout", dropout, "drop"),
         Part("optimizer, norm", optimizers, "squared_norm"),
         Part("optimizer, apply", optimizers, "apply"),
-        Part("packing", stack, "pack"),
-        Part("packing", network, "pack"),
+        Part("packing", layers.products, "pack"),
+        Part("packing", network.head_products, "pack"),
     ]  # fmt: skip
 
 
@@ -112,11 +110,16 @@ class Clock:
     def __init__(self, trainer: Trainer) -> None:
         self.steps: list[dict[str, float]] = []  # seconds, a part each
         self._trainer = trainer
-        layers = trainer.network.stack
-        own: Any = SimpleNamespace(**layers.loops._asdict())
-        layers.loops = own  # of this network alone, where they can be wrapped
-        self.parts = parts(layers)
+        network, layers = trainer.network, trainer.network.stack
+        # Objects of this network alone, whose functions can be wrapped.
+        own: list[Any] = [
+            SimpleNamespace(**functions._asdict())
+            for functions in (layers.loops, layers.products, network.head_products)
+        ]
+        layers.loops, layers.products, network.head_products = own
+        self.parts = parts(network)
         self._current: dict[str, float] = {}
+        self._inside = False  # of a part
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -137,10 +140,13 @@ class Clock:
         """Put a clock around one function."""
         function = getattr(part.owner, part.name)
 
-        def timed(*arguments: Any) -> Any:
-            began = time.perf_counter()
-            result = function(*arguments)
+        def timed(*arguments: Any, **named: Any) -> Any:
+            if self._inside:
+                return function(*arguments, **named)
+            self._inside, began = True, time.perf_counter()
+            result = function(*arguments, **named)
             self._current[part.label] += time.perf_counter() - began
+            self._inside = False
             return result
 
         return timed
@@ -209,7 +215,7 @@ def rows(
 
 def measure(name: str, config: ModelConfig, options: argparse.Namespace) -> list[Row]:
     """Check one model, then time the parts of its steps, and the yardstick."""
-    model = new_network(config, options.threads)
+    model = new_network(config, options.threads, options.precision)
     check_training(model)
     clock = Clock(new_trainer(model, T, B))
     sides: dict[str, Side] = {
@@ -244,14 +250,17 @@ def main() -> None:
     """Time the parts, print a table a model, and write JSON if asked to."""
     parser = new_parser(__doc__)
     parser.add_argument("--model", action="append", metavar="CELL-LxH")
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32"
+    )
     options = parser.parse_args()
     limit_blas(options.threads)
     report = Report(options)
     for name in options.model or (QUICK if options.quick else MODELS):
         found = measure(name, read_model(name), options)
         add = report.table(
-            f"A step of {name}: V {V}, batch {B}, window {T}, {options.threads} "
-            f"threads; sgemm {found[0].sgemm_gflops:,.0f} GFLOP/s",
+            f"A step of {name} in {options.precision}: V {V}, batch {B}, window {T}, "
+            f"{options.threads} threads; sgemm {found[0].sgemm_gflops:,.0f} GFLOP/s",
             COLUMNS,
         )
         for row in found:

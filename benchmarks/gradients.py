@@ -172,7 +172,9 @@ class CopyStreams:
     def __init__(self, delay: int) -> None:
         self.delay = delay
 
-    def window(self, epoch: int, number: int, B: int = COPY_BATCH) -> Window:
+    def window(
+        self, epoch: int, number: int, rows: slice | None = None, B: int = COPY_BATCH
+    ) -> Window:
         """Draw B sequences, as documents that a window holds whole."""
         rng = np.random.default_rng([epoch, number])
         letters = rng.integers(0, LETTERS, (COPIED, B))
@@ -203,7 +205,7 @@ def copy(delay: int, shape: dict[str, Any], steps: int, threads: int) -> Trainer
 def exact_share(trainer: Trainer) -> float:
     """Tell how many new sequences a network copies rightly, letter by letter."""
     streams: Any = trainer.streams
-    window = streams.window(1, 0, JUDGED)
+    window = streams.window(1, 0, B=JUDGED)
     logits = trainer.network.logits(window, trainer.network.new_state(JUDGED))
     right = logits[-COPIED:].argmax(axis=2) == window.targets[-COPIED:]
     return float(right.all(axis=0).mean())

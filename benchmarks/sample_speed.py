@@ -1,26 +1,40 @@
-"""Characters per second of sampling: beside PyTorch, many at once, with filters.
+"""Characters per second of sampling: beside PyTorch, many at once, filtered, served.
 
 Ours is the loop behind ``charrnn sample``: the network, the filters, the draw,
 symbols instead of numbers, and the search for stop texts. PyTorch's, in
 inference mode, feeds a character, applies softmax and draws; it is measured
-with one thread and with --threads, and the faster counts. Our float32 is first
-compared with float64 on the text that it generates; then all sides of a table
-row are timed in turn. PyTorch is optional (the extra "bench").
+with one thread and with --threads, and the faster counts; so is ONNX Runtime, in
+float32 and int8. JAX's loop is compiled as a whole. Our float32 is first compared
+with float64 on the text that it generates; then all sides of a table row are timed
+in turn. "chars/s" is ours by default, "int8" with ``--precision int8``, beside which
+the last two ratios stand. The others are optional (the extra "bench"), and so is what
+reads patterns. The last table asks a process of ``charrnn sample --serve``.
 
     python benchmarks/sample_speed.py [--quick] [--json FILE] [--threads N]
 """
 
 import argparse
+import subprocess
+import sys
+import tempfile
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
 from typing import Any
 
+import jax_loop
+import onnx_loop
 import pytorch
 from reporting import Report, at_least, at_most, cell, new_parser, ratio
 from subjects import check_sampling, first_piece, new_network, new_vocab, sampling
 from timing import ONCE, Rounds, Side, in_turn
 
 from charrnn.config import CellName, ModelConfig, SampleConfig
+from charrnn.textmodel import TextModel
 
 V, TEMPERATURE = 65, 0.8
 
@@ -47,6 +61,16 @@ PROMPT = 1000
 #: does not have are left out.
 FILTERS = {"top_k": 40, "typical": 0.9, "top_p": 0.9, "min_p": 0.05}
 
+#: A pattern that everything matches: what it costs to follow one.
+PATTERN = "(?s).*"
+
+#: Characters of an answer; requests one by one, and all at once.
+ANSWER, ASKED, WAITING = 40, 50, 5000
+
+#: The most time to the first answer of a warm start, and to each that follows, in ms;
+#: and the least rate of answers where many requests are waiting.
+FIRST_MS, NEXT_MS, ANSWERS = 1000, 20, 1000
+
 #: The most time that filters may take, as a multiple of none.
 FILTERS_TARGET = 1.25
 
@@ -64,6 +88,10 @@ class Speed:
     torch_spread: float | None
     torch_threads: int | None  # with which PyTorch is faster
     target: float | None
+    int8: float  # ours, with --precision int8
+    onnx: float | None  # ONNX Runtime with the number of threads that is faster
+    onnx_int8: float | None
+    jax: float | None
     first_ms: float  # from no prompt to the first piece
     prompted_ms: float  # from a prompt of PROMPT characters
 
@@ -92,6 +120,16 @@ class Filtering:
     times_none: float  # time, as a multiple of that of no filter
 
 
+@dataclass(frozen=True)
+class Served:
+    """A process that answers requests, each with ANSWER characters."""
+
+    model: str
+    first_ms: float  # from its start, kernels compiled, to the first answer
+    next_ms: float  # from a request to its answer, one by one: the median
+    rate: float  # answers per second, where all requests wait
+
+
 def name_of(row: Speed | Batch) -> str:
     """Write a model's name."""
     return f"{row.cell} {row.layers} x {row.hidden}"
@@ -106,6 +144,12 @@ SPEED: dict[str, Callable[[Speed], str]] = {
     "its threads": lambda row: cell(row.torch_threads),
     "times": lambda row: cell(ratio(row.rate, row.torch), ".1f"),
     "target": lambda row: at_least(row.target),
+    "int8": lambda row: cell(row.int8),
+    "ONNX": lambda row: cell(row.onnx, missing="not installed"),
+    "ONNX int8": lambda row: cell(row.onnx_int8, missing="not installed"),
+    "JAX": lambda row: cell(row.jax, missing="not installed"),
+    "int8 / ONNX int8": lambda row: cell(ratio(row.int8, row.onnx_int8), ".1f"),
+    "int8 / JAX": lambda row: cell(ratio(row.int8, row.jax), ".1f"),
     "first piece, ms": lambda row: cell(row.first_ms, ".2f"),
     f"after {PROMPT:,} characters": lambda row: cell(row.prompted_ms, ".1f"),
 }
@@ -125,6 +169,36 @@ FILTERING: dict[str, Callable[[Filtering], str]] = {
     "target": lambda row: at_most(FILTERS_TARGET),
 }
 
+SERVED: dict[str, Callable[[Served], str]] = {
+    "model": lambda row: row.model,
+    "first answer, ms": lambda row: cell(row.first_ms),
+    "at most": lambda row: cell(FIRST_MS),
+    "then, ms": lambda row: cell(row.next_ms, ".1f"),
+    "likewise": lambda row: cell(NEXT_MS),
+    "answers/s of many": lambda row: cell(row.rate),
+    "target": lambda row: at_least(ANSWERS),
+}
+
+
+def rivals(network: tuple[str, int, int, int], threads: int) -> dict[str, Side]:
+    """Make the sides of what is installed beside PyTorch."""
+    sides: dict[str, Side] = {}
+    if onnx_loop.installed():
+        for number in sorted({1, threads}):
+            for kind in ("float32", "int8"):
+                sides[f"onnx {kind} {number}"] = onnx_loop.sampling(
+                    network, TEMPERATURE, number, int8=kind == "int8"
+                )
+    if jax_loop.installed():
+        sides["jax"] = jax_loop.sampling(network, TEMPERATURE)
+    return sides
+
+
+def best_of(rates: dict[str, float], begin: str) -> float | None:
+    """Find the highest rate of the sides whose names begin so; None without any."""
+    found = (rate for name, rate in rates.items() if name.startswith(begin))
+    return max(found, default=None)
+
 
 def measure_speed(
     model: tuple[CellName, int, int, float | None],
@@ -142,8 +216,12 @@ def measure_speed(
         for number in sorted({1, options.threads}):
             network = kind, layers, hidden, V
             sides[str(number)] = pytorch.sampling(network, TEMPERATURE, number)
+    rounded = SampleConfig(temperature=TEMPERATURE, precision="int8")
+    sides["int8"] = sampling(config, rounded, options.threads)
+    sides |= rivals((kind, layers, hidden, V), options.threads)
     found = in_turn(sides, rounds)
-    rate = found.pop("ours")
+    rate, int8 = found.pop("ours"), found.pop("int8")
+    others = {name: found.pop(name).median for name in [*found] if not name.isdigit()}
     threads = max(found, key=lambda name: found[name].median, default=None)
     best = None if threads is None else found[threads]
     prompt = (vocab.symbols * PROMPT)[:PROMPT]
@@ -161,6 +239,10 @@ def measure_speed(
         torch_spread=best and best.spread,
         torch_threads=None if threads is None else int(threads),
         target=target,
+        int8=int8.median,
+        onnx=best_of(others, "onnx float32"),
+        onnx_int8=best_of(others, "onnx int8"),
+        jax=best_of(others, "jax"),
         first_ms=1e3 / starts[""].median,
         prompted_ms=1e3 / starts[prompt].median,
     )
@@ -204,6 +286,8 @@ def measure_filters(
     settings: dict[str, dict[str, Any]] = {"none": {}}
     for name, value in {"temperature": TEMPERATURE, **filters}.items():
         settings[f"{name} {value}"] = {name: value}
+    if find_spec("greenery") is not None:
+        settings[f"pattern {PATTERN}"] = {"pattern": PATTERN}
     settings["all together"] = {"temperature": TEMPERATURE, **filters}
     sides = {
         name: sampling(config, SampleConfig(**setting), options.threads)
@@ -217,8 +301,66 @@ def measure_filters(
     ]
 
 
+def measure_service(hidden: int, *, quick: bool) -> Served:
+    """Start a process that answers requests, and time its answers."""
+    config = ModelConfig(vocab_size=V, cell="lstm", layers=1, hidden=hidden)
+    vocab = new_vocab(V)
+    prompt = vocab.symbols[-3:].encode() + b"\n"
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "m.npz")
+        TextModel.of(new_network(config, 1), vocab).save(path)
+        words = [sys.executable, "-m", "charrnn", "sample", str(path), "--serve"]
+        words += ["-q", "-n", str(ANSWER)]
+        firsts, times = [], []
+        for _ in range(2):  # the first may have to compile
+            began = time.perf_counter()
+            with subprocess.Popen(
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            ) as process:
+                _ask(process, prompt)
+                firsts.append(time.perf_counter() - began)
+                times = [_ask(process, prompt) for _ in range(3 if quick else ASKED)]
+                rate = _answers_a_second(process, prompt, 20 if quick else WAITING)
+    return Served(f"lstm 1 x {hidden}", 1e3 * firsts[-1], 1e3 * median(times), rate)
+
+
+def _ask(process: "subprocess.Popen[bytes]", prompt: bytes) -> float:
+    """Send a request and wait for its answer: the seconds that this takes."""
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError
+    began = time.perf_counter()
+    process.stdin.write(prompt)
+    process.stdin.flush()
+    process.stdout.readline()
+    return time.perf_counter() - began
+
+
+def _answers_a_second(
+    process: "subprocess.Popen[bytes]", prompt: bytes, count: int
+) -> float:
+    """Send many requests at once: the rate of answers. Then nothing more is sent."""
+    requests, answers = process.stdin, process.stdout
+    if requests is None or answers is None:
+        raise RuntimeError
+
+    def send() -> None:
+        requests.write(prompt * count)
+        requests.close()
+
+    sender = threading.Thread(target=send)
+    began = time.perf_counter()
+    sender.start()
+    found = sum(1 for _ in answers)
+    taken = time.perf_counter() - began
+    sender.join()
+    if found != count:
+        msg = f"{found} answers to {count} requests"
+        raise RuntimeError(msg)
+    return count / taken
+
+
 def main() -> None:
-    """Time sampling, print three tables, and write JSON if asked to."""
+    """Time sampling, print four tables, and write JSON if asked to."""
     options = new_parser(__doc__).parse_args()
     report = Report(options)
     models, hidden = (QUICK, 16) if options.quick else (MODELS, 256)
@@ -238,6 +380,8 @@ def main() -> None:
     add = report.table(f"Filters: LSTM 1 x {hidden}", FILTERING)
     for filtering in measure_filters(hidden, options, rounds):
         add(filtering)
+    add = report.table(f"Served: answers of {ANSWER} characters", SERVED)
+    add(measure_service(hidden, quick=options.quick))
     report.write()
 
 

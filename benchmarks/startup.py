@@ -31,8 +31,12 @@ CHARACTERS, SYMBOLS = 20_000, "\n" + "".join(map(chr, range(32, 96)))
 #: Characters that the warm sample writes.
 LENGTH = 200
 
-#: Seconds that compiling may take.
-TRAINING_TARGET, SAMPLING_TARGET = 20.0, 6.0
+#: Seconds that compiling may take. A cold command may take so long to its first step.
+TRAINING_TARGET, SAMPLING_TARGET = 12.0, 6.0
+
+#: Seconds of a training in whose course sampling's kernels are compiled, and seconds
+#: that the first sample may take after it.
+TRAINING, FIRST_SAMPLE_TARGET = "60s", 1.5
 
 
 class Command(NamedTuple):
@@ -137,6 +141,20 @@ def train_command(kind: str, text: Path, options: list[str]) -> Command:
     )
 
 
+def measure_after_training(
+    kind: str, text: Path, cache: Path, options: list[str], rounds: Rounds
+) -> Cold:
+    """Train for a while with an empty cache, and time the first sample after it."""
+    trained = train_command(kind, text, options)
+    steps = trained.arguments.index("--steps")
+    arguments = list(trained.arguments)
+    arguments[steps : steps + 2] = ["--time", TRAINING]
+    run(trained._replace(arguments=tuple(arguments)), cache)
+    path = checkpoint(kind, text.parent)
+    sample = sample_command(path, 1, FIRST_SAMPLE_TARGET, options)
+    return measure_cold(sample, cache, rounds)
+
+
 def checkpoint(kind: str, directory: Path) -> Path:
     """Name the checkpoint of a cell."""
     return directory / f"{kind}.npz"
@@ -207,6 +225,11 @@ def main() -> None:
             path = checkpoint(kind, text.parent)
             sample = sample_command(path, 1, SAMPLING_TARGET, threads)
             add(measure_cold(sample, caches / f"sample-{kind}", rounds))
+        if not options.quick:
+            add = report.table("The first sample after a training", COLD)
+            for kind in cells:
+                cache = caches / f"after-{kind}"
+                add(measure_after_training(kind, text, cache, threads, rounds))
         add = report.table("With compiled kernels", WARM)
         commands = warm_commands(cells[0], text.parent, threads)
         cache = caches / f"sample-{cells[0]}"

@@ -9,6 +9,7 @@ is optional (the extra "bench"); without it its columns say so.
 """
 
 import argparse
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytorch
@@ -18,6 +19,7 @@ from timing import ONCE, SGEMM_SIZE, Rounds, Side, in_turn, limit_blas, sgemm
 
 from charrnn import parameters
 from charrnn.config import CellName, ModelConfig
+from charrnn.errors import MissingComponentError
 
 V, B, T = 65, 64, 64
 
@@ -37,6 +39,16 @@ MODELS: list[tuple[CellName, int, int, float | None]] = [
     ("rnn", 1, 512, 2.0),
     ("rnn", 2, 256, 2.0),
 ]
+#: Least multiples of PyTorch's bfloat16 rate, in bfloat16.
+BFLOAT16_TARGETS: dict[tuple[CellName, int, int], float] = {
+    ("lstm", 1, 128): 1.6,
+    ("lstm", 1, 512): 1.6,
+    ("lstm", 2, 128): 1.6,
+    ("lstm", 2, 512): 1.3,
+    ("lstm", 3, 512): 1.3,
+    ("gru", 2, 256): 2.0,
+    ("rnn", 2, 256): 2.0,
+}
 QUICK: list[tuple[CellName, int, int, float | None]] = [
     ("lstm", 1, 16, None),
     ("gru", 1, 16, None),
@@ -61,6 +73,8 @@ class Row:
     torch_spread: float | None  # in float32
     torch_bfloat16: float | None
     target_times: float | None
+    bfloat16: float | None  # our rate in bfloat16; None where there is none
+    target_bfloat16: float | None  # the least multiple of PyTorch's bfloat16
 
     @property
     def of_sgemm(self) -> float:
@@ -82,6 +96,9 @@ COLUMNS = {
     "target times": lambda row: at_least(row.target_times, ".1f"),
     "PyTorch bfloat16": lambda row: cell(row.torch_bfloat16, missing=MISSING),
     "times bfloat16": lambda row: cell(ratio(row.rate, row.torch_bfloat16), ".2f"),
+    "our bfloat16": lambda row: cell(row.bfloat16, missing="not on this processor"),
+    "times PyTorch's": lambda row: cell(ratio(row.bfloat16, row.torch_bfloat16), ".2f"),
+    "its target": lambda row: at_least(row.target_bfloat16, ".1f"),
 }
 
 
@@ -104,6 +121,10 @@ def measure(
         "ours": training(ours, (T, B)),
         "sgemm": sgemm(64 if options.quick else SGEMM_SIZE),
     }
+    with suppress(MissingComponentError):
+        rounded = new_network(config, options.threads, "bfloat16")
+        check_training(rounded)
+        sides["ours, bfloat16"] = training(rounded, (T, B))
     if pytorch.installed():
         network = kind, layers, hidden, V
         for name, bfloat16 in (("float32", False), ("bfloat16", True)):
@@ -112,6 +133,7 @@ def measure(
             )
     found = in_turn(sides, ONCE if options.quick else Rounds(5, 1.0))
     rate = found["ours"]
+    own16 = found.get("ours, bfloat16")
     torch32, torch16 = found.get("float32"), found.get("bfloat16")
     return Row(
         cell=kind,
@@ -126,6 +148,8 @@ def measure(
         torch_spread=torch32 and torch32.spread,
         torch_bfloat16=torch16 and torch16.median,
         target_times=target_times,
+        bfloat16=own16 and own16.median,
+        target_bfloat16=BFLOAT16_TARGETS.get((kind, layers, hidden)),
     )
 
 

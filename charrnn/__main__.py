@@ -21,6 +21,7 @@ from charrnn.cli.spelling import as_option, color_option
 from charrnn.display.color import wants_color
 from charrnn.errors import TOO_MANY, CharRNNError, OutputError, spell, writing_hint
 from charrnn.escapes import one_line
+from charrnn.launcher import leave
 from charrnn.stdio import settle, silence
 from charrnn.surroundings import explained
 
@@ -185,12 +186,16 @@ def main() -> NoReturn:
     try:
         code = run()
     except Killed as killed:
-        die_by(killed.number)
+        # Launchers take the death of one process for a failure of all.
+        if not leave(code := SIGNALED + killed.number):
+            die_by(killed.number)
     except KeyboardInterrupt:  # while modules were still being imported
         die_by(signal.SIGINT)
-    if code == SIGNALED + signal.SIGINT:
-        # Typer makes an exit code of a Ctrl-C.
-        die_by(signal.SIGINT)
+    else:
+        leave(code)
+        if code == SIGNALED + signal.SIGINT:
+            # Typer makes an exit code of a Ctrl-C.
+            die_by(signal.SIGINT)
     _flush_streams()
     sys.exit(code)
 

@@ -19,17 +19,19 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from charrnn.checkpoint import CheckpointFile
-from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
+from charrnn.config import CellName, ModelConfig, RunConfig, TextConfig, TrainConfig
 from charrnn.errors import OptionError, field
 from charrnn.filenames import STREAM, read_output, read_path
 from charrnn.keywords import TrainOptions
+from charrnn.launcher import launched
 from charrnn.options import Option, OptionTable, configure, option
 from charrnn.processors import THREADS_DEFAULT, resolve_threads
 from charrnn.reading import Text, named_source
 from charrnn.textmodel import TextModel
-from charrnn.training.output import FileOutput, NoOutput
+from charrnn.training.company import meet
+from charrnn.training.output import Elsewhere, FileOutput, NoOutput
 from charrnn.training.prepare import prepare
-from charrnn.training.probe import get_ready, measure_speed
+from charrnn.training.probe import get_ready, measure_speed, new_trial
 from charrnn.training.request import TrainingRequest
 from charrnn.training.run import Policy, Run
 
@@ -149,14 +151,23 @@ def train(
     if run.resume and path is None:
         msg = f"{field('resume')} needs {field('output')}"
         raise OptionError(msg, hint="name the checkpoint that is to go on")
-    threads = resolve_threads(configure(Machine, given).threads)[0]
+    wanted = configure(Machine, given).threads
+    company = meet(run.distributed, wanted, launched())
+    ranks, threads = company.ranks, company.threads[0]
     output: FileOutput | NoOutput = NoOutput()
     if path is not None:
         output = FileOutput(path, replace=run.force or run.resume)
+        if ranks.rank:
+            output = Elsewhere(output)
+
+    def speed(cell: CellName) -> float:
+        trial = new_trial(cell, threads, request.precision)
+        return sum(ranks.collect(lambda: measure_speed(trial)))
+
     # Nobody else has the files while texts are read, nor while the run is under way.
     with output.held():
-        job = prepare(request, threads, speed=lambda cell: measure_speed(cell, threads))
-        get_ready(job)
+        job = prepare(request, threads, None, speed, ranks)
+        company.leaders_first(lambda: get_ready(job))
     return Run(job, Policy.of(run), output)
 
 

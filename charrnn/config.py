@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import index
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from charrnn import cells
 from charrnn.durations import (
@@ -34,7 +34,8 @@ from charrnn.durations import (
 from charrnn.errors import CountsError, Message, OptionError, field
 from charrnn.escapes import expand, shortened
 from charrnn.filenames import read_output
-from charrnn.options import SHOWN, Option, check, check_number, option
+from charrnn.options import SHOWN, Option, check, check_choice, check_number, option
+from charrnn.steering import HeldUnit, read_units
 
 CellName: TypeAlias = str  # of `charrnn.cells`, where others can be registered
 ActivationName = Literal["tanh", "sigmoid", "relu", "leaky-relu"]
@@ -47,9 +48,19 @@ OptimizerName = Literal["adam", "rmsprop", "adagrad", "sgd"]
 ScheduleName = Literal["constant", "step", "exponential", "linear", "cosine", "cyclic"]
 ClipMode = Literal["norm", "value"]
 UnitName = Literal["char", "byte"]
+
+#: What a training's products are made of, and what may be asked for.
+PrecisionName = Literal["float32", "bfloat16"]
+TrainPrecision = Literal["float32", "bfloat16", "auto"]
+PRECISIONS = get_args(TrainPrecision)
 NewlineMode = Literal["keep", "lf"]
 UnknownPolicy = Literal["error", "skip", "replace"]
+
+#: How many bits the weights have that a text is made with.
+WeightsName = Literal["float32", "bfloat16", "int8"]
+SamplePrecision = Literal["float32", "bfloat16", "int8", "auto"]
 DivergencePolicy = Literal["stop", "rollback"]
+DistributedMode = Literal["auto", "none", "mpi"]
 
 MAX_HIDDEN = 8192
 MAX_LAYERS = 16
@@ -65,6 +76,10 @@ MIN_TRAINING = 1e-6
 
 #: The limit of numbers that become float32 somewhere.
 MAX_REAL = 1e38
+
+#: Weights of a network's layers from which on it is large where a text is made: they
+#: are read for every character, and are more than a processor keeps at hand.
+LARGE = 2**21
 
 #: What a new run uses where the user says nothing; see `training.plan`.
 EMA = 0.999
@@ -83,7 +98,6 @@ REPORTS = "Reports"
 PROMPT = "Prompt"
 LENGTH = "Length"
 CHOICE = "Choice of characters"
-
 
 #: How many lags a network may have, and how far back the furthest may be.
 MOST_LAGS, FURTHEST_LAG = 8, 64
@@ -154,6 +168,21 @@ def read_lags(given: Any, name: str) -> tuple[int, ...]:
 def _is_list(given: Any) -> bool:
     """Tell whether a value is several values."""
     return isinstance(given, Iterable) and not isinstance(given, (str, bytes))
+
+
+def read_precision(given: Any, name: str) -> PrecisionName:
+    """Read the precision of a training's products; ``auto`` is float32.
+
+    It would be bfloat16 if the loss after the same characters were known to be the same
+    within what seeds differ by, over texts and cells; that has not been measured.
+
+    Raises
+    ------
+    OptionError
+        It is none.
+    """
+    check_choice(name, given, PRECISIONS)
+    return "bfloat16" if given == "bfloat16" else "float32"
 
 
 def check_lags(lags: tuple[int, ...]) -> None:
@@ -331,7 +360,7 @@ class TrainConfig:
         ),
     )
     warmup: float = option(
-        0.02,
+        0.05,
         Option(
             "Share of the run, or steps from 1 on.",
             LEARNING,
@@ -402,6 +431,18 @@ class TrainConfig:
             open_high=True,
             usual=str(EMA),
             after="warmup",
+        ),
+    )
+    precision: PrecisionName = option(
+        "float32",
+        Option(
+            "Of the products in the layers. bfloat16 rounds what is multiplied to 8 "
+            "bits, adds up in float32, and is faster on processors that have it; "
+            "auto is float32.",
+            LEARNING,
+            metavar="|".join(PRECISIONS),
+            parse=read_precision,
+            changeable=True,
         ),
     )
     init: InitName = option(
@@ -569,6 +610,16 @@ class RunConfig:
     val_file: str | None = option(
         None,
         Option("A text to validate on.", TEXT, metavar="PATH", after="val_fraction"),
+    )
+    distributed: DistributedMode = option(
+        "auto",
+        Option(
+            "Train with all processes that a launcher of MPI, such as mpiexec, has "
+            "started together: auto, none (each for itself) or mpi.",
+            RUN_LENGTH,
+            metavar="HOW",
+            after="time",
+        ),
     )
     on_divergence: DivergencePolicy = option(
         "rollback",
@@ -829,6 +880,30 @@ class SampleConfig:
     ban: str = option(
         "", Option("Never write these.", CHOICE, metavar="CHARS", recorded=True)
     )
+    pattern: str | None = option(
+        None,
+        Option(
+            "New text that matches all of a regular expression, as Python's re has it, "
+            "and where the model chooses what that leaves open. It ends where nothing "
+            "can follow, at a newline that may not, or with the "
+            f"{field('length')}.",
+            CHOICE,
+            metavar="REGEX",
+            recorded=True,
+        ),
+    )
+    set_unit: tuple[HeldUnit, ...] = option(
+        (),
+        Option(
+            "Hold a unit of the network at a value while it reads and writes: its "
+            "output h, before it is normalized, or of an LSTM c, with which it begins "
+            "to read every character. Layers and units count from 0. May be given "
+            "several times.",
+            CHOICE,
+            metavar="LAYER:UNIT[:h|c]=VALUE",
+            parse=read_units,
+        ),
+    )
     beam: int | None = option(
         None,
         Option(
@@ -839,6 +914,17 @@ class SampleConfig:
             high=MOST_BEAMS,
             recorded=True,
             usual="",
+        ),
+    )
+    precision: SamplePrecision = option(
+        "auto",
+        Option(
+            "How weights of layers are rounded while a text is made; fewer bits are "
+            "faster. The same seed gives another text in another precision. auto: "
+            "float32; int8 where the layers have two million weights or more, as two "
+            "of 512 LSTM units have.",
+            CHOICE,
+            recorded=True,
         ),
     )
     length: int = option(
@@ -1029,7 +1115,7 @@ NOT_SEARCHING: tuple[tuple[dict[str, Any], str], ...] = (
         "a search finds what the model itself holds likeliest, without chance",
     ),
     (
-        {"no_repeat": None, "no_copy": None, "logit_bias": ()},
+        {"no_repeat": None, "no_copy": None, "logit_bias": (), "pattern": None},
         f"of what changes the choice only {field('allow')} and {field('ban')} go with "
         "a search",
     ),

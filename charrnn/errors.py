@@ -336,3 +336,9 @@ class MissingComponentError(CharRNNError):
     """A component is not installed, or cannot be used on this machine."""
 
     exit_code = 8
+
+
+class DistributedError(CharRNNError):
+    """Processes that train together do not fit together, or have drifted apart."""
+
+    exit_code = 9

@@ -13,17 +13,21 @@ from charrnn.config import (
     ActivationName,
     CellName,
     ClipMode,
+    DistributedMode,
     DivergencePolicy,
     InitName,
     NewlineMode,
     NormName,
     OptimizerName,
+    SamplePrecision,
     ScheduleName,
+    TrainPrecision,
     UnitName,
     UnknownPolicy,
 )
 from charrnn.durations import Every
 from charrnn.reading import Text
+from charrnn.steering import HeldUnit
 
 #: Numbers may be written as texts, as at a command line; times have units: "90s".
 Whole: TypeAlias = int | str | None
@@ -62,6 +66,7 @@ class TrainOptions(TypedDict, total=False):
     ema: Number
     init: InitName | None
     forget_bias: Number
+    precision: TrainPrecision | None
     lines: bool | None
     pairs: bool | None
     val_fraction: Number
@@ -86,6 +91,7 @@ class TrainOptions(TypedDict, total=False):
     keep_best: bool | None
     memory: bool | None
     val_file: File | Text | None
+    distributed: DistributedMode | None
     on_divergence: DivergencePolicy | None
 
     # The machine: `api.Machine`.
@@ -106,6 +112,8 @@ class SampleOptions(TypedDict, total=False):
     logit_bias: Mapping[str, float] | Iterable[str | tuple[str, float]] | None
     allow: str | None
     ban: str | None
+    pattern: str | None
+    set_unit: str | HeldUnit | Iterable[str | HeldUnit] | None
     beam: Whole
     length: Whole
     lines: Whole
@@ -114,6 +122,7 @@ class SampleOptions(TypedDict, total=False):
     include_stop: bool | None
     best_of: Whole
     seed: Whole
+    precision: SamplePrecision | None
 
     # How much of a prediction is the network's: `config.Blending`.
     blend: Number

@@ -21,16 +21,30 @@ import numpy as np
 
 from charrnn import parameters
 from charrnn.arrays import Floats, Ids
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, PrecisionName, WeightsName
 from charrnn.errors import CharRNNError, MissingComponentError
 from charrnn.kernels import dropout, head
 from charrnn.kernels.generator import Inference
 from charrnn.kernels.head import HeadTape
-from charrnn.kernels.matmul import add_affine_gradient, new_packed, pack
+from charrnn.kernels.products import PLAIN, Products, bfloat16_products
 from charrnn.kernels.threads import limited, lost_by_fork, missing_layer, usable
 from charrnn.parameters import LayerParameters, Parameters
+from charrnn.processors import bfloat16_form
 from charrnn.stack import Noise, OnLayer, Passed, Stack, Workspace
 from charrnn.windows import Window
+
+
+def products_of(precision: PrecisionName) -> Products:
+    """Say what products are made of in a precision, on this machine.
+
+    Raises
+    ------
+    MissingComponentError
+        The machine does not have it.
+    """
+    if precision == "float32":
+        return PLAIN
+    return bfloat16_products(bfloat16_form())
 
 
 class Network:
@@ -43,6 +57,9 @@ class Network:
         float32; float64 for gradient checks.
     threads : int
         At most; see ``threads`` for the number in force while it computes.
+    products : Products
+        What its layers' products are made of; the head's are of its own type. With
+        others than `PLAIN` it can be trained, but not generate.
 
     Attributes
     ----------
@@ -52,6 +69,8 @@ class Network:
         All parameters. Call `pack` after changing them.
     weights : dict of arrays
         Named views into theta, as `parameters.table` lists them.
+    products, head_products : Products
+        The layers', and the head's.
     stack : Stack
         The layers.
     norm : Normalization
@@ -59,7 +78,12 @@ class Network:
     """
 
     def __init__(
-        self, config: ModelConfig, *, dtype: Any = np.float32, threads: int = 1
+        self,
+        config: ModelConfig,
+        *,
+        dtype: Any = np.float32,
+        threads: int = 1,
+        products: Products = PLAIN,
     ) -> None:
         if why := missing_layer():
             msg = f"NUMBA_THREADING_LAYER cannot be had: {why}"
@@ -70,10 +94,14 @@ class Network:
         self.theta = np.zeros(parameters.size(config), self.dtype)
         self.parameters = Parameters(self.theta, config)
         self.weights = self.parameters.by_name
-        self.stack = Stack(config, self.parameters, self.threads)
+        self.products = products
+        self.stack = Stack(config, self.parameters, self.threads, products)
         self.norm = self.stack.norm
-        Wy = new_packed(config.vocab_size, config.hidden, self.dtype)
+        self.head_products = PLAIN
+        Wy = self.head_products.new_packed(config.vocab_size, config.hidden, self.dtype)
         self.head = head.Head(Wy, self.parameters.by)
+        #: Panels of the layers in fewer bits, made when first wanted.
+        self._reduced: dict[WeightsName, tuple[Any, Any]] = {}
         #: Room for the gradients of logits and outputs, made when first wanted.
         self._dlogits = np.zeros((0, config.vocab_size), self.dtype)
         self._dy = np.zeros((0, config.hidden), self.dtype)
@@ -131,12 +159,31 @@ class Network:
 
     def pack(self) -> None:
         """Copy the weights into the panels that the products read."""
+        self._reduced.clear()
         self.stack.pack()
-        pack(self.parameters.Wy, self.head.Wy)
+        self.head_products.pack(self.parameters.Wy, self.head.Wy)
 
-    def inference(self) -> Inference:
-        """Lay the weights out as generating reads them; vectors are copied."""
+    def inference(
+        self, precision: WeightsName = "float32", *, shared: bool = False
+    ) -> Inference:
+        """Lay the weights out as generating reads them; vectors are copied.
+
+        Parameters
+        ----------
+        precision : {"float32", "bfloat16", "int8"}
+            Of the matrices of layers, but for that of layer 0 which is looked up. They
+            are rounded once, until the next `pack`.
+        shared : bool
+            Whether several threads may share their products: see `kernels.team`.
+        """
         Wx, recurrent = self.stack.packed()
+        if precision != "float32":
+            if precision not in self._reduced:
+                self._reduced[precision] = self.stack.reduced(precision)
+            Wh, Wx = self._reduced[precision]
+            room = self.stack.new_room(shared=shared)
+            recurrent = recurrent._replace(Wh=Wh._replace(room=room))
+            Wx = Wx._replace(room=room)
         code, gain, shift = self.norm.inference()
         return Inference(
             table=self.parameters.layers[0].Wx,
@@ -201,6 +248,7 @@ class Network:
         dtheta: Floats,
         noise: Noise | None = None,
         weight_noise: Noise | None = None,
+        count: int | None = None,
     ) -> float:
         """Compute a window's mean loss, and its gradient by backpropagation.
 
@@ -216,11 +264,14 @@ class Network:
         weight_noise : Noise, optional
             For dropout of recurrent weights: one mask for all steps and rows of
             the window. Call `pack` before the network is used for anything else.
+        count : int, optional
+            What loss and gradient are divided by, where that is not the number of the
+            window's targets: 1 gives sums over them.
 
         Returns
         -------
         float
-            Nats per target.
+            Nats per target, or divided by `count`.
         """
         T, B = window.inputs.shape
         gradients = Parameters(dtheta, self.config)
@@ -231,7 +282,8 @@ class Network:
                 layers = [g._replace(Wh=np.zeros_like(g.Wh)) for g in layers]
             passed = self.stack.forward(window, state, noise, training=True)
             losses = np.empty(T * B)
-            count = max(1, int(np.count_nonzero(window.targets >= 0)))
+            if count is None:
+                count = max(1, int(np.count_nonzero(window.targets >= 0)))
             chunk = passed.space.chunk
             for first in reversed(range(0, T, chunk)):
                 steps = range(first, min(T, first + chunk))
@@ -308,7 +360,9 @@ class Network:
         y, targets = passed.y[rows], passed.window.targets.reshape(-1)[rows]
         head.loss_and_gradient(self.head, y, targets, scale, tape, self.threads)
         # logits = y Wy^T + by
-        add_affine_gradient(tape.dlogits, y, gradients.Wy, gradients.by, self.threads)
+        self.head_products.add_gradient(
+            tape.dlogits, y, gradients.Wy, gradients.by, self.threads
+        )
 
     def _add_kept(
         self,

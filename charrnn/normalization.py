@@ -13,10 +13,11 @@ is that which normalized the window, divided by the number of rows: successive
 rows are too much alike for a correction that takes them to be independent.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn import parameters
 from charrnn.arrays import Floats
@@ -37,6 +38,10 @@ CODES: dict[NormName, int] = {
 #: averages with 0.01 cost 0.4 nats in validation, with 0.05 0.04; after 2,500
 #: steps on windows of 4 x 16, 0.01 and 0.1 come to the same, 0.3 is noisier.
 MOMENTUM = 0.1
+
+
+#: Adds up, in place, what several processes have of an array.
+Reduce: TypeAlias = Callable[[NDArray[np.float64]], None]
 
 
 class Normalizing(NamedTuple):
@@ -71,10 +76,14 @@ class Normalization:
         parameters.
     window : dict of (H,) arrays
         Means and variances of the last window in training, by the same names.
+    reduce : callable or None
+        Given where other processes have the other rows of every window in training:
+        batch normalization then goes by the statistics of all of them.
     """
 
     def __init__(self, config: ModelConfig, weights: Parameters, threads: int) -> None:
         self.kind = config.norm
+        self.reduce: Reduce | None = None
         self._threads = threads
         self._dtype = weights.flat.dtype
         self._weights = weights.layers
@@ -108,6 +117,8 @@ class Normalization:
         gain, shift = self._weights[k].gain, self._weights[k].shift
         if self.kind == "layer":
             kernels.layer_forward(y, gain, shift, tape, self._threads)
+        elif self.kind == "batch" and training and self.reduce is not None:
+            self._forward_shared(k, y, tape, self.reduce)
         elif self.kind == "batch" and training:
             kernels.batch_forward(y, gain, shift, tape, *self._of_layer(self.window, k))
         elif self.kind == "batch":
@@ -151,8 +162,53 @@ class Normalization:
         if self.kind == "layer":
             part = NormTape(tape.xhat[rows], tape.inverse[rows])
             kernels.layer_backward(dy, gain, part, dgain, dshift)
+        elif self.reduce is not None:
+            sums = self._sums(*dy.shape)
+            kernels.unit_gradient_sums(dy, tape, sums[1:])
+            dgain += sums[1].astype(self._dtype)
+            dshift += sums[2].astype(self._dtype)
+            along, mean = self._means(sums, self.reduce).astype(self._dtype)
+            kernels.standardize_backward(dy, gain, tape, along, mean, self._threads)
         else:
             kernels.batch_backward(dy, gain, tape, dgain, dshift)
+
+    def _forward_shared(
+        self, k: int, y: Floats, tape: NormTape, reduce: Reduce
+    ) -> None:
+        """Normalize by the statistics of rows some of which other processes have."""
+        sums = self._sums(*y.shape)
+        kernels.unit_sums(y, sums[1:])
+        means, squares = self._means(sums, reduce)
+        statistics = self._of_layer(self.window, k)
+        statistics.mean[...] = means
+        # In float64 the difference is exact enough: outputs are of the size of 1, and
+        # variances that matter are not below `kernels.EPS`.
+        statistics.var[...] = np.maximum(squares - means * means, 0)
+        gain, shift = self._weights[k].gain, self._weights[k].shift
+        kernels.standardize(y, gain, shift, tape, *statistics, self._threads)
+
+    @staticmethod
+    def _sums(rows: int, units: int) -> NDArray[np.float64]:
+        """Make room for two sums a unit, and for the rows that they are over.
+
+        Returns
+        -------
+        (3, H) float64 array
+            The first row holds their number; the others are to be written.
+        """
+        sums = np.empty((3, units))
+        sums[0] = rows
+        return sums
+
+    @staticmethod
+    def _means(sums: NDArray[np.float64], reduce: Reduce) -> NDArray[np.float64]:
+        """Turn the sums of some rows into the means over all, (2, H)."""
+        whole = sums.copy()
+        reduce(whole)
+        # A network that is about to diverge overflows here; its loss tells.
+        with np.errstate(all="ignore"):
+            means: NDArray[np.float64] = whole[1:] / whole[0]
+        return means
 
     def update_running(self, step: int) -> None:
         """Move the running averages towards the last window in training.

@@ -35,7 +35,14 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats
 from charrnn.cells import Cell, cell_of
-from charrnn.config import RECTIFIED, InitName, ModelConfig
+from charrnn.config import (
+    LARGE,
+    RECTIFIED,
+    InitName,
+    ModelConfig,
+    SamplePrecision,
+    WeightsName,
+)
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -190,6 +197,18 @@ def state_shape(config: ModelConfig, B: int) -> Shape:
 def matrix_size(config: ModelConfig) -> int:
     """Count the leading elements that belong to matrices: weight decay's reach."""
     return sum(p.size for p in table(config) if p.decays)
+
+
+def chosen_precision(config: ModelConfig, wanted: SamplePrecision) -> WeightsName:
+    """Choose how the weights of layers are rounded while a text is made.
+
+    It depends on nothing but the network, and so neither does what a seed gives.
+    """
+    if wanted != "auto":
+        return wanted
+    roles = (Role.INPUT, Role.RECURRENT)
+    weights = sum(p.size for p in table(config) if p.role in roles)
+    return "int8" if weights >= LARGE else "float32"
 
 
 def size(config: ModelConfig) -> int:

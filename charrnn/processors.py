@@ -1,4 +1,6 @@
-"""How many threads to use: as asked, as the environment says, or all there are.
+"""What this machine computes with: how many threads, and which instructions.
+
+Threads are as many as asked, as the environment says, or as there are.
 
 A container is seldom kept to certain processors. Its control group has a quota
 instead, so much time of processors in every period, and stops all threads of the
@@ -8,15 +10,19 @@ control groups (https://docs.kernel.org/admin-guide/cgroup-v2.html).
 """
 
 import contextlib
+import ctypes
 import math
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import Literal, TypeAlias
 
-from charrnn.errors import OptionError, field
-from charrnn.surroundings import NUMBA_THREADS, THREADING_LAYER
+from charrnn.errors import MissingComponentError, OptionError, field
+from charrnn.surroundings import NUMBA_THREADS, THREADING_LAYER, Variable
 
 #: What a help says of the number of threads.
 THREADS_DEFAULT = (
@@ -219,3 +225,70 @@ def startable(threads: int) -> int:
         for thread in waiting:
             thread.join()
     return threads
+
+
+#: How products in bfloat16 are formed; `bfloat16_form` chooses.
+Bfloat16Form: TypeAlias = Literal["amx", "avx512", "emulated"]
+
+#: Asks for the emulation, which runs anywhere and is slow: for tests.
+EMULATE = "CHARRNN_EMULATE_BFLOAT16"
+
+# What Linux calls its request for the tiles of AMX, and the state that they are:
+# https://docs.kernel.org/arch/x86/xstate.html
+_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
+
+
+@cache
+def instructions() -> frozenset[str]:
+    """List the extensions of this processor's instructions that code may be made of.
+
+    Returns
+    -------
+    set of str
+        By LLVM's names: ``avx512bf16``, ``avx512vnni``, ``amx-bf16``, ``amx-int8``.
+        Where Numba's variables name a processor or its extensions, it is theirs.
+    """
+    names = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")
+    if any(os.environ.get(name) for name in names):
+        given = os.environ.get("NUMBA_CPU_FEATURES", "").split(",")
+        return frozenset(word[1:] for word in given if word.startswith("+"))
+    import llvmlite.binding as llvm
+
+    found = llvm.get_host_cpu_features()
+    return frozenset(name for name, there in found.items() if there)
+
+
+@cache
+def tiles_allowed() -> bool:
+    """Ask the system for the tiles of AMX, for this process and those that it forks.
+
+    Returns
+    -------
+    bool
+        Whether it has them now: the processor has some, and the system allows it.
+    """
+    if sys.platform != "linux" or "amx-tile" not in instructions():
+        return False
+    library = ctypes.CDLL(None)
+    result: int = library.syscall(_ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA)
+    return result == 0
+
+
+def bfloat16_form() -> Bfloat16Form:
+    """Choose how this process forms products in bfloat16: the fastest way there is.
+
+    Raises
+    ------
+    MissingComponentError
+        The processor has none.
+    OptionError
+        ``CHARRNN_EMULATE_BFLOAT16`` is neither 0 nor 1.
+    """
+    if Variable("[01]?", "0 or 1", "set it to 1, or unset it").check(EMULATE) == "1":
+        return "emulated"
+    if "avx512bf16" in instructions():
+        # A tile alone needs vectors beside it: whatever has tiles has these.
+        both = "amx-bf16" in instructions() and tiles_allowed()
+        return "amx" if both else "avx512"
+    msg = "this processor has no products in bfloat16 (AVX-512 BF16, AMX)"
+    raise MissingComponentError(msg, hint=f"{field('precision', 'float32')} works here")

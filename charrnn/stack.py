@@ -13,6 +13,7 @@ whoever wants to see the gradients on their way (`on_layer`) is shown them at
 every layer of every part.
 """
 
+import inspect
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,19 +23,14 @@ import numpy as np
 
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.cells import cell_of
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, WeightsName
 from charrnn.errors import OptionError, field
 from charrnn.kernels import dropout, inputs, lagged
 from charrnn.kernels.cells import Tape, can_have_lags, has_lags, kernels_of
 from charrnn.kernels.lagged import new_links
-from charrnn.kernels.matmul import (
-    Packed,
-    add_affine_gradient,
-    layer_of,
-    pack,
-    stack_packed,
-)
+from charrnn.kernels.matmul import Packed, layer_of
 from charrnn.kernels.normalization import NormTape
+from charrnn.kernels.products import PLAIN, Products
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts
@@ -152,6 +148,8 @@ class Stack:
     weights : Parameters
         The network's. Call `pack` after changing them.
     threads : int
+    products : Products
+        What products with weights of matrices are made of.
 
     Raises
     ------
@@ -159,8 +157,15 @@ class Stack:
         The cell cannot have the lags.
     """
 
-    def __init__(self, config: ModelConfig, weights: Parameters, threads: int) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        weights: Parameters,
+        threads: int,
+        products: Products = PLAIN,
+    ) -> None:
         self.config = config
+        self.products = products
         self.cell = cell_of(config.cell)
         self.kernels = kernels_of(self.cell)
         if len(config.lags) > 1 and not can_have_lags(self.kernels):
@@ -171,8 +176,9 @@ class Stack:
         self._dtype = weights.flat.dtype
         self._threads = threads
         (GH, KH), H = weights.layers[0].Wh.shape, config.hidden
-        self._Wh = stack_packed(config.layers, GH, KH, self._dtype)
-        self._Wx = stack_packed(config.layers - 1, GH, H, self._dtype)
+        stacked = products.stack_packed
+        self._Wh = stacked(config.layers, GH, KH, self._dtype)
+        self._Wx = stacked(config.layers - 1, GH, H, self._dtype)
         self.layers = [
             Layer(
                 None if k == 0 else layer_of(self._Wx, k - 1),
@@ -181,6 +187,9 @@ class Stack:
             )
             for k, of_layer in enumerate(weights.layers)
         ]
+        # A cell from elsewhere may add its gradients in its own way only.
+        takes = inspect.signature(self.kernels.add_gradients).parameters
+        self._rounds_recurrent = products is not PLAIN and "add" in takes
         self._kept = _Workspaces()
 
     @property
@@ -191,16 +200,16 @@ class Stack:
     def pack(self) -> None:
         """Copy the weights into the panels that the products read."""
         for layer in self.layers:
-            pack(layer.weights.Wh, layer.Wh)
+            self.products.pack(layer.weights.Wh, layer.Wh)
             if layer.Wx is not None:
-                pack(layer.weights.Wx, layer.Wx)
+                self.products.pack(layer.weights.Wx, layer.Wx)
 
     def pack_dropped(self, noise: Noise) -> None:
         """Copy the recurrent weights into their panels, some of them as zeros."""
         for k, layer in enumerate(self.layers):
             Wh = layer.weights.Wh.copy()
             dropout.drop(Wh, noise.bytes[k], noise.threshold, self._threads)
-            pack(Wh, layer.Wh)
+            self.products.pack(Wh, layer.Wh)
 
     def packed(self) -> tuple[Floats, Recurrent]:
         """Lay out the weights of all layers as generating reads them.
@@ -214,6 +223,35 @@ class Stack:
         """
         own = np.stack([layer.weights.own for layer in self.layers])
         return self._Wx.forward, Recurrent(self._Wh.forward, own)
+
+    def reduced(self, precision: WeightsName) -> tuple[Any, Any]:
+        """Round the weights of all layers, and lay them out as generating reads them.
+
+        Returns
+        -------
+        Wh, Wx : Bfloat16Panels or Int8Panels
+            Of all layers, and of all but the first, without room for a team.
+        """
+        from charrnn.kernels import reduced  # of use to nobody else
+
+        (GH, _), H = self.layers[0].weights.Wh.shape, self.config.hidden
+        Wh = np.stack([layer.weights.Wh for layer in self.layers])
+        Wx = np.zeros((len(self.layers) - 1, GH, H), np.float32)
+        for k, layer in enumerate(self.layers[1:]):
+            Wx[k] = layer.weights.Wx
+        room = self.new_room(shared=False)
+        if precision == "bfloat16":
+            make: Any = reduced.bfloat16_panels
+        else:
+            make = reduced.int8_panels
+        return make(Wh, room, 0), make(Wx, room, len(Wh))
+
+    def new_room(self, *, shared: bool) -> Any:
+        """Make room for what several threads share of a product; see `kernels.team`."""
+        from charrnn.kernels import team  # as above
+
+        GH, KH = self.layers[0].weights.Wh.shape
+        return team.new_room(KH, GH, shared=shared)
 
     def new_tape(self, T: int, B: int) -> Any:
         """Make room for what one layer leaves behind in a window (T, B)."""
@@ -333,10 +371,9 @@ class Stack:
             )  # fmt: skip
             if into is not None:
                 seen = tape.seen if has_lags(tape) else tape.states[0, :T]
-                self.kernels.add_gradients(
-                    tape, rows, seen.reshape(T * B, -1)[rows], into.Wh, into.own,
-                    self._threads,
-                )  # fmt: skip
+                self._add_recurrent_gradients(
+                    tape, rows, seen.reshape(T * B, -1)[rows], into
+                )
                 self._add_input_gradients(k, passed, rows, into)
 
     def _inputs(self, k: int, ids: Ids, tapes: Sequence[Tape]) -> inputs.Inputs:
@@ -345,6 +382,16 @@ class Stack:
         if layer.Wx is None:
             return inputs.characters(ids, layer.weights.Wx, layer.weights.b)
         return inputs.outputs_below(tapes[k - 1].y, layer.Wx, layer.weights.b)
+
+    def _add_recurrent_gradients(
+        self, tape: Any, rows: slice, seen: Floats, into: LayerParameters
+    ) -> None:
+        """Add the gradients of the recurrence, of some rows of a tape."""
+        operands = tape, rows, seen, into.Wh, into.own, self._threads
+        if self._rounds_recurrent:
+            self.kernels.add_gradients(*operands, add=self.products.add_gradient)
+        else:
+            self.kernels.add_gradients(*operands)
 
     def _add_input_gradients(
         self, k: int, passed: Passed, rows: slice, into: LayerParameters
@@ -357,4 +404,4 @@ class Stack:
             inputs.scatter(ids, dz, into.Wx, into.b, self._threads)
         else:
             x = tapes[k - 1].y.reshape(-1, self.config.hidden)[rows]
-            add_affine_gradient(dz, x, into.Wx, into.b, self._threads)
+            self.products.add_gradient(dz, x, into.Wx, into.b, self._threads)

@@ -9,7 +9,9 @@ before the first one is `windows.Documents`' to say.
 `LineStreams` reads lines, each a document of its own, in a new order every
 epoch. `PairStreams` reads pairs likewise, as many whole ones in a window as fit;
 of these the characters of inputs are no targets. All are random access: a window
-depends on (epoch, k) and nothing else, so that a run can be resumed anywhere.
+depends on (epoch, k) and nothing else, so that a run can be resumed anywhere. So
+does a part of its columns: processes that share out the streams of a batch each cut
+their own, and need nobody's leave.
 """
 
 import heapq
@@ -25,6 +27,9 @@ from charrnn.windows import Documents, Window
 
 #: Characters moved at a time when lines are put in order; bounds the memory.
 SLICE = 1 << 20
+
+#: All streams, where a window of some of them could be asked for.
+ALL = slice(None)
 
 #: A window of pairs holds this share of them whole, as one that is cut teaches an
 #: output without its input: with 15 of 100 numbers in words cut (64 steps), 1,465
@@ -75,6 +80,9 @@ class _Cut:
         What the pieces are called.
     """
 
+    #: Whether a stream goes on, in the next epoch, where another one has ended.
+    hands_over = False
+
     def __init__(
         self, ids: PackedIds, batch_size: int, seq_length: int, pieces: int, noun: str
     ) -> None:
@@ -94,13 +102,15 @@ class _Cut:
         self.seq_length = seq_length
         self.characters = len(ids)
 
-    def carry_over(self, state: Floats) -> None:
+    def carry_over(self, state: Floats, before: Floats | None = None) -> None:
         """Clear the state: no line and no pair goes on in the next epoch.
 
         Parameters
         ----------
         state : (..., B, H) float array
             Changed in place.
+        before : (..., H) float array, optional
+            Not read.
         """
         state[...] = 0
 
@@ -112,8 +122,14 @@ class _Cut:
         longest = min(self.seq_length, steps)
         self._places = np.arange(-1, longest)[:, None] + first
 
-    def _gather(self, text: PackedIds, k: int) -> tuple[Ids, Ids]:
-        """Read inputs and targets of window k at their places in a text."""
+    def _gather(self, text: PackedIds, k: int, rows: slice) -> tuple[Ids, Ids]:
+        """Read inputs and targets of window k at their places in a text.
+
+        Parameters
+        ----------
+        rows : slice
+            The streams that are read.
+        """
         if not 0 <= k < self.windows:
             msg = f"window {k} is outside 0 to {self.windows - 1}"
             raise IndexError(msg)
@@ -121,9 +137,8 @@ class _Cut:
         T = min(self.seq_length, self.steps - done)
         # Only the padding of lines and pairs, where a stream has run out, reaches
         # beyond the text, and is overwritten.
-        block: Ids = text.take(self._places[: T + 1] + done, mode="wrap").astype(
-            np.int32
-        )
+        places = self._places[: T + 1, rows] + done
+        block: Ids = text.take(places, mode="wrap").astype(np.int32)
         return block[:-1], block[1:].copy()
 
 
@@ -156,6 +171,8 @@ class Streams(_Cut):
         There are more streams than characters.
     """
 
+    hands_over = True
+
     def __init__(
         self,
         ids: PackedIds,
@@ -177,21 +194,28 @@ class Streams(_Cut):
         ends[self._long :] -= np.arange(1, B - self._long + 1)
         self._lay_out(ends - S, S)
 
-    def window(self, epoch: int, k: int) -> Window:
-        """Cut out window k, whose text is the same in every epoch."""
-        inputs, targets = self._gather(self.ids, k)
+    def window(self, epoch: int, k: int, rows: slice = ALL) -> Window:
+        """Cut out window k, whose text is the same in every epoch.
+
+        Parameters
+        ----------
+        rows : slice
+            The streams, one after another, whose columns are wanted.
+        """
+        inputs, targets = self._gather(self.ids, k, rows)
         resets = np.zeros(inputs.shape, np.uint8)
         if self.reset_rate:
             seeds = np.random.SeedSequence([self.seed, epoch, k])
             rng = np.random.Generator(np.random.Philox(seeds))
-            resets[0] = rng.random(self.batch_size) < self.reset_rate
+            resets[0] = (rng.random(self.batch_size) < self.reset_rate)[rows]
         if k == 0:
-            inputs[0, 0] = self.before
-            resets[0, 0] = 1  # the text begins anew
-            targets[0, self._long :] = IGNORED
+            streams = np.arange(self.batch_size)[rows]
+            inputs[0, streams == 0] = self.before
+            resets[0, streams == 0] = 1  # the text begins anew
+            targets[0, streams >= self._long] = IGNORED
         return Window(inputs, targets, resets)
 
-    def carry_over(self, state: Floats) -> None:
+    def carry_over(self, state: Floats, before: Floats | None = None) -> None:
         """Hand each stream's state, at an epoch's end, to the one that goes on there.
 
         Stream b continues the piece that stream b - 1 has just finished;
@@ -200,10 +224,12 @@ class Streams(_Cut):
         Parameters
         ----------
         state : (..., B, H) float array
-            Changed in place.
+            Of all streams, or of some one after another; changed in place.
+        before : (..., H) float array, optional
+            State of the stream before the first of these; none before stream 0.
         """
         state[..., 1:, :] = state[..., :-1, :].copy()
-        state[..., 0, :] = 0
+        state[..., 0, :] = 0 if before is None else before
 
 
 class LineStreams(_Cut):
@@ -255,12 +281,18 @@ class LineStreams(_Cut):
         self._arranged: PackedIds = ids[:0]
         self._lay_out(np.cumsum(loads) - loads, int(loads.max()))
 
-    def window(self, epoch: int, k: int) -> Window:
-        """Cut window k out of an epoch; going on in the same epoch is cheap."""
-        inputs, targets = self._gather(self._text(epoch), k)
-        done = k * self.seq_length
-        if done + len(inputs) > self._loads.min():
-            padding = np.arange(done, done + len(inputs))[:, None] >= self._loads
+    def window(self, epoch: int, k: int, rows: slice = ALL) -> Window:
+        """Cut window k out of an epoch; going on in the same epoch is cheap.
+
+        Parameters
+        ----------
+        rows : slice
+            The streams, one after another, whose columns are wanted.
+        """
+        inputs, targets = self._gather(self._text(epoch), k, rows)
+        done, loads = k * self.seq_length, self._loads[rows]
+        if done + len(inputs) > loads.min():
+            padding = np.arange(done, done + len(inputs))[:, None] >= loads
             inputs[padding] = self.newline
             targets[padding] = IGNORED
         return Window(inputs, targets, (inputs == self.newline).view(np.uint8))
@@ -336,15 +368,21 @@ class PairStreams(_Cut):
         self._scored: Mask = np.zeros(0, bool)
         self._lay_out(np.cumsum(loads) - loads, int(loads.max()))
 
-    def window(self, epoch: int, k: int) -> Window:
-        """Cut window k out of an epoch; going on in the same epoch is cheap."""
+    def window(self, epoch: int, k: int, rows: slice = ALL) -> Window:
+        """Cut window k out of an epoch; going on in the same epoch is cheap.
+
+        Parameters
+        ----------
+        rows : slice
+            The streams, one after another, whose columns are wanted.
+        """
         self._arrange(epoch)
-        inputs, targets = self._gather(self._arranged, k)
-        done = k * self.seq_length
-        places = self._places[1 : len(inputs) + 1] + done
+        inputs, targets = self._gather(self._arranged, k, rows)
+        done, loads = k * self.seq_length, self._loads[rows]
+        places = self._places[1 : len(inputs) + 1, rows] + done
         targets[~self._scored.take(places, mode="wrap")] = IGNORED
-        if done >= self._loads.min():
-            over = self._loads <= done
+        if done >= loads.min():
+            over = loads <= done
             inputs[:, over] = self._newline
             targets[:, over] = IGNORED
         return Window(inputs, targets, self._documents.begins(inputs))

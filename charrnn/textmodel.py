@@ -229,9 +229,9 @@ class TextModel:
             ``include_stop``, ``temperature``, ``top_k``, ``top_p``, ``min_p``,
             ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
             memory, where there is one and no other is given), ``logit_bias``,
-            ``allow``, ``ban``, ``best_of``, ``seed``, ``unknown``, ``blend``,
-            ``adapt``, ``adapt_output``, and of a model of pairs ``beam`` and
-            ``allow_empty``. See
+            ``allow``, ``ban``, ``best_of``, ``seed``, ``precision``, ``unknown``,
+            ``blend``, ``adapt``, ``adapt_output``, and of a model of pairs ``beam``
+            and ``allow_empty``. See
             `config.SampleConfig` and `config.Blending` for what they mean. The same
             seed gives the same text as the command line; without one every call
             gives another. What does nothing, such as a ``ban`` of characters that
@@ -626,15 +626,52 @@ class TextModel:
         Stopped
             When `stopped` says so.
         """
-        total, count, state = 0.0, 0, None
+        total, count = self.loss_sum(ids, stopped)
+        return total / max(1, count)
+
+    def loss_sum(
+        self,
+        ids: PackedIds | Ids,
+        stopped: Callable[[], bool] | None = None,
+        part: tuple[int, int] = (0, 1),
+    ) -> tuple[float, int]:
+        """Add up the losses that `mean_loss` is the mean of, or some of them.
+
+        Parameters
+        ----------
+        ids, stopped
+            As for `mean_loss`.
+        part : (which, of how many)
+            Of the pieces that are read side by side: a text that is cut into fewer
+            leaves some parts empty.
+
+        Returns
+        -------
+        total : float
+            Nats.
+        count : int
+            Characters that are scored.
+
+        Raises
+        ------
+        Stopped
+            When `stopped` says so.
+        """
+        (which, parts), total, count, state = part, 0.0, 0, None
         for window in self.documents.pieces(ids):
             if stopped is not None and stopped():
                 raise Stopped
+            B = window.inputs.shape[1]
+            if parts > 1:
+                window = window.rows(B * which // parts, B * (which + 1) // parts)
+                B = window.inputs.shape[1]
+            if B == 0:
+                continue
             if state is None:
-                state = self.network.new_state(window.inputs.shape[1])
+                state = self.network.new_state(B)
             total += float(self.network.losses(window, state).sum())
             count += int(np.count_nonzero(window.targets != IGNORED))
-        return total / max(1, count)
+        return total, count
 
     def network_costs(
         self, ids: PackedIds | Ids, stopped: Callable[[], bool] | None = None

@@ -55,6 +55,11 @@ class Window(NamedTuple):
         inputs, targets, resets = self
         return Window(inputs[first:last], targets[first:last], resets[first:last])
 
+    def rows(self, first: int, last: int) -> "Window":
+        """Cut the rows from `first` to before `last` out, as copies."""
+        cut = (np.ascontiguousarray(array[:, first:last]) for array in self)
+        return Window(*cut)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Documents:

@@ -74,7 +74,7 @@ def test_what_names_nothing_is_refused(given: object) -> None:
 
 def test_every_option_that_names_an_output_refuses_directories() -> None:
     """Those that name an input, or a directory, are listed here by hand."""
-    inputs = {"init_from", "val_file", "prompt_file", "corpus", "text_file"}
+    inputs = {"init_from", "val_file", "prompt_file", "corpus", "text_file", "preset"}
     named = {
         entry.name: entry.record.parse
         for table in (TRAIN, SAMPLE, INSPECT)

@@ -94,6 +94,32 @@ def test_every_character_is_a_target_once_after_the_one_before(
     assert np.array_equal(inputs[targets != IGNORED], preceding[targets != IGNORED])
 
 
+@given(st.one_of(running(), documents()), st.integers(0, 2), st.data())
+def test_some_streams_are_columns_of_all(
+    streams: Streams | LineStreams, epoch: int, data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, streams.batch_size - 1))
+    rows = slice(first, data.draw(st.integers(first + 1, streams.batch_size)))
+
+    for k in range(streams.windows):
+        whole = streams.window(epoch, k)
+        own = streams.window(epoch, k, rows)
+        assert same(own, whole.rows(rows.start, rows.stop))
+
+
+def test_state_is_handed_over_from_streams_that_are_elsewhere() -> None:
+    streams = Streams(marked(24), 4, 3, BEFORE)
+    state = np.arange(2 * 4 * 3.0).reshape(1, 2, 4, 3)
+    whole, parts = state.copy(), [state[..., :2, :].copy(), state[..., 2:, :].copy()]
+
+    streams.carry_over(whole)
+    before = parts[0][..., -1, :].copy()
+    streams.carry_over(parts[0])
+    streams.carry_over(parts[1], before)
+
+    assert np.array_equal(np.concatenate(parts, axis=-2), whole)
+
+
 def test_no_window_is_longer_than_the_text() -> None:
     """Nor are the tables that it is read by: a file may ask for anything."""
     streams = Streams(np.zeros(100, np.uint8), 50, 60_000, before=0)

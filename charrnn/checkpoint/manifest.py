@@ -53,6 +53,10 @@ MEMORY_VERSION = "2.0"
 #: The version of files of pairs, which 2.0 would take for running text.
 PAIRS_VERSION = "2.1"
 
+#: The versions of files of runs in bfloat16, for programs of 1.x and 2.x. Older ones
+#: can read and use them; resuming such a run, they would go on in float32.
+PRECISION_VERSIONS = ("1.3", "2.2")
+
 #: The first numbers of the versions that are read.
 MAJORS = range(1, 3)
 
@@ -217,12 +221,14 @@ def describe(
         memory = MemoryEntry.of(checkpoint.memory, vocab_size, memory_digest)
     remembers = checkpoint.remembers and memory is None
     pairs = checkpoint.pairs and checkpoint.training is None
+    run = checkpoint.training
     return Manifest(
         version=_version(
             lines=lines,
             remembers=remembers,
             newest=memory is not None or lagged,
             pairs=checkpoint.of_pairs,
+            rounded=run is not None and run.config.precision != "float32",
         ),
         lines=lines,
         pairs=pairs,
@@ -241,8 +247,12 @@ def describe(
     )
 
 
-def _version(*, lines: bool, remembers: bool, newest: bool, pairs: bool) -> str:
+def _version(
+    *, lines: bool, remembers: bool, newest: bool, pairs: bool, rounded: bool
+) -> str:
     """Choose the oldest version that has all that a file says."""
+    if rounded:
+        return PRECISION_VERSIONS[newest or pairs]
     if pairs:
         return PAIRS_VERSION
     if newest:
@@ -267,8 +277,11 @@ def encode(manifest: Manifest) -> bytes:
     for name in ("lines", "pairs", "memory", "remembers"):
         if not written[name]:
             del written[name]
-    if written["training"] and not written["training"]["config"]["pairs"]:
-        del written["training"]["config"]["pairs"]
+    if written["training"]:
+        config = written["training"]["config"]
+        for name, usual in (("pairs", False), ("precision", "float32")):
+            if config[name] == usual:
+                del config[name]
     text = json.dumps(written, allow_nan=False, separators=(",", ":"))
     if len(text) > MAX_BYTES or _memory_needed(text) > MAX_MEMORY:
         msg = "the vocabulary or the list of files is too large for a checkpoint"

@@ -3,7 +3,7 @@
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -27,12 +27,23 @@ COMMON = "Common"
 Command = Callable[..., None]
 
 
-def takes(table: OptionTable) -> Callable[[Command], Command]:
+#: Adds what is said elsewhere to the options of a command, by name.
+Complete = Callable[[Mapping[str, Any], OptionTable], dict[str, Any]]
+
+
+def takes(
+    table: OptionTable, complete: Complete | None = None
+) -> Callable[[Command], Command]:
     """Declare that a command takes the options of a table.
 
     The command collects them in its last parameter, ``**options``; an option that
     was not given is None there, and texts are decoded (`as_text`). Its signature,
     which typer reads, gets a parameter for each of them.
+
+    Parameters
+    ----------
+    complete : callable, optional
+        Adds what is said of options elsewhere, before any is looked at.
     """
     texts = {entry.name for entry in table.entries if not entry.is_path}
 
@@ -41,6 +52,8 @@ def takes(table: OptionTable) -> Callable[[Command], Command]:
         def called(*arguments: Any, **options: Any) -> None:
             for name in texts & options.keys():
                 options[name] = _decoded(options[name])
+            if complete is not None:
+                options = complete(options, table)
             table.refuse_alone(options)
             command(*arguments, **options)
 

@@ -8,6 +8,7 @@ pipe it goes in lines or larger pieces, and the reader may leave at any time.
 
 import codecs
 import errno
+import io
 import os
 import stat
 import sys
@@ -52,7 +53,7 @@ class TextSink:
     Parameters
     ----------
     stream : BinaryIO
-        Usually ``sys.stdout.buffer``. Not closed.
+        Usually ``sys.stdout.buffer``. Has a buffer, and is not closed.
     raw : bool
         Send a terminal what a pipe would get.
     clock : callable
@@ -205,7 +206,11 @@ def open_stdout(*, raw: bool = False) -> TextSink:
         There is none; see `require_stdout`.
     """
     require_stdout()
-    return TextSink(sys.stdout.buffer, raw=raw)
+    stream: BinaryIO = sys.stdout.buffer
+    if isinstance(stream, io.RawIOBase):  # as PYTHONUNBUFFERED has it
+        # How much was written before a signal came, only a buffer knows.
+        stream = open(stream.fileno(), "wb", closefd=False)  # noqa: SIM115 - stays open
+    return TextSink(stream, raw=raw)
 
 
 def _has_left(error: OSError, stream: BinaryIO) -> bool:

@@ -152,6 +152,19 @@ class Prompt:
             return piped_stdin() is not None
         return self.file == "-"
 
+    @property
+    def stream(self) -> int | None:
+        """The descriptor that it comes from bit by bit; None for a file or an option.
+
+        That is a pipe, a socket or a terminal, whose end may be far away.
+        """
+        if not self.reads_stdin:
+            return None
+        descriptor = standard_input()
+        if descriptor is None or stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return descriptor
+
     def read(self, options: "ReadOptions", on_wait: Callable[[], None]) -> PromptText:
         """Read the prompt and turn it into symbols.
 
@@ -195,10 +208,20 @@ class Prompt:
         return _kept(read_all(descriptor, STDIN, on_wait), options, STDIN)
 
 
+def decoded(data: bytes, options: "ReadOptions", name: str) -> str:
+    """Turn bytes that are a whole prompt into symbols.
+
+    Raises
+    ------
+    CorpusError
+        They are not UTF-8.
+    """
+    return "".join(_decoded([data], options, name))
+
+
 def _as_text(data: bytes, options: "ReadOptions", name: str) -> PromptText:
     """Turn bytes that are a whole prompt into symbols."""
-    text = "".join(_decoded([data], options, name))
-    return PromptText(options, text, name=name)
+    return PromptText(options, decoded(data, options, name), name=name)
 
 
 def _decoded(
@@ -232,8 +255,56 @@ def _kept(file: BinaryIO, options: "ReadOptions", name: str) -> PromptText:
         return replace(text, is_line=end > 0)
 
 
+def too_long(number: int) -> CorpusError:
+    """Make the error of a line that is longer than any prompt."""
+    where = f"{STDIN}, line {number:,}"
+    msg = f"the prompt is longer than {LONGEST >> 20} MiB"
+    return CorpusError(msg, where=where, hint="give its end only")
+
+
+def lines_of(
+    block: Sequence[bytes], options: "ReadOptions", *, first: int, escape: bool
+) -> list[PromptText]:
+    """Make a prompt of every line of a part of a text.
+
+    Parameters
+    ----------
+    block : sequence of bytes
+        Lines, less what ends them.
+    first : int
+        How many prompts have been made of the text before.
+    escape : bool
+        Whether there are backslash escapes.
+
+    Raises
+    ------
+    CorpusError
+        They are not UTF-8.
+    OptionError
+        There is a backslash that begins no escape.
+    """
+    # A byte-order mark is one at the beginning of the whole text only.
+    given = [b"", *block] if first else list(block)
+    data = b"".join(line + b"\n" for line in given)[:-1]
+    data = data[: len(data) - (data.endswith(b"\r"))]  # the last line's, of CR LF
+    try:
+        text = decoded(data, options, STDIN)
+    except CorpusError as error:
+        if first:
+            error.where = f"{STDIN}, behind line {first:,}"
+        raise
+    if escape:
+        text = expand(text, options.unit)
+    found = LINE_END.split(text)
+    return [PromptText(options, line) for line in (found[1:] if first else found)]
+
+
 def as_inputs(
-    prompts: Sequence[PromptText], *, of_lines: bool, allow_empty: bool
+    prompts: Sequence[PromptText],
+    *,
+    of_lines: bool,
+    allow_empty: bool,
+    first: int = 0,
 ) -> list[PromptText]:
     """Make prompts of inputs: each gets the separator behind it.
 
@@ -243,6 +314,8 @@ def as_inputs(
         Whether each of them is a line of a column, which an error numbers.
     allow_empty : bool
         Whether one may be empty.
+    first : int
+        How many lines stand before them.
 
     Raises
     ------
@@ -253,7 +326,7 @@ def as_inputs(
     from charrnn.windows import SEPARATOR
 
     found = []
-    for number, prompt in enumerate(prompts, start=1):
+    for number, prompt in enumerate(prompts, start=first + 1):
         try:
             unit = prompt.options.unit
             check_input(prompt.text, allow_empty=allow_empty, unit=unit)
@@ -296,7 +369,7 @@ def expand(text: str, unit: UnitName) -> str:
 
 def piped_stdin() -> int | None:
     """Find the descriptor of standard input, if it may be read unasked."""
-    descriptor = _stdin()
+    descriptor = standard_input()
     if descriptor is None:
         return None
     mode = os.fstat(descriptor).st_mode
@@ -304,7 +377,7 @@ def piped_stdin() -> int | None:
     return descriptor if wanted else None
 
 
-def _stdin() -> int | None:
+def standard_input() -> int | None:
     """Find the descriptor of standard input; None if it is closed."""
     if sys.stdin is None:
         return None
@@ -330,7 +403,7 @@ def read_file(path: str) -> BinaryIO:
         It is too long.
     """
     if path == "-":
-        descriptor = _stdin()
+        descriptor = standard_input()
         if descriptor is None:
             msg = "standard input is closed"
             raise InputError(msg, hint="pipe the prompt in, or name a file")
@@ -386,7 +459,7 @@ def _fill(
             if not readable(descriptor, left):
                 on_wait()
                 on_wait = None
-        chunk = _read_some(descriptor, name)
+        chunk = read_some(descriptor, name)
         if not chunk:
             return
         spool.write(chunk)
@@ -396,7 +469,7 @@ def _fill(
             raise CorpusError(msg, where=name, hint="give its end only")
 
 
-def _read_some(descriptor: int, name: str) -> bytes:
+def read_some(descriptor: int, name: str) -> bytes:
     """Wait for some bytes; none at the end of the file."""
     while True:
         try:

@@ -5,21 +5,34 @@ opened, then the prompt is read, and only when nothing is wrong with either is
 Numba imported. Generated text goes to the writers and to no other place.
 """
 
-import math
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from charrnn.cli.blending import UNFINISHED, check_blending, share_in
+from charrnn.cli.arriving import Arriving
+from charrnn.cli.blending import UNFINISHED, check_blending
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import COMMON, Common, takes
-from charrnn.cli.output import ReaderGone, TextSink
-from charrnn.cli.prompts import WAITING, Prompt, PromptText, as_inputs, to_symbols
+from charrnn.cli.output import ReaderGone, TextSink, open_stdout
+from charrnn.cli.presets import as_preset, with_preset
+from charrnn.cli.prompts import (
+    STDIN,
+    WAITING,
+    Prompt,
+    PromptText,
+    lines_of,
+    to_symbols,
+    too_long,
+)
+from charrnn.cli.records import sampler_fields
 from charrnn.cli.sample_form import Form, adopt
+from charrnn.cli.sample_prompts import Prompts
+from charrnn.cli.serving import SEEDS, TEXTS, Service, requests_on_stdin
+from charrnn.cli.showing import Showing
 from charrnn.cli.writers import (
     JsonWriter,
     Layout,
@@ -36,30 +49,28 @@ from charrnn.config import (
     Blending,
     SampleConfig,
     SampleInputs,
-    UnknownPolicy,
     check_search,
     settle,
 )
 from charrnn.counting import plural
-from charrnn.errors import CharRNNError, OptionError
-from charrnn.escapes import readable
-from charrnn.options import OptionTable, check_file_name, configure, entries_of, read
+from charrnn.errors import OptionError
+from charrnn.options import OptionTable, check_file_name, configure, read
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
     from charrnn.checkpoint import CheckpointFile
-    from charrnn.generation import Generating
+    from charrnn.reading import ReadOptions
     from charrnn.textmodel import TextModel
     from charrnn.vocab import Vocab
 
 #: Said when a prompt is so long that reading it through the network takes time.
 READING = "reading a long prompt through the network"
 
-#: Random seeds are below this: any JSON reader keeps such an integer exact.
-SEEDS = 2**53
+#: Prompts that come bit by bit are continued side by side, so many at most.
+AT_ONCE = 1024
 
-#: Settings that --json tells as they are; biases have a form of their own.
-SAMPLER = tuple(e.name for e in entries_of(SampleConfig) if e.record.recorded)
+#: Seconds without a further line after which those that are there are continued.
+GRACE = 0.01
 
 #: What the command is about, for its help. No docstring: Python may leave those out.
 ABOUT = """Write text as a trained model would.
@@ -79,6 +90,9 @@ EXAMPLES = "\n".join(
         "charrnn sample dates.npz --prompt-lines --beam 4 < column.txt",
         "charrnn sample lovecraft.npz -n -1 < /dev/null | head -c 100000",
         "charrnn sample lovecraft.npz -N 50 --json | jq -r .text",
+        "charrnn sample lovecraft.npz --serve -n 80 < requests.txt",
+        "charrnn sample lovecraft.npz -t 0.7 --show-options > mine.toml",
+        "charrnn sample lovecraft.npz --preset mine.toml",
     ]
 )
 
@@ -94,7 +108,7 @@ CheckpointPath = Annotated[
 ]
 
 
-@takes(OPTIONS)
+@takes(OPTIONS, with_preset)
 def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common = configure(Common, options)
@@ -109,13 +123,40 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
         msg = "--corpus - and the prompt both want standard input"
         raise OptionError(msg, hint="give one of them in a file, or --prompt ''")
     given = read(SampleConfig, options)
-    given.setdefault("seed", secrets.randbelow(SEEDS))
+    if not form.serve:  # where every answer has one of its own
+        given.setdefault("seed", secrets.randbelow(SEEDS))
     blending, config = configure(Blending, options), settle(given)
     check_search(config, blending)
     form.check(config)
+    if form.show_options:
+        _show_options(options, given)
+        return
     with suppress(ReaderGone):  # as whoever ran `head` wanted
         run = _Run(Path(checkpoint), form, common, blending)
         run.run(source, inputs, given)
+
+
+def _show_options(options: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Print the options that are in force, the seed among them, as a preset.
+
+    Parameters
+    ----------
+    options : mapping
+        As they were given, by name.
+    given : mapping
+        The same of `SampleConfig`, with a seed.
+    """
+    values = dict(given)
+    for kind in OPTIONS.kinds:
+        values = read(kind, options) | values
+    for name, pair in (("logit_bias", "{}={}"), ("set_unit", "{}")):
+        if name in values:
+            values[name] = [
+                pair.format(*one) if isinstance(one, tuple) else str(one)
+                for one in values[name]
+            ]
+    with open_stdout() as sink:
+        sink.write(as_preset(values, OPTIONS.entries))
 
 
 class _Run:
@@ -155,19 +196,32 @@ class _Run:
             Fields of `SampleConfig` by name.
         """
         from charrnn.checkpoint import CheckpointFile  # imports NumPy
+        from charrnn.parameters import chosen_precision
 
+        if given.get("pattern") is not None:
+            from charrnn.patterns import check
+
+            check(given["pattern"])
         with CheckpointFile(self.path) as file, ExitStack() as stack:
             inputs.check_model(pairs=file.pairs)
             vocab, config = file.vocab, settle(given, pairs=file.pairs)
             self._check_memory(file, inputs, config)
-            prompts = self._prompts(source, file, config, inputs)
+            sizes = {"layers": file.model.layers, "hidden": file.model.hidden}
+            for unit in config.set_unit:
+                unit.check(cell=file.model.cell, **sizes)
+            if self.form.serve:
+                self._serve(source, file, inputs, given)
+                return
+            batches = self._batches(source, file, config, inputs)
+            prompts = next(batches)
             for prompt in prompts:
                 stack.callback(prompt.close)
-            self._check(prompts, file, inputs)
             config = adopt(config, vocab, self.notes, escape=self.form.escape)
             self._warn_of_repeats(file, config)
             copies = self._read_corpus(inputs.corpus, vocab)
             self.notes.detail(f"seed {config.seed}")
+            precision = chosen_precision(file.model, config.precision)
+            self.notes.detail(f"weights in {precision}")
             if not prompts:  # a column without a line becomes one without a line
                 with self._open_output(source, inputs):
                     return
@@ -177,14 +231,50 @@ class _Run:
             if prompts[0].file is not None:
                 note = READING
             with Meter(lambda: self.notes.say(note)) as meter:
-                model = self._read_model(file, config)
-                ids = [_encode(prompt, vocab, inputs.unknown) for prompt in prompts]
-                generation = self._generation(model, ids, config, copies)
+                wanted = self.blending.blend != 1 or config.no_copy is not None
+                model = self._read_model(file, predicts=wanted)
+                showing = Showing(
+                    model.blended(self.blending.blend, adapt=self.blending.adapt),
+                    config,
+                    Prompts(vocab, file.pairs, inputs).encode,
+                    corpus=copies,
+                    learns=self.blending.adapt_output,
+                    scored=self.form.json,
+                )
+                generation = showing.begin(prompts)
                 with self._open_output(source, inputs) as sink:
                     writer = self._writer(sink, config, file, prompts)
-                    _show(generation, writer, meter, self.notes.warn_of_cache)
+                    showing.show(generation, writer, meter, self.notes.warn_of_cache)
+                    showing.go_on(batches, writer, meter)
         self.notes.warn_of_cache()  # some options have kernels that run later
         self.notes.detail(str(meter))
+
+    def _serve(
+        self,
+        source: Prompt,
+        file: "CheckpointFile",
+        inputs: SampleInputs,
+        given: Mapping[str, Any],
+    ) -> None:
+        """Answer requests until no more come."""
+        escape = self.form.escape
+        config = adopt(settle(given), file.vocab, self.notes, escape=escape)
+        texts = {name: getattr(config, name) for name in TEXTS if name in given}
+        copies = self._read_corpus(inputs.corpus, file.vocab)
+        lines = requests_on_stdin()
+        with Meter(lambda: self.notes.say(PREPARING)):
+            model = self._read_model(file, predicts=True)
+        service = Service(
+            model,
+            file,
+            given={**given, **texts},
+            blending=self.blending,
+            inputs=inputs,
+            corpus=copies,
+            form=self.form,
+        )
+        with self._open_output(source, inputs) as sink:
+            service.run(lines, sink)
 
     def _open_output(
         self, source: Prompt, inputs: SampleInputs
@@ -194,21 +284,21 @@ class _Run:
         keep = [self.path, *map(Path, files)]
         return open_output(self.form.output, keep=keep, raw=self.form.raw)
 
-    def _prompts(
+    def _batches(
         self,
         source: Prompt,
         file: "CheckpointFile",
         config: SampleConfig,
         inputs: SampleInputs,
-    ) -> list[PromptText]:
-        """Read the prompts; of pairs, inputs, which get their separator.
+    ) -> Iterator[list[PromptText]]:
+        """Read the prompts, and check them; of lines that still come, some at a time.
 
         Raises
         ------
         OptionError
-            There is no input.
-        CorpusError
-            An input has a tab or a line end, or is empty.
+            There is no input for a model of pairs.
+        CorpusError, VocabError
+            See `Prompts`.
         """
         from charrnn.reading import options_for
 
@@ -217,55 +307,63 @@ class _Run:
             raise OptionError(
                 msg, hint="give --prompt or --prompt-file, or pipe one in"
             )
-        options = options_for(file.vocab)
-        prompt = source.read(options, lambda: self.notes.say(WAITING))
-        if file.pairs:
-            with closing(prompt):
-                lines = self.form.prompt_lines
-                given = prompt.lines() if lines else [prompt.whole()]
-                return as_inputs(given, of_lines=lines, allow_empty=inputs.allow_empty)
+        options, of_lines = options_for(file.vocab), self.form.prompt_lines
+        prepare = Prompts(file.vocab, file.pairs, inputs)
+        first = 0
+        for batch in self._given(source, options, file, config):
+            with ExitStack() as refused:
+                for prompt in batch:
+                    refused.callback(prompt.close)
+                prompts = prepare.prepared(batch, of_lines=of_lines, first=first)
+                if lost := prepare.check(prompts, first=first):
+                    done = "left out" if inputs.unknown == "skip" else "replaced"
+                    unknown = plural(lost, "unknown character")
+                    self.notes.warn(f"{unknown} of the prompt {done}")
+                refused.pop_all()  # whoever takes them closes them
+            yield prompts
+            first += len(prompts)
+
+    def _given(
+        self,
+        source: Prompt,
+        options: "ReadOptions",
+        file: "CheckpointFile",
+        config: SampleConfig,
+    ) -> Iterator[list[PromptText]]:
+        """Read the prompts as they were given: at least one batch."""
+        on_wait, stream = lambda: self.notes.say(WAITING), source.stream
+        if self.form.prompt_lines and stream is not None:
+            named = source.file is not None  # who names standard input knows of it
+            lines = Arriving(stream, STDIN, None if named else on_wait)
+            yield from self._arriving(lines, options)
+            return
+        prompt = source.read(options, on_wait)
         if self.form.prompt_lines:
             with closing(prompt):
-                return prompt.lines()
-        if self.form.json or config.num_samples > 1:  # it is shown with every sample
+                yield prompt.lines()
+        # It is shown with every sample, and an input has to be looked at.
+        elif file.pairs or self.form.json or config.num_samples > 1:
             with closing(prompt):
-                return [prompt.whole()]
-        return [prompt]
+                yield [prompt.whole()]
+        else:
+            yield [prompt]
 
-    def _check(
-        self,
-        prompts: Sequence[PromptText],
-        file: "CheckpointFile",
-        inputs: SampleInputs,
-    ) -> None:
-        """See whether the model knows the characters of the prompts.
-
-        Raises
-        ------
-        VocabError
-            It does not, and an error is made of that.
-        CorpusError
-            Nothing is left of an input.
-        """
-        from charrnn.pairs import empty_input  # imports NumPy
-
-        lost, skips = 0, inputs.unknown == "skip"
-        refuses_empty = file.pairs and not inputs.allow_empty
-        for number, text in enumerate(prompts, start=1):
-            places, count = _unknown_places(text, file.vocab)
-            lost += count
-            error: CharRNNError | None = None
-            if count and inputs.unknown == "error":
-                error = file.vocab.not_encodable(places)
-            elif count and skips and refuses_empty and count == len(text.text) - 1:
-                error = empty_input()  # only its separator is known
-            if error is not None:
-                line = f", line {number:,}" if len(prompts) > 1 else ""
-                error.where = f"the prompt{line}"
-                raise error
-        if lost:
-            done = "left out" if skips else "replaced"
-            self.notes.warn(f"{plural(lost, 'unknown character')} of the prompt {done}")
+    def _arriving(
+        self, lines: Arriving, options: "ReadOptions"
+    ) -> Iterator[list[PromptText]]:
+        """Make prompts of the lines that are there, again and again."""
+        first = 0
+        while block := lines.lines(AT_ONCE, GRACE):
+            given = []
+            for number, line in enumerate(block, start=first + 1):
+                if line is None:
+                    raise too_long(number)
+                given.append(line)
+            prompts = lines_of(given, options, first=first, escape=self.form.escape)
+            yield prompts
+            first += len(prompts)
+        if not first:
+            yield []
 
     def _warn_of_repeats(self, file: "CheckpointFile", config: SampleConfig) -> None:
         """Warn where several outputs of an input are asked for, and none is drawn."""
@@ -298,37 +396,11 @@ class _Run:
         if self.blending.blend == "auto" and file.remembers:
             self.notes.say(UNFINISHED)
 
-    def _read_model(self, file: "CheckpointFile", config: SampleConfig) -> "TextModel":
+    def _read_model(self, file: "CheckpointFile", *, predicts: bool) -> "TextModel":
         """Read the model that a checkpoint holds, its memory only if it is of use."""
         from charrnn.textmodel import TextModel  # imports Numba
 
-        wanted = self.blending.blend != 1 or config.no_copy is not None
-        model = TextModel.read_from(file, threads=self.threads, predicts=wanted)
-        return model.blended(self.blending.blend, adapt=self.blending.adapt)
-
-    def _generation(
-        self,
-        model: "TextModel",
-        prompts: "Sequence[Iterator[Ids]]",
-        config: SampleConfig,
-        corpus: "Ids | None",
-    ) -> "Generating":
-        """Put together what generates; a single prompt is read in slices."""
-        import numpy as np
-
-        from charrnn.generation import begin  # imports Numba
-
-        nothing = np.zeros(0, np.int32)
-        alone = len(prompts) == 1 and config.beam is None
-        return begin(
-            model,
-            [nothing] if alone else [np.concatenate(list(ids)) for ids in prompts],
-            config,
-            lead=prompts[0] if alone else (),
-            scored=self.form.json,
-            corpus=corpus,
-            learns=self.blending.adapt_output,
-        )
+        return TextModel.read_from(file, threads=self.threads, predicts=predicts)
 
     def _writer(
         self,
@@ -341,19 +413,7 @@ class _Run:
         form, count, vocab = self.form, len(prompts) * config.num_samples, file.vocab
         if form.json:
             before = {"seed": config.seed}
-            sampler = {name: getattr(config, name) for name in SAMPLER}
-            sampler["blend"] = share_in(self.blending.blend, file)
-            sampler["adapt"] = self.blending.adapt
-            sampler["adapt_output"] = self.blending.adapt_output
-            for name in ("allow", "ban"):
-                if sampler[name] is not None:
-                    sampler[name] = readable(sampler[name], vocab.unit)
-            biases: dict[str, float] = {}
-            for symbol, bias in config.logit_bias:
-                biases[symbol] = biases.get(symbol, 0.0) + bias
-            sampler["logit_bias"] = {s: _finite(b) for s, b in biases.items()}
-            if not file.pairs:  # which has no place for it
-                del sampler["beam"]
+            sampler = sampler_fields(config, self.blending, file)
             after = {"sampler": sampler, "checkpoint_sha256": file.sha256()}
             texts = [prompt.text for prompt in prompts]
             kind = PairsJsonWriter if file.pairs else JsonWriter
@@ -369,65 +429,7 @@ class _Run:
             newline=not (form.raw or piped_bytes),
             of_lines=file.pairs,
             stream=form.stream,
+            echo=form.echoes(pairs=file.pairs),
+            open_end=form.prompt_lines,
         )
         return TextWriter(sink, count, layout)
-
-
-def _unknown_places(prompt: PromptText, vocab: "Vocab") -> tuple[dict[str, int], int]:
-    """Find what a prompt has that the model does not know; see `Vocab`."""
-    places: dict[str, int] = {}
-    count = offset = 0
-    for symbols in prompt:
-        found, more = vocab.unknown_places(symbols)
-        for symbol, place in found.items():
-            places.setdefault(symbol, offset + place)
-        count, offset = count + more, offset + len(symbols)
-    return places, count
-
-
-def _encode(
-    prompt: PromptText, vocab: "Vocab", unknown: UnknownPolicy
-) -> "Iterator[Ids]":
-    """Turn a prompt's symbols into ids, slice by slice."""
-    for symbols in prompt:
-        if vocab.unit == "byte":
-            yield vocab.encode_bytes(symbols.encode("latin-1"), unknown)
-        else:
-            yield vocab.encode(symbols, unknown)
-
-
-def _finite(bias: float) -> float | str:
-    """Write a bias as JSON can hold it."""
-    return bias if math.isfinite(bias) else "-inf"
-
-
-def _show(
-    generation: "Generating",
-    writer: Writer,
-    meter: Meter,
-    on_ready: Callable[[], None],
-) -> None:
-    """Generate and show; when interrupted, show what there is.
-
-    Parameters
-    ----------
-    on_ready : callable
-        Called when all kernels have run once, before anything is shown.
-    """
-    pieces, started = meter.watch(generation.pieces()), False
-    try:
-        # Made before the prompt is echoed: a note on stderr that kernels are
-        # being compiled must not stand in the middle of the prompt's line.
-        first = next(pieces, None)
-        on_ready()
-        started = True
-        writer.start()
-        if first is not None:
-            writer.take(first)
-        for piece in pieces:
-            writer.take(piece)
-    except KeyboardInterrupt:
-        if not started:
-            writer.start()
-        writer.interrupt(generation.interrupt())
-        raise

@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from charrnn.cli.notes import Notes
+from charrnn.cli.options import COMMON
 from charrnn.cli.prompts import expand, to_symbols
 from charrnn.cli.spelling import as_option
 from charrnn.config import OUTPUT, PROMPT, SampleConfig
-from charrnn.errors import OptionError, spell
+from charrnn.errors import OptionError, field, spell
 from charrnn.filenames import read_output
 from charrnn.options import Option, option
 
@@ -42,6 +43,15 @@ class Form:
     )
     prompt_lines: bool = option(
         False, Option("Every line of the prompt is a prompt of its own.", PROMPT)
+    )
+    serve: bool = option(
+        False,
+        Option(
+            "Answer requests until standard input ends: a prompt a line, for which a "
+            r"line comes back at once, both with \n for a newline and \\ for a "
+            f"backslash; with {field('json')}, objects with a prompt and options.",
+            PROMPT,
+        ),
     )
     escape: bool = option(
         False,
@@ -78,6 +88,19 @@ class Form:
     )
     json: bool = option(False, Option("One JSON object a sample.", OUTPUT))
     stream: bool = option(True, Option("Show a sample while it grows.", OUTPUT))
+    preset: str | None = option(
+        None,
+        Option(
+            "Options in a file, by their names, as TOML; those that are given win. "
+            "Default: what CHARRNN_PRESET names, if anything.",
+            COMMON,
+            metavar="PATH",
+        ),
+    )
+    show_options: bool = option(
+        False,
+        Option("Print the options in force as such a file, and end.", COMMON),
+    )
     raw: bool = option(
         False,
         Option(
@@ -96,6 +119,8 @@ class Form:
 
     def check(self, config: SampleConfig) -> None:
         """Raise `OptionError` for what cannot go together."""
+        if self.serve:
+            self._check_service(config)
         parting = "--separator" if self.separator is not None else "--null"
         if self.json and (self.null or self.separator is not None):
             msg = f"--json cannot be combined with {parting}"
@@ -113,6 +138,21 @@ class Form:
                 raise OptionError(msg, hint="give the option once for each")
         self._check_end(config)
 
+    def _check_service(self, config: SampleConfig) -> None:
+        """Raise `OptionError` for what no answer to a request can have."""
+        refused = {
+            "--prompt": (self.prompt is not None, "requests bring their prompts"),
+            "--prompt-file": (self.prompt_file is not None, "pipe it in"),
+            "--prompt-lines": (self.prompt_lines, "--serve alone reads lines"),
+            "--null": (self.null, "every answer is a line"),
+            "--separator": (self.separator is not None, "every answer is a line"),
+            "--num-samples": (config.num_samples > 1, "a request has one answer"),
+        }
+        for name, (given, hint) in refused.items():
+            if given:
+                msg = f"--serve cannot be combined with {name}"
+                raise OptionError(msg, hint=hint)
+
     def _check_end(self, config: SampleConfig) -> None:
         """Raise `OptionError` if somebody would wait for ever."""
         waits = {
@@ -121,6 +161,7 @@ class Form:
             "--num-samples": config.num_samples > 1,
             "--best-of": config.best_of > 1,
             "--prompt-lines": self.prompt_lines,
+            "--serve": self.serve,
         }
         ends = config.stop or config.lines is not None or config.time is not None
         for name in (name for name, used in waits.items() if used):

@@ -99,6 +99,12 @@ class Caught:
             die_by(number)
 
 
+def number_of(reason: StopReason) -> int | None:
+    """Look up the signal that ends a run for some reason; None if none does."""
+    numbers = (number for number, each in REASONS.items() if each == reason)
+    return next(numbers, None)
+
+
 def _show_cursor(more: str = "") -> None:
     """Give a terminal its cursor back, which a bar hides."""
     if is_terminal(sys.stderr):

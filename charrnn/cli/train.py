@@ -21,7 +21,8 @@ from charrnn.config import (
     TrainConfig,
 )
 from charrnn.display.color import is_terminal
-from charrnn.errors import OptionError
+from charrnn.errors import CharRNNError, OptionError
+from charrnn.launcher import joins, launched
 from charrnn.options import OptionTable, configure
 
 #: What the command is about, for its help. No docstring: Python may leave those out.
@@ -61,12 +62,22 @@ def train(context: typer.Context, paths: Paths = None, **options: Any) -> None:
     if not paths:
         _explain(context)
     settings = settings_of(tuple(paths or ()), options)
-    if not common.quiet:
+    mode, how = settings.request.run.distributed, launched()
+    alone = not joins(mode, how)
+    if alone and not common.quiet:
         _announce(paths or [])
     # Heavy: numpy, and numba with it.
     from charrnn.cli.training_session import Session
+    from charrnn.training.company import meet
 
-    Session(settings, common).execute()
+    try:
+        company = meet(mode, common.threads, how)
+    except CharRNNError as error:
+        if how.rank_here and not alone:
+            # All have failed, and one a machine says so.
+            raise SystemExit(error.exit_code) from None
+        raise
+    Session(settings, common, company).execute()
 
 
 def _explain(context: typer.Context) -> None:

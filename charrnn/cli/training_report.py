@@ -15,6 +15,7 @@ from charrnn.errors import spell
 from charrnn.escapes import shortened
 from charrnn.filenames import default_output
 from charrnn.generation import decode
+from charrnn.processors import bfloat16_form
 from charrnn.training.baselines import Baselines
 from charrnn.training.blending import Blend
 from charrnn.training.job import Job
@@ -51,10 +52,19 @@ def description(job: Job) -> Iterator[str]:
         if job.of_pairs:
             count = plural(_lines(job, held_out), "pair")
         held = f", {count} held out"
-    yield f"{size}, {len(vocab):,} distinct{held}"
+    yield f"{size}, {len(vocab):,} distinct{held}{_products(job)}"
     yield from (spell(note, as_option) for note in job.notes)
     if done := job.trainer.position.step:
         yield f"resuming after step {done:,}"
+
+
+def _products(job: Job) -> str:
+    """Say what products are made of, if that is not float32."""
+    precision = job.trainer.config.precision
+    if precision == "float32":
+        return ""
+    emulated = ", emulated" if bfloat16_form() == "emulated" else ""
+    return f"; products in {precision}{emulated}"
 
 
 def _lines(job: Job, ids: PackedIds) -> int:
@@ -120,7 +130,7 @@ def start_fields(job: Job, output: str) -> dict[str, object]:
     """Describe a run for the first of its records."""
     network, config = job.trainer.network, job.trainer.config
     corpus = job.corpus
-    return {
+    fields = {
         "corpus": {
             "files": list(corpus.files),
             "bytes": corpus.bytes,
@@ -133,11 +143,16 @@ def start_fields(job: Job, output: str) -> dict[str, object]:
         "layers": network.config.layers,
         "hidden": network.config.hidden,
         "batch_size": config.batch_size,
+        "ranks": job.trainer.ranks.size,
+        "rank_batch_size": config.batch_size // job.trainer.ranks.size,
         "seq_length": config.seq_length,
         "threads": network.threads,
         "seed": config.seed,
         "output": output,
     }
+    if config.precision != "float32":
+        fields["precision"] = config.precision
+    return fields
 
 
 def estimate(job: Job, seconds: float, *, adds_to_best: bool) -> dict[str, float]:

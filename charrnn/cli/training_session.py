@@ -14,14 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from charrnn.cells import cell_of
 from charrnn.checkpoint.archive import SIGNATURE
 from charrnn.cli.commands import FilesIn, shell_command
 from charrnn.cli.metrics import Lines, MetricsLog
 from charrnn.cli.notes import compiled_in_vain
 from charrnn.cli.options import Common
 from charrnn.cli.output import ReaderGone, open_stdout
-from charrnn.cli.signals import Caught, Killed, caught_signals, ending_at_once
+from charrnn.cli.signals import (
+    Caught,
+    Killed,
+    caught_signals,
+    ending_at_once,
+    number_of,
+)
 from charrnn.cli.spelling import as_option
 from charrnn.cli.training_report import (
     TEMPERATURE,
@@ -37,8 +42,8 @@ from charrnn.cli.training_report import (
     suggestion,
     summary,
 )
-from charrnn.cli.training_settings import Settings
-from charrnn.config import CellName, SampleConfig
+from charrnn.cli.training_settings import ReportOptions, Settings
+from charrnn.config import CellName, ModelConfig, SampleConfig
 from charrnn.counting import plural
 from charrnn.display.color import is_terminal
 from charrnn.display.console import stderr_console, wait_for_reader
@@ -47,6 +52,7 @@ from charrnn.display.training import (
     training_display,
 )
 from charrnn.errors import (
+    CharRNNError,
     InputError,
     OptionError,
     OutputError,
@@ -56,35 +62,52 @@ from charrnn.errors import (
 )
 from charrnn.filenames import best_path
 from charrnn.generation import Generation, Piece, Stopped
-from charrnn.kernels.cells import kernels_of
-from charrnn.kernels.jit import cache_directory, is_cached
-from charrnn.kernels.recurrence import way_back
+from charrnn.kernels.jit import cache_directory
+from charrnn.launcher import end_in_order
 from charrnn.training.agenda import ASKED
+from charrnn.training.company import Company
+from charrnn.training.compiling import Compiling
 from charrnn.training.job import Job
-from charrnn.training.output import FileOutput, StreamOutput
+from charrnn.training.output import Elsewhere, FileOutput, StreamOutput
 from charrnn.training.prepare import prepare
-from charrnn.training.probe import get_ready, measure_speed, step_seconds
+from charrnn.training.probe import get_ready, measure_speed, new_trial, step_seconds
+from charrnn.training.ranks import is_agreed
 from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
-from charrnn.training.run import Policy, Run
+from charrnn.training.run import Output, Policy, Run
 
 #: Pairs that a preview shows.
 PREVIEWED = 3
 
 
 class Session:
-    """One training, as the command line asked for it."""
+    """One training, as the command line asked for it.
 
-    def __init__(self, settings: Settings, common: Common) -> None:
+    Parameters
+    ----------
+    settings : Settings
+    common : Common
+    company : Company
+        Those that train together: every one has a session, and the first one speaks.
+    """
+
+    def __init__(self, settings: Settings, common: Common, company: Company) -> None:
+        self.company = company
+        self.ranks = company.ranks
+        if self.ranks.rank:
+            settings, common = _silenced(settings, common)
         self.settings = settings
         self.common = common
-        self.threads, self._clamped = common.resolve_threads()
+        self.threads, self._clamped = self.company.threads
         self.caught = Caught()
+        console = stderr_console(common.color)
+        console.quiet = self.ranks.rank > 0  # the first one speaks for all
         self.display: TrainingDisplay = training_display(
-            stderr_console(common.color),
+            console,
             common.progress,
             quiet=common.quiet,
             stopped=self._asked_to_end,
         )
+        self.compiling = Compiling(self.threads, self._show_compiling)
         stdout = None if sys.stdout is None else sys.stdout.buffer
         self.payload = Lines(
             stdout, lambda why: self._lost("standard output", why), self._asked_to_end
@@ -98,23 +121,48 @@ class Session:
         CharRNNError
             Of every kind that the exit codes know.
         """
+        for note in self.company.notes:
+            self.display.say(note)
+        for warning in self.company.warnings:
+            self.display.say(warning, "warning")
+        try:
+            self._train()
+        except CharRNNError as error:
+            if is_agreed(error):
+                end_in_order()
+                if self.ranks.rank:
+                    raise SystemExit(error.exit_code) from None
+            raise
+
+    def _train(self) -> None:
+        """Do what `execute` says."""
         if self.settings.reports.dry_run:
             with caught_signals(self.caught), ending_at_once(lambda: None):
                 self._dry_run(self._prepare())
             return
         with contextlib.ExitStack() as opened:
             opened.enter_context(caught_signals(self.caught))
-            writer = self._writer()
-            opened.enter_context(writer)
+            writer = self.ranks.together(self._writer)
+            self.ranks.first(lambda asked: opened.enter_context(writer) and None)
             with ending_at_once(lambda: self._leave(writer)):
                 # A named pipe waits for its reader here.
                 logs = self._logs(opened.enter_context(self._log_file()))
+                opened.enter_context(self.compiling)
+                model = self.settings.request.model
+                self.compiling.expect(model.get("cell", ModelConfig.cell))
                 job = self._prepare()
                 self._get_ready(job)
+                self.compiling.compile_sampling()
             for log in logs:
                 log.start(start_fields(job, self._path), pairs=job.of_pairs)
             began = job.trainer.position.step
-            ended = self._run(job, writer, logs)
+            # The files of a run are the first rank's.
+            output = writer if self.ranks.rank == 0 else Elsewhere(writer)
+            ended = self._run(job, output, logs)
+            if ended.reason in ASKED:
+                # Another rank may have caught the signal that all have obeyed.
+                self.caught.number = self.caught.number or number_of(ended.reason)
+                end_in_order()
             if not self._asked_to_end() and not self.common.quiet:
                 kept = self._best is not None
                 for line in summary(ended, job, began, kept=kept):
@@ -215,7 +263,7 @@ class Session:
         request = self.settings.request
         stdin = sys.stdin.buffer if sys.stdin is not None else None
         try:
-            job = prepare(request, self.threads, stdin, self._speed)
+            job = prepare(request, self.threads, stdin, self._speed, self.ranks)
         except InputError as error:
             if isinstance(error.__cause__, IsADirectoryError):
                 directory = os.fsdecode(error.__cause__.filename)
@@ -234,26 +282,24 @@ class Session:
             self.display.say("--patience does nothing without validation", "warning")
         return job
 
-    def _announce_compiling(self, cell: CellName) -> None:
-        """Say that the kernels are not there yet, which takes a while."""
-        if not is_cached(way_back(kernels_of(cell_of(cell)))):
-            once = ", once" if cache_directory() is not None else ""
-            self.display.say(f"compiling for this machine{once}: 10 to 30 seconds")
+    def _show_compiling(self, done: int, total: int) -> None:
+        """Say how many kernels are there, of those that were not."""
+        once = "" if cache_directory() is None else " (once per machine)"
+        self.display.count("compiling kernels", done, total, once)
 
     def _speed(self, cell: CellName) -> float:
-        """Measure this machine's speed for a plan."""
-        self._announce_compiling(cell)
-        return measure_speed(cell, self.threads)
+        """Measure this machine's speed, or that of all ranks together, for a plan."""
+        trial = new_trial(cell, self.threads, self.settings.request.precision)
+        # Kernels are compiled once a machine, and speed is what ranks have side by
+        # side.
+        self.company.leaders_first(lambda: self.compiling.compile(trial))
+        return sum(self.ranks.collect(lambda: measure_speed(trial)))
 
     def _get_ready(self, job: Job) -> float:
         """Get the kernels, show the plan, and return the seconds of a step."""
         trainer = job.trainer
-        self._announce_compiling(trainer.network.config.cell)
         began = time.perf_counter()
-        get_ready(job)
-        if self._previews:
-            # Compiled in the middle of a run, it would keep a signal waiting.
-            next(self._generation(job, 1), None)
+        self.company.leaders_first(lambda: self._get_kernels(job))
         took = time.perf_counter() - began
         if (message := compiled_in_vain()) is not None:
             self.display.say(message, "warning")
@@ -271,10 +317,18 @@ class Session:
             )
         return seconds
 
+    def _get_kernels(self, job: Job) -> None:
+        """Load what the run will call, or compile it."""
+        self.compiling.compile(job.trainer)
+        get_ready(job)
+        if self._previews and not self.compiling.assisted:
+            # Compiled in the middle of a run, it would keep a signal waiting.
+            next(self._generation(job, 1), None)
+
     def _run(
         self,
         job: Job,
-        writer: FileOutput | StreamOutput,
+        writer: Output,
         logs: list[MetricsLog],
     ) -> Ended:
         """Train to the end, and pass every record on, but for a good end's."""
@@ -303,6 +357,8 @@ class Session:
         Nobody who asks the run to end, or who would not see it, waits for it.
         """
         found = None
+        if self.ranks.rank:
+            return
         if not self._asked_to_end() and (logs or not self.common.quiet):
             ngram = None if ended.blend is None else ended.blend.ngram
             found = job.baselines(self._asked_to_end, ngram)
@@ -329,7 +385,7 @@ class Session:
             due = isinstance(record, Evaluation)
         else:
             due = isinstance(record, Step) and bool(every) and record.step % every == 0
-        if not due or not self._previews:
+        if not due or not self._previews or self.compiling.sampling_is_under_way:
             return
         characters = self.settings.reports.preview_chars
         if job.of_pairs:
@@ -363,7 +419,7 @@ class Session:
             Standard output takes nothing; the checkpoint is in its place.
         """
         payload_is_other = self.settings.output is None or self.settings.reports.json
-        if not payload_is_other and sys.stdout is not None:
+        if not payload_is_other and sys.stdout is not None and self.ranks.rank == 0:
             with contextlib.suppress(ReaderGone), open_stdout() as stdout:
                 stdout.write(f"{self.settings.output}\n")
 
@@ -407,6 +463,13 @@ class Session:
         except OutputError as error:
             return error
         return None
+
+
+def _silenced(settings: Settings, common: Common) -> tuple[Settings, Common]:
+    """Have a rank that is not the first one say nothing, and write no records."""
+    reports = ReportOptions(preview_every=0, dry_run=settings.reports.dry_run)
+    quiet = replace(common, quiet=True, verbose=False, progress="none")
+    return replace(settings, reports=reports), quiet
 
 
 def _spelled(record: Record) -> Record:

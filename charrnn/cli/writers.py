@@ -6,20 +6,21 @@ far waits for its turn.
 """
 
 import json
-import math
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from charrnn.cli.output import TextSink, open_stdout
+from charrnn.cli.records import Record, pair_fields, score_fields, text_fields
 from charrnn.config import UnitName
 from charrnn.errors import ELSEWHERE, OutputError, writing_hint
-from charrnn.escapes import readable
 
 if TYPE_CHECKING:
-    from charrnn.generation import FinishReason, Piece, Score
+    from charrnn.cli.prompts import PromptText
+    from charrnn.generation import Piece
 
 
 class Writer(Protocol):
@@ -34,6 +35,12 @@ class Writer(Protocol):
     def interrupt(self, rest: Iterable["Piece"]) -> None:
         """Show what there is, since nothing more will come."""
 
+    def expect(self, prompts: Sequence["PromptText"]) -> None:
+        """Be ready for the samples of some more prompts, behind all others."""
+
+    def end(self) -> None:
+        """Show what stands behind everything else."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
@@ -47,6 +54,9 @@ class Layout:
     newline: bool = True  # a newline at the very end, where there is none
     of_lines: bool = False  # each sample is a line: an empty one has a newline, too
     stream: bool = True  # show a sample while it grows
+    echo: bool = True  # whether prompts that are expected later are shown
+    #: Whether more may be expected, so that nobody knows which sample is the last.
+    open_end: bool = False
 
 
 class TextWriter:
@@ -64,14 +74,28 @@ class TextWriter:
         self._sink = sink
         self._layout = layout
         self._current = 0
-        self._waiting: list[list[str]] = [[] for _ in range(count)]
+        # Of the sample that is being shown and of those that are to follow.
+        prompts = layout.prompts
+        self._prompts = deque(prompts[n // layout.each] for n in range(count))
+        self._waiting: defaultdict[int, list[str]] = defaultdict(list)
         self._ended: set[int] = set()
         self._last = ""  # the symbol written last
+        #: What has to stand before the next sample, if one comes.
+        self._owed: str | None = None
 
     def start(self) -> None:
         """Write the first prompt, before a character has been made."""
-        if self._layout.stream and self._waiting:
-            self._write_prompt()
+        self._begin_current()
+        self._sink.flush()
+
+    def expect(self, prompts: Sequence["PromptText"]) -> None:
+        """Be ready for the samples of some more prompts, behind all others."""
+        idle = not self._prompts
+        for prompt in prompts:
+            shown: Iterable[str] = prompt if self._layout.echo else ()
+            self._prompts.extend([shown] * self._layout.each)
+        if idle:
+            self._begin_current()
             self._sink.flush()
 
     def take(self, piece: "Piece") -> None:
@@ -90,7 +114,7 @@ class TextWriter:
         texts = [piece.text for piece in rest if piece.sample == self._current]
         if texts and not self._layout.stream:
             self._write_prompt()
-            self._write("".join(self._waiting[self._current]))
+            self._write_waiting()
         self._write("".join(texts))
         self._sink.flush()
 
@@ -100,28 +124,54 @@ class TextWriter:
         if not layout.stream:
             self._write_prompt()
             self._write_waiting()
+        self._ended.discard(self._current)
         self._current += 1
-        more = self._current < len(self._waiting)
+        self._prompts.popleft()
         if layout.null:
             self._write("\0")
-        elif more:
+        elif self._prompts:
             self._write(layout.separator)
-        elif layout.newline and (layout.of_lines or self._last not in ("", "\n")):
+        elif not layout.open_end:
+            self._write_last_newline()
+        elif layout.separator == "\n" and layout.newline and self._lacks_newline:
+            self._write("\n")  # whatever follows, and the reader has a whole line
+        else:
+            self._owed = layout.separator
+        self._begin_current()
+
+    def end(self) -> None:
+        """Write the last newline, if more might have come until now."""
+        if self._owed is not None:
+            self._owed = None
+            self._write_last_newline()
+
+    def _begin_current(self) -> None:
+        """Write what there is of the sample whose turn it is, if there is one."""
+        if self._prompts:
+            owed, self._owed = self._owed, None
+            self._write(owed or "")
+            if self._layout.stream:
+                self._write_prompt()
+                self._write_waiting()
+
+    @property
+    def _lacks_newline(self) -> bool:
+        """Whether a sample that has been written does not end its line itself."""
+        return self._layout.of_lines or self._last not in ("", "\n")
+
+    def _write_last_newline(self) -> None:
+        """Write the newline behind everything, where there is one and it is wanted."""
+        if self._layout.newline and not self._layout.null and self._lacks_newline:
             self._write("\n")
-        if more and layout.stream:
-            self._write_prompt()
-            self._write_waiting()
 
     def _write_prompt(self) -> None:
         """Write the prompt of the sample that is being shown."""
-        for symbols in self._layout.prompts[self._current // self._layout.each]:
+        for symbols in self._prompts[0]:
             self._write(symbols)
 
     def _write_waiting(self) -> None:
         """Write what the sample has come to so far, and forget it."""
-        pieces = self._waiting[self._current]
-        self._write("".join(pieces))
-        pieces.clear()
+        self._write("".join(self._waiting.pop(self._current, ())))
 
     def _write(self, symbols: str) -> None:
         """Send symbols to the sink, as what they stand for."""
@@ -129,17 +179,6 @@ class TextWriter:
             byte = self._layout.unit == "byte"
             self._sink.write(symbols.encode("latin-1") if byte else symbols)
             self._last = symbols[-1]
-
-
-@dataclass
-class _Record:
-    """What a sample has come to."""
-
-    pieces: list[str] = field(default_factory=list)
-    scores: "list[Score]" = field(default_factory=list)
-    nats: float = 0.0
-    finish: "FinishReason | None" = None
-    beams: tuple[tuple[str, float], ...] = ()
 
 
 class JsonWriter:
@@ -158,6 +197,8 @@ class JsonWriter:
         values or behind them.
     """
 
+    fields = staticmethod(text_fields)
+
     def __init__(
         self,
         sink: TextSink,
@@ -169,25 +210,27 @@ class JsonWriter:
     ) -> None:
         self._sink = sink
         self._unit = unit
-        self._prompts = prompts
+        self._each = count // len(prompts) if prompts else 1
+        self._prompts = deque(p for p in prompts for _ in range(self._each))
         self._before = before
         self._after = after
         self._current = 0
-        self._records = [_Record() for _ in range(count)]
+        self._records: defaultdict[int, Record] = defaultdict(Record)
 
     def start(self) -> None:
         """Write nothing: records come when samples end."""
 
+    def expect(self, prompts: Sequence["PromptText"]) -> None:
+        """Be ready for the samples of some more prompts, behind all others."""
+        self._prompts.extend(p.text for p in prompts for _ in range(self._each))
+
+    def end(self) -> None:
+        """Write nothing: every record is a line of its own."""
+
     def take(self, piece: "Piece") -> None:
         """Keep a piece, and write the records that are complete."""
-        record = self._records[piece.sample]
-        record.pieces.append(piece.text)
-        record.scores += piece.scores
-        record.nats = piece.total
-        record.finish, record.beams = piece.finish, piece.beams
-        while (
-            self._current < len(self._records) and self._records[self._current].finish
-        ):
+        self._records[piece.sample].take(piece)
+        while self._current in self._records and self._records[self._current].finish:
             self._write_current()
 
     def interrupt(self, rest: Iterable["Piece"]) -> None:
@@ -197,68 +240,24 @@ class JsonWriter:
         self._sink.flush()
 
     def _write_current(self) -> None:
-        """Write one record, and forget its text."""
-        record = self._records[self._current]
-        self._records[self._current] = _Record()
-        prompt = self._prompts[self._current * len(self._prompts) // len(self._records)]
+        """Write one record, and forget it."""
+        record = self._records.pop(self._current)
         line = {
             "index": self._current,
             **self._before,
-            **self._own(prompt, "".join(record.pieces), record),
+            **self.fields(self._prompts.popleft(), record, self._unit),
             **self._after,
         }
         if record.scores:
-            line["logprobs"] = [self._score(score) for score in record.scores]
+            line["logprobs"] = [score_fields(one, self._unit) for one in record.scores]
         self._sink.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._current += 1
-
-    def _own(self, prompt: str, symbols: str, record: _Record) -> dict[str, Any]:
-        """Say what is a sample's own."""
-        bits = record.nats / math.log(2) / len(symbols) if symbols else None
-        return {
-            "prompt": readable(prompt, self._unit),
-            "text": readable(symbols, self._unit),
-            "chars": len(symbols),
-            "finish_reason": record.finish,
-            "nats": record.nats,
-            "bits_per_char": bits,
-        }
-
-    def _score(self, score: "Score") -> dict[str, Any]:
-        """Write what the model said of one character."""
-        # JSON has no infinity: what cannot be is no alternative.
-        top = [self._likely(s, nats) for s, nats in score.top if math.isfinite(nats)]
-        return {**self._likely(score.symbol, score.nats), "top": top}
-
-    def _likely(self, symbol: str, nats: float) -> dict[str, Any]:
-        """Write one character and the logarithm of its probability."""
-        alone = self._unit == "char" or symbol.isascii()
-        char = symbol if alone else f"\\x{ord(symbol):02x}"
-        return {"char": char, "logprob": -nats if nats else 0.0}
 
 
 class PairsJsonWriter(JsonWriter):
     """Write outputs of pairs as JSON Lines, each with its input."""
 
-    def _own(self, prompt: str, symbols: str, record: _Record) -> dict[str, Any]:
-        """Say what is an output's own; what its newline costs belongs to it."""
-        bits = record.nats / math.log(2)
-        scored = len(symbols) + (record.finish == "lines")
-        found = {
-            "input": readable(prompt.removesuffix("\t"), self._unit),
-            "output": readable(symbols, self._unit),
-            "chars": len(symbols),
-            "finish_reason": record.finish,
-            "nats": record.nats,
-            "bits": bits,
-            "bits_per_char": bits / scored if scored else None,
-        }
-        if record.beams:
-            found["beams"] = [
-                {"output": readable(text, self._unit), "nats": nats}
-                for text, nats in record.beams
-            ]
-        return found
+    fields = staticmethod(pair_fields)
 
 
 @contextmanager

@@ -31,6 +31,9 @@ from charrnn.training.records import Ended, Evaluation, Record, Step, Warned
 PLAIN_EVERY = 10.0
 REDRAW_EVERY = 0.1
 
+#: What clears a terminal's line from the cursor on.
+CLEAR_REST = "\x1b[K"
+
 LN2 = math.log(2)
 
 #: What stands before a line that the network has written.
@@ -71,6 +74,9 @@ class TrainingDisplay(Protocol):
 
     def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
         """Print one line."""
+
+    def count(self, what: str, done: int, total: int, note: str) -> None:
+        """Show how far something is that comes before the run."""
 
     def show(self, record: Record) -> None:
         """Take a record of the run in."""
@@ -180,6 +186,11 @@ class PlainDisplay:
         # One line, whatever a file is called.
         self._print(f"{SPEAKER}{prefix}{one_line(message)}")
 
+    def count(self, what: str, done: int, total: int, note: str) -> None:
+        """Say at the beginning how much there is to be done."""
+        if done == 0:
+            self.say(f"{what}: {total}{note}")
+
     def show(self, record: Record) -> None:
         """Print the figures if it is time, warnings at once."""
         self._figures.take(record)
@@ -245,6 +256,9 @@ class QuietDisplay(PlainDisplay):
     def say(self, message: str, kind: Literal["note", "warning"] = "note") -> None:
         """Say nothing."""
 
+    def count(self, what: str, done: int, total: int, note: str) -> None:
+        """Say nothing."""
+
     def show(self, record: Record) -> None:
         """Print warnings: a save has failed, or the run was rolled back."""
         if isinstance(record, Warned):
@@ -268,6 +282,7 @@ class LiveDisplay(PlainDisplay):
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__(console, clock, stopped)
+        self._counting = False  # whether the last line is one of `count`
         self._live = Live(
             console=console,
             auto_refresh=False,
@@ -275,6 +290,14 @@ class LiveDisplay(PlainDisplay):
             redirect_stdout=False,
             redirect_stderr=False,
         )
+
+    def _print(self, line: str, style: str = "") -> None:
+        """Print one line, in the place of one that counts."""
+        if self._counting:
+            self._counting = False
+            with self._going_on():
+                self._console.file.write(f"\r{CLEAR_REST}")
+        super()._print(line, style)
 
     def __enter__(self) -> Self:
         """Take the last lines of the terminal."""
@@ -305,6 +328,14 @@ class LiveDisplay(PlainDisplay):
         parts = Text(f"{prefix}{one_line(message)}").wrap(self._console, width)
         for n, part in enumerate(parts):
             self._print(f"{' ' * len(SPEAKER) if n else SPEAKER}{part}".rstrip())
+
+    def count(self, what: str, done: int, total: int, note: str) -> None:
+        """Write a line over the one before, and take the last one away."""
+        line = "" if done == total else f"{SPEAKER}{what} {done + 1} of {total}{note}"
+        with self._going_on():
+            self._console.file.write(f"\r{line}{CLEAR_REST}")
+            self._console.file.flush()
+        self._counting = bool(line)
 
     def show(self, record: Record) -> None:
         """Redraw if it is time; keep a line per evaluation."""

@@ -12,16 +12,20 @@ the 256 characters of Latin-1 that stand for them. Whoever shows it turns them
 back.
 """
 
+from charrnn.generation.answers import Answering, Question
 from charrnn.generation.batch import Generation, surprise
 from charrnn.generation.greedy import Stopped, decode
 from charrnn.generation.outputs import Generating, begin
-from charrnn.generation.samples import FinishReason, Piece, Score
+from charrnn.generation.samples import FinishReason, Piece, Request, Score
 
 __all__ = [
+    "Answering",
     "FinishReason",
     "Generating",
     "Generation",
     "Piece",
+    "Question",
+    "Request",
     "Score",
     "Stopped",
     "begin",

@@ -40,6 +40,9 @@ ELSEWHERE = {
     "json": RETURNED,
     "null": RETURNED,
     "output": RETURNED,
+    "preset": "keyword arguments can be kept in a dict",
+    "serve": "call it once for each prompt",
+    "show_options": "keyword arguments can be kept in a dict",
     "raw": RETURNED,
     "separator": RETURNED,
 }

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
+from charrnn.generation.following import Walk
+from charrnn.generation.helpers import Helpers
 from charrnn.generation.sampler import Model, Sampler, Shard
 from charrnn.generation.samples import (
     Candidates,
     FinishReason,
     Piece,
+    Request,
     Sample,
     Score,
 )
@@ -67,6 +70,11 @@ class Generation:
         character of the vocabulary. The text of the model's memory, if not given.
     learns : bool
         Whether a model that adapts counts in what it writes, too.
+    requests : sequence of Request, optional
+        What each prompt is asked for, where they differ, or are not the first of
+        their seed; else every one is as `config` says.
+    sampler : Sampler, optional
+        That of the model and the configuration, if it has been made already.
 
     Raises
     ------
@@ -84,21 +92,28 @@ class Generation:
         scored: bool = True,
         corpus: Ids | None = None,
         learns: bool = False,
+        requests: Sequence[Request] | None = None,
+        sampler: Sampler | None = None,
     ) -> None:
         self._vocab, self._memory = model.vocab, model.memory
         self._threads = model.network.threads
         self._config = config
         self._scored = scored or config.best_of > 1 or config.logprobs > 0
-        self._sampler = Sampler(model, config, corpus)
+        self._sampler = sampler or Sampler(model, config, corpus)
         before = model.documents.before
         begin = np.array([] if before is None else [before], np.int32)
         self._lead = chain([begin], lead)
         self._prompts = list(prompts)
         if len(prompts) > 1:
             self._prompts = [np.concatenate([begin, prompt]) for prompt in prompts]
-        self._each = config.num_samples * config.best_of
-        count = len(prompts) * self._each
-        self._samples = [Sample(i, config) for i in range(count)]
+        self._each = each = config.num_samples * config.best_of
+        if requests is None:
+            requests = [Request(config, n * each) for n in range(len(prompts))]
+        self._samples = [
+            Sample(n * each + i, request.config, request.first + i, self._walk(request))
+            for n, request in enumerate(requests)
+            for i in range(each)
+        ]
 
         self._state = model.network.new_state(1)
         self._readings = [model.reading() for _ in prompts]
@@ -135,20 +150,29 @@ class Generation:
 
     def _all_pieces(self) -> Iterator[Piece]:
         """Yield the pieces of all candidates."""
-        if self._config.length == 0:
-            yield from self._end("length")
+        for sample in self._samples:
+            if sample.complete is not None:
+                yield sample.end(sample.complete)
+        if all(sample.ended for sample in self._samples):
             return
         given = []
         if len(self._prompts) == 1:
             self._read_lead()
         for sample in self._samples:
             prompt = self._prompts[sample.number // self._each]
-            if not prompt.size:
+            if sample.ended:
+                prompt = np.zeros(1, np.int32)  # never read
+            elif not prompt.size:
                 prompt, piece = self._first(sample)
                 if piece is not None:
                     yield piece
             given.append(prompt)
         yield from self._advance(self._shards(given))
+
+    def _walk(self, request: Request) -> Walk | None:
+        """Set a sample on its way along the pattern, if there is one."""
+        course = self._sampler.course
+        return None if course is None else Walk(course, request.config.length)
 
     def _read_lead(self) -> None:
         """Read the only prompt, but for its last character."""
@@ -172,11 +196,12 @@ class Generation:
         """
         ids = np.empty(1, np.int32)
         logits = _first_logits(self._vocab, self._memory)
-        u = self._sampler.uniform(sample, 1)
+        u = sample.uniform(1)
+        filters = self._sampler.filters_of([sample])
         # Counts of 0 may leave nothing that is allowed: then all is equally likely.
-        if not choose_first(logits, self._sampler.filters, u, ids):
+        if not choose_first(logits, filters, u, ids):
             logits[:] = 0
-            if not choose_first(logits, self._sampler.filters, u, ids):
+            if not choose_first(logits, filters, u, ids):
                 raise nothing_to_choose()
         return ids, self._grow(sample, ids, logits[None])
 
@@ -205,6 +230,7 @@ class Generation:
         """Take all shards on, slice after slice."""
         limit = math.inf if self._config.time is None else self._config.time
         deadline, steps = time.monotonic() + limit, 1
+        helpers = Helpers(self._sampler.weights, self._threads)
         with ThreadPoolExecutor(self._threads) as pool:
             while shards := [shard for shard in shards if shard.drop_ended()]:
                 if time.monotonic() >= deadline:
@@ -213,8 +239,9 @@ class Generation:
                 steps = min(steps, self._most_steps(shards))
                 kept = steps if self._scored else 1
                 began = time.perf_counter()
-                if len(shards) == 1:  # a thread would only cost time
-                    found = [shards[0].run(steps, kept)]
+                if len(shards) == 1:  # another thread can only help with products
+                    with helpers.at_work(pool, steps):
+                        found = [shards[0].run(steps, kept)]
                 else:
                     work = [pool.submit(shard.run, steps, kept) for shard in shards]
                     found = [shard.result() for shard in work]
@@ -245,6 +272,9 @@ class Generation:
 
     def _grow(self, sample: Sample, ids: Ids, logits: Floats) -> Piece | None:
         """Add characters (n,) to a sample; their logits (n, V) if it is scored."""
+        if sample.walk is not None:
+            count = sample.walk.take(ids)
+            ids, logits = ids[:count], logits[:count]
         text = from_code_points(self._vocab.points[ids])
         if not self._scored:
             return sample.add(text, np.zeros(0), ())

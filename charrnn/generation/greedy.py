@@ -10,9 +10,11 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
-from charrnn.config import SampleConfig
+from charrnn.config import SampleConfig, SamplePrecision
+from charrnn.generation.following import Walk
 from charrnn.generation.sampler import Model, Sampler, Shard
 from charrnn.kernels.threads import row_cuts
 
@@ -48,6 +50,12 @@ class Answer:
         self.ended = longest == 0
         self._end = end
         self._parts: list[Ids] = []
+
+    walk: Walk | None = None  # an output of pairs follows no pattern here
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """Give zeros, (count,): the likeliest character needs no random number."""
+        return np.zeros(count)
 
     def add(self, ids: Ids) -> None:
         """Take some more characters in, up to the end."""
@@ -87,6 +95,8 @@ def decode(
     inputs: Sequence[Ids],
     longest: int | Sequence[int] = LONGEST,
     stopped: Callable[[], bool] = lambda: False,
+    *,
+    precision: SamplePrecision = "float32",
 ) -> list[Ids]:
     """Write the output of every input, character by character the likeliest one.
 
@@ -104,6 +114,9 @@ def decode(
     stopped : callable
         Asked by every thread, before each `STEPS` steps, whether to give up; must
         stay with a yes.
+    precision : str
+        See `config.SampleConfig`; not rounded unless that is asked for, so that what
+        is right is counted of the model itself.
 
     Returns
     -------
@@ -126,7 +139,7 @@ def decode(
     given = [given_to(model, each) for each in inputs]
     # Inputs of one length are read to their ends at the same time.
     order = sorted(range(len(inputs)), key=lambda n: (len(inputs[n]), n))
-    sampler = Sampler(model, SampleConfig(temperature=0.0))
+    sampler = Sampler(model, SampleConfig(temperature=0.0, precision=precision))
     shards = []
     for part in _parts(order, model.network.threads):
         state = model.network.new_state(len(part))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from charrnn.arrays import Ids
-from charrnn.config import SampleConfig
+from charrnn.config import SampleConfig, SamplePrecision
 from charrnn.generation.batch import Generation
 from charrnn.generation.beam import Search
 from charrnn.generation.greedy import decode
@@ -69,10 +69,19 @@ class Column:
         Inputs, each with its separator.
     length : int
         Characters of an output, at most.
+    precision : str
+        See `config.SampleConfig`.
     """
 
-    def __init__(self, model: Model, prompts: Sequence[Ids], length: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        prompts: Sequence[Ids],
+        length: int,
+        precision: SamplePrecision,
+    ) -> None:
         self._model, self._prompts, self._length = model, prompts, length
+        self._precision = precision
         self._shown = 0  # outputs that have come as pieces
 
     def pieces(self) -> Iterator[Piece]:
@@ -80,7 +89,9 @@ class Column:
         points = self._model.vocab.points
         for a in range(0, len(self._prompts), AT_ONCE):
             inputs = [prompt[:-1] for prompt in self._prompts[a : a + AT_ONCE]]
-            for ids in decode(self._model, inputs, self._length):
+            for ids in decode(
+                self._model, inputs, self._length, precision=self._precision
+            ):
                 number, self._shown = self._shown, self._shown + 1
                 ended = len(ids) < self._length
                 finish: FinishReason = "lines" if ended else "length"
@@ -95,7 +106,11 @@ class Column:
 def _is_plain(model: Model, config: SampleConfig) -> bool:
     """Tell whether outputs are wanted that depend on nothing but model and input."""
     plain = SampleConfig(
-        temperature=0.0, lines=1, length=config.length, seed=config.seed
+        temperature=0.0,
+        lines=1,
+        length=config.length,
+        seed=config.seed,
+        precision=config.precision,
     )
     of_pairs = model.documents.separator is not None
     learns = model.reading().blend.learns
@@ -125,7 +140,8 @@ def begin(
     """
     if config.beam is not None:
         return Search(model, prompts, config, listed=scored)
-    if len(prompts) > 1 and not scored and _is_plain(model, config):
-        return Column(model, prompts, config.length)
+    plain = len(prompts) > 1 and not scored and _is_plain(model, config)
+    if plain and options.get("requests") is None:
+        return Column(model, prompts, config.length, config.precision)
     generation = Generation(model, prompts, config, scored=scored, **options)
     return generation if model.documents.separator is None else Outputs(generation)

@@ -5,6 +5,7 @@ are cut into shards, one for each thread, which share the sampler and nothing el
 """
 
 import math
+from collections.abc import Sequence
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -12,12 +13,17 @@ from numpy.typing import NDArray
 
 from charrnn import sampling
 from charrnn.arrays import Floats, Ids
+from charrnn.cells import cell_of
 from charrnn.config import RECENT, SampleConfig
+from charrnn.generation.following import Course, Walk
 from charrnn.kernels.blending import ALONE
-from charrnn.kernels.generator import generator_of
+from charrnn.kernels.filters import Filters
+from charrnn.kernels.generator import Held, generator_of
 from charrnn.memory import Memory, Reading
 from charrnn.network import Network
-from charrnn.sampling import Randomness, nothing_to_choose
+from charrnn.parameters import chosen_precision
+from charrnn.patterns import automaton_of
+from charrnn.sampling import nothing_to_choose
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
 
@@ -66,7 +72,11 @@ class Sampler:
     ) -> None:
         network, vocab = model.network, model.vocab
         self.stack, self.dtype = network.stack, network.dtype
-        self.weights = network.inference()
+        held = held_units(config, network)
+        self.precision = chosen_precision(network.config, config.precision)
+        reduced = self.precision != "float32"
+        weights = network.inference(self.precision, shared=reduced)
+        self.weights = weights._replace(held=held)
         self.generate = generator_of(network.stack.kernels)
         blend = model.reading().blend
         separator, start = model.documents.separator, model.documents.start
@@ -78,18 +88,25 @@ class Sampler:
         if corpus is None and model.memory is not None and config.no_copy:
             corpus = model.memory.ids.astype(np.int32)
         self.filters = sampling.filters(config, vocab.size, bias, corpus)
+        self.course: Course | None = None
+        if config.pattern is not None:
+            newline = vocab.newline_id
+            if newline is not None and np.isneginf(bias[newline]):
+                newline = None
+            of_bytes = vocab.unit == "byte"
+            automaton = automaton_of(config.pattern, vocab.symbols, of_bytes=of_bytes)
+            self.course = Course(automaton, ~np.isneginf(bias), newline)
         self.past = blend.order
         if config.no_repeat or config.no_copy:
             self.past = RECENT
         self.start = -1 if start is None else start
-        self._greedy = sampling.is_greedy(config)
-        self._random = Randomness(config.seed)
 
-    def uniform(self, sample: "Row", count: int) -> NDArray[np.float64]:
-        """Take random numbers for a sample, (count,); zeros if none are needed."""
-        if self._greedy:
-            return np.zeros(count)
-        return self._random.take(sample.number, count)
+    def filters_of(self, rows: "Sequence[Row]") -> Filters:
+        """Give the filters of some rows, with how far each has come on its course."""
+        if self.course is None:
+            return self.filters
+        walks = [row.walk for row in rows]
+        return self.filters._replace(pattern=self.course.of_rows(walks))
 
     def read(self, ids: Ids, state: Floats) -> None:
         """Read a text, in slices of bounded size.
@@ -102,22 +119,51 @@ class Sampler:
         """
         tape = self.stack.new_tape(1, 1)
         unused = np.empty((1, 1, self.weights.by.size), self.dtype)
+        # Of a pattern that no row follows: so one kernel reads and writes.
+        filters = self.filters
+        if self.course is not None:
+            filters = filters._replace(pattern=self.course.of_rows([None]))
         for a in range(0, ids.size, PROMPT_SLICE):
             part = ids[a : a + PROMPT_SLICE]
             column = np.append(part, 0).astype(np.int32)[:, None]
             known, u = np.array([part.size + 1], np.int32), np.zeros((part.size, 1))
             self.generate(
                 self.weights, tape, state, column, known, u,
-                ALONE, self.filters, self.start, unused,
+                ALONE, filters, self.start, unused,
             )  # fmt: skip
+
+
+def held_units(config: SampleConfig, network: Network) -> Held | None:
+    """Tell kernels which units of a network are held at a value, if any.
+
+    Raises
+    ------
+    OptionError
+        The network has no such unit.
+    """
+    units, model = config.set_unit, network.config
+    if not units:
+        return None
+    for unit in units:
+        unit.check(cell=model.cell, layers=model.layers, hidden=model.hidden)
+    states = cell_of(model.cell).states
+    return Held(
+        layers=np.array([unit.layer for unit in units], np.int32),
+        states=np.array([states.index(unit.state) for unit in units], np.int32),
+        units=np.array([unit.unit for unit in units], np.int32),
+        values=np.array([unit.value for unit in units], network.dtype),
+    )
 
 
 class Row(Protocol):
     """What a shard looks at of a text that is written in one of its rows."""
 
-    number: int
     left: int  # characters that are still to be written; below 0 for no limit
     ended: bool
+    walk: Walk | None  # how far it has come along a pattern, if there is one
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """Take the row's next random numbers, (count,); zeros if it needs none."""
 
 
 R = TypeVar("R", bound=Row)
@@ -198,12 +244,13 @@ class Shard(Generic[R]):
         ):
             size = min(steps, given.size)
             ids[past + 1 : past + 1 + size, n] = given[:size]
-            u[size:, n] = sampler.uniform(sample, steps - size)
+            u[size:, n] = sample.uniform(steps - size)
             self._given[n], known[n] = given[size:], size + 1
         logits = np.empty((kept, B, sampler.weights.by.size), sampler.dtype)
+        filters = sampler.filters_of(self.samples)
         if not sampler.generate(
             sampler.weights, self._tape, self._state, ids, known, u,
-            self._reading.writing(steps), sampler.filters, sampler.start, logits,
+            self._reading.writing(steps), filters, sampler.start, logits,
         ):  # fmt: skip
             raise nothing_to_choose()
         self._ids = ids[steps:]

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.config import SampleConfig
+from charrnn.generation.following import Walk
+from charrnn.sampling import Randomness, is_greedy
 from charrnn.stopping import StopScanner
 
-FinishReason = Literal["length", "stop", "lines", "time", "interrupted"]
+FinishReason = Literal["length", "stop", "lines", "pattern", "time", "interrupted"]
 
 
 class Score(NamedTuple):
@@ -36,21 +38,64 @@ class Piece:
     beams: tuple[tuple[str, float], ...] = ()
 
 
+class Request(NamedTuple):
+    """How one prompt is continued, as far as those of a batch may differ in it.
+
+    That is the seed, and what ends a text: length, lines and stop texts.
+    """
+
+    config: SampleConfig
+    first: int = 0  # number of its first sample among all that its seed makes
+
+
 class Sample:
     """One sample on its way from characters to pieces.
 
     What could be the beginning of a stop text is held back until that is
     decided, and what is known of these characters with it.
+
+    Parameters
+    ----------
+    number : int
+        Its number in the batch.
+    config : SampleConfig
+        What it is asked for.
+    child : int
+        Its number among the samples of its seed, which its random numbers follow.
+    walk : Walk, optional
+        How far it has come along a pattern, if it is to match one.
     """
 
-    def __init__(self, number: int, config: SampleConfig) -> None:
+    def __init__(
+        self,
+        number: int,
+        config: SampleConfig,
+        child: int,
+        walk: Walk | None = None,
+    ) -> None:
+        self.walk = walk
         self.number = number
+        self._child = child
+        self._random = None if is_greedy(config) else Randomness(config.seed)
         self.left = config.length  # below 0: it never gets to 0
         self.ended = False
         self._scanner = StopScanner(config.stop, config.include_stop, config.lines)
         self._nats = np.zeros(0)  # of the characters held back
         self._total = 0.0  # of those let through
         self._scores: list[Score] = []  # likewise
+
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """Take the sample's next random numbers, (count,); zeros if it needs none."""
+        if self._random is None:
+            return np.zeros(count)
+        return self._random.take(self._child, count)
+
+    @property
+    def complete(self) -> FinishReason | None:
+        """Why nothing follows, if its length or its pattern says so."""
+        if self.walk is not None and self.walk.ended:
+            return "pattern" if self.walk.complete else "length"
+        return "length" if self.left == 0 else None
 
     def add(
         self, text: str, nats: NDArray[np.float64], scores: Sequence[Score]
@@ -66,8 +111,9 @@ class Sample:
         shown = self._scanner.feed(text)
         if self._scanner.reason is not None:
             return self._piece(shown, self._scanner.reason)
-        if self.left == 0:
-            return self._piece(shown + self._scanner.finish(), "length")
+        reason = self.complete
+        if reason is not None:
+            return self._piece(shown + self._scanner.finish(), reason)
         return self._piece(shown) if shown else None
 
     def end(self, reason: FinishReason) -> Piece:

@@ -10,8 +10,10 @@ broadcasts one number of a per row, and does one fused multiply-add per row and
 vector. ``<16 x float>`` and the like are LLVM's own types: it splits them where
 the machine's registers are narrower.
 
-Emitted code checks no bounds and does not exist when the JIT is off; `matmul`
-is its only user, and its tests put guard cells around every array.
+Emitted code checks no bounds and does not exist when the JIT is off. Its users are
+Emitted code checks no bounds and does not exist when the JIT is off. Its users are
+`matmul` and, for pairs of bfloat16, `bfloat16_blocks`, and for the narrow weights of
+sampling `narrow`; their tests put guard cells around every array.
 """
 
 from typing import Any
@@ -45,7 +47,7 @@ VECTORS = 2
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 
 
-class _Emitter:
+class Emitter:
     """Writes the code of one block; see `make_block` for the operands.
 
     Parameters
@@ -129,7 +131,7 @@ class _Emitter:
         return self.builder.call(self._fma, [a, b, c])
 
 
-def _emit(emitter: _Emitter, rows: int, vectors: int, operands: Any) -> None:
+def _emit(emitter: Emitter, rows: int, vectors: int, operands: Any) -> None:
     """Emit the block: begin from zeros or from c, walk along k, store."""
     a, a_row, a_step, b, b_panel, c, c_row, depth, columns, accumulate = operands
     e, builder = emitter, emitter.builder
@@ -176,8 +178,10 @@ def _emit(emitter: _Emitter, rows: int, vectors: int, operands: Any) -> None:
         e.store(totals[r, v], c_at[r, v], masks[v])
 
 
-def make_block(rows: int, vectors: int) -> Any:
+def make_block(rows: int, vectors: int, kind: type[Emitter] = Emitter) -> Any:
     """Make the intrinsic of one block shape, for kernels to call.
+
+    `kind` writes it.
 
     Its operands, in order:
 
@@ -221,7 +225,7 @@ def make_block(rows: int, vectors: int) -> Any:
                 array = context.make_array(signature.args[place])
                 values[place] = array(context, builder, args[place]).data
             dtype = signature.args[0].dtype
-            emitter = _Emitter(builder, context.get_value_type(dtype), dtype.bitwidth)
+            emitter = kind(builder, context.get_value_type(dtype), dtype.bitwidth)
             _emit(emitter, rows, vectors, values)
             return context.get_dummy_value()
 

@@ -59,7 +59,9 @@ class CellKernels(Protocol):
     ``add_gradients(tape, rows, h_prev,       add the gradients of `Recurrent` to
     dWh, d_own, workers)``                     dWh (GH, H) and d_own (O,), from some
                                               rows (a slice of T * B) of a tape
-                                              whose way back is done
+                                              whose way back is done; if it has one
+                                              more parameter ``add``, its products
+                                              can be made in bfloat16, too
     ========================================= ==================================
 
     Each module also has ``step`` and ``step_backward``, the equations side by

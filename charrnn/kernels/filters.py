@@ -1,6 +1,6 @@
 """Choosing the next character of one sample: filters, then one draw.
 
-The order is fixed: bias, n-gram, temperature, top-k, typical, top-p, min-p,
+The order is fixed: bias, pattern, n-gram, temperature, top-k, typical, top-p, min-p,
 renormalize, draw. Everything is in float64, from logits less their maximum, so
 that no temperature overflows. Each filter sees what the ones before it left,
 and at least one character always stays. A filter at its neutral setting does
@@ -34,6 +34,18 @@ class Copies(NamedTuple):
     followers: Longs  # (M,) what follows each in the corpus
 
 
+class Pattern(NamedTuple):
+    """A pattern that texts are to match, and how far each row of a batch has come."""
+
+    following: Ids  # (S, V) the state behind each character; -1 where none may come
+    distance: Ids  # (S,) the fewest characters to a state where a text may end
+    nearest: Ids  # (S,) the least distance of a state behind each
+    end: int  # the character that ends a text where it may not come; -1 for none
+    states: Ids  # (B,) of the rows; -1 where a text has ended
+    left: Longs  # (B,) how many characters each row may still have
+    row: Longs  # (1,) the row whose character is chosen
+
+
 class Filters(NamedTuple):
     """Settings of all filters; each comment names the neutral one.
 
@@ -48,6 +60,7 @@ class Filters(NamedTuple):
     top_p: float  # share of the probability; 1
     min_p: float  # share of the likeliest one's probability; 0
     no_copy: Copies | None = None  # None
+    pattern: Pattern | None = None  # None
 
 
 class Scratch(NamedTuple):
@@ -193,6 +206,49 @@ def _ban_ngrams(
     return left
 
 
+@jit
+def turn_to(pattern: Pattern | None, row: int) -> None:
+    """Say which row's character is chosen next."""
+    if pattern is not None:
+        pattern.row[0] = row
+
+
+@shared
+def _keep_to(scores: Floats, pattern: Pattern | None) -> None:
+    """Ban what a pattern does not allow next, and nothing where a text has ended.
+
+    It has ended, too, where nothing but its end could come.
+    """
+    if pattern is None:
+        return
+    row = pattern.row[0]
+    state, left = pattern.states[row], pattern.left[row]
+    if state < 0:
+        return
+    if pattern.nearest[state] >= left:
+        pattern.states[row] = -1
+        return
+    may_end = pattern.distance[state] == 0
+    for v in range(scores.size):
+        behind = pattern.following[state, v]
+        if behind >= 0:
+            if pattern.distance[behind] >= left:
+                scores[v] = -np.inf
+        elif not (may_end and v == pattern.end):
+            scores[v] = -np.inf
+
+
+@shared
+def _follow(pattern: Pattern | None, chosen: int) -> None:
+    """Take a row to the state behind what was chosen."""
+    if pattern is None:
+        return
+    row = pattern.row[0]
+    if pattern.states[row] >= 0 and chosen >= 0:
+        pattern.states[row] = pattern.following[pattern.states[row], chosen]
+        pattern.left[row] -= 1
+
+
 @jit(inlined_early=True)
 def _peak(scores: Floats) -> int:
     """Find the arg max, of equal ones the lowest id; -1 if it is not finite."""
@@ -228,6 +284,7 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, scratch: Scratch) -> in
     scores, weights, costs = scratch
     for v in range(scores.size):
         scores[v] = logits[v] + filters.bias[v]
+    _keep_to(scores, filters.pattern)
     best = _peak(scores)
     if best < 0:
         return best
@@ -315,10 +372,11 @@ def choose(
     int
         A character; -1 if there is nothing to choose from.
     """
-    best = weigh(logits, recent, filters, scratch)
-    if best < 0 or filters.temperature < GREEDY_BELOW:
-        return best
-    return draw(scratch.weights, u)
+    chosen = weigh(logits, recent, filters, scratch)
+    if chosen >= 0 and not filters.temperature < GREEDY_BELOW:
+        chosen = draw(scratch.weights, u)
+    _follow(filters.pattern, chosen)
+    return chosen
 
 
 @jit(parallel=False)

@@ -30,12 +30,21 @@ from charrnn.kernels.cells import (
     look_back_carried,
     short_name,
 )
-from charrnn.kernels.filters import Filters, choose, new_scratch
+from charrnn.kernels.filters import Filters, choose, new_scratch, turn_to
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
-from charrnn.kernels.matmul import affine
+from charrnn.kernels.matmul import affine, matrix_of
 from charrnn.kernels.normalization import normalize_rows
 from charrnn.kernels.recurrent import Recurrent, layer_weights
+
+
+class Held(NamedTuple):
+    """Units of the state that are held at a value, N of them."""
+
+    layers: Ids  # (N,)
+    states: Ids  # (N,) which of the cell's: 0 for h
+    units: Ids  # (N,)
+    values: Floats  # (N,)
 
 
 class Inference(NamedTuple):
@@ -43,13 +52,15 @@ class Inference(NamedTuple):
 
     table: Floats  # (V, GH) Wx of layer 0, by character
     b: Floats  # (L, GH)
-    Wx: Floats  # (L - 1, P, H, W) panels of the other layers' Wx
+    #: (L - 1, P, H, W) panels of the other layers' Wx, or of the kind that Wh is of.
+    Wx: Any
     recurrent: Recurrent  # of all layers, with a leading axis L
     norm: int  # how outputs are normalized: a code of `normalization`
     gain: Floats  # (L, H) of the normalized outputs; (L, 0) for none
     shift: Floats  # likewise
     Wy: Floats  # (P, H, W) panels
     by: Floats  # (V,)
+    held: Held | None = None  # None, unless some units are held
 
 
 @jit(inlined_early=True)
@@ -59,6 +70,26 @@ def _copy(source: Floats, target: Floats) -> None:
         row, out = source[n], target[n]
         for j in range(source.shape[1]):
             out[j] = row[j]
+
+
+@jit
+def _hold(held: Held | None, layer: int, state: Floats) -> None:
+    """Set the units of a layer that are held, in its state (S + M - 1, B, H)."""
+    if held is not None:
+        for i in range(held.layers.size):
+            if held.layers[i] == layer:
+                for n in range(state.shape[1]):
+                    state[held.states[i], n, held.units[i]] = held.values[i]
+
+
+@jit
+def _hold_outputs(held: Held | None, layer: int, y: Floats) -> None:
+    """Set the outputs (B, H) of a layer's units whose h is held."""
+    if held is not None:
+        for i in range(held.layers.size):
+            if held.layers[i] == layer and held.states[i] == 0:
+                for n in range(y.shape[0]):
+                    y[n, held.units[i]] = held.values[i]
 
 
 @jit(inlined_early=True)
@@ -79,13 +110,15 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
         if k == 0:
             look_up(ids, weights.table, weights.b[0], z)
         else:
-            affine(y, weights.Wx[k - 1], weights.b[k], z)
+            affine(y, matrix_of(weights.Wx, k - 1), weights.b[k], z)
+        _hold(weights.held, k, state[k])
         for s in range(S):
             _copy(state[k, s], tape.states[s, 0])
         look_back_carried(tape, state[k])
         advance(layer_weights(weights.recurrent, k), tape, 0, 0, B)
         for s in range(S):
             _copy(tape.states[s, 1], state[k, s])
+        _hold_outputs(weights.held, k, y)
         normalize_rows(weights.norm, y, weights.gain[k], weights.shift[k])
 
 
@@ -166,6 +199,7 @@ def generate(
                 recent = ids[t + 1 : now + 1, n]
                 if blend.share < 1:
                     mix(tables, growth, blend.share, blend.before, recent, out[n])
+                turn_to(filters.pattern, n)
                 chosen = choose(out[n], recent, filters, u[t, n], scratch)
                 if chosen < 0:
                     return False
@@ -202,6 +236,7 @@ def choose_first(logits: Floats, filters: Filters, u: Floats, ids: Ids) -> bool:
     """
     scratch, nothing = new_scratch(logits.size), np.zeros(0, ids.dtype)
     for n in range(ids.size):
+        turn_to(filters.pattern, n)
         ids[n] = choose(logits, nothing, filters, u[n], scratch)
         if ids[n] < 0:
             return False

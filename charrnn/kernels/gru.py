@@ -22,6 +22,7 @@ from charrnn.kernels.activations import ONE, sigmoid, tanh
 from charrnn.kernels.jit import jit
 from charrnn.kernels.lagged import own_state
 from charrnn.kernels.matmul import add_affine_gradient, multiply
+from charrnn.kernels.products import AddGradient
 from charrnn.kernels.recurrent import Recurrent
 
 
@@ -149,9 +150,10 @@ def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) 
 
 
 def add_gradients(
-    tape: Tape, rows: slice, seen: Floats, dWh: Floats, dbhn: Floats, workers: int
-) -> None:
+    tape: Tape, rows: slice, seen: Floats, dWh: Floats, dbhn: Floats, workers: int,
+    add: AddGradient = add_affine_gradient,
+) -> None:  # fmt: skip
     """Add the gradients of Wh, (3H, KH), and of bhn, (H,); see `rnn.add_gradients`."""
     # zh = seen Wh^T, and bhn added to its n, the last H columns
     dzh = tape.zh.reshape(-1, tape.zh.shape[2])[rows]
-    add_affine_gradient(dzh, seen, dWh, dbhn, workers)
+    add(dzh, seen, dWh, dbhn, workers)

@@ -20,6 +20,10 @@ one.
 *Wrappers.* Numba makes two of each function, for Python and for C. Nothing here is
 called from C, and what only kernels call is left without that for Python: taking
 some twenty arrays out of their objects takes longer to compile than many a loop.
+Python that calls a part calls a kernel of the same source.
+
+*Once.* What is linked into kernels is optimized and translated with them, and not
+before (`charrnn.kernels.libraries`).
 
 *Interpreter lock.* Kernels touch arrays and numbers only, and release it:
 generating gives parts of a batch to Python's threads.
@@ -38,7 +42,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType
-from typing import ParamSpec, TypeVar, cast, overload
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -47,6 +51,7 @@ from numba.core import config as numba_config
 
 from charrnn.caching import Place, cache_root, numba_directory
 from charrnn.kernels.keeping import DamagedError, KernelCache, NoCache, Sealed
+from charrnn.kernels.libraries import Kernel, Part
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -129,6 +134,7 @@ def _compile(
     parallel: bool,
     inlined: bool,
     inlined_early: bool,
+    is_part: bool = False,
     cached: bool = True,
     for_python: bool = True,
 ) -> Callable[P, R]:
@@ -144,9 +150,13 @@ def _compile(
         no_cfunc_wrapper=True,
         no_cpython_wrapper=not for_python,
     )
-    compiled = make(function)
-    cached = cached and function.__module__.startswith(PACKAGE)
-    if cached and not numba_config.DISABLE_JIT:
+    numbas: Any = make(function)
+    if numba_config.DISABLE_JIT:
+        return cast("Callable[P, R]", numbas)
+    compiled = Kernel(function, targetoptions=numbas.targetoptions)
+    if is_part:
+        compiled = Part(function, numbas.targetoptions, by_itself=compiled)
+    if cached and function.__module__.startswith(PACKAGE):
         compiled._cache = _new_cache(compiled.py_func)
     return cast("Callable[P, R]", compiled)
 
@@ -216,7 +226,7 @@ def is_cached(kernel: str) -> bool:
 def jit(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def jit(
-    *, parallel: bool = False, inlined_early: bool = False
+    *, parallel: bool = False, inlined_early: bool = False, called: bool = False
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def jit(
     function: Callable[P, R] | None = None,
@@ -224,6 +234,7 @@ def jit(
     *,
     parallel: bool = False,
     inlined_early: bool = False,
+    called: bool = False,
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a function to machine code, keeping its type signature.
 
@@ -240,9 +251,17 @@ def jit(
         Whether it is a part that takes the place of its call before anything
         is compiled. Parts of parts are otherwise compiled once for every level
         above them; parts that are called from several places should be.
+    called : bool
+        Whether it is a part that kernels call, each with a copy of its own.
     """
     if function is not None:
-        return _compile(function, parallel=False, inlined=True, inlined_early=False)
+        return _compile(
+            function, parallel=False, inlined=True, inlined_early=False, is_part=True
+        )
     return lambda function: _compile(
-        function, parallel=parallel, inlined=False, inlined_early=inlined_early
+        function,
+        parallel=parallel,
+        inlined=False,
+        inlined_early=inlined_early,
+        is_part=called,
     )

@@ -223,6 +223,10 @@ class KernelFiles(IndexDataCacheFile):  # type: ignore[misc]  # Numba has no typ
         kept, data = found
         return data if kept == key else None
 
+    def names(self, key: Hashable) -> bool:
+        """Tell whether a key stands for anything."""
+        return key in self._load_index()
+
     def _load_index(self) -> dict[Hashable, str]:
         """Read which keys are kept in which files; nothing if it is not sound."""
         found = self._read(self._index_path)
@@ -322,6 +326,16 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             locator.get_source_stamp(),
             sealed,
         )
+
+    def holds(self, sig: Any, target_context: Any) -> bool:
+        """Tell whether there is code for some types, sound or not."""
+        key = self._index_key(sig, target_context.codegen())
+        try:
+            if isinstance(self._impl.locator, _Locator):
+                self._impl.locator.check()
+        except OSError:
+            return False
+        return self._cache_file.names(key)
 
     def _load_overload(self, sig: Any, target_context: Any) -> Any:
         """Load a compiled function; None if there is none that could be."""

@@ -22,6 +22,7 @@ from charrnn.kernels.activations import ONE, sigmoid, tanh
 from charrnn.kernels.jit import jit
 from charrnn.kernels.lagged import own_state
 from charrnn.kernels.matmul import add_affine_gradient, multiply
+from charrnn.kernels.products import AddGradient
 from charrnn.kernels.recurrent import Recurrent
 
 
@@ -174,9 +175,10 @@ def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) 
 
 
 def add_gradients(
-    tape: Tape, rows: slice, seen: Floats, dWh: Floats, d_own: Floats, workers: int
-) -> None:
+    tape: Tape, rows: slice, seen: Floats, dWh: Floats, d_own: Floats, workers: int,
+    add: AddGradient = add_affine_gradient,
+) -> None:  # fmt: skip
     """Add the gradient of the recurrent weights, (4H, KH); see `rnn.add_gradients`."""
     # z += seen Wh^T
     dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
-    add_affine_gradient(dz, seen, dWh, d_own, workers)
+    add(dz, seen, dWh, d_own, workers)

@@ -20,15 +20,19 @@ NumPy's. The tests compare both forms with NumPy in float64 for every remainder
 of rows, columns and depth, with guard cells around the arrays.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
+from numba import prange, types
 from numba.core import config as numba_config
+from numba.extending import overload
 
 from charrnn.arrays import Floats
-from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS, make_block
-from charrnn.kernels.jit import jit
+from charrnn.kernels.bfloat16_products import multiply_narrow
+from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS
+from charrnn.kernels.jit import FASTMATH, jit
+from charrnn.kernels.rows import PANELS, block_1x8, new_panels, rows_by_panel
 
 #: Rows and columns of dz that `add_affine_gradient` copies at a time. A panel
 #: of SLICE rows of x stays in the first-level cache, the copy in the second.
@@ -39,71 +43,7 @@ from charrnn.kernels.jit import jit
 SLICE, COLUMNS = 128, 256
 
 
-def panel_width(dtype: Any) -> int:
-    """Columns in a panel: two vectors of the machine."""
-    return VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
-
-
-def new_panels(depth: int, columns: int, dtype: Any) -> Floats:
-    """Zeroed panels (P, depth, W) for a matrix B (depth, columns)."""
-    width = panel_width(dtype)
-    return np.zeros((-(-columns // width), depth, width), dtype)
-
-
-_block_8x2, _block_8x1 = make_block(8, 2), make_block(8, 1)
-_block_4x2, _block_2x2, _block_1x2 = (make_block(rows, 2) for rows in (4, 2, 1))
-
-#: Panels that a single row takes at a time. Two sums would wait for one another:
-#: a multiply-add takes four cycles, and two can begin in each.
-_PANELS = 4
-_block_1x8 = make_block(1, _PANELS * VECTORS)
-
-
-@jit
-def _rows_by_panel(
-    a: Floats,
-    b: Floats,
-    c: Floats,
-    strides: tuple[int, int, int],
-    extent: tuple[int, int, int],
-    accumulate: bool,
-) -> None:
-    """At most ROWS rows of C by one panel of B, in blocks that fit the rows.
-
-    Parameters
-    ----------
-    a, b, c : 1-d float arrays
-        From the first number that the block uses on. `b` is a whole panel.
-    strides : (a_row, a_step, c_row)
-        Numbers from one row of a to the next, from one step along the depth
-        to the next, and from one row of c to the next.
-    extent : (rows, depth, columns)
-        Columns beyond the panel's width are left alone.
-    """
-    a_row, a_step, c_row = strides
-    rows, depth, columns = extent
-    wide = 2 * columns > b.size // depth
-    while rows > 0:
-        if rows >= 8:
-            done = 8
-            if wide:
-                _block_8x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-            else:
-                _block_8x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-        elif rows >= 4:
-            done = 4
-            _block_4x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-        elif rows >= 2:
-            done = 2
-            _block_2x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-        else:
-            done = 1
-            _block_1x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
-        rows -= done
-        a, c = a[done * a_row :], c[done * c_row :]
-
-
-@jit(parallel=False)
+@jit(called=True)
 def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
     """See `multiply`."""
     m, depth = a.shape
@@ -112,19 +52,19 @@ def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> 
     done = 0
     if m == 1:
         size = depth * panels.shape[2]
-        while done + _PANELS <= panels.shape[0]:
-            b = panels[done : done + _PANELS].reshape(-1)
+        while done + PANELS <= panels.shape[0]:
+            b = panels[done : done + PANELS].reshape(-1)
             first = done * panels.shape[2]
-            _block_1x8(
+            block_1x8(
                 a_flat, depth, 1, b, size, c_flat[first:], n, depth, n - first,
                 accumulate,
             )  # fmt: skip
-            done += _PANELS
+            done += PANELS
     for j in range(done, panels.shape[0]):
         b = panels[j].reshape(-1)
         first = j * panels.shape[2]
         for i in range(0, m, ROWS):
-            _rows_by_panel(
+            rows_by_panel(
                 a_flat[i * depth :],
                 b,
                 c_flat[i * n + first :],
@@ -132,6 +72,12 @@ def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> 
                 (min(ROWS, m - i), depth, n - first),
                 accumulate,
             )
+
+
+@jit
+def _multiply_pairs(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
+    """See `multiply`; for panels (P, k, W, pair)."""
+    multiply_narrow(a, panels, c, accumulate)
 
 
 def _multiply_numpy(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
@@ -207,7 +153,7 @@ def _add_affine_blocks(
                 for j in range(count):
                     panel = panels[j, :depth].reshape(-1)
                     for q in range(first, last, ROWS):
-                        _rows_by_panel(
+                        rows_by_panel(
                             a[q - first :],
                             panel,
                             dW_flat[q * n + j * width :],
@@ -229,17 +175,68 @@ def _add_affine_numpy(
     db += dz[:, dz.shape[1] - db.size :].sum(axis=0)
 
 
-def multiply(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
+class Form(NamedTuple):
+    """What is done with panels that are no array: a NamedTuple of another kind."""
+
+    multiply: Callable[..., None]  # as `multiply` says, of one matrix
+    matrix: Callable[..., Any]  # takes matrix k out of panels with a leading axis L
+
+
+#: By their types; whoever has another kind of panels registers it.
+FORMS: dict[type, Form] = {}
+
+
+def multiply(a: Floats, panels: Any, c: Floats, accumulate: bool) -> None:
     """C = A B, or C += A B if `accumulate`, for B packed into panels.
 
     Parameters
     ----------
     a : (m, K) float array
     panels : (P, K, W) float array
-        One direction of a `Packed` weight.
+        One direction of a `Packed` weight; or (P, k, W, pair), for products in
+        bfloat16: see `bfloat16_products`; or another kind of panels, see `FORMS`.
     c : (m, n) float array
         Written, or accumulated into.
     """
+    form = FORMS.get(type(panels))
+    if form is not None:
+        form.multiply(a, panels, c, accumulate)
+    elif panels.ndim == 4:
+        _multiply_pairs(a, panels, c, accumulate)
+    else:
+        _multiply_panels(a, panels, c, accumulate)
+
+
+def matrix_of(stacked: Any, k: int) -> Any:
+    """Take the panels of matrix k out of those of several, as views."""
+    form = FORMS.get(type(stacked))
+    return stacked[k] if form is None else form.matrix(stacked, k)
+
+
+_chosen = {"strict": False, "jit_options": {"fastmath": FASTMATH, "forceinline": True}}
+
+
+@overload(multiply, **_chosen)  # type: ignore[untyped-decorator]
+def _multiply_chosen(a: Any, panels: Any, c: Any, accumulate: Any) -> Any:
+    if isinstance(panels, types.BaseNamedTuple):
+        chosen = FORMS[panels.instance_class].multiply
+    elif panels.ndim == 4:
+        chosen = _multiply_pairs
+    else:
+        chosen = _multiply_panels
+
+    def call(a: Any, panels: Any, c: Any, accumulate: Any) -> None:
+        chosen(a, panels, c, accumulate)
+
+    return call
+
+
+@overload(matrix_of, **_chosen)  # type: ignore[untyped-decorator]
+def _matrix_chosen(stacked: Any, k: Any) -> Any:
+    if not isinstance(stacked, types.BaseNamedTuple):
+        return lambda stacked, k: stacked[k]
+    chosen = FORMS[stacked.instance_class].matrix
+    return lambda stacked, k: chosen(stacked, k)
 
 
 def add_affine_gradient(
@@ -265,15 +262,15 @@ def add_affine_gradient(
 
 
 if numba_config.DISABLE_JIT:
-    multiply = _multiply_numpy
+    _multiply_panels = _multiply_numpy
     add_affine_gradient = _add_affine_numpy
 else:
-    multiply = _multiply_blocks
+    _multiply_panels = _multiply_blocks
     add_affine_gradient = _add_affine_blocks
 
 
 @jit
-def affine(x: Floats, panels: Floats, b: Floats, z: Floats) -> None:
+def affine(x: Floats, panels: Any, b: Floats, z: Floats) -> None:
     """Form z = x W^T + b.
 
     Parameters
@@ -302,15 +299,6 @@ class Packed(NamedTuple):
 def new_packed(n: int, K: int, dtype: Any) -> Packed:
     """Make room for the panels of a weight matrix (n, K)."""
     return Packed(new_panels(K, n, dtype), new_panels(n, K, dtype))
-
-
-def stack_packed(L: int, n: int, K: int, dtype: Any) -> Packed:
-    """Make room for the panels of L weight matrices (n, K), one behind another.
-
-    The panels have a leading axis L; `layer_of` takes one matrix's out.
-    """
-    one = new_packed(n, K, dtype)
-    return Packed(*(np.zeros((L, *panels.shape), dtype) for panels in one))
 
 
 def layer_of(stacked: Packed, k: int) -> Packed:

@@ -288,3 +288,118 @@ def batch_backward(
             for j in range(row.size):
                 # xhat = (x - mean) / sqrt(var + EPS)
                 row[j] = (row[j] - sum_shift[j] - xhat[j] * sum_gain[j]) * factor[j]
+
+
+@jit(parallel=True)
+def unit_sums(x: Floats, sums: Any) -> None:
+    """Sum every unit over the rows of a part of a window, and its squares.
+
+    Where processes share a window out, the sums of all their parts give the means and
+    variances of the whole.
+
+    Parameters
+    ----------
+    x : (N, H) float array
+    sums : (2, H) float64 array
+        Written: sums, sums of squares.
+    """
+    N, H = x.shape
+    for c in prange(-(-H // COLUMNS)):
+        a, b = c * COLUMNS, min(H, (c + 1) * COLUMNS)
+        total, squares = sums[0, a:b], sums[1, a:b]
+        total[:] = 0
+        squares[:] = 0
+        for n in range(N):
+            row = x[n, a:b]
+            for j in range(row.size):
+                number = np.float64(row[j])
+                total[j] += number
+                squares[j] += number * number
+
+
+@jit(parallel=True)
+def standardize(
+    x: Floats,
+    gain: Floats,
+    shift: Floats,
+    tape: NormTape,
+    mean: Floats,
+    var: Floats,
+    workers: int,
+) -> None:
+    """Normalize every unit by means and variances that are known already.
+
+    Parameters
+    ----------
+    x : (N, H) float array
+        On exit y.
+    gain, shift, mean, var : (H,) float array
+        Read.
+    tape : NormTape
+        Written.
+    """
+    N = x.shape[0]
+    standard, inverse = tape
+    real = x.dtype.type
+    for j in range(inverse.size):
+        inverse[j] = real(1) / np.sqrt(var[j] + real(EPS))
+    for worker in prange(workers):
+        for n in range(N * worker // workers, N * (worker + 1) // workers):
+            y, xhat = x[n], standard[n]
+            for j in range(y.size):
+                xhat_j = (y[j] - mean[j]) * inverse[j]
+                xhat[j] = xhat_j
+                y[j] = xhat_j * gain[j] + shift[j]
+
+
+@jit(parallel=True)
+def unit_gradient_sums(dy: Floats, tape: NormTape, sums: Any) -> None:
+    """Sum the gradients of gain and shift over the rows of a part of a window.
+
+    Parameters
+    ----------
+    dy : (N, H) float array
+        Gradient of y; read.
+    tape : NormTape
+        Of these rows.
+    sums : (2, H) float64 array
+        Written: of dy * xhat, and of dy.
+    """
+    N, H = dy.shape
+    standard = tape.xhat
+    for c in prange(-(-H // COLUMNS)):
+        a, b = c * COLUMNS, min(H, (c + 1) * COLUMNS)
+        along, total = sums[0, a:b], sums[1, a:b]
+        along[:] = 0
+        total[:] = 0
+        for n in range(N):
+            row, xhat = dy[n, a:b], standard[n, a:b]
+            for j in range(row.size):
+                along[j] += np.float64(row[j]) * xhat[j]
+                total[j] += np.float64(row[j])
+
+
+@jit(parallel=True)
+def standardize_backward(
+    dy: Floats, gain: Floats, tape: NormTape, along: Floats, mean: Floats, workers: int
+) -> None:
+    """Carry the gradient back through `standardize`, and through its statistics.
+
+    Parameters
+    ----------
+    dy : (N, H) float array
+        Gradient of y; on exit that of x.
+    gain : (H,) float array
+    tape : NormTape
+        Of these rows.
+    along, mean : (H,) float array
+        Means over the whole window of dy * xhat, and of dy.
+    """
+    N = dy.shape[0]
+    standard, inverse = tape
+    for worker in prange(workers):
+        for n in range(N * worker // workers, N * (worker + 1) // workers):
+            row, xhat = dy[n], standard[n]
+            for j in range(row.size):
+                factor = gain[j] * inverse[j]
+                row[j] = (row[j] - mean[j] - xhat[j] * along[j]) * factor

@@ -4,10 +4,11 @@ They stand apart from the cells so that each of those can be read alone, and so
 that whoever calls a cell need not know which one it is.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from charrnn.arrays import Floats
 from charrnn.kernels.jit import jit
+from charrnn.kernels.matmul import matrix_of
 
 
 class Recurrent(NamedTuple):
@@ -17,11 +18,13 @@ class Recurrent(NamedTuple):
     on the way back by Wh, and each product reads panels of its own.
     """
 
-    Wh: Floats  # (P, KH, W) panels of Wh^T; on the way back (P, GH, W) of Wh
+    #: (P, KH, W) panels of Wh^T; on the way back (P, GH, W) of Wh. Generating may have
+    #: another kind of panels: see `matmul.FORMS`.
+    Wh: Any
     own: Floats  # (O,): the cell's own parameters, one after another; O may be 0
 
 
 @jit(inlined_early=True)
 def layer_weights(stacked: Recurrent, k: int) -> Recurrent:
     """Take the weights of layer k out of those of all layers, as views."""
-    return Recurrent(stacked.Wh[k], stacked.own[k])
+    return Recurrent(matrix_of(stacked.Wh, k), stacked.own[k])

@@ -16,6 +16,7 @@ from charrnn.kernels.activations import CODES, activate_row, slope
 from charrnn.kernels.jit import jit
 from charrnn.kernels.lagged import own_state
 from charrnn.kernels.matmul import add_affine_gradient, multiply
+from charrnn.kernels.products import AddGradient
 from charrnn.kernels.recurrent import Recurrent
 
 
@@ -121,8 +122,9 @@ def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) 
 
 
 def add_gradients(
-    tape: Tape, rows: slice, seen: Floats, dWh: Floats, d_own: Floats, workers: int
-) -> None:
+    tape: Tape, rows: slice, seen: Floats, dWh: Floats, d_own: Floats, workers: int,
+    add: AddGradient = add_affine_gradient,
+) -> None:  # fmt: skip
     """Add the gradient of the recurrent weights; a vanilla cell has no others.
 
     Parameters
@@ -136,7 +138,9 @@ def add_gradients(
     dWh : (H, KH) float array
         Accumulated into.
     d_own : (0,) float array
+    add : callable
+        Adds what the network's products are made of: `products.Products`.
     """
     # z += seen Wh^T
     dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
-    add_affine_gradient(dz, seen, dWh, d_own, workers)
+    add(dz, seen, dWh, d_own, workers)

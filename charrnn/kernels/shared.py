@@ -36,12 +36,10 @@ from numba.core.errors import LoweringError
 from numba.extending import lower_builtin, type_callable
 
 from charrnn.kernels.jit import compiled_as, jit
+from charrnn.kernels.libraries import PARALLEL_LOOP
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-#: In the names that Numba gives to the bodies of parallel loops.
-PARALLEL_LOOP = "__numba_parfor_gufunc"
 
 #: Compiled parts by their names.
 _parts: dict[str, Any] = {}

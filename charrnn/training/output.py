@@ -230,3 +230,17 @@ class NoOutput:
     def read_best(self) -> Checkpoint | None:
         """Have no file of the best evaluation."""
         return None
+
+
+class Elsewhere(NoOutput):
+    """The output of a run whose files another rank writes.
+
+    Parameters
+    ----------
+    output : FileOutput or StreamOutput
+        What is written there; not entered here.
+    """
+
+    def __init__(self, output: FileOutput | StreamOutput) -> None:
+        self.path = output.path
+        self.once = output.once

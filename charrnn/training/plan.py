@@ -84,6 +84,11 @@ LINES_HEART = (0.3, 1.2)
 #: Lines of fewer characters fit into a window of half the usual length.
 SHORT_LINE = 24
 
+#: A run for a time that is too short for so many steps takes windows of half the length
+#: and so twice the steps: what it lacks are steps, not what stands further back.
+#: benchmarks/README.md has what that is worth (`recipe.py`).
+SHORT_RUN = 1500
+
 #: Rows of a window of pairs at least, however long these are.
 FEWEST_ROWS = 8
 
@@ -141,6 +146,8 @@ def make_plan(
     shape = base if "hidden" in model else _widest(base, budget)
     characters = budget.characters(shape)
     passes = characters / material.characters
+    if not _window(material) and _is_short(config, train, characters, material):
+        config = replace(config, seq_length=TrainConfig.seq_length // 2)
     steps = characters / (config.batch_size * config.seq_length)
     chosen: dict[str, Any] = {
         "lr": peak_rate(shape, steps),
@@ -248,6 +255,23 @@ def _window(material: Material) -> dict[str, int]:
     if material.lines and material.characters < SHORT_LINE * material.lines:
         return {"batch_size": SHORT_BATCH, "seq_length": SHORT_WINDOW}
     return {}
+
+
+def _is_short(
+    config: TrainConfig,
+    given: Mapping[str, Any],
+    characters: float,
+    material: Material,
+) -> bool:
+    """Tell whether windows of the usual length leave a run too few steps.
+
+    So many steps as are given take windows as long as they always were: shorter ones
+    would read less. A text that does not fill one window has it cut anyway.
+    """
+    if "seq_length" in given or config.time is None or config.steps is not None:
+        return False
+    step = config.batch_size * config.seq_length
+    return step <= material.characters and characters < SHORT_RUN * step
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,16 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.corpus import read_corpus
 from charrnn.counting import plural
 from charrnn.errors import CheckpointError, CorpusError, InputError, OptionError, field
-from charrnn.network import Network
+from charrnn.network import Network, products_of
 from charrnn.parameters import Shape
 from charrnn.streams import fit
 from charrnn.training.history import History
 from charrnn.training.job import Job
 from charrnn.training.plan import Material, Speed, make_plan, nominal_speed
+from charrnn.training.ranks import ALONE, Ranks, check_batch, nearest_batches
 from charrnn.training.request import TrainingRequest, shape_conflicts
 from charrnn.training.resume import resume
+from charrnn.training.same_files import check_same_files
 from charrnn.training.texts import (
     Division,
     count_lines,
@@ -46,13 +48,16 @@ def prepare(
     threads: int,
     stdin: BinaryIO | None = None,
     speed: Speed = nominal_speed,
+    ranks: Ranks = ALONE,
 ) -> Job:
     """Read the texts, plan the run and make the model.
 
     Parameters
     ----------
     speed : callable
-        Asked if the run has a limit in time; see `plan.make_plan`.
+        Asked if the run has a limit in time; see `plan.make_plan`. That of all ranks.
+    ranks : Ranks, optional
+        Those that train together. Every one of them reads the texts.
 
     Raises
     ------
@@ -60,9 +65,32 @@ def prepare(
         Options conflict with each other or with the checkpoint.
     CorpusError, InputError, VocabError, CheckpointError
         From reading.
+    MissingComponentError
+        This machine does not have the precision.
     """
+    if ranks.size == 1:
+        return _prepare(request, threads, stdin, speed, ranks)
+
+    def prepare_part() -> Job:
+        if request.resume is None:
+            check_batch(request.train.get("batch_size", 0), ranks.size)
+        check_same_files(request, ranks)
+        return _prepare(request, threads, None, speed, ranks)
+
+    return ranks.together(prepare_part)
+
+
+def _prepare(
+    request: TrainingRequest,
+    threads: int,
+    stdin: BinaryIO | None,
+    speed: Speed,
+    ranks: Ranks,
+) -> Job:
+    """Do what `prepare` says, once all ranks can."""
     if request.resume is not None:
-        return resume(request, _stored(request.resume), threads, stdin)
+        return resume(request, _stored(request.resume), threads, stdin, ranks)
+    products_of(request.precision)  # or fail at once
     begin_with = request.run.init_from
     source = None if begin_with is None else load(begin_with)
     if source is not None:
@@ -92,6 +120,9 @@ def prepare(
     if config != usual:
         cause = _shortage(config, material, vocab, divided)
         notes.append(f"{cause}: using {_reduced(usual, config)}")
+    usual, config = config, _divided(config, ranks)
+    if config != usual:
+        notes.append(f"for {ranks.size:,} ranks: using {_reduced(usual, config)}")
     notes += note_long_pairs(train, vocab, config)
     _check_size(model_config, config)
     network = new_network(model_config, config, threads)
@@ -102,7 +133,7 @@ def prepare(
             notes.append(f"{begin_with} is a model of pairs; {again}")
     position = TrainingState(config=config)
     return Job(
-        trainer=Trainer(network, streams_of(train, vocab, config), position),
+        trainer=Trainer(network, streams_of(train, vocab, config), position, ranks),
         vocab=vocab,
         corpus=corpus,
         fingerprint=fingerprint(corpus),
@@ -207,6 +238,20 @@ def _fitted(
     return replace(config, batch_size=batch_size, seq_length=seq_length)
 
 
+def _divided(config: TrainConfig, ranks: Ranks) -> TrainConfig:
+    """Reduce a batch that was not asked for to what the ranks can share out evenly.
+
+    Raises
+    ------
+    CorpusError
+        There are more ranks than rows.
+    """
+    if config.batch_size < ranks.size:
+        msg = f"a batch of {config.batch_size:,} is less than a row a rank"
+        raise CorpusError(msg, hint="use fewer ranks, or a longer text")
+    return replace(config, batch_size=nearest_batches(config.batch_size, ranks.size)[0])
+
+
 def _fits(name: str, most: int) -> str:
     """Say what to do about an option whose value is too much for the text."""
     return f"leave {field(name)} away to have it fit; the most is {field(name, most)}"
@@ -239,17 +284,19 @@ def memory_estimate(job: Job, *, adds_to_best: bool) -> int:
     arrays = (1 + moments) + (1 + moments + (average is not None)) + 1
     total = network.nbytes + arrays * network.theta.nbytes
     total += _noise_bytes(network.config, config)
-    streams = trainer.streams
+    windows = trainer.streams.windows
     # The last window of an epoch may be shorter, and has room of its own.
-    trained = {streams.window(0, k).inputs.shape for k in (0, streams.windows - 1)}
+    trained = {trainer.window(0, k).inputs.shape for k in (0, windows - 1)}
     evaluated = set()
     if held_out is not None:
-        windows = job.documents.pieces(held_out)
-        evaluated = {window.inputs.shape for window in windows}
+        pieces = job.documents.pieces(held_out)
+        evaluated = {window.inputs.shape for window in pieces}
         if adds_to_best:
             # A checkpoint's arrays, and a network of its own to score them with.
             total += (1 + moments + (average is not None)) * network.theta.nbytes
             total += network.nbytes + _workspace_bytes(network, evaluated, set())
+    if trainer.exact is not None:
+        total += trainer.exact.nbytes
     if average is None:
         return total + _workspace_bytes(network, trained, evaluated - trained)
     if network.config.norm == "batch":

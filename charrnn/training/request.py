@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from charrnn import errors
 from charrnn.cells import cell_of
-from charrnn.config import ModelConfig, RunConfig, TextConfig, TrainConfig
+from charrnn.config import (
+    ModelConfig,
+    PrecisionName,
+    RunConfig,
+    TextConfig,
+    TrainConfig,
+)
 from charrnn.errors import OptionError
 from charrnn.filenames import files_of
 from charrnn.options import check_file_name, configure, read
@@ -74,6 +80,12 @@ class TrainingRequest:
         )
         request._check()
         return request
+
+    @property
+    def precision(self) -> PrecisionName:
+        """Of a new run's products."""
+        precision: PrecisionName = self.train.get("precision", TrainConfig.precision)
+        return precision
 
     def _check(self) -> None:
         """Check options against each other, and files against texts."""

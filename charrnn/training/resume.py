@@ -15,11 +15,12 @@ from charrnn.corpus import Corpus, read_corpus
 from charrnn.counting import plural
 from charrnn.durations import Every, exact_duration
 from charrnn.errors import CheckpointError, CorpusError, OptionError, VocabError, field
-from charrnn.network import Network
+from charrnn.network import Network, products_of
 from charrnn.options import entries_of
 from charrnn.streams import fit
 from charrnn.training.history import History
 from charrnn.training.job import Job
+from charrnn.training.ranks import ALONE, Ranks
 from charrnn.training.request import (
     TrainingRequest,
     shape_conflicts,
@@ -47,8 +48,9 @@ def resume(
     checkpoint: Checkpoint,
     threads: int,
     stdin: BinaryIO | None,
+    ranks: Ranks = ALONE,
 ) -> Job:
-    """Continue a run exactly where its checkpoint left it.
+    """Continue a run exactly where its checkpoint left it, with any number of ranks.
 
     Raises
     ------
@@ -59,6 +61,8 @@ def resume(
         short for the batch.
     CheckpointError
         The checkpoint has no run to continue.
+    MissingComponentError
+        This machine does not have the run's precision.
     """
     position, vocab = checkpoint.training, checkpoint.vocab
     if position is None:
@@ -67,6 +71,8 @@ def resume(
         raise CheckpointError(msg, hint=hint)
     _refuse(request, checkpoint, _conflicts(request, checkpoint, position.config))
     config, notes = _changed(position.config, request)
+    _check_ranks(config.batch_size, request, ranks)
+    products = products_of(config.precision)
     if all(getattr(config, name) is None for name in LIMITS):
         msg = f"the run in {request.resume} has no limit"
         hint = f"name one: {field('epochs')}, {field('steps')} or {field('time')}"
@@ -92,7 +98,8 @@ def resume(
         hint = _begin_anew(request)
         raise CheckpointError(msg, where=str(request.resume), hint=hint)
     notes += note_long_pairs(train, vocab, config)
-    trainer = Trainer(Network(checkpoint.model, threads=threads), streams, position)
+    network = Network(checkpoint.model, threads=threads, products=products)
+    trainer = Trainer(network, streams, position, ranks)
     trainer.load(checkpoint, same_text=same)
     return Job(
         trainer=trainer,
@@ -104,6 +111,22 @@ def resume(
         history=History(list(checkpoint.history)),
         notes=notes,
     )
+
+
+def _check_ranks(batch_size: int, request: TrainingRequest, ranks: Ranks) -> None:
+    """Raise `OptionError` if the ranks cannot share the batch of a run out.
+
+    It is the run's, and stays as it is.
+    """
+    if batch_size % ranks.size:
+        fitting = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
+        near = sorted(fitting, key=lambda n: abs(n - ranks.size))[:2]
+        msg = (
+            f"{field('batch_size')} {batch_size:,} of {request.resume} cannot be "
+            f"divided by {ranks.size:,} ranks"
+        )
+        numbers = " or ".join(f"{n:,}" for n in sorted(near))
+        raise OptionError(msg, hint=f"go on with {numbers} of them")
 
 
 def _validated_before(checkpoint: Checkpoint) -> list[str]:

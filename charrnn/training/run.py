@@ -3,9 +3,13 @@
 A `Run` yields records and never prints. It writes nothing unless it is given an
 output. It can be asked to stop by a `StopRequest`, which a signal handler may set
 at any moment; it then finishes the step, breaks an evaluation off, saves, and ends.
+
+Where several ranks train together, each has a run, and all of these do the same at the
+same time: whatever they decide by, they have agreed on. Files are the first one's.
 """
 
 import contextlib
+import hashlib
 import math
 import os
 import threading
@@ -22,6 +26,7 @@ from charrnn.durations import Every
 from charrnn.errors import (
     CharRNNError,
     CheckpointError,
+    DistributedError,
     DivergedError,
     InputError,
     OutputError,
@@ -36,8 +41,11 @@ from charrnn.training import agenda
 from charrnn.training.agenda import Done, End, Mark, Now, Task, Timetable
 from charrnn.training.baselines import Baselines
 from charrnn.training.blending import Blend, Counting
+from charrnn.training.evaluation import accuracy, mean_loss
+from charrnn.training.exchange import SharedExchange, SharedRequest
 from charrnn.training.job import Job
 from charrnn.training.output import NoOutput
+from charrnn.training.ranks import Asked, agreed
 from charrnn.training.records import (
     EVALUATED,
     Ended,
@@ -199,6 +207,11 @@ class Run:
         self._output = output or NoOutput()
         self._clock = clock
         self._trainer = trainer = job.trainer
+        self._ranks = trainer.ranks
+        self._shared: SharedRequest | None = None  # what ranks are asked for
+        if isinstance(trainer.exchange, SharedExchange):
+            self.stop = self._shared = SharedRequest(self._ranks, self.stop)
+            trainer.exchange.request = self._shared
         config, step = trainer.config, trainer.position.step
         #: Seconds of training; under a limit in time those before a resume, too.
         self.elapsed = trainer.position.progress * (config.time or 0.0)
@@ -294,6 +307,8 @@ class Run:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint of where the run stands, in place of what is there.
 
+        Of several ranks, all have to call this, and the first one writes.
+
         Raises
         ------
         OutputError
@@ -304,7 +319,8 @@ class Run:
         target = Path(read_output(path, field("path")))
         try:
             with self._in_step:
-                save(resolve_output(target), self._checkpoint())
+                found = self._checkpoint()
+                self._ranks.first(lambda asked: save(resolve_output(target), found))
         except (OutputError, DivergedError) as error:
             error.where = str(target)
             raise
@@ -379,8 +395,10 @@ class Run:
             match agenda.due(self._timetable, self._now(), self._done):
                 case Task.STEP:
                     yield from self._step()
+                    continue
                 case Task.SNAPSHOT:
                     self._keep_snapshot()
+                    continue
                 case Task.EVALUATE:
                     yield from self._evaluate()
                 case Task.SAVE_BEST:
@@ -398,6 +416,9 @@ class Run:
                         self._decode_all()
                     yield self._ended(reason)
                     return
+            if self._shared is not None:
+                # A step tells what ranks are asked for. These may have taken longer.
+                self._shared.agree()
 
     def _now(self) -> Now:
         """Say where the run stands."""
@@ -415,7 +436,8 @@ class Run:
         trainer, progress = self._trainer, self.progress
         began = self._clock()
         result = trainer.step(progress)
-        self.elapsed += self._clock() - began
+        took = self._clock() - began
+        self.elapsed += took if result.seconds is None else result.seconds
         if not result.finite:
             yield from self._roll_back()
             return
@@ -537,13 +559,14 @@ class Run:
 
     def _evaluate(self) -> Records:
         """Score the held-out text, unless somebody asks the run to end meanwhile."""
+        self._compare_weights()
         began = self._clock()
         scores = self._held_out_scores()
         self._done = replace(self._done, evaluated=Mark(self._at, self.elapsed))
         if scores is None:
             return
         loss, accuracy = scores
-        every = self._eval_every(self._clock() - began)
+        every = self._eval_every(self._ranks.share(self._clock() - began))
         self._timetable = replace(self._timetable, eval_every=every)
         position, epochs = self._trainer.position, self._trainer.epochs
         finite, lowest = math.isfinite(loss), position.best_val_loss
@@ -569,31 +592,67 @@ class Run:
         if held_out is None:
             return None
         model = self.job.model(self._trainer.averaged)
+        asked = self._is_asked if self._shared is None else self._shared.poll
         try:
-            loss = model.mean_loss(held_out, self._is_asked)
+            loss = mean_loss(model, held_out, self._ranks, asked)
             if pairs is None or not math.isfinite(loss):
                 return loss, None
-            return loss, model.accuracy(pairs.first(EVALUATED), self._is_asked)
+            some = pairs.first(EVALUATED)
+            return loss, accuracy(model, some, self._ranks, self._asked_here)
         except Stopped:
             return None
+
+    def _compare_weights(self) -> None:
+        """See whether all ranks have the same weights.
+
+        Raises
+        ------
+        DistributedError
+            They have not: some machine computes in another way, or a wrong one.
+        """
+        if self._ranks.size == 1:
+            return
+        digest = hashlib.blake2b(self._trainer.network.theta.data).digest()
+        digests = self._ranks.gather(digest)
+        others = [rank for rank, each in enumerate(digests) if each != digests[0]]
+        if others:
+            named = ", ".join(map(str, others[:10]))
+            msg = f"rank {named} has other weights than rank 0 after step {self._at:,}"
+            hint = (
+                "use machines with processors of one kind, or the part of them that "
+                "is; what was saved before the last evaluation can be resumed"
+            )
+            raise agreed(DistributedError(msg, hint=hint))
 
     def _decode_all(self) -> None:
         """Write the outputs of all held-out inputs, as the model will that is saved."""
         pairs = self.job.held_out_pairs
         if pairs is None or self._all_decoded:
             return
-        model = self.job.model(self._trainer.averaged, self._memory)
+        averaged = self._trainer.averaged
+
+        def decode_alone(asked: Asked) -> Accuracy | None:
+            # Only the first rank has counted the text.
+            return self.job.model(averaged, self._memory).accuracy(pairs, asked)
+
         with contextlib.suppress(Stopped):
-            self.accuracy = model.accuracy(pairs, self._is_asked)
+            self.accuracy = self._ranks.first(decode_alone, self._asked_here)
             self._all_decoded = True
 
     def _is_asked(self) -> bool:
         """Tell whether somebody asks the run to end."""
         return self.stop.reason is not None
 
+    def _asked_here(self) -> bool:
+        """Tell whether somebody asks this rank to end, whom others may not know of."""
+        return self._is_asked() if self._shared is None else self._shared.asked_here()
+
     def _save(self, *, best: bool = False, last: bool = False) -> Records:
         """Write a checkpoint."""
-        saved = self._output.save(self._checkpoint(), best=best, last=last)
+        found = self._checkpoint()
+        saved = self._ranks.first(
+            lambda asked: self._output.save(found, best=best, last=last)
+        )
         if best:
             self._best_kept = self._trainer.position.best_val_loss
         else:
@@ -605,8 +664,11 @@ class Run:
 
     def _checkpoint(self) -> Checkpoint:
         """Gather all that a file keeps; arrays are shared, not copied."""
+        return self._completed(self.job.checkpoint())
+
+    def _completed(self, found: Checkpoint) -> Checkpoint:
+        """Add what the run knows of its text to a checkpoint, and whether it will."""
         remembers = self._memory is None and self._timetable.remembers
-        found = self.job.checkpoint()
         return replace(found, memory=self._memory, remembers=remembers)
 
     def _note_saving(self) -> None:
@@ -664,13 +726,18 @@ class Run:
         All of it is given up for whoever asks the run to end meanwhile: without a
         memory the files are as complete as before.
         """
-        try:
-            counting = Counting(self.job, self._is_asked)
-            self.blend = counting.blend(self.job.model(self._trainer.averaged))
+        averaged, found = self._trainer.averaged, self.job.checkpoint()
+
+        def count_alone(asked: Asked) -> None:
+            counting = Counting(self.job, asked)
+            self.blend = counting.blend(self.job.model(averaged))
             self._memory = counting.memory(self.blend)
             if not self._output.once:
-                self._output.save(self._checkpoint(), best=False, last=True)
+                self._output.save(self._completed(found), best=False, last=True)
                 self._remember_in_best(counting)
+
+        try:
+            self._ranks.first(count_alone, self._asked_here)
         except Stopped:
             pass
         except MemoryError:
@@ -698,11 +765,15 @@ class Run:
 
         It has one where an earlier part of the run was to keep it, and this one is not.
         """
-        try:
+
+        def forget(asked: Asked) -> None:
             best = self._own_best()
             if best is not None and best.memory is not None:
                 without = replace(best, memory=None)
                 self._output.save(without, best=True, last=False)
+
+        try:
+            self._ranks.first(forget)
         except (InputError, CheckpointError, OutputError) as error:
             yield Warned(f"could not take the text out of a checkpoint: {error}")
 

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import math
 import os
 import pty
 import signal
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.cli import output
 from charrnn.cli.output import (
     PIPE_BYTES,
     PIPE_DELAY,
@@ -130,14 +132,20 @@ def piped(*texts: str | bytes) -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.parametrize("unbuffered", [False, True])
 def test_interrupted_write_loses_nothing_and_repeats_nothing(
-    pipe: tuple[int, BinaryIO],
+    pipe: tuple[int, BinaryIO], monkeypatch: pytest.MonkeyPatch, unbuffered: bool
 ) -> None:
     """Each wait for a full pipe is cut short; what is left goes out later."""
     reader, stream = pipe
+    if unbuffered:  # as under PYTHONUNBUFFERED
+        stream = io.FileIO(stream.fileno(), "wb", closefd=False)
+    text_stream = io.TextIOWrapper(stream, write_through=True)
+    monkeypatch.setattr(sys, "stdout", text_stream)
+    monkeypatch.setattr(output, "PIPE_DELAY", math.inf)  # nothing goes out by itself
     before = fill(stream)
     text = "".join(f"{n:07d} " for n in range(1000))
-    sink = TextSink(stream, clock=Clock())
+    sink = open_stdout()
     sink.write(text)
 
     received, cut, finished = b"", 0, False
@@ -153,6 +161,7 @@ def test_interrupted_write_loses_nothing_and_repeats_nothing(
 
     assert cut > 5
     assert received[before:] == text.encode()
+    text_stream.detach()
 
 
 def test_pipe_waits_for_a_newline(pipe: tuple[int, BinaryIO], clock: Clock) -> None:

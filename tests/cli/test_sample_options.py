@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,57 @@ def test_lines_of_a_prompt_given_as_an_option(records: Records) -> None:
 
     assert [record["prompt"] for record in escaped] == ["a", "b"]
     assert [record["prompt"] for record in single] == [""]
+
+
+def test_pattern_is_kept_to(records: Records, text: Text) -> None:
+    pattern = r"[aT]{2,5}(?:é|\n)b"
+    found = records("m.npz", "-N", "9", "--seed", "2", "--pattern", pattern)
+
+    assert all(re.fullmatch(pattern, one["text"]) for one in found)
+    assert {one["finish_reason"] for one in found} == {"pattern"}
+    assert {one["sampler"]["pattern"] for one in found} == {pattern}
+    assert text("m.npz", "--seed", "2", "--pattern", pattern) == found[0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--pattern", "a(?=b)"], 2, "--pattern cannot have lookaround"),
+        (["--pattern", "(a|b)*a(a|b){20}"], 2, "--pattern has too many states"),
+        (["--pattern", "aX"], 4, "nothing is possible at character 2"),
+        (["--pattern", "a{9}", "-n", "5"], 4, "has 9 characters"),
+    ],
+)
+def test_pattern_that_cannot_be_kept_to(
+    sample: Run, arguments: list[str], code: int, words: str
+) -> None:
+    found, out, err = sample("m.npz", *arguments)
+
+    assert (found, out) == (code, b"")
+    assert words in err
+
+
+def test_missing_pattern_library_is_8(
+    sample: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "greenery", None)
+    code, _, err = sample("m.npz", "--pattern", "a")
+
+    assert code == 8
+    assert "charrnn-numba[patterns]" in err
+
+
+def test_units_are_held(records: Records, sample: Run) -> None:
+    options = ["m.npz", "-n", "40", "--seed", "3"]
+    (free,) = records(*options)
+    (held,) = records(*options, "--set-unit", "1:2=5", "--set-unit", "0:0:c=-3")
+
+    assert held["text"] != free["text"]
+    assert held["sampler"]["set_unit"] == ["1:2:h=5.0", "0:0:c=-3.0"]
+    assert "set_unit" not in free["sampler"]
+    code, _, err = sample(*options, "--set-unit", "2:0=1")
+    assert code == 2
+    assert "--set-unit: there is no layer 2" in err
 
 
 def test_prompt_lines_without_a_prompt_are_2(sample: Run) -> None:
@@ -561,6 +614,7 @@ def test_bias_is_told(records: Records) -> None:
         "allow": "Tabc",
         "ban": "T",
         "best_of": 2,
+        "precision": "float32",
         "logit_bias": {"\n": "-inf", "b": 2.0},
         "blend": 1.0,
         "adapt": False,
@@ -919,3 +973,22 @@ def test_numbers_beyond_all_bounds_are_usage_errors(sample: Run) -> None:
     ):
         code, _, err = sample("m.npz", "-n", "1", "-p", "", *options)
         assert code == 2, err
+
+
+def test_precision_is_chosen_and_told(records: Records, sample: Run) -> None:
+    """A small network is not rounded unless asked; Python writes the same text."""
+    from charrnn import load
+
+    chosen = ["m.npz", "-n", "300", "-p", "", "--seed", "1"]
+    (usual,) = records(*chosen)
+    (plain,) = records(*chosen, "--precision", "float32")
+    (rounded,) = records(*chosen, "--precision", "int8")
+    told = [r["sampler"]["precision"] for r in (usual, plain, rounded)]
+
+    assert told == ["float32", "float32", "int8"]
+    assert usual["text"] == plain["text"]
+    assert rounded["nats"] != plain["nats"]
+    assert load("m.npz").sample(length=300, seed=1, precision="int8") == rounded["text"]
+    code, _, err = sample("m.npz", "--precision", "int4")
+    assert code == 2
+    assert err.startswith("charrnn: error: --precision is 'int4', not one of ")

@@ -333,6 +333,8 @@ def test_json_records(train: Train) -> None:
         "batch_size": 4,
         "seq_length": 8,
         "threads": 1,
+        "ranks": 1,
+        "rank_batch_size": 4,
         "seed": 7,
         "output": "t.npz",
     }

@@ -410,3 +410,37 @@ def test_messages_without_progress(out: io.StringIO, clock: Clock) -> None:
 
 def test_texts() -> None:
     assert loss_text(math.log(4)) == "1.3863 nats 2.000 bits"
+
+
+def test_plain_lines_count_once(plain: PlainDisplay, out: io.StringIO) -> None:
+    """A log is told how much there is to be done, and no more."""
+    for done in range(4):
+        plain.count("compiling kernels", done, 3, " (once per machine)")
+
+    assert out.getvalue() == "charrnn: compiling kernels: 3 (once per machine)\n"
+
+
+def test_a_terminal_counts_in_one_line(out: io.StringIO) -> None:
+    """It is written over, and gone when all is done, or when a line follows."""
+    live = LiveDisplay(Console(file=out, force_terminal=True, width=60))
+    live.count("compiling kernels", 0, 3, "")
+    live.count("compiling kernels", 1, 3, "")
+    shown = out.getvalue()
+    live.say("ended")
+    live.count("compiling kernels", 2, 3, "")
+    live.count("compiling kernels", 3, 3, "")
+    live.say("done")
+
+    first, second, third = (
+        f"\rcharrnn: compiling kernels {n} of 3\x1b[K" for n in (1, 2, 3)
+    )
+    assert shown == first + second
+    assert out.getvalue() == (
+        f"{shown}\r\x1b[Kcharrnn: ended\n{third}\r\x1b[Kcharrnn: done\n"
+    )
+
+
+def test_quiet_displays_do_not_count(out: io.StringIO) -> None:
+    QuietDisplay(Console(file=out)).count("compiling kernels", 0, 3, "")
+
+    assert out.getvalue() == ""

@@ -233,7 +233,7 @@ def test_float32_stays_float32(function: Any, arguments: tuple[int, ...]) -> Non
 
     results = {
         str(signature.return_type)
-        for signature in function.nopython_signatures
+        for signature in function.by_itself.nopython_signatures
         if str(signature.args[-1]) == "float32"
     }
     assert results == {"float32"}

@@ -18,10 +18,9 @@ from charrnn.kernels.matmul import (
     affine,
     multiply,
     new_packed,
-    new_panels,
     pack,
-    panel_width,
 )
+from charrnn.kernels.rows import new_panels, panel_width
 from charrnn.kernels.threads import limited, usable
 
 pytestmark = pytest.mark.small

@@ -198,3 +198,38 @@ def test_nan_is_not_hidden(rng: np.random.Generator, norm: str) -> None:
 
     assert np.isnan(y[2] if norm == "layer" else y[:, 3]).all()
     assert np.isnan(y).sum() == (5 if norm == "layer" else 7)
+
+
+def test_parts_of_a_window_are_normalized_as_the_whole(
+    rng: np.random.Generator,
+) -> None:
+    """What `batch_forward` and `batch_backward` do to all rows, from sums of parts."""
+    case = Case(rng, "batch", SIZES[1], np.float64)
+    expected = case.forward()
+    expected_dx = case.dy.copy()
+    N, H = case.x.shape
+    whole = np.zeros((2, H))
+    normalization.batch_backward(expected_dx, case.gain, case.tape, *whole)
+    parts = slice(0, 50), slice(50, N)
+    y, dx = case.x.copy(), case.dy.copy()
+    tapes = [NormTape(np.zeros_like(y[p]), np.zeros(H)) for p in parts]
+
+    sums = np.full((len(parts), 2, H), np.nan)
+    for part, own in zip(parts, sums, strict=True):
+        normalization.unit_sums(y[part], own)
+    mean, squares = sums.sum(axis=0) / N
+    var = squares - mean * mean
+    for part, tape in zip(parts, tapes, strict=True):
+        normalization.standardize(y[part], case.gain, case.shift, tape, mean, var, 2)
+    for part, tape, own in zip(parts, tapes, sums, strict=True):
+        normalization.unit_gradient_sums(dx[part], tape, own)
+    dgain, dshift = sums.sum(axis=0)
+    for part, tape in zip(parts, tapes, strict=True):
+        normalization.standardize_backward(
+            dx[part], case.gain, tape, dgain / N, dshift / N, 2
+        )
+
+    np.testing.assert_allclose([mean, var], [case.mean, case.var], rtol=1e-12)
+    np.testing.assert_allclose(y, expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose([dgain, dshift], whole, rtol=1e-9)
+    np.testing.assert_allclose(dx, expected_dx, rtol=1e-9, atol=1e-12)

@@ -13,6 +13,7 @@ from charrnn.config import RunConfig, TextConfig
 from charrnn.durations import Every
 from charrnn.training.job import Job
 from charrnn.training.prepare import prepare
+from charrnn.training.ranks import ALONE, Ranks
 from charrnn.training.records import Ended, Record, Saved, Step, StopReason
 from charrnn.training.request import TrainingRequest
 from charrnn.training.run import Policy, Run
@@ -115,13 +116,15 @@ def prepared(
     model: dict[str, Any] | None = None,
     threads: int = 1,
     read: dict[str, Any] | None = None,
+    ranks: Ranks = ALONE,
     **options: Any,
 ) -> Job:
     """Prepare a run on a text, which is written to `path`; see `Request`.
 
     An option that is None is as if it was not given.
     """
-    path.write_text(text, newline="")
+    if ranks.size == 1:
+        path.write_text(text, newline="")
     own = {name: options.pop(name) for name in OWN if name in options}
     loaded = "resume" in own or "init_from" in own
     train = {
@@ -149,7 +152,7 @@ def prepared(
         val_file=own.get("val_file"),
         output=goes_on,
     )
-    return prepare(request, threads)
+    return prepare(request, threads, ranks=ranks)
 
 
 #: Arguments of `prepared` that are no fields of TrainConfig.

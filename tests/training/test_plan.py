@@ -11,6 +11,7 @@ from charrnn.config import (
     MAX_HIDDEN,
     MAX_LAYERS,
     PATIENCE,
+    SHORT_WINDOW,
     CellName,
     ModelConfig,
     TrainConfig,
@@ -302,3 +303,39 @@ def test_weights_that_hold_an_input_are_not_dropped() -> None:
         Material(80_000, 30, 3_000, 64), {}, {"weight_dropout": 0.1}, plan.nominal_speed
     )
     assert given[1].weight_dropout == 0.1
+
+
+def test_a_short_run_has_short_windows_and_so_more_steps() -> None:
+    """Three seconds are one; five minutes are not."""
+    shape, config = planned(1_000_000, time=3.0)
+    _, longer = planned(1_000_000, time=300.0)
+
+    usual = config.batch_size * TrainConfig.seq_length
+    assert read(shape, config, 1_000_000) < plan.SHORT_RUN * usual
+    assert (config.seq_length, longer.seq_length) == (32, 64)
+    # The rate is that of the steps it has now.
+    steps = read(shape, config, 1_000_000) / (config.batch_size * config.seq_length)
+    assert config.lr == pytest.approx(peak_rate(shape, steps))
+
+
+@pytest.mark.parametrize(
+    ("characters", "given"),
+    [
+        (1_000_000, {"seq_length": 64}),  # it stands
+        (1_000_000, {"steps": 200}),  # so many steps read as much as ever
+        (1_000_000, {"epochs": 0.1}),
+        (2_000, {}),  # its windows are cut to fit anyway
+    ],
+)
+def test_windows_are_as_long_as_ever(characters: int, given: dict[str, Any]) -> None:
+    limits = given if "epochs" in given else {"time": 1.0, **given}
+
+    _, config = planned(characters, **limits)
+
+    assert config.seq_length == TrainConfig.seq_length
+
+
+def test_windows_of_short_lines_are_not_halved_twice() -> None:
+    _, config = planned(1_000_000, lines=100_000, time=1.0)
+
+    assert config.seq_length == SHORT_WINDOW

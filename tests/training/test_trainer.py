@@ -74,7 +74,9 @@ def test_losses_are_those_of_the_past(cell: CellName) -> None:
 
     They change only when the arithmetic does, which must be on purpose.
     """
-    trainer = trainer_of(cell=cell, lr=0.02, dropout=0.1, weight_decay=0.1, seed=7)
+    trainer = trainer_of(
+        cell=cell, lr=0.02, warmup=0.02, dropout=0.1, weight_decay=0.1, seed=7
+    )
 
     np.testing.assert_allclose(take(trainer, 20), GOLDEN[cell], rtol=1e-3)
 

