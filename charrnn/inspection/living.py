@@ -19,6 +19,8 @@ from charrnn import parameters
 from charrnn.arrays import Floats, Ids
 from charrnn.cells import cell_of
 from charrnn.config import SampleConfig
+from charrnn.errors import OptionError, field
+from charrnn.inspection import LivePrecision
 from charrnn.kernels.normalization import EPS
 from charrnn.network import Network
 from charrnn.vocab import Vocab
@@ -26,8 +28,6 @@ from charrnn.vocab import Vocab
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
     from charrnn.textmodel import TextModel
-
-LivePrecision = Literal["float32", "float16", "int8"]
 
 #: Characters of the text that a page opens with, at most.
 MOST_CHARACTERS = 20_000
@@ -91,7 +91,17 @@ def bring_to_life(
         With the text that the page opens with, if it has one.
     precision : {"float32", "float16", "int8"}
         How the numbers of matrices are stored.
+
+    Raises
+    ------
+    OptionError
+        The program of the page does not know the model's cell.
     """
+    cell = checkpoint.file.model.cell
+    if cell not in CELLS:
+        msg = f"{field('live')} has no program for the cell {cell}"
+        hint = f"it has one for {', '.join(CELLS)}"
+        raise OptionError(msg, where=str(checkpoint.file.path), hint=hint)
     options, model = checkpoint.options, checkpoint.model
     ids = np.zeros(0, np.int32)
     if options.text is not None:

@@ -10,9 +10,9 @@ import pytest
 
 from charrnn.config import SampleConfig
 from charrnn.display.live_program import engine
-from charrnn.inspection import living
+from charrnn.inspection import LivePrecision, living
 from charrnn.inspection.features import FEATURES, features
-from charrnn.inspection.living import LivePrecision, facts, store, tensors
+from charrnn.inspection.living import facts, store, tensors
 from charrnn.sampling import Randomness, distribution
 from charrnn.textmodel import TextModel
 from charrnn.vocab import Vocab
