@@ -230,6 +230,7 @@ def _units() -> str:
         "table",
         tag("thead", tag("tr", *(tag("th", text(one)) for one in headings))),
         tag("tbody", data_part="followers"),
+        style="followers",
         data_part="followers-table",
         hidden=True,
     )

@@ -45,7 +45,7 @@ class Engine {
     if (kind === "text") {
       this.end();
       this.version = message.version;
-      this.told = Math.min(this.told, this.reader.replace(message.ids));
+      this.told = Math.min(this.told, this.reader.replace(message.ids), message.known ?? Infinity);
     } else if (kind === "write") {
       this.write(message);
     } else if (kind === "stop") {

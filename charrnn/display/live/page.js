@@ -23,6 +23,7 @@ class LivePage {
     this.version = 0;
     this.looked = -1; // the character that is looked at
     this.writing = false;
+    this.following = false; // whether the end is to be seen once more after writing
     this.written = ""; // the seed and the text that writing stopped at
     this.writtenVersion = 0; // of the text that it began with
     this.began = this.count = 0; // when writing began, and what was written since
@@ -106,13 +107,22 @@ class LivePage {
     this.pendingIds = [];
     this.hung = null;
     this.version += 1;
-    this.send({ kind: "text", version: this.version, ids: Int32Array.from(this.editor.ids) });
+    this.sendText(this.editor.ids);
     const unknown = Array.from(new Set(this.editor.unknown), (char) => this.name(char));
     this.find("unknown").textContent = unknown.length
       ? `Not known to the model, and left out: ${unknown.slice(0, 12).join(" ")}`
       : "";
     this.look(this.editor.caret - 1);
     this.askNext();
+  }
+
+  /**
+   * Give the engine another text. What it tells of the one before is not listened to any
+   * more, so it learns how much of the beginning has arrived.
+   * @param {number[]} ids
+   */
+  sendText(ids) {
+    this.send({ kind: "text", version: this.version, ids: Int32Array.from(ids), known: this.nats.length });
   }
 
   toggle() {
@@ -180,6 +190,7 @@ class LivePage {
     if (on) return;
     const now = this.find("seed").value + "\n" + this.editor.field.value;
     this.written = this.writtenVersion === this.version ? now : "";
+    this.following = true;
     this.look(this.editor.chars.length - 1);
     this.askNext();
   }
@@ -193,14 +204,19 @@ class LivePage {
       this.count += ids.length;
       const speed = (1000 * this.count) / (performance.now() - this.began);
       if (this.count > 20) this.say(`${Math.round(speed).toLocaleString("en")} characters a second`);
-      const frame = this.find("frame");
-      frame.scrollTop = frame.scrollHeight;
+      this.follow();
     } else {
       const far = done < total ? `Read ${done.toLocaleString("en")} of ${total.toLocaleString("en")}; ` : "";
       this.say(`${far}${this.summary()}`);
     }
     if (this.find("by").value === "unit" && done === total) this.askPath();
     if (this.looked >= 0 && !this.writing) this.showPlace();
+  }
+
+  /** Show the end of the text, where something was added. */
+  follow() {
+    const frame = this.find("frame");
+    frame.scrollTop = frame.scrollHeight;
   }
 
   /** @param {number[]} ids that were written */
@@ -427,13 +443,15 @@ class LivePage {
       return button;
     });
     this.find("next").replaceChildren(...buttons);
+    if (this.following) this.follow();
+    this.following = false;
   }
 
   /** @param {number} id */
   takeNext(id) {
     this.append([id]);
     this.version += 1;
-    this.send({ kind: "text", version: this.version, ids: Int32Array.from([...this.editor.ids, ...this.pendingIds]) });
+    this.sendText([...this.editor.ids, ...this.pendingIds]);
     this.editor.caret = this.editor.chars.length;
     this.editor.field.focus();
     this.look(this.editor.chars.length - 1);
