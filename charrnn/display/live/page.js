@@ -141,12 +141,17 @@ class LivePage {
       }
     }
     const now = this.find("seed").value + "\n" + this.editor.field.value;
+    const left = LONGEST - this.editor.ids.length;
+    if (left <= 0) {
+      this.say(`The page has no room for more than ${LONGEST.toLocaleString("en")} characters.`);
+      return;
+    }
     this.editor.caret = this.editor.chars.length;
     this.send({
       kind: "write",
       seed: Math.max(0, Math.floor(number("seed"))),
       goOn: now === this.written,
-      left: LONGEST - this.editor.ids.length,
+      left,
       held: this.steering.held(),
       filters: {
         temperature: number("temperature"),
