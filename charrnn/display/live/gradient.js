@@ -59,6 +59,7 @@ function layerGradients(network, k, steps, dy) {
     for (let j = 0; j < H; j += 1) own[j] += dy[t][j];
     seen.fill(0);
     // What the recurrent product gets; a gru's differs from z's in n.
+    /** @type {Float32Array} */
     let recurrent = d;
     if (network.cell === "rnn") {
       for (let j = 0; j < H; j += 1) d[j] = own[j] * network.activation.slope(step.z[j]);
