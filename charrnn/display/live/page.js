@@ -440,7 +440,8 @@ class LivePage {
   /** @param {{place: number, ids: number[], shares: number[]}} found */
   showNext({ place, ids, shares }) {
     if (place !== this.editor.ids.length) return;
-    const buttons = ids.slice(0, 6).map((id, k) => {
+    const likely = ids.slice(0, 6).filter((_, k) => k === 0 || shares[k] >= 0.005);
+    const buttons = likely.map((id, k) => {
       const button = make("button", "", this.symbol(id));
       button.type = "button";
       button.append(make("small", "", ` ${Math.round(100 * shares[k])}%`));
