@@ -102,7 +102,7 @@ def photograph(checkpoint: Path, directory: Path) -> None:
         # Less daring than by chance, and the same text at every time.
         driver.execute_script(f"{FIND} find('temperature').value = '0.6'")
         driver.execute_script(f"{FIND} find('write').click()")
-        wait(driver, f"find('field').value.length > {len(OPENING) + WRITTEN}")
+        wait(driver, f"find('back').textContent.length > {len(OPENING) + WRITTEN}")
         driver.execute_script(f"{FIND} find('write').click()")
         wait(driver, "find('write').textContent === 'Write'")
         script = f"""{FIND} const field = find('field');
