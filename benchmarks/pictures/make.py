@@ -34,7 +34,7 @@ MOST = 60_000
 OPENING, WRITTEN = "From the log", 400
 
 #: The part of the page that the picture shows, in pixels, and seconds to get there.
-SIZE, PATIENCE = {"width": 980, "height": 640}, 120.0
+SIZE, PATIENCE = {"width": 980, "height": 660}, 120.0
 
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 
