@@ -237,7 +237,7 @@ def _escaped(single: str) -> str:
 
 
 def _without_anchors(pattern: str) -> str:
-    """Leave out a ``^`` at the beginning and a ``$`` at the end, which change nothing."""
+    """Leave out ``^`` at the beginning and ``$`` at the end, which change nothing."""
     pattern = pattern.removeprefix("^")
     rest = pattern.removesuffix("$")
     if (len(rest) - len(rest.rstrip("\\"))) % 2:  # it is \$

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from charrnn import strict_json
 from charrnn.cli.arriving import Arriving
 from charrnn.cli.output import TextSink
 from charrnn.cli.prompts import (
@@ -391,14 +392,12 @@ def parsed(line: bytes) -> dict[str, Any]:
     """
     hint = 'such as {"prompt": "The old house", "length": 80}'
     try:
-        found = json.loads(
-            line.decode(), object_pairs_hook=_unique, parse_constant=_refused
-        )
+        found = strict_json.parse(line.decode())
     except UnicodeDecodeError as error:
         where = f"byte {error.start + 1:,}"
         msg = "the request is not valid utf-8"
         raise CorpusError(msg, where=where, hint=hint) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         why = shortened(str(error))
         msg = f"the request is no JSON: {why}"
         raise CorpusError(msg, hint=hint) from None
@@ -406,18 +405,3 @@ def parsed(line: bytes) -> dict[str, Any]:
         msg = "the request is no object of JSON"
         raise CorpusError(msg, hint=hint)
     return found
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members, of which no two have one name."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        msg = "a name stands there twice"
-        raise ValueError(msg)
-    return found
-
-
-def _refused(word: str) -> Any:
-    """Refuse a number that JSON does not have."""
-    msg = f"{word} is no number"
-    raise ValueError(msg)
