@@ -10,6 +10,7 @@ be alone, in the order in which they came.
 """
 
 import json
+import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -48,6 +49,9 @@ AT_ONCE = 1024
 
 #: Random seeds are below this: any JSON reader keeps such an integer exact.
 SEEDS = 2**53
+
+#: What Python makes of numbers such as 1e400, and what JSON cannot say.
+INFINITE = math.inf, -math.inf
 
 #: Options that are texts of the model's symbols.
 TEXTS = ("stop", "logit_bias", "allow", "ban")
@@ -219,7 +223,8 @@ class Service:
         """
         wanted = parsed(line)
         given_id = wanted.pop("id", None)
-        if given_id is not None and not isinstance(given_id, str | int | float):
+        fits = isinstance(given_id, str | int | float | None)
+        if not fits or given_id is True or given_id is False or given_id in INFINITE:
             msg = f"{field('id')} must be a text or a number"
             raise OptionError(msg, hint="it is handed back as it is")
         try:
