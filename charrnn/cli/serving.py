@@ -10,6 +10,7 @@ be alone, in the order in which they came.
 """
 
 import json
+import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from charrnn import strict_json
 from charrnn.cli.arriving import Arriving
 from charrnn.cli.output import TextSink
 from charrnn.cli.prompts import (
@@ -47,6 +49,9 @@ AT_ONCE = 1024
 
 #: Random seeds are below this: any JSON reader keeps such an integer exact.
 SEEDS = 2**53
+
+#: What Python makes of numbers such as 1e400, and what JSON cannot say.
+INFINITE = math.inf, -math.inf
 
 #: Options that are texts of the model's symbols.
 TEXTS = ("stop", "logit_bias", "allow", "ban")
@@ -218,7 +223,8 @@ class Service:
         """
         wanted = parsed(line)
         given_id = wanted.pop("id", None)
-        if given_id is not None and not isinstance(given_id, str | int | float):
+        fits = isinstance(given_id, str | int | float | None)
+        if not fits or given_id is True or given_id is False or given_id in INFINITE:
             msg = f"{field('id')} must be a text or a number"
             raise OptionError(msg, hint="it is handed back as it is")
         try:
@@ -391,14 +397,12 @@ def parsed(line: bytes) -> dict[str, Any]:
     """
     hint = 'such as {"prompt": "The old house", "length": 80}'
     try:
-        found = json.loads(
-            line.decode(), object_pairs_hook=_unique, parse_constant=_refused
-        )
+        found = strict_json.parse(line.decode())
     except UnicodeDecodeError as error:
         where = f"byte {error.start + 1:,}"
         msg = "the request is not valid utf-8"
         raise CorpusError(msg, where=where, hint=hint) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         why = shortened(str(error))
         msg = f"the request is no JSON: {why}"
         raise CorpusError(msg, hint=hint) from None
@@ -406,18 +410,3 @@ def parsed(line: bytes) -> dict[str, Any]:
         msg = "the request is no object of JSON"
         raise CorpusError(msg, hint=hint)
     return found
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members, of which no two have one name."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        msg = "a name stands there twice"
-        raise ValueError(msg)
-    return found
-
-
-def _refused(word: str) -> Any:
-    """Refuse a number that JSON does not have."""
-    msg = f"{word} is no number"
-    raise ValueError(msg)

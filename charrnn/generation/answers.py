@@ -20,6 +20,10 @@ from charrnn.generation.samples import Piece, Request
 #: Texts, candidates included, that are written side by side, about.
 AT_ONCE = 4096
 
+#: Seconds that a slice takes at most, about. Nobody sees an answer that is half done,
+#: and every slice costs every text some work in Python.
+SLICE_SECONDS = 0.25
+
 #: Settings whose samplers are kept: an index of what must not be copied takes a
 #: while to make.
 MOST_SAMPLERS = 8
@@ -120,6 +124,7 @@ class Answering:
             learns=blending.adapt_output,
             requests=[Request(question.config) for question in alike],
             sampler=sampler,
+            slice_seconds=SLICE_SECONDS if config.time is None else None,
         ).pieces()
 
 

@@ -75,6 +75,8 @@ class Generation:
         their seed; else every one is as `config` says.
     sampler : Sampler, optional
         That of the model and the configuration, if it has been made already.
+    slice_seconds : float, optional
+        What a slice takes at most, about; `SLICE_SECONDS`, if not given.
 
     Raises
     ------
@@ -94,7 +96,9 @@ class Generation:
         learns: bool = False,
         requests: Sequence[Request] | None = None,
         sampler: Sampler | None = None,
+        slice_seconds: float | None = None,
     ) -> None:
+        self._slice_seconds = slice_seconds
         self._vocab, self._memory = model.vocab, model.memory
         self._threads = model.network.threads
         self._config = config
@@ -248,9 +252,11 @@ class Generation:
                 taken = time.perf_counter() - began
                 for shard, (chosen, logits) in zip(shards, found, strict=True):
                     yield from self._grow_all(shard.samples, chosen, logits)
-                if taken < SLICE_SECONDS / 2:
+                most = self._slice_seconds
+                most = SLICE_SECONDS if most is None else most
+                if taken < most / 2:
                     steps *= 2
-                elif taken > SLICE_SECONDS:
+                elif taken > most:
                     steps = max(1, steps // 2)
 
     def _most_steps(self, shards: list[Shard[Sample]]) -> int:
