@@ -59,6 +59,30 @@ def test_without_mpi4py_nothing_is_written(
     assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["t.txt", "--steps", "x"], [1, 0]),
+        ([], [1, 0]),
+        (["t.txt", "--steps", "x", "--distributed", "none"], [1, 1]),
+    ],
+)
+def test_one_process_a_machine_says_what_is_wrong_on_all(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: list[int],
+):
+    monkeypatch.setenv("PMI_SIZE", "2")
+    found = []
+    for number in ("0", "1"):
+        monkeypatch.setenv("PMI_RANK", number)
+        assert run(["train", *arguments]) == 2
+        found.append(capsys.readouterr().err.count("error:"))
+
+    assert found == said
+
+
 ALL = frozenset(range(8))
 
 

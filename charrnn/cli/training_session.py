@@ -146,8 +146,13 @@ class Session:
             writer = self.ranks.together(self._writer)
             self.ranks.first(lambda asked: opened.enter_context(writer) and None)
             with ending_at_once(lambda: self._leave(writer)):
+                logs: list[MetricsLog] = []
                 # A named pipe waits for its reader here.
-                logs = self._logs(opened.enter_context(self._log_file()))
+                self.ranks.first(
+                    lambda asked: logs.extend(
+                        self._logs(opened.enter_context(self._log_file()))
+                    )
+                )
                 opened.enter_context(self.compiling)
                 model = self.settings.request.model
                 self.compiling.expect(model.get("cell", ModelConfig.cell))
