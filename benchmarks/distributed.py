@@ -50,8 +50,9 @@ from charrnn.checkpoint import TrainingState
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.launcher import launched
 from charrnn.streams import Streams
+from charrnn.training.company import meet
 from charrnn.training.output import FileOutput
-from charrnn.training.ranks import ALONE, Ranks
+from charrnn.training.ranks import Ranks
 from charrnn.training.trainer import Trainer, new_network
 
 #: Units of one layer, and rows and steps of a window.
@@ -132,14 +133,7 @@ class Timing:
 
 def measured(hidden: int, batch: int, threads: int, seconds: float) -> Found:
     """Time the steps of this process, or of the ranks that it belongs to."""
-    how = launched()
-    ranks: Ranks = ALONE
-    if how.together:
-        from charrnn.training import mpi
-
-        joined = mpi.join(how)
-        mpi.place(joined)
-        ranks = joined
+    ranks = meet("auto", threads, launched()).ranks
     timing = Timing(ranks)
     ranks.reduce = timing  # type: ignore[method-assign]
     shape = ModelConfig(vocab_size=VOCABULARY, hidden=hidden)

@@ -7,7 +7,7 @@ import pytest
 
 from charrnn.__main__ import run
 from charrnn.launcher import Launched, joins, launched
-from charrnn.training.mpi import Placement, shares
+from charrnn.training.mpi import SPIN, Placement, shares
 from tests.training.support import TEXT
 
 
@@ -104,6 +104,18 @@ def test_ranks_share_a_machine(
     expected: tuple[int, bool, int],
 ):
     assert shares(own, here, allowed) == expected
+
+
+@pytest.mark.parametrize(
+    ("bound", "crowded", "expected"),
+    [(True, False, None), (False, False, SPIN), (False, True, 0), (True, True, 0)],
+)
+def test_ranks_without_cores_of_their_own_let_others_have_them(
+    bound: bool, crowded: bool, expected: float | None
+):
+    place = Placement(2, ("a",), 1, 1, bound=bound, here=2, processors=2)
+
+    assert place.spins(crowded=crowded) == expected
 
 
 def test_ranks_that_share_cores_are_told():

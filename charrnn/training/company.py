@@ -70,8 +70,8 @@ def meet(mode: DistributedMode, threads: int | None, how: Launched) -> Company:
         threads = found.threads
     resolved = resolve_threads(threads)
     crowding = found.crowding(resolved[0])
-    # All have to wait for a sum in the same way.
-    ranks.crowded = any(ranks.gather(crowding is not None))
+    crowded = any(ranks.gather(crowding is not None))
+    ranks.spins = found.spins(crowded=crowded)
     return Company(
         ALONE if ranks.size == 1 else ranks,
         resolved,

@@ -235,13 +235,16 @@ def test_a_signal_to_one_rank_ends_all_after_one_save(
     assert out.count("saved after step") == 1
 
 
-def test_a_signal_to_the_launcher_of_mpich_ends_all_after_one_save():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_launcher_of_mpich_ends_all_after_one_save(
+    number: signal.Signals,
+):
     for process in _started(mpich(), "none"):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
 
         code, out = ended(process)
 
-        assert code == 128 + signal.SIGINT
+        assert code == 128 + number
         assert out.count("saved after step") == 1
         assert "continue with: charrnn train t.txt --resume" in out
 
@@ -287,6 +290,33 @@ def test_an_exception_on_one_rank_ends_all(launcher: Launcher):
     done = subprocess.run(
         launcher.command(2, "error", "t.txt", *ENDLESS),
         env=launcher.environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "internal error: RuntimeError: a fault of ours" in done.stderr
+    assert load(Path("t.npz")).training is not None
+
+
+def test_an_exception_ends_all_where_the_console_script_was_started(tmp_path: Path):
+    script = Path(sys.executable).with_name("charrnn")
+    if not script.exists():
+        pytest.skip("charrnn is not installed")
+    # Python imports this before it runs the script.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\n"
+        "if os.environ.get('PMI_RANK') == '1':\n"
+        "    from tests.training.rank_program import fail_at_third_step\n"
+        "    fail_at_third_step()\n"
+    )
+    launcher = mpich()
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        [*launcher.words, "-n", "2", str(script), "train", "t.txt", *ENDLESS],
+        env=launcher.environment() | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=PATIENCE,
