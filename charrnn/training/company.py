@@ -70,13 +70,14 @@ def meet(mode: DistributedMode, threads: int | None, how: Launched) -> Company:
         threads = found.threads
     resolved = resolve_threads(threads)
     crowding = found.crowding(resolved[0])
-    crowded = any(ranks.gather(crowding is not None))
-    ranks.spins = found.spins(crowded=crowded)
+    all_threads, crowdings = zip(*ranks.gather((resolved[0], crowding)), strict=True)
+    crowdings = tuple(filter(None, dict.fromkeys(crowdings)))
+    ranks.spins = found.spins(crowded=bool(crowdings))
     return Company(
         ALONE if ranks.size == 1 else ranks,
         resolved,
         found.leads,
-        (found.description(resolved[0]),),
-        () if crowding is None else (crowding,),
+        (found.description(all_threads),),
+        crowdings,
         how.by_open_mpi,
     )

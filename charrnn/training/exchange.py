@@ -5,6 +5,8 @@ All of it goes into one buffer, which is added up over the ranks at once:
     [ gradient (P,) | loss, targets, what is not finite, seconds, requests ]
 
 Added up are sums over targets, not means: ranks may have different numbers of them.
+Nothing else is done meanwhile: the gradient of recurrent weights is complete when the
+way back through time has ended, and then there is nothing left to do without it.
 Whoever trains alone adds nothing up, and divides as it always did.
 """
 

@@ -12,9 +12,9 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from numpy.typing import NDArray
 
@@ -170,9 +170,10 @@ class Placement:
     bound : bool
         Whether the launcher has given every rank processors of its own.
     here : int
-        Ranks on this machine.
+        Ranks that may run only where this one may: itself, and where nothing is bound
+        all of its machine.
     processors : int
-        Those that the ranks of this machine have together.
+        Those that they have together.
     """
 
     ranks: int
@@ -188,19 +189,23 @@ class Placement:
         """Whether this rank is the first one on its machine."""
         return self.rank_here == 0
 
-    def description(self, threads: int) -> str:
+    def description(self, threads: Sequence[int]) -> str:
         """Say it in a line.
 
         Parameters
         ----------
-        threads : int
-            That a rank uses.
+        threads : sequence of int
+            That each of all ranks uses.
         """
+        few, most = min(threads), max(threads)
+        each = plural(most, "thread")
+        if few != most:
+            each = f"{few:,} to {each}"
         names = ", ".join(self.hosts[:4]) + (", ..." if len(self.hosts) > 4 else "")
         binding = "each bound to its own processors" if self.bound else "not bound"
         return (
             f"{plural(self.ranks, 'rank')} on {plural(len(self.hosts), 'host')} "
-            f"({names}), {plural(threads, 'thread')} a rank, {binding}"
+            f"({names}), {each} a rank, {binding}"
         )
 
     def spins(self, *, crowded: bool) -> float | None:
@@ -222,7 +227,7 @@ class Placement:
         return None if self.bound else SPIN
 
     def crowding(self, threads: int) -> str | None:
-        """Warn where the ranks of this machine have more threads than processors.
+        """Warn where ranks of this machine have more threads than processors.
 
         Parameters
         ----------
@@ -237,9 +242,16 @@ class Placement:
         )
 
 
-def shares(
-    own: frozenset[int], here: list[frozenset[int]], allowed: int
-) -> tuple[int, bool, int]:
+class Share(NamedTuple):
+    """What a rank gets of its machine; see `Placement`."""
+
+    threads: int  # at least 1
+    bound: bool
+    here: int
+    processors: int
+
+
+def share_out(own: frozenset[int], here: list[frozenset[int]], allowed: int) -> Share:
     """Share the processors of a machine out among its ranks.
 
     Parameters
@@ -253,22 +265,19 @@ def shares(
 
     Returns
     -------
-    threads : int
-        For this rank, at least 1.
-    bound : bool
-        Whether no other rank may run where this one may.
-    processors : int
-        What all of them have together.
+    Share
+        Of this rank.
     """
-    together = frozenset().union(*here)
-    processors = min(len(together), allowed) if allowed < len(own) else len(together)
     # A processor that several ranks may run on is shared among them.
     part = sum(1 / sum(each in one for one in here) for each in own)
-    part = min(part, processors / len(here))
+    processors = len(own)
+    if allowed < processors:  # by a quota, which is for all of them together
+        processors, part = allowed, min(part, allowed / len(here))
     bound = all(not own & one for one in _without(here, own))
     if len(here) == 1:
         bound = len(own) < (os.cpu_count() or 1)
-    return max(1, int(part + 1e-9)), bound, processors
+    within = sum(one <= own for one in here)
+    return Share(max(1, int(part + 1e-9)), bound, within, processors)
 
 
 def _without(sets: list[frozenset[int]], one: frozenset[int]) -> list[frozenset[int]]:
@@ -362,19 +371,19 @@ def place(ranks: MpiRanks) -> Placement:
     machine = ranks._all.Split_type(MPI.COMM_TYPE_SHARED)
     own = _processors()
     here: list[frozenset[int]] = machine.allgather(own)
-    threads, bound, processors = shares(own, here, available_processors())
+    share = share_out(own, here, available_processors())
     rank_here = machine.Get_rank()
     machine.Free()
     name = MPI.Get_processor_name()
-    found = ranks.gather((name if rank_here == 0 else None, bound, threads))
+    found = ranks.gather((name if rank_here == 0 else None, share.bound))
     return Placement(
         ranks=ranks.size,
-        hosts=tuple(host for host, _, _ in found if host is not None),
+        hosts=tuple(host for host, _ in found if host is not None),
         rank_here=rank_here,
-        threads=threads,
-        bound=all(each for _, each, _ in found),
-        here=len(here),
-        processors=processors,
+        threads=share.threads,
+        bound=all(bound for _, bound in found),
+        here=share.here,
+        processors=share.processors,
     )
 
 

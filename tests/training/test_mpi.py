@@ -343,7 +343,9 @@ def test_a_full_disk_of_the_first_rank_ends_all():
     assert not Path("m.npz").exists()
 
 
-@pytest.mark.parametrize("variable", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+@pytest.mark.parametrize(
+    "variable", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"]
+)
 def test_a_launcher_of_another_library_is_refused(variable: str):
     done = subprocess.run(
         [sys.executable, "-m", "charrnn", "train", "t.txt", *SMALL],
