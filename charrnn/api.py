@@ -156,7 +156,9 @@ def train(
     ranks, threads = company.ranks, company.threads[0]
     output: FileOutput | NoOutput = NoOutput()
     if path is not None:
-        output = FileOutput(path, replace=run.force or run.resume)
+        output = FileOutput(
+            path, replace=run.force or run.resume, survives=company.killed_soon
+        )
         if ranks.rank:
             output = Elsewhere(output)
 

@@ -40,6 +40,10 @@ SAVE = _number("SIGUSR1")
 #: the system tells every second that the limit of processor time is exceeded.
 REPEATED = {_number("SIGHUP"), _number("SIGXCPU")}
 
+#: What ends a stop. Open MPI's launcher also sends it a quarter of a second before it
+#: asks its processes to end, and they have as long again before it kills them.
+CONTINUE = _number("SIGCONT")
+
 #: What Ctrl-Z sends.
 STOP = _number("SIGTSTP")
 
@@ -90,7 +94,7 @@ class Caught:
 
         A second one of `REPEATED` asks for nothing.
         """
-        if number == SAVE:
+        if number in (SAVE, CONTINUE):
             self.save_now = True
         elif self.number is None:
             self.number = number
@@ -122,20 +126,24 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def caught_signals(caught: Caught | None = None) -> Iterator[Caught]:
+def caught_signals(
+    caught: Caught | None = None, *, warned: bool = False
+) -> Iterator[Caught]:
     """Catch what would end the process, but for what it was told to ignore.
 
     Parameters
     ----------
     caught : Caught, optional
         Where they are noted, for those who look already.
+    warned : bool
+        Whether `CONTINUE` may announce an end, so that it asks for a save.
 
     ``nohup`` and shells that start a job in the background ignore some
     signals for us; that is left as it is.
     """
     caught = caught or Caught()
     before = {}
-    for number in filter(None, (*REASONS, SAVE)):
+    for number in filter(None, (*REASONS, SAVE, CONTINUE if warned else None)):
         if signal.getsignal(number) != signal.SIG_IGN:
             before[number] = signal.signal(number, caught.handle)
     if STOP is not None and signal.getsignal(STOP) == signal.SIG_DFL:
