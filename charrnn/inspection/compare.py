@@ -22,7 +22,7 @@ from charrnn.pairs import Accuracy, Pairs
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
-    from charrnn.textmodel import Costs
+    from charrnn.predictor import Costs
 
 #: Characters of a checkpoint's name that are left whole.
 NAME = 32

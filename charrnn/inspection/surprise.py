@@ -38,7 +38,7 @@ from charrnn.vocab import Vocab, from_code_points
 
 if TYPE_CHECKING:
     from charrnn.inspection.inspected import InspectedCheckpoint
-    from charrnn.textmodel import Costs
+    from charrnn.predictor import Costs
 
 #: Characters that stand before a surprising one, to know it by.
 CONTEXT = 24
