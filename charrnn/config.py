@@ -728,10 +728,12 @@ def read_weights(given: Any, name: str) -> tuple[float, ...]:
                 msg = f"{name} must be numbers such as 0.7,0.3, not {shown}"
                 hint = "give a weight for each model"
                 raise OptionError(msg, hint=hint) from None
-            check_number(f"a weight of {name}", found[-1], low=0, high=MAX_REAL)
+            if not 0 <= found[-1] <= MAX_REAL:
+                msg = f"{name} must be finite numbers from 0 on, not {found[-1]}"
+                raise OptionError(msg, hint="0 leaves a model out")
     if not sum(found) > 0:
         msg = f"{name} must have a weight above 0"
-        raise OptionError(msg, hint="a weight of 0 leaves a model out")
+        raise OptionError(msg, hint="0 leaves a model out")
     return tuple(found)
 
 

@@ -34,9 +34,11 @@ def check_alike(ingredients: Sequence[Ingredient]) -> None:
     first = ingredients[0]
     for one in ingredients:
         if one.pairs:
-            msg = f"{one.name} is a model of pairs, which cannot be part of a mixture"
-            hint = "outputs are searched for, or taken, and mixtures are drawn from"
-            raise OptionError(msg, hint=hint)
+            msg = (
+                f"{one.name} is a model of pairs, which writes an output for an input, "
+                "and a mixture goes on with a text"
+            )
+            raise OptionError(msg, hint="use it alone")
         if one.vocab.unit != first.vocab.unit:
             own, other = UNITS[first.vocab.unit], UNITS[one.vocab.unit]
             msg = f"{first.name} is a model of {own} and {one.name} one of {other}"

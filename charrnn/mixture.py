@@ -9,7 +9,9 @@ mistakes: their mean is better than any of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from itertools import tee
+from operator import is_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,9 +138,12 @@ class Mixture(Predictor):
         CountsError
             A model has no memory to blend with.
         """
-        members = [model.blended(blend, adapt=adapt) for model in self.members]
-        weights = tuple(self.weights.tolist())
-        return Mixture(members, Mixing(mix=weights, mix_mode=self.mode))
+        members = tuple(model.blended(blend, adapt=adapt) for model in self.members)
+        if all(map(is_, members, self.members)):
+            return self
+        other = copy(self)
+        other.members = members
+        return other
 
     def reading(self) -> MixedReading:
         """Begin to read a text, for blending what each network says of it."""
