@@ -772,8 +772,11 @@ class Mixing:
         Raises
         ------
         OptionError
-            There is another number of weights.
+            There is another number of weights, or no model at all.
         """
+        if not models:
+            msg = "a mixture needs a model"
+            raise OptionError(msg, hint="give one or more")
         if not self.mix:
             return (1 / models,) * models
         if len(self.mix) != models:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from charrnn.config import MixMode
+from charrnn.config import Mixing, MixMode
 from charrnn.errors import OptionError, VocabError, field
 from charrnn.vocab import Vocab
 
@@ -20,17 +20,33 @@ class Ingredient(NamedTuple):
     pairs: bool
 
 
-def check_alike(ingredients: Sequence[Ingredient]) -> None:
-    """See whether models can be mixed.
+def mixed_vocab(ingredients: Sequence[Ingredient], mixing: Mixing) -> Vocab:
+    """See whether models can be mixed, and give the characters that the mixture knows.
+
+    A model with a weight of 0 has to suit the others, but adds nothing.
 
     Raises
     ------
     OptionError
-        There is none, one is of pairs, or they differ in their units or documents.
+        There is another number of weights, or they do not go together.
+    VocabError
+        They have no character in common.
     """
-    if not ingredients:
-        msg = "a mixture needs a model"
-        raise OptionError(msg, hint="give one or more")
+    weights = mixing.weights(len(ingredients))
+    _check_alike(ingredients)
+    pairs = zip(ingredients, weights, strict=True)
+    vocabs = [one.vocab for one, weight in pairs if weight > 0]
+    return _common_vocab(vocabs, mixing.mix_mode)
+
+
+def _check_alike(ingredients: Sequence[Ingredient]) -> None:
+    """See whether models go together.
+
+    Raises
+    ------
+    OptionError
+        One is of pairs, or they differ in their units or documents.
+    """
     first = ingredients[0]
     for one in ingredients:
         if one.pairs:
@@ -54,7 +70,7 @@ def check_alike(ingredients: Sequence[Ingredient]) -> None:
             raise OptionError(msg, hint=hint)
 
 
-def common_vocab(vocabs: Sequence[Vocab], mode: MixMode) -> Vocab:
+def _common_vocab(vocabs: Sequence[Vocab], mode: MixMode) -> Vocab:
     """Give the characters of a mixture.
 
     Parameters

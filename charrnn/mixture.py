@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.config import Mixing, SampleConfig
 from charrnn.generation.mixed import MixedReading, MixedSampler, known
-from charrnn.mixing import Ingredient, check_alike, common_vocab
+from charrnn.mixing import Ingredient, mixed_vocab
 from charrnn.predictor import Costs, Predictor
 from charrnn.textmodel import TextModel
 from charrnn.windows import STEPS, Documents, regular
@@ -68,27 +68,20 @@ class Mixture(Predictor):
     ) -> None:
         if names is None:
             names = [f"model {n}" for n in range(1, len(models) + 1)]
-        check_alike(
+        self.vocab = mixed_vocab(
             [
-                Ingredient(
-                    name,
-                    model.vocab,
-                    lines=model.documents.start is not None and not model.of_pairs,
-                    pairs=model.of_pairs,
-                )
+                Ingredient(name, model.vocab, model.of_lines, model.of_pairs)
                 for name, model in zip(names, models, strict=True)
-            ]
+            ],
+            mixing,
         )
         weights = mixing.weights(len(models))
         chosen = [n for n, weight in enumerate(weights) if weight > 0]
         self.members = tuple(models[n] for n in chosen)
         self.weights = np.array([weights[n] for n in chosen])
         self.mode = mixing.mix_mode
-        vocabs = [model.vocab for model in self.members]
-        self.vocab = common_vocab(vocabs, self.mode)
-        lines = self.members[0].documents.start is not None
-        self.documents = Documents.of(self.vocab, lines=lines)
-        self.ids_of = [vocab.look_up(self.vocab.points) for vocab in vocabs]
+        self.documents = Documents.of(self.vocab, lines=self.members[0].of_lines)
+        self.ids_of = [model.vocab.look_up(self.vocab.points) for model in self.members]
 
     def __repr__(self) -> str:
         """Show what it is made of."""

@@ -64,6 +64,11 @@ class Predictor(ABC):
         return self.documents.separator is not None
 
     @property
+    def of_lines(self) -> bool:
+        """Whether every line is a document to it."""
+        return self.documents.start is not None and not self.of_pairs
+
+    @property
     @abstractmethod
     def remembers(self) -> bool:
         """Whether it has a text of its training, for ``no_copy`` to speak of."""

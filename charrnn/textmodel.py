@@ -241,7 +241,7 @@ class TextModel(Predictor):
             parameters=dict(self.network.weights),
             corpus=self.corpus,
             statistics=self.network.norm.running,
-            lines=self.documents.start is not None and not self.of_pairs,
+            lines=self.of_lines,
             pairs=self.of_pairs,
             memory=remembered,
         )

@@ -8,7 +8,7 @@ output, as a drawing, as JSON or as tab-separated lines.
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +41,7 @@ from charrnn.cli.inspect_request import Request
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
+from charrnn.config import Mixing
 from charrnn.errors import (
     CharRNNError,
     CheckpointError,
@@ -55,7 +56,11 @@ from charrnn.processors import available_processors
 
 if TYPE_CHECKING:
     from charrnn.inspection.asked import ViewOptions
-    from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.inspected import (
+        Inspected,
+        InspectedCheckpoint,
+        InspectedMixture,
+    )
     from charrnn.inspection.view import AnyView
 
 
@@ -72,6 +77,8 @@ EXAMPLES = "\n".join(
         "--text-file story.txt",
         "charrnn inspect lovecraft.npz --view diversity --corpus lovecraft.txt",
         "charrnn inspect a.npz b.npz --view compare --text-file story.txt",
+        "charrnn inspect a.npz b.npz --view surprise --mix 0.7,0.3 "
+        "--text-file story.txt",
         "charrnn inspect words.npz --view errors --text-file words.tsv --held-out",
         "charrnn sample a.npz | charrnn inspect b.npz --view surprise --text-file -",
         "charrnn inspect --verify *.npz",
@@ -130,7 +137,10 @@ class Inspector:
         self.limits = Limits(self.tell)
         views = [view_named(name) for name in request.views]
         self.joint_views = [v for v in views if isinstance(v, JointView)]
-        self.views = [v for v in views if not isinstance(v, JointView)]
+        single = [v for v in views if not isinstance(v, JointView)]
+        mixes = bool(request.mix)
+        self.mixed_views = [v for v in single if mixes and "mix" in v.options]
+        self.views = [v for v in single if v not in self.mixed_views]
         self.files = [self._file_writer(output) for output in request.outputs]
         self._several = False  # whether there is more than one checkpoint
         self.threads, warning = common.resolve_threads()
@@ -147,6 +157,8 @@ class Inspector:
             files, at the end, how many are.
         """
         self._several = len(paths) > 1
+        if self.request.mixing is not None:
+            self.request.mixing.weights(len(paths))  # as many as there are models
         for output in self.request.outputs:
             read = [self.request.text_file] if self.request.text_file else []
             output.check([*paths, *read, *self.request.corpus])
@@ -156,7 +168,7 @@ class Inspector:
                 first = self._writer(sink, several=len(paths) > 1)
                 writer = SeveralWriters([first, *self.files])
                 faults = self._each(paths, options, writer, sink)
-                if self.joint_views and not faults:
+                if (self.joint_views or self.mixed_views) and not faults:
                     self._join(paths, options, writer)
                     sink.flush()
                     self.limits.tell()
@@ -280,12 +292,11 @@ class Inspector:
                 decodes = any(view.decodes for view in views)
                 self.limits.note_unread(checkpoint, decodes=decodes)
 
-    def _show(
-        self, view: "AnyView", checkpoint: "InspectedCheckpoint", writer: Writer
-    ) -> None:
-        """Make a view and write it."""
+    def _show(self, view: "AnyView", checkpoint: "Inspected", writer: Writer) -> None:
+        """Make a view of a checkpoint, or of a mixture of them, and write it."""
         with self._patience():
-            view.compile(checkpoint)
+            for part in checkpoint.parts:
+                view.compile(part)
         data, total = view.compute(checkpoint), checkpoint.characters
         writer.view(view, data)
         extent, listed = view.extent(data, total), self.request.listed
@@ -295,11 +306,41 @@ class Inspector:
         self, paths: Sequence[Path], options: "ViewOptions", writer: Writer
     ) -> None:
         """Make and write the views that are about all checkpoints."""
-        parts = [self._described(path, options) for path in paths]
-        writer.start_joint(paths)
-        for view, found in zip(self.joint_views, zip(*parts, strict=True), strict=True):
-            writer.view(view, view.join(found))
-        writer.end()
+        with ExitStack() as stack:
+            mixture, mixing = None, self.request.mixing
+            if mixing is not None:
+                mixture = self._mixture(paths, options, mixing, stack)
+            parts = [self._described(path, options) for path in paths]
+            writer.start_joint(paths, mixing)
+            for n, view in enumerate(self.joint_views):
+                data = view.join([found[n] for found in parts])
+                if mixture is not None:
+                    data = view.with_mixture(data, mixture)
+                writer.view(view, data)
+            if mixture is not None:
+                for mixed in self.mixed_views:
+                    self._show(mixed, mixture, writer)
+            writer.end()
+
+    def _mixture(
+        self,
+        paths: Sequence[Path],
+        options: "ViewOptions",
+        mixing: Mixing,
+        stack: ExitStack,
+    ) -> "InspectedMixture":
+        """Open all checkpoints as one model, until the stack is closed."""
+        from charrnn.checkpoint import CheckpointFile
+        from charrnn.inspection.inspected import InspectedCheckpoint, InspectedMixture
+
+        files = [stack.enter_context(CheckpointFile(path)) for path in paths]
+        parts = [InspectedCheckpoint(file, options) for file in files]
+        mixture = InspectedMixture(parts, options, mixing)
+        mixture.count()
+        for part in parts:
+            self._note_memory(part, self.mixed_views)
+        self.limits.note_unread(mixture)
+        return mixture
 
     def _described(self, path: Path, options: "ViewOptions") -> list[Any]:
         """Compute what each joint view needs of one of several checkpoints."""

@@ -40,13 +40,18 @@ class Models:
     """
 
     def __init__(self, files: "Sequence[CheckpointFile]", mixing: Mixing) -> None:
+        from charrnn.mixing import Ingredient, mixed_vocab  # imports NumPy
+
         self._files, self._mixing = files, mixing
         self.mixed = len(files) > 1 or bool(mixing.mix)
-        (self.vocab, self.pairs) = files[0].vocab, files[0].pairs
+        self.vocab, self.pairs = files[0].vocab, files[0].pairs
         self._used = list(files)
         if self.mixed:
             self._weights = mixing.weights(len(files))
-            self.vocab = vocab_of(files, mixing)
+            self.vocab = mixed_vocab(
+                [Ingredient(str(f.path), f.vocab, f.lines, f.pairs) for f in files],
+                mixing,
+            )
             pairs = zip(files, self._weights, strict=True)
             self._used = [file for file, weight in pairs if weight > 0]
 
@@ -115,21 +120,3 @@ class Models:
         """Fingerprint the checkpoint; of a mixture, each of them."""
         found = [file.sha256() for file in self._files]
         return found if self.mixed else found[0]
-
-
-def vocab_of(files: "Sequence[CheckpointFile]", mixing: Mixing) -> Any:
-    """Check that checkpoints can be mixed, and give the characters of the mixture.
-
-    Raises
-    ------
-    OptionError, VocabError
-        They cannot; see `charrnn.mixing`.
-    """
-    from charrnn.mixing import Ingredient, check_alike, common_vocab  # imports NumPy
-
-    check_alike(
-        [Ingredient(str(f.path), f.vocab, lines=f.lines, pairs=f.pairs) for f in files]
-    )
-    weights = mixing.weights(len(files))
-    chosen = [f.vocab for f, weight in zip(files, weights, strict=True) if weight > 0]
-    return common_vocab(chosen, mixing.mix_mode)

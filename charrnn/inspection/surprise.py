@@ -37,7 +37,7 @@ from charrnn.pairs import input_ends
 from charrnn.vocab import Vocab, from_code_points
 
 if TYPE_CHECKING:
-    from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.inspected import Inspected
     from charrnn.predictor import Costs
 
 #: Characters that stand before a surprising one, to know it by.
@@ -320,13 +320,13 @@ class SurpriseView(View[Surprise | SurpriseRows]):
     about = "what every character of the text costs, in bits"
     text = "required"
     runs = "forward"
-    options = ("top", "max_chars", "blend", "adapt")
+    options = ("top", "max_chars", "blend", "adapt", "mix")
     page = 5
     explores = "bits"
 
-    def compute(self, checkpoint: "InspectedCheckpoint") -> Surprise | SurpriseRows:
+    def compute(self, checkpoint: "Inspected") -> Surprise | SurpriseRows:
         """Read the text and add up its losses, or make only its rows."""
-        options, vocab = checkpoint.options, checkpoint.file.vocab
+        options, vocab = checkpoint.options, checkpoint.vocab
         ids = checkpoint.text.ids(checkpoint.form)
         costs = checkpoint.predictor.costs(ids)
         if options.rows_only and checkpoint.characters:

@@ -18,7 +18,7 @@ from charrnn.inspection.compiling import (
 )
 
 if TYPE_CHECKING:
-    from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.inspected import InspectedCheckpoint, InspectedMixture
     from charrnn.inspection.records import ViewData
 
 #: Characters that are shown one by one unless more are asked for.
@@ -36,6 +36,7 @@ OptionName = Literal[
     "held_out",
     "blend",
     "adapt",
+    "mix",
 ]
 
 D = TypeVar("D", bound="ViewData")
@@ -149,6 +150,10 @@ class JointView(View[D], Generic[D, P]):
     def join(self, parts: Sequence[P]) -> D:
         """Put the data together, in the order of the checkpoints."""
         raise NotImplementedError
+
+    def with_mixture(self, data: D, mixture: "InspectedMixture") -> D:
+        """Add what all checkpoints make of the text together."""
+        return data
 
     def compute(self, checkpoint: "InspectedCheckpoint") -> D:
         """Compute the view of a single checkpoint."""
