@@ -56,11 +56,8 @@ from charrnn.processors import available_processors
 
 if TYPE_CHECKING:
     from charrnn.inspection.asked import ViewOptions
-    from charrnn.inspection.inspected import (
-        Inspected,
-        InspectedCheckpoint,
-        InspectedMixture,
-    )
+    from charrnn.inspection.inspected import InspectedCheckpoint, InspectedMixture
+    from charrnn.inspection.records import ViewData
     from charrnn.inspection.view import AnyView
 
 
@@ -292,12 +289,33 @@ class Inspector:
                 decodes = any(view.decodes for view in views)
                 self.limits.note_unread(checkpoint, decodes=decodes)
 
-    def _show(self, view: "AnyView", checkpoint: "Inspected", writer: Writer) -> None:
-        """Make a view of a checkpoint, or of a mixture of them, and write it."""
+    def _show(
+        self, view: "AnyView", checkpoint: "InspectedCheckpoint", writer: Writer
+    ) -> None:
+        """Make a view and write it."""
         with self._patience():
-            for part in checkpoint.parts:
-                view.compile(part)
-        data, total = view.compute(checkpoint), checkpoint.characters
+            view.compile(checkpoint)
+        self._write(view, view.compute(checkpoint), checkpoint.characters, writer)
+
+    def _show_mixed(
+        self, view: "AnyView", mixture: "InspectedMixture", writer: Writer
+    ) -> None:
+        """Make a view of what several checkpoints predict together, and write it."""
+        with self._patience():
+            for checkpoint in mixture.checkpoints:
+                view.compile(checkpoint)
+        self._write(view, view.compute_mixed(mixture), mixture.characters, writer)
+
+    def _write(
+        self, view: "AnyView", data: "ViewData", total: int, writer: Writer
+    ) -> None:
+        """Write a view's data, and note what of a text they leave out.
+
+        Parameters
+        ----------
+        total : int
+            The text's characters.
+        """
         writer.view(view, data)
         extent, listed = view.extent(data, total), self.request.listed
         self.limits.note_view(view.name, extent, total, listed=listed)
@@ -310,7 +328,8 @@ class Inspector:
             mixture, mixing = None, self.request.mixing
             if mixing is not None:
                 mixture = self._mixture(paths, options, mixing, stack)
-            parts = [self._described(path, options) for path in paths]
+            described = paths if self.joint_views else []
+            parts = [self._described(path, options) for path in described]
             writer.start_joint(paths, mixing)
             for n, view in enumerate(self.joint_views):
                 data = view.join([found[n] for found in parts])
@@ -319,7 +338,7 @@ class Inspector:
                 writer.view(view, data)
             if mixture is not None:
                 for mixed in self.mixed_views:
-                    self._show(mixed, mixture, writer)
+                    self._show_mixed(mixed, mixture, writer)
             writer.end()
 
     def _mixture(

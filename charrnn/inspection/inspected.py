@@ -53,11 +53,6 @@ class Inspected(ABC):
         """What predicts the text."""
 
     @property
-    @abstractmethod
-    def parts(self) -> "Sequence[InspectedCheckpoint]":
-        """The checkpoints that it is made of."""
-
-    @property
     def text(self) -> InspectedText:
         """The text, for those that cannot do without."""
         if self.options.text is None:
@@ -137,11 +132,6 @@ class InspectedCheckpoint(Inspected):
             self.options.blend, adapt=self.options.adapt
         )
 
-    @property
-    def parts(self) -> "Sequence[InspectedCheckpoint]":
-        """It alone."""
-        return [self]
-
 
 class InspectedMixture(Inspected):
     """Several checkpoints that predict the text together.
@@ -164,7 +154,7 @@ class InspectedMixture(Inspected):
         options: ViewOptions,
         mixing: Mixing,
     ) -> None:
-        self._checkpoints, self.mixing = checkpoints, mixing
+        self.checkpoints, self.mixing = checkpoints, mixing
         files = [checkpoint.file for checkpoint in checkpoints]
         self.names = [str(file.path) for file in files]
         self.weights = mixing.weights(len(files))
@@ -176,10 +166,5 @@ class InspectedMixture(Inspected):
         """The mixture, ready to run."""
         from charrnn.mixture import Mixture  # Numba, as above
 
-        models = [checkpoint.predictor for checkpoint in self.parts]
+        models = [checkpoint.predictor for checkpoint in self.checkpoints]
         return Mixture(models, self.mixing, self.names)
-
-    @property
-    def parts(self) -> Sequence[InspectedCheckpoint]:
-        """The checkpoints that are mixed."""
-        return self._checkpoints

@@ -37,7 +37,11 @@ from charrnn.pairs import input_ends
 from charrnn.vocab import Vocab, from_code_points
 
 if TYPE_CHECKING:
-    from charrnn.inspection.inspected import Inspected
+    from charrnn.inspection.inspected import (
+        Inspected,
+        InspectedCheckpoint,
+        InspectedMixture,
+    )
     from charrnn.predictor import Costs
 
 #: Characters that stand before a surprising one, to know it by.
@@ -324,8 +328,16 @@ class SurpriseView(View[Surprise | SurpriseRows]):
     page = 5
     explores = "bits"
 
-    def compute(self, checkpoint: "Inspected") -> Surprise | SurpriseRows:
+    def compute(self, checkpoint: "InspectedCheckpoint") -> Surprise | SurpriseRows:
         """Read the text and add up its losses, or make only its rows."""
+        return self._measured(checkpoint)
+
+    def compute_mixed(self, mixture: "InspectedMixture") -> Surprise | SurpriseRows:
+        """Read the text by several checkpoints together, likewise."""
+        return self._measured(mixture)
+
+    def _measured(self, checkpoint: "Inspected") -> Surprise | SurpriseRows:
+        """Read the text by what predicts it."""
         options, vocab = checkpoint.options, checkpoint.vocab
         ids = checkpoint.text.ids(checkpoint.form)
         costs = checkpoint.predictor.costs(ids)

@@ -128,6 +128,13 @@ class View(Generic[D]):
         """
         raise NotImplementedError
 
+    def compute_mixed(self, mixture: "InspectedMixture") -> D:
+        """Compute the data of several checkpoints that predict the text together.
+
+        Asked only of a view of single checkpoints that is about the option ``mix``.
+        """
+        raise NotImplementedError
+
     def blocks(self, data: D) -> Iterable[Block]:
         """List what is drawn; the table of its rows unless a view knows better."""
         yield listed(data)
