@@ -8,8 +8,8 @@ what such a checkpoint predicts by; and, apart from these static losses, the ble
 whose counts go on in the tail as it is read (`--adapt`). "copied" is the share of the
 20-grams of blended samples at temperature 0.8 that stand in the training text, beside
 that of the held-out tail. A table of its own has the models of all seeds, mixed with
-equal weights (`charrnn.mix`), beside the mean of the single ones. Texts are given as NAME=FILE, and those that have targets
-are told by their names:
+equal weights (`charrnn.mix`), beside the mean of the single ones. Texts are given as
+NAME=FILE, and those that have targets are told by their names:
 
     python benchmarks/quality.py tinyshakespeare=FILE lovecraft=FILE names=FILE
 

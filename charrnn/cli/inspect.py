@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli.inspect_checks import check_views, summed_up
 from charrnn.cli.inspect_files import (
     FileWriter,
     OutputFile,
@@ -46,9 +47,6 @@ from charrnn.errors import (
     CharRNNError,
     CheckpointError,
     InputError,
-    OptionError,
-    VocabError,
-    field,
 )
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
 from charrnn.options import OptionTable, check_file_name, configure
@@ -176,7 +174,7 @@ class Inspector:
             if options.text is not None:
                 options.text.close()
         if faults:
-            raise _summed_up(faults, len(paths))
+            raise summed_up(faults, len(paths))
 
     def _each(
         self,
@@ -277,7 +275,7 @@ class Inspector:
             views = self.views
             if not self.named:
                 views = [view for view in views if view.suits(checkpoint)]
-            _check(checkpoint, views, several=self._several)
+            check_views(checkpoint, views, several=self._several)
             self._note_memory(checkpoint, views)
             writer.start(path)
             for view in views:
@@ -368,7 +366,7 @@ class Inspector:
 
         with CheckpointFile(path) as file:
             checkpoint = InspectedCheckpoint(file, options)
-            _check(checkpoint, self.joint_views, several=self._several)
+            check_views(checkpoint, self.joint_views, several=self._several)
             self._note_memory(checkpoint, self.joint_views)
             with self._patience():
                 for view in self.joint_views:
@@ -399,45 +397,3 @@ class Inspector:
     def _patience(self) -> Meter:
         """Say why nothing happens if what is done inside takes long."""
         return Meter(lambda: self.tell.say(PREPARING))
-
-
-def _check(
-    checkpoint: "InspectedCheckpoint", views: Sequence["AnyView"], *, several: bool
-) -> None:
-    """See whether a checkpoint can have these views, before Numba is imported.
-
-    Parameters
-    ----------
-    several : bool
-        Whether it is one of several: then an error has to say which one it is about.
-    """
-    for view in views:
-        if not view.suits(checkpoint):
-            raise _unsuited(view, checkpoint)
-        view.check(checkpoint)
-    try:
-        checkpoint.count()
-    except VocabError as error:
-        if several:
-            error.where = str(checkpoint.file.path)
-        raise
-
-
-def _unsuited(view: "AnyView", checkpoint: "InspectedCheckpoint") -> OptionError:
-    """Say that a view is not about such a model, and what is."""
-    where = str(checkpoint.file.path)
-    name = field("view", view.name)
-    if view.models == "pairs":
-        msg = f"{name} is about models of pairs, which this one is not"
-        hint = f"training with {field('pairs', True)} makes one"
-        return OptionError(msg, where=where, hint=hint)
-    msg = f"{name} is not about models of pairs, which this one is"
-    hint = f"{field('view', 'errors')} is the view for them"
-    return OptionError(msg, where=where, hint=hint)
-
-
-def _summed_up(faults: Sequence[CharRNNError], files: int) -> CharRNNError:
-    """Make one error of those that were reported one by one."""
-    unreadable = all(isinstance(error, InputError) for error in faults)
-    kind = InputError if unreadable else CheckpointError
-    return kind(f"{len(faults):,} of {files:,} checkpoints failed the check")

@@ -219,8 +219,9 @@ class _Run:
             models = Models(files, self.mixing)
             inputs.check_model(pairs=models.pairs)
             vocab, config = models.vocab, settle(given, pairs=models.pairs)
-            models.check(config, self.blending)
-            self._check_memory(models, inputs, config)
+            models.check(config, self.blending, inputs)
+            if self.blending.blend == "auto" and models.unfinished:
+                self.notes.say(UNFINISHED)
             if self.form.serve:
                 self._serve(source, models, inputs, given)
                 return
@@ -389,23 +390,6 @@ class _Run:
         from charrnn.reading import read_known
 
         return read_known(paths, vocab)
-
-    def _check_memory(
-        self, models: Models, inputs: SampleInputs, config: SampleConfig
-    ) -> None:
-        """See whether there is the text that ``--no-copy`` speaks of.
-
-        Raises
-        ------
-        OptionError
-            There is none.
-        """
-        counted = inputs.corpus or models.remembers
-        if config.no_copy is not None and not counted:
-            msg = "--no-copy needs --corpus: the checkpoint has no memory of its text"
-            raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
-        if self.blending.blend == "auto" and models.unfinished:
-            self.notes.say(UNFINISHED)
 
     def _writer(
         self,

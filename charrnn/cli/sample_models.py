@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.blending import check_blending, share_in
 from charrnn.cli.records import sampler_fields
-from charrnn.config import Blending, Mixing, SampleConfig
+from charrnn.config import Blending, Mixing, SampleConfig, SampleInputs
 from charrnn.errors import OptionError, field
 
 if TYPE_CHECKING:
@@ -70,21 +70,28 @@ class Models:
         """Whether the text of a training that goes on is not there yet."""
         return any(file.remembers for file in self._used)
 
-    def check(self, config: SampleConfig, blending: Blending) -> None:
-        """See whether it has the units and the memories that options speak of.
+    def check(
+        self, config: SampleConfig, blending: Blending, inputs: SampleInputs
+    ) -> None:
+        """See whether it has the units, memories and texts that options speak of.
 
         Raises
         ------
         OptionError
-            It has no such unit, or a mixture is to have one.
+            It has no such unit, or a mixture is to have one; or there is no text that
+            ``no_copy`` could be about.
         CountsError
             There is no memory to blend with.
         """
+        counted = inputs.corpus or self.remembers
         for file in self._used:
             check_blending(blending, file)
         if config.set_unit and self.mixed:
             msg = f"{field('set_unit')} cannot be combined with several models"
             raise OptionError(msg, hint="a unit is one network's: sample one model")
+        if config.no_copy is not None and not counted:
+            msg = "--no-copy needs --corpus: the checkpoint has no memory of its text"
+            raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
         model = self._files[0].model
         for unit in config.set_unit:
             unit.check(cell=model.cell, layers=model.layers, hidden=model.hidden)
