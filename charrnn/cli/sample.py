@@ -5,6 +5,7 @@ opened, then the prompt is read, and only when nothing is wrong with either is
 Numba imported. Generated text goes to the writers and to no other place.
 """
 
+import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
@@ -33,6 +34,7 @@ from charrnn.cli.sample_models import Models
 from charrnn.cli.sample_prompts import Prompts
 from charrnn.cli.serving import SEEDS, TEXTS, Service, requests_on_stdin
 from charrnn.cli.showing import Showing
+from charrnn.cli.usage import one_too_many
 from charrnn.cli.writers import (
     JsonWriter,
     Layout,
@@ -116,8 +118,13 @@ def sample(checkpoint: CheckpointPaths, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common = configure(Common, options)
     form = configure(Form, options, echo_given=options["echo"] is not None)
-    for path in checkpoint:
+    for number, path in enumerate(checkpoint):
         check_file_name("the name of the checkpoint", path)
+        # What is no file is a word of a prompt that has no quotes; it may be too long
+        # for a name.
+        named = path.endswith(".npz") or os.path.exists(path)  # noqa: PTH110
+        if number and not named:
+            raise one_too_many(path, "charrnn sample --help lists the options")
     inputs = configure(SampleInputs, options)
     source = Prompt(text=form.prompt, file=form.prompt_file, escape=form.escape)
     if form.prompt_lines and not source.is_given:

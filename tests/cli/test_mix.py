@@ -133,6 +133,7 @@ def test_options_are_printed_as_a_preset(text: Any, tmp_path: Path) -> None:
         ("a.npz b.npz -p Q", 4, "not in the vocabulary: 'Q'"),
         ("a.npz b.npz --mix-mode log -p x", 4, "not in the vocabulary: 'x'"),
         ("a.npz gone.npz", 3, "(gone.npz)"),
+        ("a.npz old house", 2, "one word too many: 'old'"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_line(
