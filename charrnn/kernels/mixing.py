@@ -65,7 +65,7 @@ def _mix(predicted: Predicted, rows: int, n: int, out: Floats) -> None:
         first += sizes[m]
     if linear and sizes.size > 1:
         for v in range(out.size):
-            out[v] = np.log(out[v])
+            out[v] = np.log(out[v]) if out[v] > 0 else -np.inf
 
 
 @jit(parallel=False)
