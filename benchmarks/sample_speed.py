@@ -6,7 +6,8 @@ inference mode, feeds a character, applies softmax and draws; it is measured
 with one thread and with --threads, and the faster counts. Our float32 is first
 compared with float64 on the text that it generates; then all sides of a table
 row are timed in turn. PyTorch is optional (the extra "bench"), and so is what reads
-patterns. One table has models that write together. The last one asks a process of ``charrnn sample --serve``.
+patterns. One table has models that write together. The last one asks a process of
+``charrnn sample --serve``.
 
     python benchmarks/sample_speed.py [--quick] [--json FILE] [--threads N]
 """
