@@ -8,7 +8,8 @@ float32 and int8. JAX's loop is compiled as a whole. Our float32 is first compar
 with float64 on the text that it generates; then all sides of a table row are timed
 in turn. "chars/s" is ours by default, "int8" with ``--precision int8``, beside which
 the last two ratios stand. The others are optional (the extra "bench"), and so is what
-reads patterns. The last table asks a process of ``charrnn sample --serve``.
+reads patterns. One table has models that write together. The last one asks a process
+of ``charrnn sample --serve``.
 
     python benchmarks/sample_speed.py [--quick] [--json FILE] [--threads N]
 """
@@ -121,6 +122,17 @@ class Filtering:
 
 
 @dataclass(frozen=True)
+class Mixing:
+    """Several models that write one text, or some side by side."""
+
+    models: int
+    samples: int
+    rate: float  # characters per second, all samples together
+    spread: float
+    times_one: float  # time for each of the models, as a multiple of one alone
+
+
+@dataclass(frozen=True)
 class Served:
     """A process that answers requests, each with ANSWER characters."""
 
@@ -167,6 +179,14 @@ FILTERING: dict[str, Callable[[Filtering], str]] = {
     "spread": lambda row: cell(row.spread, ".0%"),
     "time, times none": lambda row: cell(row.times_none, ".2f"),
     "target": lambda row: at_most(FILTERS_TARGET),
+}
+
+MIXING: dict[str, Callable[[Mixing], str]] = {
+    "models": lambda row: cell(row.models),
+    "samples": lambda row: cell(row.samples),
+    "chars/s": lambda row: cell(row.rate),
+    "spread": lambda row: cell(row.spread, ".0%"),
+    "time a model, times one alone": lambda row: cell(row.times_one, ".2f"),
 }
 
 SERVED: dict[str, Callable[[Served], str]] = {
@@ -301,6 +321,27 @@ def measure_filters(
     ]
 
 
+def measure_mixtures(
+    hidden: int, options: argparse.Namespace, rounds: Rounds
+) -> list[Mixing]:
+    """Time one to three LSTMs that write together, beside one alone, in turn."""
+    config = ModelConfig(vocab_size=V, cell="lstm", layers=1, hidden=hidden)
+    rows = []
+    for samples in (1, 64):
+        sample = SampleConfig(temperature=TEMPERATURE, num_samples=samples)
+        sides = {
+            str(models): sampling(config, sample, options.threads, models)
+            for models in range(4)
+        }
+        found = in_turn(sides, rounds)
+        alone = found["0"].median
+        for models in (1, 2, 3):
+            rate = found[str(models)]
+            times = alone / rate.median / models
+            rows.append(Mixing(models, samples, rate.median, rate.spread, times))
+    return rows
+
+
 def measure_service(hidden: int, *, quick: bool) -> Served:
     """Start a process that answers requests, and time its answers."""
     config = ModelConfig(vocab_size=V, cell="lstm", layers=1, hidden=hidden)
@@ -360,7 +401,7 @@ def _answers_a_second(
 
 
 def main() -> None:
-    """Time sampling, print four tables, and write JSON if asked to."""
+    """Time sampling, print five tables, and write JSON if asked to."""
     options = new_parser(__doc__).parse_args()
     report = Report(options)
     models, hidden = (QUICK, 16) if options.quick else (MODELS, 256)
@@ -380,6 +421,9 @@ def main() -> None:
     add = report.table(f"Filters: LSTM 1 x {hidden}", FILTERING)
     for filtering in measure_filters(hidden, options, rounds):
         add(filtering)
+    add = report.table(f"Mixtures: LSTM 1 x {hidden}", MIXING)
+    for mixing in measure_mixtures(hidden, options, rounds):
+        add(mixing)
     add = report.table(f"Served: answers of {ANSWER} characters", SERVED)
     add(measure_service(hidden, quick=options.quick))
     report.write()

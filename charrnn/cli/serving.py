@@ -29,8 +29,9 @@ from charrnn.cli.prompts import (
     decoded,
     standard_input,
 )
-from charrnn.cli.records import pair_fields, sampler_fields, score_fields, text_fields
+from charrnn.cli.records import pair_fields, score_fields, text_fields
 from charrnn.cli.sample_form import Form
+from charrnn.cli.sample_models import Models
 from charrnn.cli.sample_prompts import Prompts
 from charrnn.cli.spelling import as_option
 from charrnn.config import Blending, SampleConfig, SampleInputs, check_search, settle
@@ -40,9 +41,8 @@ from charrnn.options import OptionTable, read
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
-    from charrnn.checkpoint import CheckpointFile
     from charrnn.generation import Piece, Question
-    from charrnn.textmodel import TextModel
+    from charrnn.predictor import Predictor
 
 #: Requests that are answered side by side, at most.
 AT_ONCE = 1024
@@ -69,7 +69,8 @@ OPTIONS = OptionTable(
         "preset": AT_THE_START,
         "show_options": "an answer tells them",
         **dict.fromkeys(
-            ("corpus", "echo", "escape", "json", "threads", "raw"), AT_THE_START
+            ("corpus", "echo", "escape", "json", "mix", "mix_mode", "threads", "raw"),
+            AT_THE_START,
         ),
     },
 )
@@ -89,10 +90,10 @@ class Service:
 
     Parameters
     ----------
-    model : TextModel
+    model : Predictor
         With its memory, if it has one.
-    file : CheckpointFile
-        Where it came from.
+    models : Models
+        The checkpoints that it came from.
     given : mapping
         Fields of `SampleConfig` for all requests, their texts in symbols.
     blending : Blending
@@ -106,8 +107,8 @@ class Service:
 
     def __init__(
         self,
-        model: "TextModel",
-        file: "CheckpointFile",
+        model: "Predictor",
+        models: Models,
         *,
         given: Mapping[str, Any],
         blending: Blending,
@@ -118,19 +119,19 @@ class Service:
         from charrnn.generation import Answering  # imports Numba
         from charrnn.reading import options_for
 
-        self._file, self._vocab = file, file.vocab
+        self._models, self._vocab = models, models.vocab
         self._given, self._blending, self._inputs = given, blending, inputs
         self._has_corpus = corpus is not None
         self._json = form.json
         self._echo = form.echo and form.echo_given
-        self._reading = options_for(file.vocab)
+        self._reading = options_for(models.vocab)
         self._answering = Answering(
             lambda wanted: model.blended(wanted.blend, adapt=wanted.adapt),
             corpus=corpus,
             scored=form.json,
         )
         self._usual = self._settled({}, blending)
-        self._sha256 = file.sha256() if form.json else ""
+        self._sha256 = models.sha256() if form.json else ""
 
     def run(self, lines: Arriving, sink: TextSink) -> None:
         """Answer requests until no more come.
@@ -234,7 +235,7 @@ class Service:
                 raise OptionError(msg, hint="leave it away for none")
             OPTIONS.refuse_unknown(wanted)
             inputs = replace(self._inputs, **read(SampleInputs, wanted))
-            inputs.check_model(pairs=self._file.pairs)
+            inputs.check_model(pairs=self._models.pairs)
             blending = replace(self._blending, **read(Blending, wanted))
             config = self._settled(wanted, blending)
             symbols = self._vocab.to_symbols(self._vocab.adapted(prompt))
@@ -264,14 +265,14 @@ class Service:
         given = {"seed": secrets.randbelow(SEEDS), **self._given, **own}
         shares = {each.name: getattr(blending, each.name) for each in fields(blending)}
         OPTIONS.refuse_alone({**shares, **given})
-        config = settle(given, pairs=self._file.pairs)
+        config = settle(given, pairs=self._models.pairs)
         check_search(config, blending)
         ends = config.stop or config.lines is not None or config.time is not None
         if config.length < 0 and not ends:
             msg = f"{field('length', -1)} would never end"
             hint = f"give {field('lines')}, {field('time')} or {field('stop')}"
             raise OptionError(msg, hint=hint)
-        counted = self._has_corpus or self._file.memory is not None
+        counted = self._has_corpus or self._models.remembers
         if config.no_copy is not None and not counted:
             msg = f"{field('no_copy')} needs {field('corpus')}: the model has no memory"
             raise OptionError(msg, hint="name the text when the command is started")
@@ -289,7 +290,7 @@ class Service:
 
         from charrnn.generation import Question
 
-        prompts = Prompts(self._vocab, self._file.pairs, inputs)
+        prompts = Prompts(self._vocab, self._models.pairs, inputs)
         given = [PromptText(self._reading, symbols)]
         (prompt,) = prompts.prepared(given, of_lines=False)
         prompts.check([prompt])
@@ -304,13 +305,13 @@ class Service:
             line = escaped(before + answer.text) + "\n"
             return line.encode("latin-1") if unit == "byte" else line
         config, blending = question.config, question.blending
-        describe = pair_fields if self._file.pairs else text_fields
+        describe = pair_fields if self._models.pairs else text_fields
         found: dict[str, Any] = {
             "id": request.given_id,
             "index": 0,
             "seed": config.seed,
             **describe(request.prompt, answer, unit),
-            "sampler": sampler_fields(config, blending, self._file),
+            "sampler": self._models.sampler_fields(config, blending),
             "checkpoint_sha256": self._sha256,
         }
         if answer.scores:

@@ -14,7 +14,7 @@ from charrnn.arrays import Ids
 from charrnn.config import Blending, SampleConfig
 from charrnn.errors import CharRNNError
 from charrnn.generation.outputs import begin
-from charrnn.generation.sampler import Model, Sampler
+from charrnn.generation.sampler import AnyModel
 from charrnn.generation.samples import Piece, Request
 
 #: Texts, candidates included, that are written side by side, about.
@@ -61,14 +61,14 @@ class Answering:
 
     def __init__(
         self,
-        predicting: Callable[[Blending], Model],
+        predicting: Callable[[Blending], AnyModel],
         *,
         corpus: Ids | None = None,
         scored: bool = False,
     ) -> None:
         self._predicting = predicting
         self._corpus, self._scored = corpus, scored
-        self._samplers: dict[tuple[SampleConfig, Blending], Sampler] = {}
+        self._samplers: dict[tuple[SampleConfig, Blending], Any] = {}
 
     def answers(self, questions: Sequence[Question]) -> Iterator[Piece | CharRNNError]:
         """Answer questions in their order, each as soon as it is its turn.
@@ -112,7 +112,7 @@ class Answering:
         prompts = [question.prompt for question in alike]
         if config.beam is not None:
             return begin(model, prompts, config, scored=self._scored).pieces()
-        sampler = self._samplers.pop(key, None) or Sampler(model, config, self._corpus)
+        sampler = self._samplers.pop(key, None) or model.sampler(config, self._corpus)
         self._samplers[key] = sampler  # used last, stands last
         if len(self._samplers) > MOST_SAMPLERS:
             del self._samplers[next(iter(self._samplers))]

@@ -39,6 +39,8 @@ ELSEWHERE = {
     "verbose": "nothing is printed",
     "json": RETURNED,
     "null": RETURNED,
+    "mix": "charrnn.mix(models, weights) puts models together",
+    "mix_mode": "charrnn.mix(models, weights, mode) puts models together",
     "output": RETURNED,
     "preset": "keyword arguments can be kept in a dict",
     "serve": "call it once for each prompt",
