@@ -29,7 +29,7 @@ from charrnn.cli.prompts import (
     too_long,
 )
 from charrnn.cli.records import sampler_fields
-from charrnn.cli.sample_form import Form, adopt
+from charrnn.cli.sample_form import Form, adopt, check_interactive
 from charrnn.cli.sample_prompts import Prompts
 from charrnn.cli.serving import SEEDS, TEXTS, Service, requests_on_stdin
 from charrnn.cli.showing import Showing
@@ -51,6 +51,7 @@ from charrnn.config import (
     SampleInputs,
     check_search,
     settle,
+    settle_completion,
 )
 from charrnn.counting import plural
 from charrnn.errors import OptionError
@@ -114,6 +115,8 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     common = configure(Common, options)
     form = configure(Form, options, echo_given=options["echo"] is not None)
     check_file_name("the name of the checkpoint", checkpoint)
+    if form.interactive:
+        check_interactive(options, OPTIONS)
     inputs = configure(SampleInputs, options)
     source = Prompt(text=form.prompt, file=form.prompt_file, escape=form.escape)
     if form.prompt_lines and not source.is_given:
@@ -125,7 +128,8 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     given = read(SampleConfig, options)
     if not form.serve:  # where every answer has one of its own
         given.setdefault("seed", secrets.randbelow(SEEDS))
-    blending, config = configure(Blending, options), settle(given)
+    blending = configure(Blending, options)
+    config = settle_completion(given) if form.interactive else settle(given)
     check_search(config, blending)
     form.check(config)
     if form.show_options:
@@ -178,7 +182,7 @@ class _Run:
         self.path = path
         self.blending = blending
         self.form = form
-        self.notes = Notes(common)
+        self.notes, self.color = Notes(common), common.color
         self.threads, warning = common.resolve_threads()
         if warning:
             self.notes.warn(warning)
@@ -210,6 +214,9 @@ class _Run:
                 unit.check(cell=file.model.cell, **sizes)
             if self.form.serve:
                 self._serve(source, file, inputs, given)
+                return
+            if self.form.interactive:
+                self._interact(file, inputs, settle_completion(given))
                 return
             batches = self._batches(source, file, config, inputs)
             prompts = next(batches)
@@ -272,6 +279,41 @@ class _Run:
         )
         with self._open_output(source, inputs) as sink:
             service.run(lines, sink)
+
+    def _interact(
+        self, file: "CheckpointFile", inputs: SampleInputs, config: SampleConfig
+    ) -> None:
+        """Complete lines while somebody writes them, or those that are piped in."""
+        from charrnn.cli import interactive  # imports Numba
+        from charrnn.generation.completion import Completer
+        from charrnn.reading import options_for
+
+        terminal = interactive.screen()
+        if terminal is not None:
+            interactive.check_editor()
+        config = adopt(config, file.vocab, self.notes, escape=False)
+        lines = None if terminal is not None else requests_on_stdin()
+        copies = self._read_corpus(inputs.corpus, file.vocab)
+        blend, adapt = self.blending.blend, self.blending.adapt
+        with Meter(lambda: self.notes.say(PREPARING)):
+            model = self._read_model(file, predicts=True).blended(blend, adapt=adapt)
+            completer = Completer(
+                model,
+                config,
+                unknown="replace" if inputs.unknown == "replace" else "skip",
+                corpus=copies,
+            )
+            completer.complete("")  # so that no key waits for a kernel
+        self.notes.warn_of_cache()
+        if lines is not None:
+            prompts = Prompts(file.vocab, file.pairs, inputs)
+            with open_stdout() as sink:
+                options = options_for(file.vocab)
+                interactive.continue_lines(completer, lines, sink, prompts, options)
+        elif terminal is not None:
+            self.notes.say(interactive.KEYS)
+            editor = interactive.Editor(completer, terminal, self.color)
+            interactive.write_lines(editor)
 
     def _open_output(
         self, source: Prompt, inputs: SampleInputs

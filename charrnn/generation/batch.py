@@ -194,7 +194,7 @@ class Generation:
         piece : Piece, optional
         """
         ids = np.empty(1, np.int32)
-        logits = _first_logits(self._vocab, self._memory)
+        logits = first_logits(self._vocab, self._memory)
         u = sample.uniform(1)
         filters = self._sampler.filters_of([sample])
         # Counts of 0 may leave nothing that is allowed: then all is equally likely.
@@ -302,7 +302,7 @@ class Generation:
                 yield sample.end(reason)
 
 
-def _first_logits(vocab: Vocab, memory: Memory | None) -> Floats:
+def first_logits(vocab: Vocab, memory: Memory | None) -> Floats:
     """Compute logits (V,) of characters as frequent as in the corpus.
 
     A memory knows, beside, how its text begins.
