@@ -133,7 +133,7 @@ class Editor:
         self._session: Any = PromptSession(
             output=output,
             key_bindings=self._keys(),
-            input_processors=[_Continuation(self._grey), TabsProcessor()],
+            input_processors=[_Continuation(self._grey), TabsProcessor(8, " ", " ")],
             enable_suspend=True,
             reserve_space_for_menu=0,
         )
