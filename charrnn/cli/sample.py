@@ -92,6 +92,7 @@ EXAMPLES = "\n".join(
         "charrnn sample lovecraft.npz -n -1 < /dev/null | head -c 100000",
         "charrnn sample lovecraft.npz -N 50 --json | jq -r .text",
         "charrnn sample lovecraft.npz --serve -n 80 < requests.txt",
+        "charrnn sample lovecraft.npz --interactive",
         "charrnn sample lovecraft.npz -t 0.7 --show-options > mine.toml",
         "charrnn sample lovecraft.npz --preset mine.toml",
     ]
