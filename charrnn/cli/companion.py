@@ -40,6 +40,7 @@ class Companion:
         self._number = 0  # of the line that is being written
         self._ended = False
         self.found: tuple[int, str, list[str]] = (-1, "", [])
+        self._offered = self.found
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -60,10 +61,12 @@ class Companion:
 
     def offer(self, offers: "Offers") -> None:
         """Hand over what was found, if it is about the line as it is now."""
-        number, line, texts = self.found
-        if number == self._number:
-            self.found = (-1, "", [])
+        found = self.found
+        number, line, texts = found
+        # The thread may put something new in its place at any time.
+        if number == self._number and self._offered is not found:
             offers.add(line, texts)
+        self._offered = found
 
     def end(self) -> None:
         """Have the thread give up what it does, and wait for its end."""

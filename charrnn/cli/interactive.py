@@ -121,17 +121,23 @@ class Editor:
     def __init__(self, completer: "Completer", stream: IO[str], color: str) -> None:
         from prompt_toolkit import PromptSession
         from prompt_toolkit.layout.processors import TabsProcessor
-        from prompt_toolkit.output import create_output
+        from prompt_toolkit.output import ColorDepth, create_output
 
         self._offers = Offers()
-        self._style = GREY if wants_color(stream, color) else WITHOUT_COLOR
         self._leaving = False
         output = create_output(stream)
+        depth, without = output.get_default_color_depth(), ColorDepth.MONOCHROME
+        self._style = GREY
+        if not wants_color(stream, color):
+            self._style, depth = WITHOUT_COLOR, without
+        elif depth == without:  # which NO_COLOR has made it
+            depth = ColorDepth.ANSI_COLORS_ONLY
         # Nothing is drawn that depends on where the line stands on the screen, and a
         # terminal that is asked may answer into the next program's input.
         output.enable_cpr = False
         self._session: Any = PromptSession(
             output=output,
+            color_depth=depth,
             key_bindings=self._keys(),
             input_processors=[_Continuation(self._grey), TabsProcessor(8, " ", " ")],
             enable_suspend=True,

@@ -369,12 +369,18 @@ def test_the_companion_forgets_lines_that_have_gone(directory: Path) -> None:
     companion = Companion(completer, found.set)
     companion.want("the w")
     assert found.wait(PATIENCE)
-    companion.finish("the w")
     offers.follow("the w")
     companion.offer(offers)
-    companion.end()
+    offers.turn(1)
+    companion.offer(offers)  # once is enough
+    assert offers.texts[0] == "ide sea"
+    assert offers.chosen == 1
 
-    assert offers.texts == []
+    companion.finish("the w")
+    gone = Offers("the w")
+    companion.offer(gone)
+    companion.end()
+    assert gone.texts == []
 
 
 def test_the_companion_tells_what_has_ended_it(directory: Path) -> None:

@@ -1,7 +1,6 @@
 """Completion: what is offered is what the model expects, however it was typed."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -126,7 +125,7 @@ def test_typing_makes_no_difference(
 
 
 @pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Tell how many characters were read at a time."""
     found: list[int] = []
     behind = Completer._behind
