@@ -1250,6 +1250,24 @@ def settle(given: Mapping[str, Any], *, pairs: bool | None = None) -> SampleConf
     return SampleConfig(**settled)
 
 
+def settle_completion(given: Mapping[str, Any]) -> SampleConfig:
+    """Make the configuration of how lines are completed while they are written.
+
+    Parameters
+    ----------
+    given : mapping
+        Fields of `SampleConfig` by name. Unless one of them draws, continuations go on
+        by the likeliest characters.
+
+    Raises
+    ------
+    OptionError
+        Something is out of range, or does not go together.
+    """
+    drawn = _asked_for(given, DRAWING)
+    return SampleConfig(**({} if drawn else {"temperature": 0.0}) | dict(given))
+
+
 def _asked_for(given: Mapping[str, Any], nothing: Mapping[str, Any]) -> list[str]:
     """Name what was given of some fields, but for values that ask for nothing."""
     return [n for n, value in nothing.items() if n in given and given[n] != value]

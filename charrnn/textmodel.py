@@ -35,11 +35,14 @@ from charrnn.errors import OutputError, field
 from charrnn.escapes import shortened
 from charrnn.filenames import read_output
 from charrnn.generation import Stopped, decode
+from charrnn.generation.completion import LENGTH, Completer
 from charrnn.generation.sampler import Sampler
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
+from charrnn.options import check_number
 from charrnn.pairs import Accuracy, Pairs
 from charrnn.predictor import Costs, Predictor
+from charrnn.reading import check_text
 from charrnn.sampling import nothing_to_choose
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
@@ -195,6 +198,59 @@ class TextModel(Predictor):
         if (memory, adapt) == (self.memory, self.adapts):
             return self
         return replace(self, memory=memory, adapts=adapt)
+
+    def complete(
+        self,
+        prefix: str = "",
+        n: int = 3,
+        *,
+        length: int = LENGTH,
+        blend: float | str = "auto",
+        adapt: bool = False,
+        unknown: UnknownPolicy = "error",
+    ) -> list[str]:
+        r"""Continue what there is of a line, in a few likely ways.
+
+        Parameters
+        ----------
+        prefix : str
+            A text, whose last line is being written.
+        n : int
+            Continuations, at most. They begin with the likeliest characters, and go
+            on by the likeliest.
+        length : int
+            Characters of each, at most; one that is as long ends with a whole word.
+        blend : float or "auto"
+            The network's share beside the memory's; see `blended`.
+        adapt : bool
+            Whether the counts go on in the lines before the last one.
+        unknown : {"error", "skip", "replace"}
+            What to do with characters that the model does not know.
+
+        Returns
+        -------
+        list of str
+            The likeliest beginning first; ``"\n"`` says that the line may end there.
+
+        Raises
+        ------
+        OptionError
+            An option is out of range, or the model is one of pairs.
+        CountsError
+            There is no memory to blend with.
+        VocabError
+            A character is unknown, and `unknown` is "error".
+        """
+        check_number("n", n, low=0)
+        check_number(field("length"), length, low=1)
+        check_text(prefix, "prefix")
+        model = self.blended(blend, adapt=adapt)
+        config = SampleConfig(temperature=0.0)
+        completer = Completer(model, config, unknown=unknown)
+        before, newline, line = self.vocab.adapted(prefix).rpartition("\n")
+        if newline:
+            completer.finish(before)
+        return completer.complete(line, n, length)
 
     def states(self, text: str, *, unknown: UnknownPolicy = "error") -> Floats:
         """Read a text and tell what every unit put out after each character.

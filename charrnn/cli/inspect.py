@@ -5,6 +5,7 @@ options are checked, files opened, and what was made is sent to standard
 output, as a drawing, as JSON or as tab-separated lines.
 """
 
+import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli import schemas
 from charrnn.cli.inspect_checks import check_views, summed_up
 from charrnn.cli.inspect_files import (
     FileWriter,
@@ -47,6 +49,7 @@ from charrnn.errors import (
     CharRNNError,
     CheckpointError,
     InputError,
+    OptionError,
 )
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
 from charrnn.options import OptionTable, check_file_name, configure
@@ -77,6 +80,7 @@ EXAMPLES = "\n".join(
         "charrnn inspect words.npz --view errors --text-file words.tsv --held-out",
         "charrnn sample a.npz | charrnn inspect b.npz --view surprise --text-file -",
         "charrnn inspect --verify *.npz",
+        "charrnn inspect --schema sample",
     ]
 )
 
@@ -86,7 +90,7 @@ OPTIONS = OptionTable(
 )
 
 Checkpoints = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="CHECKPOINT",
         help="Models, as charrnn train saves them.",
@@ -95,9 +99,17 @@ Checkpoints = Annotated[
 
 
 @takes(OPTIONS)
-def inspect(checkpoint: Checkpoints, **options: Any) -> None:
+def inspect(checkpoint: Checkpoints = None, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common = configure(Common, options)
+    if options["schema"] is not None:
+        with suppress(ReaderGone):
+            _print_schema(options["schema"])
+        return
+    if not checkpoint:
+        msg = "CHECKPOINT is missing"
+        hint = "write charrnn inspect CHECKPOINT; charrnn inspect --help lists the "
+        raise OptionError(msg, hint=f"{hint}options")
     for path in checkpoint:
         check_file_name("the name of a checkpoint", path)
     asked = tuple(dict.fromkeys(options["view"] or ()))
@@ -111,6 +123,22 @@ def inspect(checkpoint: Checkpoints, **options: Any) -> None:
         Inspector(common, request, named=bool(options["view"])).run(
             [Path(path) for path in checkpoint]
         )
+
+
+def _print_schema(name: str) -> None:
+    """Print what a JSON output looks like, or which outputs there are.
+
+    Raises
+    ------
+    OptionError
+        There is no such output.
+    """
+    if name == schemas.LIST:
+        text = "".join(f"{each}\n" for each in schemas.MAKERS)
+    else:
+        text = json.dumps(schemas.schema_named(name), indent=2) + "\n"
+    with open_stdout() as sink:
+        sink.write(text)
 
 
 class Inspector:

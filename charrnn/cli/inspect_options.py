@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from charrnn import cells
+from charrnn.cli.schemas import LIST, MAKERS
 from charrnn.config import (
     ADAPT,
     BLEND,
@@ -186,6 +187,15 @@ class InspectOptions:
         ),
     )
     json: bool = option(False, Option("One JSON object a checkpoint.", FORM))
+    schema: str | None = option(
+        None,
+        Option(
+            "Print the JSON Schema of what a command writes or reads as JSON, and end; "
+            f"{LIST} names them all. Needs no checkpoint.",
+            FORM,
+            metavar="|".join([*MAKERS, LIST]),
+        ),
+    )
     plain: bool = option(False, Option("Tab-separated, the column names first.", FORM))
     svg: str | None = option(
         None,

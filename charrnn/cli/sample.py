@@ -29,7 +29,7 @@ from charrnn.cli.prompts import (
     to_symbols,
     too_long,
 )
-from charrnn.cli.sample_form import Form, adopt
+from charrnn.cli.sample_form import Form, adopt, check_interactive
 from charrnn.cli.sample_models import Models
 from charrnn.cli.sample_prompts import Prompts
 from charrnn.cli.serving import SEEDS, TEXTS, Service, requests_on_stdin
@@ -54,6 +54,7 @@ from charrnn.config import (
     SampleInputs,
     check_search,
     settle,
+    settle_completion,
 )
 from charrnn.counting import plural
 from charrnn.errors import OptionError
@@ -93,6 +94,7 @@ EXAMPLES = "\n".join(
         "charrnn sample lovecraft.npz -N 50 --json | jq -r .text",
         "charrnn sample lovecraft.npz shakespeare.npz --mix 0.7,0.3",
         "charrnn sample lovecraft.npz --serve -n 80 < requests.txt",
+        "charrnn sample lovecraft.npz --interactive",
         "charrnn sample lovecraft.npz -t 0.7 --show-options > mine.toml",
         "charrnn sample lovecraft.npz --preset mine.toml",
     ]
@@ -125,6 +127,8 @@ def sample(checkpoint: CheckpointPaths, **options: Any) -> None:
         named = path.endswith(".npz") or os.path.exists(path)  # noqa: PTH110
         if number and not named:
             raise one_too_many(path, "charrnn sample --help lists the options")
+    if form.interactive:
+        check_interactive(options, OPTIONS)
     inputs = configure(SampleInputs, options)
     source = Prompt(text=form.prompt, file=form.prompt_file, escape=form.escape)
     if form.prompt_lines and not source.is_given:
@@ -136,9 +140,12 @@ def sample(checkpoint: CheckpointPaths, **options: Any) -> None:
     given = read(SampleConfig, options)
     if not form.serve:  # where every answer has one of its own
         given.setdefault("seed", secrets.randbelow(SEEDS))
-    blending, config = configure(Blending, options), settle(given)
-    mixing = configure(Mixing, options)
+    blending, mixing = configure(Blending, options), configure(Mixing, options)
+    config = settle_completion(given) if form.interactive else settle(given)
     mixing.weights(len(checkpoint))  # as many as there are models
+    if form.interactive and len(checkpoint) > 1:
+        msg = "--interactive is for one model, not for several"
+        raise OptionError(msg, hint="name the one that is to complete what you write")
     check_search(config, blending)
     form.check(config)
     if form.show_options:
@@ -198,7 +205,7 @@ class _Run:
         self.paths = paths
         self.blending, self.mixing = blending, mixing
         self.form = form
-        self.notes = Notes(common)
+        self.notes, self.color = Notes(common), common.color
         self.threads, warning = common.resolve_threads()
         if warning:
             self.notes.warn(warning)
@@ -231,6 +238,9 @@ class _Run:
                 self.notes.say(UNFINISHED)
             if self.form.serve:
                 self._serve(source, models, inputs, given)
+                return
+            if self.form.interactive:
+                self._interact(models, inputs, settle_completion(given))
                 return
             batches = self._batches(source, models, config, inputs)
             prompts = next(batches)
@@ -297,6 +307,41 @@ class _Run:
         )
         with self._open_output(source, inputs) as sink:
             service.run(lines, sink)
+
+    def _interact(
+        self, models: Models, inputs: SampleInputs, config: SampleConfig
+    ) -> None:
+        """Complete lines while somebody writes them, or those that are piped in."""
+        from charrnn.cli import interactive  # imports Numba
+        from charrnn.generation.completion import Completer
+        from charrnn.reading import options_for
+
+        terminal = interactive.screen()
+        if terminal is not None:
+            interactive.check_editor()
+        config = adopt(config, models.vocab, self.notes, escape=False)
+        lines = None if terminal is not None else requests_on_stdin()
+        copies = self._read_corpus(inputs.corpus, models.vocab)
+        blend, adapt = self.blending.blend, self.blending.adapt
+        with Meter(lambda: self.notes.say(PREPARING)):
+            model = models.read_alone(self.threads).blended(blend, adapt=adapt)
+            completer = Completer(
+                model,
+                config,
+                unknown="replace" if inputs.unknown == "replace" else "skip",
+                corpus=copies,
+            )
+            completer.complete("")  # so that no key waits for a kernel
+        self.notes.warn_of_cache()
+        if lines is not None:
+            prompts = Prompts(models.vocab, models.pairs, inputs)
+            with open_stdout() as sink:
+                options = options_for(models.vocab)
+                interactive.continue_lines(completer, lines, sink, prompts, options)
+        elif terminal is not None:
+            self.notes.say(interactive.KEYS)
+            editor = interactive.Editor(completer, terminal, self.color)
+            interactive.write_lines(editor)
 
     def _open_output(
         self, source: Prompt, inputs: SampleInputs

@@ -16,6 +16,7 @@ from charrnn.errors import OptionError, field
 if TYPE_CHECKING:
     from charrnn.checkpoint import CheckpointFile
     from charrnn.predictor import Predictor
+    from charrnn.textmodel import TextModel
 
 
 class Models:
@@ -109,6 +110,13 @@ class Models:
         from charrnn.mixture import Mixture
 
         return Mixture(models, self._mixing, [str(path) for path in self.paths])
+
+    def read_alone(self, threads: int) -> "TextModel":
+        """Read the one model, with its memory."""
+        from charrnn.textmodel import TextModel  # imports Numba
+
+        (file,) = self._files
+        return TextModel.read_from(file, threads=threads, predicts=True)
 
     def precision(self, config: SampleConfig) -> str | list[str]:
         """Say what weights are rounded to; of a mixture, those of each network."""

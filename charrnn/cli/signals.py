@@ -25,27 +25,27 @@ ENDING: dict[str, StopReason] = {
 }
 
 
-def _number(name: str) -> int | None:
+def signal_number(name: str) -> int | None:
     """Look a signal up; Windows has only some of them."""
     return getattr(signal, name, None)
 
 
 #: The same by the signals' numbers, as far as this system has them.
-REASONS = {n: reason for name, reason in ENDING.items() if (n := _number(name))}
+REASONS = {n: reason for name, reason in ENDING.items() if (n := signal_number(name))}
 
 #: Asks a run to save and to go on.
-SAVE = _number("SIGUSR1")
+SAVE = signal_number("SIGUSR1")
 
 #: Those that come again by themselves: shell and terminal both send a hangup, and
 #: the system tells every second that the limit of processor time is exceeded.
-REPEATED = {_number("SIGHUP"), _number("SIGXCPU")}
+REPEATED = {signal_number("SIGHUP"), signal_number("SIGXCPU")}
 
 #: What ends a stop. Open MPI's launcher also sends it a quarter of a second before it
 #: asks its processes to end, and they have as long again before it kills them.
-CONTINUE = _number("SIGCONT")
+CONTINUE = signal_number("SIGCONT")
 
 #: What Ctrl-Z sends.
-STOP = _number("SIGTSTP")
+STOP = signal_number("SIGTSTP")
 
 #: What shells add to a signal's number to make an exit code of it.
 SIGNALED = 128

@@ -29,6 +29,7 @@ RETURNED = "sample returns the text: write it where you want it"
 ELSEWHERE = {
     "prompt_file": "read the file: a prompt is a text",
     "prompt_lines": "call it once for each line",
+    "interactive": "model.complete(...) continues what there is of a line",
     "escape": "texts of Python have escapes of their own",
     "echo": "the prompt is no part of what is returned",
     "stream": "model.stream(...) yields pieces as they are made",
