@@ -14,7 +14,7 @@ expecting what it did before.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,21 @@ from charrnn.sampling import nothing_to_choose
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
 
-#: How a model is taken a step further: what it would choose by itself is of no use.
-ONE_STEP = SampleConfig(temperature=0.0)
+#: What says how characters are chosen, as nothing is asked for: a model of a mixture
+#: is taken a step further by itself, and what it would choose is of no use.
+NOTHING_ASKED: dict[str, Any] = {
+    "temperature": 0.0,
+    "top_k": None,
+    "top_p": None,
+    "min_p": None,
+    "typical": None,
+    "no_repeat": None,
+    "no_copy": None,
+    "logit_bias": (),
+    "allow": None,
+    "ban": "",
+    "pattern": None,
+}
 
 #: Steps for which there is room behind what is kept of a model's ids.
 ROOM = 256
@@ -128,8 +141,8 @@ class MixedSampler(Chooser):
         if corpus is None and config.no_copy:
             corpus = model.remembered()
         super().__init__(config, model.vocab, model.documents, corpus)
-        one_step = replace(ONE_STEP, precision=config.precision)
-        self.samplers = [Sampler(member, one_step) for member in model.members]
+        step = replace(config, **NOTHING_ASKED)
+        self.samplers = [Sampler(member, step) for member in model.members]
         self.threads = max(sampler.threads for sampler in self.samplers)
         self.ids_of = model.ids_of
         self.vocab_size = model.vocab.size
