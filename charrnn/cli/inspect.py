@@ -19,6 +19,7 @@ from charrnn.cli import schemas
 from charrnn.cli.inspect_checks import check_views, summed_up
 from charrnn.cli.inspect_files import (
     FileWriter,
+    LiveWriter,
     OutputFile,
     PageWriter,
     SvgWriter,
@@ -73,6 +74,7 @@ EXAMPLES = "\n".join(
         "charrnn inspect lovecraft.npz --view surprise --text-file story.txt",
         "charrnn inspect lovecraft.npz --view neurons --view memory "
         "--text-file story.txt",
+        "charrnn inspect lovecraft.npz --live lovecraft.html --text-file story.txt",
         "charrnn inspect lovecraft.npz --view diversity --corpus lovecraft.txt",
         "charrnn inspect a.npz b.npz --view compare --text-file story.txt",
         "charrnn inspect a.npz b.npz --view surprise --mix 0.7,0.3 "
@@ -116,9 +118,13 @@ def inspect(checkpoint: Checkpoints = None, **options: Any) -> None:
     if not asked and options["html"] is not None:
         reads = options["text"] is not None or options["text_file"] is not None
         asked = page_views(text=reads, several=len(checkpoint) > 1)
-    if not asked and not (options["verify"] or options["warmup"]):
+    other = options["verify"] or options["warmup"] or options["live"] is not None
+    if not asked and not other:
         asked = (DEFAULT,)
     request = configure(Request, options, views=asked)
+    if request.live is not None and len(checkpoint) > 1:
+        msg = f"--live makes a page of one model, not of {len(checkpoint)}"
+        raise OptionError(msg, hint="name one checkpoint at a time")
     with suppress(ReaderGone):  # as whoever ran `head` wanted
         Inspector(common, request, named=bool(options["view"])).run(
             [Path(path) for path in checkpoint]
@@ -214,7 +220,8 @@ class Inspector:
         """Inspect checkpoints one by one; return what a check of several found."""
         request = self.request
         faults: list[CharRNNError] = []
-        if not (self.views or request.verify or request.warmup):
+        wanted = self.views or request.verify or request.warmup or request.live
+        if not wanted:
             return []
         for path in paths:
             try:
@@ -246,6 +253,8 @@ class Inspector:
         """Choose what becomes of views in a file."""
         if output.option == "--svg":
             return SvgWriter(output, self.request.width)
+        if output.option == "--live":
+            return LiveWriter(output, self.request.live_precision)
         return PageWriter(output)
 
     def _save(self, file: FileWriter, sink: TextSink) -> None:
@@ -253,6 +262,9 @@ class Inspector:
         file.output.write(file.content(), sink)
         if file.output.name != "-" and not (self.request.json or self.request.plain):
             sink.write(f"{file.output.name}\n")
+        name = "the page" if file.output.name == "-" else file.output.name
+        for remark in file.remarks():
+            self.tell.say(f"{name}: {remark}")
 
     def _options(self) -> "ViewOptions":
         """Read the text, and put together what the views depend on."""
@@ -310,8 +322,10 @@ class Inspector:
                 self._show(view, checkpoint, writer)
             writer.end()
             for file_writer in self.files:
-                self.limits.note_page(file_writer.explore(checkpoint), checkpoint)
-            if self.views:
+                with self._patience():
+                    shown = file_writer.explore(checkpoint)
+                self.limits.note_page(shown, checkpoint)
+            if self.views or self.request.live:
                 decodes = any(view.decodes for view in views)
                 self.limits.note_unread(checkpoint, decodes=decodes)
 

@@ -1,4 +1,4 @@
-"""What `inspect` writes into files: a drawing as SVG, a page as HTML.
+"""What `inspect` writes into files: a drawing as SVG, pages as HTML.
 
 Views are gathered while they are made. The file is written at the end, all at
 once and in place of what was there, since it can be made again any time.
@@ -21,13 +21,23 @@ from charrnn.errors import (
     writing_hint,
 )
 from charrnn.filenames import STREAM
+from charrnn.inspection import LivePrecision
 
 if TYPE_CHECKING:
     from charrnn.display.html_page import Chapter
     from charrnn.display.svg import Figure
     from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.living import Living
     from charrnn.inspection.records import ViewData
     from charrnn.inspection.view import AnyView
+
+
+#: The texts on which a page's weights are compared with the model's.
+OF = {
+    "text": "on the text",
+    "memory": "on the text that the checkpoint has",
+    "sample": "on a text that the model wrote",
+}
 
 
 @dataclass(frozen=True)
@@ -100,11 +110,15 @@ def check_outputs(outputs: Sequence[OutputFile], others: Sequence[str]) -> None:
     others : sequence of str
         Options in use that write to standard output.
     """
-    names = [os.path.realpath(o.name) for o in outputs if o.name != STREAM]
+    places: dict[str, str] = {}  # of the files, and the options that name them
+    for output in outputs:
+        if output.name == STREAM:
+            continue
+        other = places.setdefault(os.path.realpath(output.name), output.option)
+        if other != output.option:
+            msg = f"{other} and {output.option} name the same file"
+            raise OptionError(msg, hint="name two files")
     streams = [o.option for o in outputs if o.name == STREAM] + list(others)
-    if len(set(names)) < len(names):
-        msg = "--svg and --html name the same file"
-        raise OptionError(msg, hint="name two files")
     if len(streams) > 1 and len(streams) > len(others):
         msg = f"{streams[0]} - cannot be combined with {streams[1]}"
         raise OptionError(msg, hint="only one of them can have standard output")
@@ -135,6 +149,10 @@ class FileWriter(Writer):
     def content(self) -> str:
         """Put the file together."""
         raise NotImplementedError
+
+    def remarks(self) -> Sequence[str]:
+        """Tell what is to be known of the file that was written."""
+        return ()
 
 
 class SvgWriter(FileWriter):
@@ -216,3 +234,66 @@ class PageWriter(FileWriter):
         from charrnn.display.html_page import page
 
         return page(self.chapters, as_option)
+
+
+class LiveWriter(FileWriter):
+    """Write a page that runs the network of the one checkpoint.
+
+    Parameters
+    ----------
+    precision : {"float32", "float16", "int8"}
+        How the page stores weights.
+    """
+
+    def __init__(self, output: OutputFile, precision: LivePrecision) -> None:
+        super().__init__(output)
+        self._precision = precision
+        self._living: Living | None = None
+        self._remarks: list[str] = []
+
+    def explore(self, checkpoint: "InspectedCheckpoint") -> int | None:
+        """Gather what the page holds of the model; it has room for a text's beginning.
+
+        Returns
+        -------
+        None
+            How much of the text that is, is among the remarks.
+
+        Raises
+        ------
+        OptionError
+            The page cannot run such a network.
+        """
+        from charrnn.inspection.living import bring_to_life  # imports NumPy
+
+        self._living = living = bring_to_life(checkpoint, self._precision)
+        if living.agreement is not None:
+            found = living.agreement
+            self._remarks.append(
+                f"weights as {living.precision}: {found.rounded:.4f} bits per "
+                f"character instead of {found.exact:.4f}, {OF[found.of]}, of which "
+                f"{found.characters:,} characters were read"
+            )
+        if living.remembers:
+            self._remarks.append("the page runs the network alone, without n-grams")
+        shown, total = len(living.text), checkpoint.characters
+        if shown < total:
+            self._remarks.append(
+                f"the page opens with the first {shown:,} of {total:,} characters"
+            )
+        return None
+
+    def content(self) -> str:
+        """Write the page."""
+        from charrnn.display.html_live import live_page
+
+        if self._living is None:
+            msg = "no checkpoint has been looked at"
+            raise RuntimeError(msg)
+        page = live_page(self._living, self.title)
+        self._remarks.insert(0, f"{len(page.encode()) / 1e6:.2f} MB")
+        return page
+
+    def remarks(self) -> Sequence[str]:
+        """Tell how large the page is, and what is not in it."""
+        return self._remarks

@@ -18,7 +18,7 @@ from charrnn.config import (
 )
 from charrnn.errors import field
 from charrnn.filenames import read_output
-from charrnn.inspection import MAX_LAG, SignalName
+from charrnn.inspection import MAX_LAG, LivePrecision, SignalName
 from charrnn.inspection.registry import names, readers
 from charrnn.options import Option, check, option
 
@@ -214,6 +214,24 @@ class InspectOptions:
             FORM,
             metavar="FILE",
             parse=read_output,
+        ),
+    )
+    live: str | None = option(
+        None,
+        Option(
+            "Write a page that runs the network in a browser: it writes, reads along, "
+            "explains itself and can be steered. It opens with the text.",
+            FORM,
+            metavar="FILE",
+            parse=read_output,
+        ),
+    )
+    live_precision: LivePrecision = option(
+        "float16",
+        Option(
+            "How the page stores weights: fewer bits make it smaller.",
+            FORM,
+            needs=("live",),
         ),
     )
     width: int | None = option(

@@ -64,7 +64,7 @@ class Request(InspectOptions):
             msg = f"--view {needy[0]} needs a text"
             hint = "give one with --text TEXT or --text-file PATH; - is standard input"
             raise OptionError(msg, hint=hint)
-        if given and set(needs.values()) <= {"no"}:
+        if given and self.live is None and set(needs.values()) <= {"no"}:
             option = "--text" if self.text is not None else "--text-file"
             msg = f"{option} is given, but no view that reads a text"
             hint = f"add one, such as --view {USUAL_READER}; {_VIEWS}"
@@ -109,7 +109,7 @@ class Request(InspectOptions):
     @property
     def outputs(self) -> tuple[OutputFile, ...]:
         """The files that are to be written."""
-        named = {"--svg": self.svg, "--html": self.html}
+        named = {"--svg": self.svg, "--html": self.html, "--live": self.live}
         return tuple(
             OutputFile(o, name) for o, name in named.items() if name is not None
         )

@@ -5,7 +5,7 @@ Here are its controls and its data; what they do is in ``html_page.js``.
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from charrnn.counting import plural
@@ -64,7 +64,7 @@ def data(found: Exploration) -> dict[str, Any]:
     return {
         "text": found.text,
         "glyphs": {s: _shown(s, look) for s in symbols if _shown(s, look) != s},
-        "names": {s: _name(s, look) for s in symbols if _name(s, look) != s},
+        "names": names(symbols, look),
         "bits": None if found.bits is None else [_short(b, 4) for b in found.bits],
         "scored": found.scored,
         "guesses": [_guess(position) for position in found.guesses],
@@ -82,6 +82,11 @@ def data(found: Exploration) -> dict[str, Any]:
             for best in found.best
         ],
     }
+
+
+def names(symbols: Iterable[str], look: Look) -> dict[str, str]:
+    """Name the symbols that cannot be shown alone as they are."""
+    return {s: _name(s, look) for s in symbols if _name(s, look) != s}
 
 
 def _shown(symbol: str, look: Look) -> str:
@@ -120,7 +125,7 @@ def _controls(found: Exploration) -> str:
         ways["bits"] = "surprise" if found.bits is not None else "nothing"
     if found.units:
         ways["unit"] = "a unit"
-    parts = [_select("by", "Color by", ways)]
+    parts = [select("by", "Color by", ways)]
     if found.units:
         layers = {str(u.layer): str(u.layer) for u in found.units}
         signals = {
@@ -130,8 +135,8 @@ def _controls(found: Exploration) -> str:
         slider = {"type": "range", "min": "0", "max": last, "value": unit}
         field = slider | {"type": "number"}
         parts += [
-            _select("layer", "Layer", layers, layer),
-            _select("signal", "Signal", signals, found.signal),
+            select("layer", "Layer", layers, layer),
+            select("signal", "Signal", signals, found.signal),
             tag(
                 "label",
                 "Unit",
@@ -143,8 +148,8 @@ def _controls(found: Exploration) -> str:
     return tag("div", *parts, style="controls")
 
 
-def _select(part: str, name: str, choices: dict[str, str], chosen: str = "") -> str:
-    """Write a menu."""
+def select(part: str, name: str, choices: dict[str, str], chosen: str = "") -> str:
+    """Write a menu; `part` is what programs know it by."""
     options = [
         tag("option", text(shown), value=value, selected=value == chosen)
         for value, shown in choices.items()
@@ -172,16 +177,16 @@ def _legends(found: Exploration) -> str:
     heat = [(f"h{n}", f"{n}+" if n == LEVELS - 1 else f"{n}") for n in range(LEVELS)]
     parts = []
     if found.bits is not None:
-        parts.append(_legend("bits-legend", "bits", heat))
+        parts.append(legend("bits-legend", "bits", heat))
     if found.units:
         signed = [f"n{SIDE}", "n4", "p0", "p4", f"p{SIDE}"]
-        parts.append(_legend("unit-legend", "value", [(s, " ") for s in signed]))
+        parts.append(legend("unit-legend", "value", [(s, " ") for s in signed]))
         gate = [(f"h{n}", f"{n / LEVELS:.2f}") for n in range(LEVELS)]
-        parts.append(_legend("gate-legend", "value", gate))
+        parts.append(legend("gate-legend", "value", gate))
     return "".join(parts)
 
 
-def _legend(part: str, word: str, entries: list[tuple[str, str]]) -> str:
+def legend(part: str, word: str, entries: list[tuple[str, str]]) -> str:
     """Write samples of one scale."""
     samples = [tag("span", text(shown), style=f"c {style}") for style, shown in entries]
     return tag(

@@ -1,16 +1,5 @@
-"use strict";
 // Texts that are walked through character by character. All that is shown comes
 // from the page's own data, and only as text: nothing here makes markup of it.
-
-const LEVELS = 8;
-
-/** Make an element with a class and a text. */
-function make(name, style, text) {
-  const element = document.createElement(name);
-  if (style) element.className = style;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 /** Turn base64 into bytes with a sign. */
 function bytes(text) {

@@ -1,16 +1,11 @@
-"""A page that holds everything: one file, which loads nothing and may nothing else.
+"""A page of views: one file, which holds everything and loads nothing."""
 
-Its policy (Content-Security-Policy) allows the one script and the one style
-sheet that are in it, by their hashes, and no connection at all.
-"""
-
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from charrnn.display.html_blocks import sections
+from charrnn.display.html_document import document
 from charrnn.display.html_explorer import explorer
 from charrnn.display.html_style import asset, page_style
 from charrnn.display.html_tags import tag, text
@@ -45,32 +40,13 @@ def page(chapters: Sequence[Chapter], speller: Speller = in_python) -> str:
     speller : callable
         Writes the fields that the page names; see `charrnn.errors`.
     """
-    script, style = asset("html_page.js"), page_style()
-    policy = (
-        f"default-src 'none'; script-src {_source(script)}; "
-        f"style-src {_source(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
     names = ", ".join(shown_text(chapter.path, Look()) for chapter in chapters)
-    head = [
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", text(f"{names} - charrnn inspect")),
-        tag("link", rel="icon", href="data:,"),
-        tag("style", style),
-    ]
     body = [_chapter(chapter, n) for n, chapter in enumerate(chapters)]
-    main = tag("main", *body)
-    content = tag("head", *head) + tag("body", main, tag("script", script))
-    return spell(f"<!doctype html>\n{tag('html', content, lang='en')}\n", speller)
-
-
-def _source(content: str) -> str:
-    """Name an inline script or style sheet by its hash."""
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+    program = asset("html_parts.js") + asset("html_page.js")
+    whole = document(
+        f"{names} - charrnn inspect", tag("main", *body), program, page_style()
+    )
+    return spell(whole, speller)
 
 
 def _chapter(chapter: Chapter, number: int) -> str:

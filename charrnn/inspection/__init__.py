@@ -33,6 +33,7 @@ text        the text that some views read
 features    what a reader keeps track of in a text: quotes, brackets, ...
 units       which units can be looked at, and in how much of a text
 exploration what a page tells of every character of a text
+living      a network with its weights, for a page that runs it
 grams       the n-grams of a text, and where another text has them
 compiling   compile what a view will run, before it is made
 =========== ==============================================================
@@ -46,6 +47,9 @@ from typing import Literal, TypeAlias
 #: What can be seen of a unit: its output h, a gate, or what else its cell has; see
 #: `charrnn.cells.signals`.
 SignalName: TypeAlias = str
+
+#: How a page that runs a network stores the numbers of its matrices.
+LivePrecision = Literal["float32", "float16", "int8"]
 
 #: Whether a view reads a text.
 TextNeed = Literal["no", "optional", "required"]
