@@ -142,7 +142,11 @@ class MixtureCost:
     weights: tuple[float, ...]  # they add up to 1
     mode: MixMode
     vocabulary: int
-    text: TextCost
+    characters: int  # of the text
+    unknown: int  # characters of it that no model knows, or by logarithms one does not
+    nats: float
+    bits: float
+    bits_per_char: float
 
 
 @dataclass(frozen=True)
@@ -154,10 +158,10 @@ class MixedComparison(Comparison):
     def rows(self) -> Iterable[tuple[Cell, ...]]:
         """Give a row a checkpoint, and a last one for the mixture."""
         yield from Comparison.rows(self)
-        cost = self.mixture.text
+        cost = self.mixture
         known: dict[str, Cell] = {
             "checkpoint": MIXTURE,
-            "vocabulary": self.mixture.vocabulary,
+            "vocabulary": cost.vocabulary,
             "characters": cost.characters,
             "unknown": cost.unknown,
             "bits": cost.bits,
@@ -254,11 +258,16 @@ class CompareView(JointView[Comparison, Compared]):
     ) -> MixedComparison:
         """Read the text by all checkpoints together."""
         costs = mixture.predictor.costs(mixture.text.ids(mixture.form))
+        cost = text_cost(costs, mixture.out_of_vocabulary)
         found = MixtureCost(
             weights=mixture.weights,
             mode=mixture.mixing.mix_mode,
             vocabulary=mixture.vocab.size,
-            text=text_cost(costs, mixture.out_of_vocabulary),
+            characters=cost.characters,
+            unknown=cost.unknown,
+            nats=cost.nats,
+            bits=cost.bits,
+            bits_per_char=cost.bits_per_char,
         )
         return MixedComparison(data.checkpoints, found)
 
@@ -330,13 +339,13 @@ def _columns(items: Sequence[Compared]) -> list[Column]:
 
 def _with_mixture(columns: Sequence[Column], mixture: MixtureCost) -> list[Column]:
     """Add a row for a mixture."""
-    cost, weights = mixture.text, ", ".join(f"{w:.3g}" for w in mixture.weights)
+    weights = ", ".join(f"{weight:.3g}" for weight in mixture.weights)
     known = {
         "checkpoint": MIXTURE,
         "model": f"{mixture.mode} {weights}",
         "symbols": f"{mixture.vocabulary:,}",
-        "text": f"{cost.bits_per_char:.4f}",
-        "unknown": f"{cost.unknown:,}",
+        "text": f"{mixture.bits_per_char:.4f}",
+        "unknown": f"{mixture.unknown:,}",
     }
     return [
         replace(column, cells=[*column.cells, known.get(column.title, "-")])

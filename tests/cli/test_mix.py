@@ -199,7 +199,7 @@ def test_comparison_has_a_row_for_the_mixture(call: Call) -> None:
 
     assert "mixture" not in plain
     assert mixed["checkpoints"] == plain["checkpoints"]
-    bits = mixed["mixture"]["text"]["bits"]
+    bits = mixed["mixture"]["bits"]
     # The mean of probabilities is at most two times as bad as the better one.
     best = min(row["text"]["bits"] for row in plain["checkpoints"])
     assert bits <= best + 9
