@@ -441,7 +441,7 @@ class TrainConfig:
             "bits, adds up in float32, and is faster on processors that have it; "
             "auto is float32.",
             LEARNING,
-            metavar="|".join(PRECISIONS),
+            choices=lambda: PRECISIONS,
             parse=read_precision,
             changeable=True,
         ),

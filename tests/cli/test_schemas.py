@@ -164,6 +164,8 @@ LINES = {
     "counts": "blend.npz -p a --adapt --adapt-output --no-copy 8",
     "an output": "p.npz -p bad --logprobs 2",
     "beams": "p.npz -p bad --beam 3",
+    "a mixture": "m.npz m.npz --mix 1,3 --mix-mode log -p a --logprobs 2",
+    "few bits": "m.npz -p a --precision int8",
 }
 
 
@@ -210,6 +212,14 @@ def serve(
         return out
 
     return call
+
+
+def test_a_plan_in_bfloat16(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARRNN_EMULATE_BFLOAT16", "1")
+    plan = ["--json", "--dry-run", "--precision", "bfloat16"]
+    (found,) = check("train", train("t.txt", *SHORT, *plan)[1])
+
+    assert found["precision"] == "bfloat16"
 
 
 @pytest.mark.usefixtures("beside_models")
@@ -292,6 +302,16 @@ def test_inspect_counts(inspect: Callable[..., str], directory: Path) -> None:
     out = inspect(directory / "blend.npz", *readers, "--text", "bad cab", "--adapt")
 
     assert check("inspect", out)[0]["views"]["surprise"]["static_bits_per_char"]
+
+
+def test_inspect_mixtures(inspect: Callable[..., str], directory: Path) -> None:
+    both = [directory / "blend.npz"] * 2
+    wanted = views("surprise", "compare")
+    out = inspect(*both, *wanted, "--text", "bad cab", "--mix", "3,1")
+
+    (together,) = check("inspect", out)
+    assert together["mix"] == [0.75, 0.25]
+    assert together["views"]["compare"]["mixture"]["mode"] == "linear"
 
 
 def test_inspect_verdicts(inspect: Callable[..., str], tmp_path: Path) -> None:

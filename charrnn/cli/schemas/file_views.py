@@ -1,6 +1,7 @@
 """The data of the views that read no text: what is in a file, and what it runs on."""
 
 from collections.abc import Callable
+from typing import get_args
 
 from charrnn.cells import names as cell_names
 from charrnn.cli.schemas.forms import (
@@ -19,7 +20,7 @@ from charrnn.cli.schemas.forms import (
     word,
 )
 from charrnn.cli.schemas.settings import settings
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import MixMode, ModelConfig, TrainConfig
 from charrnn.options import entries_of
 
 #: What the characters of a model are.
@@ -269,9 +270,28 @@ def _compare() -> Schema:
         "checkpoints": several(
             "In the order of their names on the command line.",
             record("A checkpoint.", one),
-        )
+        ),
+        "mixture": _mixture_cost(),
     }
-    return record("Checkpoints side by side.", members)
+    about = "Checkpoints side by side; with --mix their mixture, too."
+    return record(about, members, optional=("mixture",))
+
+
+def _mixture_cost() -> Schema:
+    """Describe what a text costs under a mixture."""
+    members = {
+        "weights": several(
+            "The models', which add up to 1.", share("A weight."), low=1
+        ),
+        "mode": word("How they are mixed.", get_args(MixMode)),
+        "vocabulary": whole("Distinct characters that it knows.", low=1),
+        "characters": whole("Characters that are scored; of models of bytes, bytes."),
+        "unknown": whole("Characters of the text that it does not know."),
+        "nats": number("The sum of -ln p over them.", low=0, null=True),
+        "bits": bits("The same in bits.", null=True),
+        "bits_per_char": bits("The same in bits per character.", null=True),
+    }
+    return record("What the text costs under the mixture.", members)
 
 
 def _system() -> Schema:

@@ -1,8 +1,19 @@
 """What a line of ``inspect --json`` is: the views of one checkpoint, or of several."""
 
 from charrnn.cli.schemas import file_views, text_views
-from charrnn.cli.schemas.forms import Schema, always, flag, record, several, text
+from charrnn.cli.schemas.forms import (
+    Schema,
+    always,
+    flag,
+    record,
+    several,
+    share,
+    text,
+)
+from charrnn.cli.schemas.settings import setting
+from charrnn.config import Mixing
 from charrnn.inspection.registry import names
+from charrnn.options import entries_of
 
 #: By the name of a view: what makes the schema of its data.
 VIEWS = file_views.VIEWS | text_views.VIEWS
@@ -35,12 +46,22 @@ def line() -> Schema:
         "views": shown,
     }
     about_one = record("One checkpoint.", one, optional=("verified", "fault"))
-    about_all = record("The view compare, of all checkpoints together.", together)
+    mixing = {entry.name: entry for entry in entries_of(Mixing)}
+    together |= {
+        "mix": several("With --mix: the weights.", share("A weight."), low=1),
+        "mix_mode": setting(mixing["mix_mode"]),
+    }
+    about_all = record(
+        "The view compare, of all checkpoints together; with --mix all views of their "
+        "mixture.",
+        together,
+        optional=("mix", "mix_mode"),
+    )
     return {
         "title": "A line of charrnn inspect --json",
         "description": (
             "JSON Lines: an object for each checkpoint, then one for the view compare "
-            "if it was asked for. Numbers that are not finite are null. Characters of "
+            "or a mixture if that was asked for. Numbers that are not finite are null. Characters of "
             "a model of bytes are the Latin-1 characters of their numbers."
         ),
         "oneOf": [about_one, about_all],

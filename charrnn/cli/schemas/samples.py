@@ -18,7 +18,7 @@ from charrnn.cli.schemas.forms import (
     word,
 )
 from charrnn.cli.schemas.settings import meaning, setting
-from charrnn.config import Blending, SampleConfig
+from charrnn.config import Blending, Mixing, SampleConfig, WeightsName
 from charrnn.options import Entry, entries_of
 
 NATS = "the sum of -ln p over its characters, by the model itself before any filter"
@@ -30,6 +30,12 @@ CHARACTERS = "of a model of bytes read as UTF-8, with U+FFFD for what is none"
 def _either(about: str, *kinds: Schema) -> Schema:
     """Describe a value that may have one of several forms."""
     return {"description": about, "anyOf": list(kinds)}
+
+
+def of_each(one: Schema) -> Schema:
+    """Describe what a model has, and several have one each of."""
+    about = f"{one['description']} Of several models a list, in their order."
+    return _either(about, one, {"type": "array", "items": one, "minItems": 1})
 
 
 def _finish() -> Schema:
@@ -64,6 +70,7 @@ def _sampler() -> Schema:
     """Describe the settings that a sample was made with."""
     entries = {entry.name: entry for entry in entries_of(SampleConfig)}
     counted = {entry.name: entry for entry in entries_of(Blending)}
+    mixed = {entry.name: entry for entry in entries_of(Mixing)}
     bias = _either(
         "What is added to the logit.",
         number("A number."),
@@ -71,7 +78,17 @@ def _sampler() -> Schema:
     )
     members = {name: setting(entries[name]) for name in SAMPLER}
     members |= {
-        "blend": share(meaning(counted["blend"]) + " Here always as a number."),
+        "precision": of_each(
+            word(
+                "What weights of layers were rounded to, where that was left open, too.",
+                get_args(WeightsName),
+            )
+        ),
+        "blend": of_each(
+            share(meaning(counted["blend"]) + " Here always as a number.")
+        ),
+        "mix": several("The weights of several models.", share("A weight."), low=1),
+        "mix_mode": setting(mixed["mix_mode"]),
         "adapt": setting(counted["adapt"]),
         "adapt_output": setting(counted["adapt_output"]),
         "logit_bias": table(meaning(entries["logit_bias"]), bias),
@@ -79,10 +96,11 @@ def _sampler() -> Schema:
             meaning(entries["set_unit"]), text("LAYER:UNIT:h=VALUE or with c.")
         ),
     }
-    optional = ("pattern", "set_unit", "beam")
+    optional = ("pattern", "set_unit", "beam", "mix", "mix_mode")
     return record(
         "The options that chose the characters. beam is there only of a model of "
-        "pairs, pattern and set_unit only where they were given.",
+        "pairs, pattern and set_unit only where they were given, mix and mix_mode "
+        "only of several models.",
         members,
         optional=optional,
     )
@@ -139,7 +157,7 @@ def _sample(about: str, members: dict[str, Schema], **first: Schema) -> Schema:
     }
     tail = {
         "sampler": _sampler(),
-        "checkpoint_sha256": sha256("SHA-256 of the checkpoint's file."),
+        "checkpoint_sha256": of_each(sha256("SHA-256 of the checkpoint's file.")),
         "logprobs": _logprobs(),
     }
     found = {**first, **head, **members, **tail}

@@ -18,6 +18,7 @@ from charrnn.cli.schemas.forms import (
     whole,
     word,
 )
+from charrnn.config import PrecisionName
 from charrnn.training.records import StopReason
 
 #: Of all records; see `charrnn.training.records`.
@@ -88,6 +89,10 @@ def _begun() -> dict[str, Schema]:
         "threads": whole("Threads of each process.", low=1),
         "seed": whole("What weights, dropout and order are drawn by."),
         "output": text("Path of the checkpoint; - is standard output."),
+        "precision": word(
+            "What products are rounded to; not there for float32.",
+            get_args(PrecisionName),
+        ),
     }
 
 
@@ -148,6 +153,7 @@ def _plan() -> Schema:
     return _event(
         "plan",
         "Instead of all others with --dry-run: what a run would be.",
+        "precision",
         **_begun(),
         memory=whole("Estimated bytes of memory, beside the text."),
         seconds=number("Estimated seconds of training that are left.", low=0),
@@ -232,7 +238,9 @@ def _end() -> Schema:
 def line() -> Schema:
     """Describe any line of the output."""
     events = {
-        "start": _event("start", "The first record: what the run is.", **_begun()),
+        "start": _event(
+            "start", "The first record: what the run is.", "precision", **_begun()
+        ),
         "plan": _plan(),
         "step": _step(),
         "eval": _eval(),
