@@ -64,7 +64,7 @@ new PerformanceObserver(list => {
 
 #: Tells the time, how long the text is, and the longest task.
 LOOK = """return [performance.now(),
-  document.querySelector('[data-part="field"]').value.length,
+  document.querySelector('[data-part="back"]').textContent.length,
   Math.max(0, ...window.blocks)]"""
 
 
@@ -216,7 +216,7 @@ def write(driver: Any, seconds: float) -> tuple[float, float]:
     """Let an open page write anew; its rate, and its longest task in ms."""
     press(driver, "clear")
     press(driver, "write")
-    wait(driver, "return document.querySelector('[data-part=field]').value.length > 9")
+    wait(driver, "return document.querySelector('[data-part=back]').textContent !== ''")
     began, before, _ = driver.execute_script(f"window.blocks = []; {LOOK}")
     time.sleep(seconds)
     ended, after, block = driver.execute_script(LOOK)

@@ -6,7 +6,7 @@ on from "Cthulhu is"; the kind of cell, the number of layers and of units can be
 chosen. This program does it in small, with the library that the `charrnn` command
 runs on, on a short tale that comes with it or on a text of your own:
 
-    python -m charrnn.examples.generator [FILE]
+    python -m charrnn.examples.generator [FILE] [--save FILE]
 
 There are no figures of the article's to hold ours against. What can be held against
 it is that the loss falls: first below what guessing costs, ln V nats a character,
@@ -26,6 +26,7 @@ import numpy as np
 
 import charrnn
 from charrnn.examples.figures import WIDTH, Figures, run_program
+from charrnn.examples.saving import new_parser, say_saved
 from charrnn.textmodel import TextModel
 from charrnn.training.records import Step
 from charrnn.training.run import Run
@@ -77,9 +78,11 @@ def costs_by_counts(model: TextModel) -> float:
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Train, print how the loss falls, and let the model write."""
-    path = arguments[0] if arguments else str(TALE)
+    parser = new_parser("generator")
+    parser.add_argument("text", metavar="FILE", nargs="?", default=str(TALE))
+    asked = parser.parse_args(arguments)
     figures = Figures("generator")
-    run = begin(path)
+    run = begin(asked.text)
     model = run.model
     config = model.network.config
     figures.step("1. The network")
@@ -111,6 +114,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         print(f"temperature {temperature}:")
         for line in wrap(text, WIDTH - 4):
             print(f"    {line}")
+    if asked.save is not None:
+        run.model.save(asked.save)
+        say_saved(asked.save, PROMPT)
     return figures.end()
 
 

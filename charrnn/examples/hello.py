@@ -11,11 +11,15 @@ The article multiplies matrices by columns, so its matrices are turned over wher
 they become layers.
 """
 
+import sys
+from collections.abc import Sequence
+
 import numpy as np
 
 from charrnn.arrays import Floats, Ids
 from charrnn.examples.figures import Figures, run_program
 from charrnn.examples.layers import Adam, RecurrentLayer, SoftmaxLayer, softmax
+from charrnn.examples.saving import saved_as, say_saved, text_model
 
 LETTERS = "helo"
 
@@ -71,8 +75,9 @@ def spell(text: str) -> Ids:
     return np.array([[LETTERS.index(letter)] for letter in text], np.int32)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Print the article's figures beside ours, then train."""
+    path = saved_as("hello", arguments)
     figures, network = Figures("hello"), Speller()
     h, logits = network.forward("he")
     p = softmax(logits[1])
@@ -100,8 +105,11 @@ def main() -> int:
         said, sure = LETTERS[int(p[k].argmax())], float(p[k].max())
         ours = f"{said} (p = {sure:.2f})"
         figures.check(f'after "{"hell"[: k + 1]}"', right, ours, said == right)
+    if path is not None:
+        text_model(network.read, network.predict, LETTERS, "hello").save(path)
+        say_saved(path, "hell")
     return figures.end()
 
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(lambda: main(sys.argv[1:]))

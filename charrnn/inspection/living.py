@@ -35,6 +35,9 @@ MOST_CHARACTERS = 20_000
 #: Characters that say what rounding costs, at most.
 COMPARED = 20_000
 
+#: Characters that say too little, so that the text in the checkpoint is read instead.
+FEW = 1_000
+
 #: Characters that a model writes for that where it has no text at all.
 WRITTEN = 2_000
 
@@ -222,7 +225,7 @@ def _agreement(
     model = checkpoint.model
     of: Literal["text", "memory", "sample"] = "text"
     found: NDArray[Any] = ids
-    if ids.size < 2 and checkpoint.file.memory is not None:
+    if ids.size < FEW and checkpoint.file.memory is not None:
         remembered = checkpoint.file.read_memory()
         if remembered is not None:
             of, found = "memory", remembered.ids

@@ -25,6 +25,9 @@ HOSTILE = "a</script><b>&amp;\"'<!--\u2028\u2029 \u05d0\u05d1 \U0001f600 e\u0301
 #: A text with quotations, lines and words, which units can follow.
 READ = 'the sea, "the old sea"\nold houses by the sea\n"see the houses"\n' * 12
 
+#: The page that stands open beside another one.
+BESIDE = "other.html"
+
 #: Seconds that a page may take for anything, on a machine with much to do.
 PATIENCE = 90
 
@@ -80,10 +83,15 @@ class Live:
         """Let it write at least so many characters, and return the whole text."""
         before = len(self.value("field"))
         self.press("write")
-        self.until(lambda: len(self.value("field")) >= before + characters)
+        self.until(lambda: self.shown() >= before + characters)
         self.press("write")
         self.until(lambda: self.read("write") == "Write")
         return self.value("field")
+
+    def shown(self) -> int:
+        """Count what stands in the colored text, which grows while it writes."""
+        script = """return document.querySelector('[data-part="back"]').textContent"""
+        return len(self.tab.run(script))
 
     def levels(self) -> set[str]:
         """Name the classes that color the characters."""
@@ -121,8 +129,9 @@ def opened(tab: Tab, tmp_path: Path) -> Iterator[Callable[..., Live]]:
 
     yield open_page
     assert tab.complaints() == []
-    loaded = [url for url in tab.requests() if url[:5] not in ("data:", "blob:")]
-    assert loaded == [path.as_uri()]
+    loaded = {url for url in tab.requests() if url[:5] not in ("data:", "blob:")}
+    assert path.as_uri() in loaded
+    assert loaded <= {path.as_uri(), (tmp_path / BESIDE).as_uri()}
 
 
 def page_of(checkpoint: Path, text: str, precision: LivePrecision) -> str:
@@ -246,7 +255,7 @@ def test_the_keyboard_alone_writes_and_stops(opened, model):
     live = opened(model, "the sea")
     live.text_is_read()
     live.find("field").send_keys(Keys.CONTROL, Keys.ENTER)
-    live.until(lambda: len(live.value("field")) > 20)
+    live.until(lambda: live.shown() > 20)
     live.find("field").send_keys(Keys.ESCAPE)
 
     live.until(lambda: live.read("write") == "Write")
@@ -308,7 +317,7 @@ def test_it_is_readable_in_both_schemes_and_at_any_width(opened, model, scheme, 
 def test_two_pages_run_side_by_side(opened, model, tmp_path):
     live = opened(model, "the sea")
     driver, first = live.tab.driver, live.tab.driver.current_window_handle
-    other = tmp_path / "other.html"
+    other = tmp_path / BESIDE
     other.write_text(page_of(write_checkpoint(tmp_path / "o.npz"), TEXT, "float32"))
     driver.switch_to.new_window("tab")
     try:
@@ -319,4 +328,14 @@ def test_two_pages_run_side_by_side(opened, model, tmp_path):
         driver.close()
         driver.switch_to.window(first)
     assert live.write(20).startswith("the sea")
-    live.tab.driver.get_log("performance")  # the other page's, too
+
+
+def test_a_full_page_is_not_written_on(opened, model):
+    text = (READ * 70)[:50_000]
+    live = opened(model)
+    live.put("field", text)
+    live.text_is_read()
+    live.press("write")
+
+    live.until(lambda: "no room for more than 50,000" in live.read("status"))
+    assert live.value("field") == text

@@ -1,6 +1,6 @@
 // The text of the page: one that can be typed in, over the same text in colors.
 
-/** Characters of a part that is drawn at once. */
+/** Characters of a part that is drawn at once, at most; line ends end it, too. */
 const PART = 200;
 
 class Editor {
@@ -21,8 +21,11 @@ class Editor {
     this.ids = [];
     /** @type {(n: number) => string} names the classes of a character */
     this.styleOf = () => "";
+    this.late = ""; // what was written, and is not in the field yet
     /** @type {HTMLElement[]} */
     this.parts = [];
+    /** @type {number[]} the first character of each part */
+    this.starts = [];
     /** @type {Set<number>} parts that are to be drawn anew */
     this.stale = new Set();
     this.drawing = false;
@@ -36,11 +39,13 @@ class Editor {
     const chars = Array.from(this.field.value);
     let same = 0;
     while (same < chars.length && chars[same] === this.chars[same]) same += 1;
+    this.late = "";
+    this.dropParts(same ? this.partOf(same - 1) + 1 : 0);
     this.chars.length = same;
     this.firsts.length = same + 1;
     this.ids.length = this.firsts[same];
     for (const char of chars.slice(same)) this.push(char, this.vocabulary.encode(char));
-    this.redraw(same);
+    this.redraw(Math.max(0, same - 1));
     return same;
   }
 
@@ -50,22 +55,70 @@ class Editor {
    * @param {number[]} ids
    */
   push(char, ids) {
+    const n = this.chars.length, last = this.starts.length - 1;
+    const begins = n === 0 || this.chars[n - 1] === "\n";
+    if (begins || n - this.starts[last] >= PART) this.addPart(begins);
     this.chars.push(char);
     for (const id of ids) this.ids.push(id);
     this.firsts.push(this.ids.length);
   }
 
   /**
-   * Put what was written behind the text.
+   * Add an empty part. Every line of the text is a block of its own, so that a
+   * browser arranges the others no more when one grows.
+   * @param {boolean} begins whether a line begins
+   */
+  addPart(begins) {
+    const part = make("span", "");
+    if (begins) this.back.append(make("div", "line"));
+    this.back.lastElementChild?.append(part);
+    this.parts.push(part);
+    this.starts.push(this.chars.length);
+  }
+
+  /** @param {number} kept parts that stay */
+  dropParts(kept) {
+    this.starts.length = Math.min(kept, this.starts.length);
+    for (const part of this.parts.splice(kept)) {
+      const line = part.parentElement;
+      part.remove();
+      if (!line?.firstChild) line?.remove();
+    }
+  }
+
+  /**
+   * Find the part in which a character stands.
+   * @param {number} n
+   */
+  partOf(n) {
+    let low = 0, high = this.starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.starts[middle] <= n) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /**
+   * Put what was written behind the text. The field gets it in `settle`: it arranges
+   * all of its text whenever that changes.
    * @param {Array<[string, number[]]>} written characters, and the ids of each
    */
   append(written) {
-    const same = this.chars.length, end = this.field.value.length;
+    const same = this.chars.length;
     for (const [char, ids] of written) this.push(char, ids);
-    const text = written.map(([char]) => char).join("");
+    this.late += written.map(([char]) => char).join("");
+    this.redraw(same);
+  }
+
+  /** Put what was written into the field, too. */
+  settle() {
+    const text = this.late, end = this.field.value.length;
+    if (!text) return;
+    this.late = "";
     this.field.setRangeText(text, end, end, "preserve");
     if (this.field.selectionStart === end) this.field.setSelectionRange(end + text.length, end + text.length);
-    this.redraw(same);
   }
 
   /** Tell which characters are unknown to the model. */
@@ -132,15 +185,8 @@ class Editor {
    * @param {number} last
    */
   redraw(first = 0, last = this.chars.length) {
-    const count = Math.max(1, Math.ceil(this.chars.length / PART));
-    while (this.parts.length > count) this.parts.pop()?.remove();
-    while (this.parts.length < count) {
-      const part = make("span", "");
-      this.parts.push(part);
-      this.back.append(part);
-    }
-    const end = Math.min(count - 1, Math.floor(last / PART));
-    for (let k = Math.floor(Math.max(0, first) / PART); k <= end; k += 1) this.stale.add(k);
+    const end = this.partOf(last);
+    for (let k = this.partOf(Math.max(0, first)); k <= end; k += 1) this.stale.add(k);
     if (this.drawing) return;
     this.drawing = true;
     requestAnimationFrame(() => this.draw());
@@ -160,7 +206,7 @@ class Editor {
 
   /** @param {number} k */
   drawPart(k) {
-    const first = k * PART, last = Math.min(this.chars.length, first + PART), runs = [];
+    const first = this.starts[k], last = this.starts[k + 1] ?? this.chars.length, runs = [];
     for (let n = first; n < last;) {
       const style = this.styleOf(n), from = n;
       let text = "";

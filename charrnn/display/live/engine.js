@@ -29,6 +29,7 @@ class Engine {
     this.version = 0; // of the text
     this.told = 0; // characters whose costs were told
     this.reported = 0; // when
+    this.unheard = false; // whether the page has not shown yet what it was told last
     this.waiting = false;
     /** @type {any} */
     this.writing = null;
@@ -50,6 +51,8 @@ class Engine {
       this.write(message);
     } else if (kind === "stop") {
       this.stop();
+    } else if (kind === "heard") {
+      this.unheard = false;
     } else {
       if (this.answering === kind) this.answer = null;
       this.questions.set(kind, message);
@@ -147,7 +150,8 @@ class Engine {
   report(all) {
     const { reader } = this, now = performance.now();
     const news = this.told < reader.done || this.writing;
-    if (!news || (!all && now - this.reported < REPORT)) return;
+    if (!news || (!all && (this.unheard || now - this.reported < REPORT))) return;
+    this.unheard = true;
     const first = this.told;
     this.reported = now;
     this.told = reader.done;

@@ -93,7 +93,7 @@ function yesOrNo(feature, values, half) {
  * @param {Uint8Array} labels
  * @returns {{right: number, chance: number, threshold: number, above: boolean, chosen: number,
  *   tested: number}} shares of the second half: those the threshold gets right, and those
- *   that the commoner answer of the first half does
+ *   that the commoner answer there does
  */
 function prove(unit, labels) {
   const half = Math.floor(labels.length / 2), order = Array.from({ length: half }, (_, n) => n);
@@ -111,11 +111,12 @@ function prove(unit, labels) {
     if (right > best) [best, threshold, above] = [right, place, true];
     if (half - right > best) [best, threshold, above] = [half - right, place, false];
   });
-  let found = 0, common = 0;
-  const commoner = yes * 2 > half ? 1 : 0, tested = labels.length - half;
+  let found = 0, follows = 0;
+  const tested = labels.length - half;
   for (let n = half; n < labels.length; n += 1) {
     found += (unit[n] > threshold === above) === (labels[n] === 1) ? 1 : 0;
-    common += labels[n] === commoner ? 1 : 0;
+    follows += labels[n];
   }
-  return { right: found / tested, chance: common / tested, threshold, above, chosen: half, tested };
+  const chance = Math.max(follows, tested - follows) / tested;
+  return { right: found / tested, chance, threshold, above, chosen: half, tested };
 }

@@ -49,6 +49,7 @@ class LivePage {
 
   listen() {
     const { field } = this.editor;
+    field.addEventListener("beforeinput", () => this.editor.settle());
     field.addEventListener("input", () => this.edited());
     field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key === "Enter" && event.ctrlKey) this.toggle();
@@ -132,11 +133,13 @@ class LivePage {
 
   /** Let the model write on. */
   write() {
+    this.editor.settle();
     const { separator, start } = this.facts, number = (/** @type {string} */ part) => Number(this.find(part).value);
     if (separator !== null) {
       const last = this.editor.ids.slice(this.editor.ids.lastIndexOf(start) + 1);
       if (!last.includes(separator)) {
         this.editor.append([["\t", [separator]]]);
+        this.editor.settle();
         this.edited();
       }
     }
@@ -174,6 +177,7 @@ class LivePage {
   /** @param {any} message */
   hear(message) {
     const { kind } = message;
+    if (kind === "read") requestAnimationFrame(() => this.send({ kind: "heard" }));
     if (kind === "ready") document.body.dataset.ready = "yes";
     else if (kind === "writing") this.showWriting(message.on);
     else if (kind === "trouble") this.say("The model's numbers are too large to choose from.");
@@ -193,6 +197,7 @@ class LivePage {
     this.find("write").textContent = on ? "Stop" : "Write";
     this.find("next").hidden = on;
     if (on) return;
+    this.editor.settle();
     const now = this.find("seed").value + "\n" + this.editor.field.value;
     this.written = this.writtenVersion === this.version ? now : "";
     this.following = true;
@@ -440,7 +445,8 @@ class LivePage {
   /** @param {{place: number, ids: number[], shares: number[]}} found */
   showNext({ place, ids, shares }) {
     if (place !== this.editor.ids.length) return;
-    const buttons = ids.slice(0, 6).map((id, k) => {
+    const likely = ids.slice(0, 6).filter((_, k) => k === 0 || shares[k] >= 0.005);
+    const buttons = likely.map((id, k) => {
       const button = make("button", "", this.symbol(id));
       button.type = "button";
       button.append(make("small", "", ` ${Math.round(100 * shares[k])}%`));
@@ -455,6 +461,7 @@ class LivePage {
   /** @param {number} id */
   takeNext(id) {
     this.append([id]);
+    this.editor.settle();
     this.version += 1;
     this.sendText([...this.editor.ids, ...this.pendingIds]);
     this.editor.caret = this.editor.chars.length;
