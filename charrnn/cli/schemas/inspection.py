@@ -61,8 +61,8 @@ def line() -> Schema:
         "title": "A line of charrnn inspect --json",
         "description": (
             "JSON Lines: an object for each checkpoint, then one for the view compare "
-            "or a mixture if that was asked for. Numbers that are not finite are null. Characters of "
-            "a model of bytes are the Latin-1 characters of their numbers."
+            "or a mixture if that was asked for. Numbers that are not finite are null. "
+            "Characters of a model of bytes are the Latin-1 characters of their numbers."
         ),
         "oneOf": [about_one, about_all],
         "$defs": views,

@@ -80,7 +80,7 @@ def _sampler() -> Schema:
     members |= {
         "precision": of_each(
             word(
-                "What weights of layers were rounded to, where that was left open, too.",
+                "What weights of layers were rounded to, also by default.",
                 get_args(WeightsName),
             )
         ),
