@@ -62,7 +62,7 @@ def line() -> Schema:
         "description": (
             "JSON Lines: an object for each checkpoint, then one for the view compare "
             "or a mixture if that was asked for. Numbers that are not finite are null. "
-            "Characters of a model of bytes are the Latin-1 characters of their numbers."
+            "Characters of a model of bytes are the Latin-1 ones of their numbers."
         ),
         "oneOf": [about_one, about_all],
         "$defs": views,
