@@ -7,8 +7,9 @@ network alone, the n-grams of the training text alone, and the blend of both, wh
 what such a checkpoint predicts by; and, apart from these static losses, the blend
 whose counts go on in the tail as it is read (`--adapt`). "copied" is the share of the
 20-grams of blended samples at temperature 0.8 that stand in the training text, beside
-that of the held-out tail. Texts are given as NAME=FILE, and those that have targets
-are told by their names:
+that of the held-out tail. A table of its own has the models of all seeds, mixed with
+equal weights (`charrnn.mix`), beside the mean of the single ones. Texts are given as
+NAME=FILE, and those that have targets are told by their names:
 
     python benchmarks/quality.py tinyshakespeare=FILE lovecraft=FILE names=FILE
 
@@ -130,9 +131,38 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
+class Ensemble:
+    """The models of all seeds as one: static losses in nats."""
+
+    text: str
+    time: str
+    seeds: int
+    single: float  # the mean of what the tail costs each, blended
+    linear: float  # their mixture
+    log: float
+    single_network: float  # the same of the networks alone
+    linear_network: float
+    log_network: float
+
+
+ENSEMBLE = {
+    "text, time": lambda row: f"{row.text}, {row.time}",
+    "models": lambda row: cell(row.seeds),
+    "one, blended": lambda row: cell(row.single, ".4f"),
+    "all, linear": lambda row: cell(row.linear, ".4f"),
+    "all, log": lambda row: cell(row.log, ".4f"),
+    "one network alone": lambda row: cell(row.single_network, ".4f"),
+    "all networks, linear": lambda row: cell(row.linear_network, ".4f"),
+    "all networks, log": lambda row: cell(row.log_network, ".4f"),
+}
+
+
+@dataclass(frozen=True)
 class Trained:
     """What one run has left behind: its records, and what its checkpoint predicts."""
 
+    model: charrnn.TextModel
+    tail: str  # the text held out
     records: list[dict[str, Any]]
     adapting: float | None
     copied: float | None
@@ -233,7 +263,9 @@ def run_one(path: Path, given: list[str], *, lines: bool, long: bool) -> Trained
         shares = ("auto", "1") if model.memory is not None else ("1",)
         samples = {share: sample(output, share) for share in shares}
         cold = cold_loss(path, output) if long else None
-    return Trained(records, adapting, copied, copied_held_out, cold, samples)
+    return Trained(
+        model, tail, records, adapting, copied, copied_held_out, cold, samples
+    )
 
 
 def sample(checkpoint: Path, share: str) -> str:
@@ -244,6 +276,23 @@ def sample(checkpoint: Path, share: str) -> str:
     ).stdout
 
 
+def mixed(text: str, time: str, runs: list[Trained]) -> Ensemble:
+    """Score the tail by the models of all seeds together, and by each."""
+    models, tail = [run.model for run in runs], runs[0].tail
+    linear, log = (charrnn.mix(models, mode=mode) for mode in ("linear", "log"))
+    return Ensemble(
+        text=text,
+        time=time,
+        seeds=len(runs),
+        single=statistics.mean(model.loss(tail) for model in models),
+        linear=linear.loss(tail),
+        log=log.loss(tail),
+        single_network=statistics.mean(model.loss(tail, blend=1) for model in models),
+        linear_network=linear.loss(tail, blend=1),
+        log_network=log.loss(tail, blend=1),
+    )
+
+
 def mean(values: Iterable[float | None]) -> float | None:
     """Average what there is; None if something is missing."""
     found = list(values)
@@ -251,7 +300,9 @@ def mean(values: Iterable[float | None]) -> float | None:
     return statistics.mean(known) if len(known) == len(found) else None
 
 
-def measure(text: str, path: Path, time: str, seeds: int, options: list[str]) -> Row:
+def measure(
+    text: str, path: Path, time: str, seeds: int, options: list[str]
+) -> tuple[Row, Ensemble]:
     """Train with every seed, and sum up."""
     lines = text in OF_LINES
     long = parse_duration(time, "--time") >= 300 and not lines
@@ -264,7 +315,7 @@ def measure(text: str, path: Path, time: str, seeds: int, options: list[str]) ->
     blends = [end["blend"] or {} for end in ends]
     scores = [run.score for run in runs]
     ngram = (ends[0]["yardsticks"] or {}).get("ngram")
-    return Row(
+    row = Row(
         text=text,
         time=time,
         seeds=seeds,
@@ -287,6 +338,7 @@ def measure(text: str, path: Path, time: str, seeds: int, options: list[str]) ->
         samples=runs[-1].samples,
         curves=[curve(run.records) for run in runs],
     )
+    return row, mixed(text, time, runs)
 
 
 @dataclass(frozen=True)
@@ -410,12 +462,17 @@ def run(
 ) -> None:
     """Train the defaults on every text, for every time."""
     add = report.table("Validation loss within a time, in nats", COLUMNS)
-    rows = []
+    rows, ensembles = [], []
     threads = ["--threads", str(options.threads)]
     for name, path in paths.items():
         for time in wanted(options, name):
-            rows.append(measure(name, path, time, options.seeds, [*threads, *more]))
-            add(rows[-1])
+            row, ensemble = measure(name, path, time, options.seeds, [*threads, *more])
+            rows.append(row)
+            ensembles.append(ensemble)
+            add(row)
+    add_ensemble = report.table("All seeds as one model, in nats", ENSEMBLE)
+    for ensemble in ensembles:
+        add_ensemble(ensemble)
     for row in rows:
         for share, text in row.samples.items():
             what = "the network alone" if share == "1" else "blended"

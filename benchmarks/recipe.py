@@ -62,6 +62,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rnn": {"cell": "rnn"},
     "rnn, rate x 1.8": {"cell": "rnn", "lr x": 1.8},
     "gru, layer norm": {"cell": "gru", "norm": "layer"},
+    "bfloat16": {"precision": "bfloat16"},
+    "gru, bfloat16": {"cell": "gru", "precision": "bfloat16"},
+    "rnn, bfloat16": {"cell": "rnn", "precision": "bfloat16"},
     "head from full scale": {"HEAD_SCALE": 1.0},
     "head from 0.1": {"HEAD_SCALE": 0.1},
 }

@@ -8,7 +8,8 @@ float32 and int8. JAX's loop is compiled as a whole. Our float32 is first compar
 with float64 on the text that it generates; then all sides of a table row are timed
 in turn. "chars/s" is ours by default, "int8" with ``--precision int8``, beside which
 the last two ratios stand. The others are optional (the extra "bench"), and so is what
-reads patterns. The last table asks a process of ``charrnn sample --serve``.
+reads patterns. One table has models that write together, one asks a process of
+``charrnn sample --serve``, and the last one types a line, which is completed.
 
     python benchmarks/sample_speed.py [--quick] [--json FILE] [--threads N]
 """
@@ -34,6 +35,7 @@ from subjects import check_sampling, first_piece, new_network, new_vocab, sampli
 from timing import ONCE, Rounds, Side, in_turn
 
 from charrnn.config import CellName, ModelConfig, SampleConfig
+from charrnn.generation.completion import COUNT, LENGTH, Completer
 from charrnn.textmodel import TextModel
 
 V, TEMPERATURE = 65, 0.8
@@ -70,6 +72,12 @@ ANSWER, ASKED, WAITING = 40, 50, 5000
 #: The most time to the first answer of a warm start, and to each that follows, in ms;
 #: and the least rate of answers where many requests are waiting.
 FIRST_MS, NEXT_MS, ANSWERS = 1000, 20, 1000
+
+#: Characters of a line that is typed, and the most time that a key may take, in ms.
+TYPED, KEY_MS = 60, 30
+
+#: Layers and units of networks that complete it.
+COMPLETING, QUICK_COMPLETING = ((1, 256), (2, 1024)), ((1, 16),)
 
 #: The most time that filters may take, as a multiple of none.
 FILTERS_TARGET = 1.25
@@ -121,6 +129,17 @@ class Filtering:
 
 
 @dataclass(frozen=True)
+class Mixing:
+    """Several models that write one text, or some side by side."""
+
+    models: int
+    samples: int
+    rate: float  # characters per second, all samples together
+    spread: float
+    times_one: float  # time for each of the models, as a multiple of one alone
+
+
+@dataclass(frozen=True)
 class Served:
     """A process that answers requests, each with ANSWER characters."""
 
@@ -128,6 +147,16 @@ class Served:
     first_ms: float  # from its start, kernels compiled, to the first answer
     next_ms: float  # from a request to its answer, one by one: the median
     rate: float  # answers per second, where all requests wait
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A line that is completed while it is typed: medians of its keys."""
+
+    model: str
+    read_ms: float  # to read a further character
+    back_ms: float  # to take one back
+    offered_ms: float  # to read one, and to write what may follow
 
 
 def name_of(row: Speed | Batch) -> str:
@@ -169,6 +198,14 @@ FILTERING: dict[str, Callable[[Filtering], str]] = {
     "target": lambda row: at_most(FILTERS_TARGET),
 }
 
+MIXING: dict[str, Callable[[Mixing], str]] = {
+    "models": lambda row: cell(row.models),
+    "samples": lambda row: cell(row.samples),
+    "chars/s": lambda row: cell(row.rate),
+    "spread": lambda row: cell(row.spread, ".0%"),
+    "time a model, times one alone": lambda row: cell(row.times_one, ".2f"),
+}
+
 SERVED: dict[str, Callable[[Served], str]] = {
     "model": lambda row: row.model,
     "first answer, ms": lambda row: cell(row.first_ms),
@@ -177,6 +214,14 @@ SERVED: dict[str, Callable[[Served], str]] = {
     "likewise": lambda row: cell(NEXT_MS),
     "answers/s of many": lambda row: cell(row.rate),
     "target": lambda row: at_least(ANSWERS),
+}
+
+COMPLETED: dict[str, Callable[[Completed], str]] = {
+    "model": lambda row: row.model,
+    "a character, ms": lambda row: cell(row.read_ms, ".2f"),
+    "one back, ms": lambda row: cell(row.back_ms, ".2f"),
+    "at most": lambda row: cell(KEY_MS),
+    "all that is offered, ms": lambda row: cell(row.offered_ms, ".1f"),
 }
 
 
@@ -301,6 +346,27 @@ def measure_filters(
     ]
 
 
+def measure_mixtures(
+    hidden: int, options: argparse.Namespace, rounds: Rounds
+) -> list[Mixing]:
+    """Time one to three LSTMs that write together, beside one alone, in turn."""
+    config = ModelConfig(vocab_size=V, cell="lstm", layers=1, hidden=hidden)
+    rows = []
+    for samples in (1, 64):
+        sample = SampleConfig(temperature=TEMPERATURE, num_samples=samples)
+        sides = {
+            str(models): sampling(config, sample, options.threads, models)
+            for models in range(4)
+        }
+        found = in_turn(sides, rounds)
+        alone = found["0"].median
+        for models in (1, 2, 3):
+            rate = found[str(models)]
+            times = alone / rate.median / models
+            rows.append(Mixing(models, samples, rate.median, rate.spread, times))
+    return rows
+
+
 def measure_service(hidden: int, *, quick: bool) -> Served:
     """Start a process that answers requests, and time its answers."""
     config = ModelConfig(vocab_size=V, cell="lstm", layers=1, hidden=hidden)
@@ -322,6 +388,35 @@ def measure_service(hidden: int, *, quick: bool) -> Served:
                 times = [_ask(process, prompt) for _ in range(3 if quick else ASKED)]
                 rate = _answers_a_second(process, prompt, 20 if quick else WAITING)
     return Served(f"lstm 1 x {hidden}", 1e3 * firsts[-1], 1e3 * median(times), rate)
+
+
+def measure_completion(layers: int, hidden: int) -> Completed:
+    """Type a line, take it back, and type it again with all that is offered.
+
+    What is offered must be what a line that was there at once is offered.
+    """
+    config = ModelConfig(vocab_size=V, cell="lstm", layers=layers, hidden=hidden)
+    vocab = new_vocab(V)
+    model = TextModel.of(new_network(config, 1), vocab)
+    greedy = SampleConfig(temperature=0.0)
+    typed, offered = Completer(model, greedy), Completer(model, greedy)
+    line = (vocab.symbols[1:] * TYPED)[:TYPED]
+    offered.complete(line[:1])  # which may have to compile
+
+    def key(completer: Completer, size: int, count: int) -> float:
+        began = time.perf_counter()
+        completer.complete(line[:size], count)
+        return 1e3 * (time.perf_counter() - began)
+
+    sizes = range(2, TYPED + 1)
+    read = [key(typed, size, 0) for size in sizes]
+    back = [key(typed, size, 0) for size in reversed(sizes)]
+    found = [key(offered, size, COUNT) for size in sizes]
+    if offered.complete(line) != Completer(model, greedy).complete(line):
+        msg = "typing has changed what is offered"
+        raise RuntimeError(msg)
+    name = f"lstm {layers} x {hidden}"
+    return Completed(name, median(read), median(back), median(found))
 
 
 def _ask(process: "subprocess.Popen[bytes]", prompt: bytes) -> float:
@@ -360,7 +455,7 @@ def _answers_a_second(
 
 
 def main() -> None:
-    """Time sampling, print four tables, and write JSON if asked to."""
+    """Time sampling, print five tables, and write JSON if asked to."""
     options = new_parser(__doc__).parse_args()
     report = Report(options)
     models, hidden = (QUICK, 16) if options.quick else (MODELS, 256)
@@ -380,8 +475,17 @@ def main() -> None:
     add = report.table(f"Filters: LSTM 1 x {hidden}", FILTERING)
     for filtering in measure_filters(hidden, options, rounds):
         add(filtering)
+    add = report.table(f"Mixtures: LSTM 1 x {hidden}", MIXING)
+    for mixing in measure_mixtures(hidden, options, rounds):
+        add(mixing)
     add = report.table(f"Served: answers of {ANSWER} characters", SERVED)
     add(measure_service(hidden, quick=options.quick))
+    add = report.table(
+        f"Completed while it is typed: {COUNT} texts of up to {LENGTH} characters",
+        COMPLETED,
+    )
+    for shape in QUICK_COMPLETING if options.quick else COMPLETING:
+        add(measure_completion(*shape))
     report.write()
 
 

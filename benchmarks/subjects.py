@@ -11,6 +11,7 @@ from itertools import islice
 import numpy as np
 from timing import Side
 
+import charrnn
 from charrnn import parameters
 from charrnn.arrays import PackedIds
 from charrnn.checkpoint import TrainingState
@@ -167,8 +168,15 @@ def new_vocab(size: int) -> Vocab:
     return Vocab(symbols, (1,) * size)
 
 
-def sampling(config: ModelConfig, sample: SampleConfig, threads: int) -> Side:
+def sampling(
+    config: ModelConfig, sample: SampleConfig, threads: int, mixed: int = 0
+) -> Side:
     """Make the loop behind ``charrnn sample``, which never ends.
+
+    Parameters
+    ----------
+    mixed : int
+        Of how many such models a mixture writes; 0 for a model alone.
 
     Returns
     -------
@@ -177,7 +185,9 @@ def sampling(config: ModelConfig, sample: SampleConfig, threads: int) -> Side:
     """
     samples = sample.num_samples
     vocab, endless = new_vocab(config.vocab_size), replace(sample, length=-1)
-    model = TextModel.of(new_network(config, threads), vocab)
+    networks = [new_network(config, threads) for _ in range(max(1, mixed))]
+    models = [TextModel.of(network, vocab) for network in networks]
+    model = charrnn.mix(models) if mixed else models[0]
     generation = Generation(model, [vocab.encode("")], endless, scored=False)
     pieces = generation.pieces()
 

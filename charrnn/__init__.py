@@ -34,6 +34,7 @@ _PLACES = {
     "Evaluation": "charrnn.training.records",
     "InputError": "charrnn.errors",
     "MissingComponentError": "charrnn.errors",
+    "Mixture": "charrnn.mixture",
     "OptionError": "charrnn.errors",
     "OutputError": "charrnn.errors",
     "Record": "charrnn.training.records",
@@ -47,6 +48,7 @@ _PLACES = {
     "VocabError": "charrnn.errors",
     "Warned": "charrnn.training.records",
     "load": "charrnn.api",
+    "mix": "charrnn.api",
     "train": "charrnn.api",
 }
 
@@ -62,6 +64,7 @@ __all__ = [
     "Evaluation",
     "InputError",
     "MissingComponentError",
+    "Mixture",
     "OptionError",
     "OutputError",
     "Record",
@@ -76,11 +79,12 @@ __all__ = [
     "Warned",
     "__version__",
     "load",
+    "mix",
     "train",
 ]
 
 if TYPE_CHECKING:
-    from charrnn.api import load, train
+    from charrnn.api import load, mix, train
     from charrnn.errors import (
         CharRNNError,
         CheckpointError,
@@ -95,6 +99,7 @@ if TYPE_CHECKING:
         VocabError,
     )
     from charrnn.keywords import SampleOptions, TrainOptions
+    from charrnn.mixture import Mixture
     from charrnn.reading import Text
     from charrnn.textmodel import TextModel
     from charrnn.training.baselines import Baselines

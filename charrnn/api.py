@@ -14,16 +14,26 @@ the same model and the same file as the command line.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
 from charrnn.checkpoint import CheckpointFile
-from charrnn.config import CellName, ModelConfig, RunConfig, TextConfig, TrainConfig
+from charrnn.config import (
+    CellName,
+    Mixing,
+    MixMode,
+    ModelConfig,
+    RunConfig,
+    TextConfig,
+    TrainConfig,
+)
 from charrnn.errors import OptionError, field
 from charrnn.filenames import STREAM, read_output, read_path
 from charrnn.keywords import TrainOptions
 from charrnn.launcher import launched
+from charrnn.mixture import Mixture
 from charrnn.options import Option, OptionTable, configure, option
 from charrnn.processors import THREADS_DEFAULT, resolve_threads
 from charrnn.reading import Text, named_source
@@ -61,6 +71,46 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> TextMod
     allowed, _ = resolve_threads(wanted)
     with CheckpointFile(Path(name)) as file:
         return TextModel.read_from(file, threads=allowed)
+
+
+def mix(
+    models: Iterable[TextModel],
+    weights: Iterable[float] | str | None = None,
+    mode: MixMode = "linear",
+) -> Mixture:
+    """Put models together that predict one text, and are used as one.
+
+        both = charrnn.mix([charrnn.load("a.npz"), charrnn.load("b.npz")], [0.7, 0.3])
+        both.sample("The old", length=200)
+        both.loss("The old house")
+
+    Parameters
+    ----------
+    models : iterable of TextModel
+        Of any cells and sizes; characters are matched by what they are.
+    weights : iterable of float or str, optional
+        One for each; they are made to add up to 1, and 0 leaves a model out. Equal
+        ones by default.
+    mode : {"linear", "log"}
+        "linear" is the weighted mean of their probabilities: what one of them does not
+        know has probability 0 there. "log" is the weighted product, made to add up to
+        1, over the characters that all of them know.
+
+    Returns
+    -------
+    Mixture
+        It writes and scores texts as a `TextModel` does.
+
+    Raises
+    ------
+    OptionError
+        A weight is below 0, none is above it, there is another number of weights, a
+        model is one of pairs, or they differ in their units or documents.
+    VocabError
+        To be mixed by logarithms, they have no character in common.
+    """
+    given = {"mix": weights, "mix_mode": mode}
+    return Mixture(tuple(models), configure(Mixing, given))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +206,9 @@ def train(
     ranks, threads = company.ranks, company.threads[0]
     output: FileOutput | NoOutput = NoOutput()
     if path is not None:
-        output = FileOutput(path, replace=run.force or run.resume)
+        output = FileOutput(
+            path, replace=run.force or run.resume, survives=company.killed_soon
+        )
         if ranks.rank:
             output = Elsewhere(output)
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from charrnn import cells
+from charrnn.counting import plural
 from charrnn.durations import (
     MAX_COUNT,
     MAX_SECONDS,
@@ -440,7 +441,7 @@ class TrainConfig:
             "bits, adds up in float32, and is faster on processors that have it; "
             "auto is float32.",
             LEARNING,
-            metavar="|".join(PRECISIONS),
+            choices=lambda: PRECISIONS,
             parse=read_precision,
             changeable=True,
         ),
@@ -736,6 +737,93 @@ class Blending:
             recorded=True,
         ),
     )
+
+
+#: How the predictions of several models become one; see `Mixing`.
+MixMode = Literal["linear", "log"]
+
+
+def read_weights(given: Any, name: str) -> tuple[float, ...]:
+    """Read the weights of several models: text such as ``0.7,0.3``, or numbers.
+
+    Parameters
+    ----------
+    name : str
+        What a message calls the option.
+
+    Raises
+    ------
+    OptionError
+        One is no finite number from 0 on, or none is above 0.
+    """
+    found: list[float] = []
+    parts = [given] if isinstance(given, str) or not _is_list(given) else list(given)
+    for part in parts:
+        for word in part.split(",") if isinstance(part, str) else [part]:
+            try:
+                found.append(float(word))
+            except (TypeError, ValueError, OverflowError):
+                shown = shortened(repr(part))
+                msg = f"{name} must be numbers such as 0.7,0.3, not {shown}"
+                hint = "give a weight for each model"
+                raise OptionError(msg, hint=hint) from None
+            if not 0 <= found[-1] <= MAX_REAL:
+                msg = f"{name} must be finite numbers from 0 on, not {found[-1]}"
+                raise OptionError(msg, hint="0 leaves a model out")
+    if not sum(found) > 0:
+        msg = f"{name} must have a weight above 0"
+        raise OptionError(msg, hint="0 leaves a model out")
+    return tuple(found)
+
+
+#: The options of `Mixing`, for all that predict.
+MIX = Option(
+    "Weights of several checkpoints, whose probabilities are mixed, character by "
+    "character. They are made to add up to 1, and 0 leaves a model out. Equal weights "
+    "by default.",
+    CHOICE,
+    metavar="LIST",
+    parse=read_weights,
+    usual="",
+)
+MIX_MODE = Option(
+    "How they are mixed. linear: the weighted mean; what a model does not know has no "
+    "probability there. log: the weighted product, made to add up to 1, of the "
+    "characters that all models know; all others are left out.",
+    CHOICE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixing:
+    """How the predictions of several models become one."""
+
+    mix: tuple[float, ...] = option((), MIX)
+    mix_mode: MixMode = option("linear", MIX_MODE)
+
+    def __post_init__(self) -> None:
+        """Check the choice."""
+        check(self)
+
+    def weights(self, models: int) -> tuple[float, ...]:
+        """Give so many models their weights, which add up to 1.
+
+        Raises
+        ------
+        OptionError
+            There is another number of weights, or no model at all.
+        """
+        if not models:
+            msg = "a mixture needs a model"
+            raise OptionError(msg, hint="give one or more")
+        if not self.mix:
+            return (1 / models,) * models
+        if len(self.mix) != models:
+            weights = plural(len(self.mix), "weight")
+            msg = f"{field('mix')} has {weights} for {plural(models, 'model')}"
+            raise OptionError(msg, hint="give a weight for each model")
+        total = math.fsum(self.mix)
+        return tuple(weight / total for weight in self.mix)
 
 
 #: Characters that `SampleConfig.no_repeat` and `no_copy` look back.
@@ -1160,6 +1248,24 @@ def settle(given: Mapping[str, Any], *, pairs: bool | None = None) -> SampleConf
         if not _asked_for(given, DRAWING):
             settled["temperature"] = 0.0
     return SampleConfig(**settled)
+
+
+def settle_completion(given: Mapping[str, Any]) -> SampleConfig:
+    """Make the configuration of how lines are completed while they are written.
+
+    Parameters
+    ----------
+    given : mapping
+        Fields of `SampleConfig` by name. Unless one of them draws, continuations go on
+        by the likeliest characters.
+
+    Raises
+    ------
+    OptionError
+        Something is out of range, or does not go together.
+    """
+    drawn = _asked_for(given, DRAWING)
+    return SampleConfig(**({} if drawn else {"temperature": 0.0}) | dict(given))
 
 
 def _asked_for(given: Mapping[str, Any], nothing: Mapping[str, Any]) -> list[str]:

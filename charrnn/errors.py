@@ -296,6 +296,24 @@ class InputError(CharRNNError):
     exit_code = 3
 
 
+def unreadable(error: OSError | ValueError, what: str, where: str) -> InputError:
+    """Make the error of an input that cannot be opened or read.
+
+    Parameters
+    ----------
+    error : OSError or ValueError
+        Why; a ``ValueError`` is one of a path with a NUL.
+    what : str
+        What it is to be, such as ``the prompt``.
+    where : str
+        A path, or another name.
+    """
+    reason, hint = str(error), "check the path"
+    if isinstance(error, OSError):
+        reason, hint = error.strerror or reason, reading_hint(error)
+    return InputError(f"cannot read {what}: {reason}", where=where, hint=hint)
+
+
 class CorpusError(CharRNNError):
     """A text is unusable: undecodable, empty, too small."""
 

@@ -25,11 +25,14 @@ class Names(NamedTuple):
     rank_here: str  # the same among those on this machine
 
 
+#: What Open MPI's launcher and library are called.
+OPEN_MPI = "Open MPI"
+
 #: The nearest launcher first: an MPI library's own may have been called in a step of
 #: Slurm's, whose variables its processes inherit.
 FAMILIES = (
     Names(
-        "Open MPI",
+        OPEN_MPI,
         "OMPI_COMM_WORLD_SIZE",
         "OMPI_COMM_WORLD_RANK",
         "OMPI_COMM_WORLD_LOCAL_RANK",
@@ -68,6 +71,11 @@ class Launched:
     def together(self) -> bool:
         """Whether others were started with it, as far as one can tell."""
         return self.size is None or self.size > 1
+
+    @property
+    def by_open_mpi(self) -> bool:
+        """Whether it was Open MPI's launcher, which kills soon after it asks to end."""
+        return self.by.startswith(OPEN_MPI)
 
 
 def launched(variables: Mapping[str, str] = os.environ) -> Launched:

@@ -173,6 +173,11 @@ class Reading:
         self._learned = 0
 
     @property
+    def learns(self) -> bool:
+        """Whether what is read is counted."""
+        return self._blend.learns
+
+    @property
     def blend(self) -> Blend:
         """What kernels blend the network's next predictions with."""
         return self._blend

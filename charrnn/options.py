@@ -17,7 +17,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -260,7 +260,8 @@ class Entry:
     def check(self, value: Any) -> None:
         """Raise `OptionError` unless a value is within limits, or a choice."""
         record = self.record
-        if value is None or self.many:
+        # A service checks a configuration for every request, mostly of defaults.
+        if value is None or value is self.default or self.many:
             return
         if self.choices:
             check_choice(field(self.name), value, self.choices)
@@ -396,7 +397,7 @@ class OptionTable:
     groups: tuple[str, ...] = ()
     elsewhere: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    @property
+    @cached_property
     def entries(self) -> list[Entry]:
         """All options in the order of help: by group, then as they are declared."""
         found: dict[str, Entry] = {}

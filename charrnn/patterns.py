@@ -11,6 +11,7 @@ around, referring back, and the borders of words.
 """
 
 import re
+import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -35,7 +36,7 @@ FAR = 2**31 - 1
 
 SINGLE = re.compile(
     r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|0[0-7]{0,2}"
-    r"|[0-3][0-7]{2}|[dDsSwWntrfva]|[^0-9A-Za-z])"
+    r"|[0-3][0-7]{2}|N\{[^}]*\}|[dDsSwWntrfva]|[^0-9A-Za-z])"
     r"|\[\^?\]?(?:\\.|[^\]\\])*\]|[^\\()|*+?{]",
     re.DOTALL,
 )
@@ -43,18 +44,21 @@ COUNT = re.compile(r"\{(\d*)(?:(,)(\d*))?\}")
 GROUP = re.compile(r"\((?:\?:|\?P<\w+>)?(?!\?)")
 FLAGS = re.compile(r"\(\?([a-zA-Z]+)\)")
 
+ANCHORS = "anchors"
+
 #: How what is refused begins, and what it is called.
 REFUSED = (
     (r"\(\?<?[=!]", "lookaround"),
-    (r"\(\?P=|\\[1-9]", "backreferences"),
+    (r"\(\?P=|\\(?![0-3][0-7]{2})[1-9]", "backreferences"),
     (r"\\[bB]", r"\b and \B"),
-    (r"\\[AZ]|[\^$]", "anchors"),
+    (r"\\[AZ]|[\^$]", ANCHORS),
     (r"\(\?\(", "conditional groups"),
     (r"\(\?>", "atomic groups"),
     (r"\(\?#", "comments"),
     (r"\(\?(?!P<)[a-zA-Z-]", "flags behind the beginning"),
 )
 WHOLE = "the whole text has to match anyway: leave it away"
+NESTED = "so many groups inside one another"
 HINT = "write out what may follow; groups, sets, | and counts are understood"
 
 
@@ -158,6 +162,11 @@ def _refused(what: str, hint: str = HINT) -> OptionError:
     return OptionError(f"{field('pattern')} cannot have {what}", hint=hint)
 
 
+def _anchors() -> OptionError:
+    """Make the error of an anchor, or of one that is not for the whole pattern."""
+    return _refused(ANCHORS, WHOLE)
+
+
 def _signs(
     pattern: str, symbols: str, flags: int
 ) -> tuple[str, dict[str, frozenset[int]]]:
@@ -170,18 +179,14 @@ def _signs(
     sets : dict
         What each sign stands for: ids of symbols.
     """
-    try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        msg = f"{field('pattern')} is no regular expression: {error}"
-        raise OptionError(msg, hint="it is written as Python's re has it") from None
+    _check_syntax(pattern)
     if (found := FLAGS.match(pattern)) is not None:
         for letter in found[1]:
             if letter not in "ais":
                 raise _refused("the flag " + letter, "a, i and s are understood")
             flags |= getattr(re, letter.upper())
         pattern = pattern[found.end() :]
-    pattern = _without_anchors(pattern)
+    whole, pattern = pattern, _without_anchors(pattern)
     signs: dict[str, str] = {}
     sets: dict[str, frozenset[int]] = {}
     parts, at = [], 0
@@ -196,7 +201,34 @@ def _signs(
             part = signs[single]
         parts.append(part)
         at = after
-    return "".join(parts), sets
+    text = "".join(parts)
+    if whole != pattern and _has_alternatives(text):
+        raise _anchors()  # which would be those of one alternative
+    return text, sets
+
+
+def _check_syntax(pattern: str) -> None:
+    """See whether a pattern is one of Python's `re`, without any doubt.
+
+    Raises
+    ------
+    OptionError
+        It is not, or has what may come to mean something else, such as ``[[:alpha:]]``.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(pattern)
+    except RecursionError:
+        raise _refused(NESTED) from None
+    except FutureWarning as warning:
+        what = str(warning)
+        msg = f"{field('pattern')} is not clear: {what[:1].lower()}{what[1:]}"
+        hint = r"in a set, write \[ for [ and \ before what stands twice"
+        raise OptionError(msg, hint=hint) from None
+    except (re.error, OverflowError) as error:
+        msg = f"{field('pattern')} is no regular expression: {error}"
+        raise OptionError(msg, hint="it is written as Python's re has it") from None
 
 
 def _escaped(single: str) -> str:
@@ -205,16 +237,22 @@ def _escaped(single: str) -> str:
 
 
 def _without_anchors(pattern: str) -> str:
-    """Leave out a ``^`` at the beginning and a ``$`` at the end, which change nothing.
+    """Leave out ``^`` at the beginning and ``$`` at the end, which change nothing."""
+    pattern = pattern.removeprefix("^")
+    rest = pattern.removesuffix("$")
+    if (len(rest) - len(rest.rstrip("\\"))) % 2:  # it is \$
+        return pattern
+    return rest
 
-    Beside a bar they would be those of one alternative.
-    """
-    if "|" not in pattern:
-        pattern = pattern.removeprefix("^")
-        rest = pattern.removesuffix("$")
-        if (len(rest) - len(rest.rstrip("\\"))) % 2 == 0:  # and it is no \$
-            pattern = rest
-    return pattern
+
+def _has_alternatives(text: str) -> bool:
+    """Tell whether there is a bar outside all parentheses."""
+    depth = 0
+    for sign in text:
+        depth += (sign == "(") - (sign == ")")
+        if sign == "|" and not depth:
+            return True
+    return False
 
 
 def _next(pattern: str, at: int) -> tuple[str | None, int]:
@@ -234,7 +272,7 @@ def _next(pattern: str, at: int) -> tuple[str | None, int]:
     """
     for begin, what in REFUSED:
         if re.compile(begin).match(pattern, at):
-            raise _refused(what, WHOLE if what == "anchors" else HINT)
+            raise _anchors() if what == ANCHORS else _refused(what)
     if (found := GROUP.match(pattern, at)) is not None:
         return "(", found.end()
     count = COUNT.match(pattern, at)
@@ -278,8 +316,7 @@ def _parse(text: str) -> Any:
     try:
         return parse(text)
     except RecursionError:
-        what = "so many groups inside one another"
-        raise _refused(what) from None
+        raise _refused(NESTED) from None
 
 
 class _Positions:

@@ -149,8 +149,8 @@ def distribution(logits: Floats, config: SampleConfig) -> NDArray[np.float64]:
         A row has a NaN, an infinity, or nothing but -inf.
     """
     weights: NDArray[np.float64] = np.empty(logits.shape)
-    settings = filters(config, logits.shape[1])
-    if not weigh_rows(np.ascontiguousarray(logits), settings, weights):
+    settings, nothing = filters(config, logits.shape[1]), np.zeros(0, np.int32)
+    if not weigh_rows(np.ascontiguousarray(logits), nothing, settings, weights):
         raise nothing_to_choose()
     weights /= weights.sum(axis=1, keepdims=True)
     return weights

@@ -13,7 +13,7 @@ from charrnn.options import check_number
 #: The largest value: further away nothing changes any more.
 MOST = 1e6
 
-WRITTEN = re.compile(r"(\d{1,9}):(\d{1,9})(?::([a-z]+))?=(.*)", re.DOTALL)
+WRITTEN = re.compile(r"(\d{1,9}):(\d{1,9})(?::([a-z]+))?=(.*)", re.ASCII | re.DOTALL)
 
 HINT = f"a layer, a unit and a value, such as {field('set_unit', '0:12=0.9')}"
 

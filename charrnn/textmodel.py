@@ -6,18 +6,15 @@ character is the same wherever it is said.
 """
 
 import os
-import warnings
-from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import IGNORED, Floats, Ids, Mask, PackedIds
+from charrnn.arrays import IGNORED, Floats, Ids, PackedIds
 from charrnn.cells import cell_of
 from charrnn.checkpoint import (
     Checkpoint,
@@ -27,24 +24,29 @@ from charrnn.checkpoint import (
     resolve_output,
     save,
 )
-from charrnn.config import UnknownPolicy, needs_memory, no_memory, read_share
-from charrnn.errors import SOME_TEXT, CorpusError, OptionError, OutputError, field
+from charrnn.config import (
+    SampleConfig,
+    UnknownPolicy,
+    needs_memory,
+    no_memory,
+    read_share,
+)
+from charrnn.errors import OutputError, field
 from charrnn.escapes import shortened
 from charrnn.filenames import read_output
-from charrnn.generation import Stopped, begin, decode
-from charrnn.generation.asked import Asked, asked
-from charrnn.keywords import SampleOptions
-from charrnn.lineends import LineEnds
+from charrnn.generation import Stopped, decode
+from charrnn.generation.completion import LENGTH, Completer
+from charrnn.generation.sampler import Sampler
 from charrnn.memory import Memory, Reading, blend_of, blended_costs
 from charrnn.network import Network
-from charrnn.pairs import END, Accuracy, PairFormat, PairReader, Pairs, encode_input
+from charrnn.options import check_number
+from charrnn.pairs import Accuracy, Pairs
+from charrnn.predictor import Costs, Predictor
 from charrnn.reading import check_text
+from charrnn.sampling import nothing_to_choose
 from charrnn.stack import Passed
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents, Window
-
-#: What a text is to a model of pairs.
-WHOLE_PAIRS = "write an input, a tab and its output, line by line"
 
 #: Characters whose signals are handed on at a time.
 SLICE = 256
@@ -53,35 +55,17 @@ SLICE = 256
 DECODED = 512
 
 
-class Costs(NamedTuple):
-    """Some characters in a row, and what each of them costs."""
-
-    ids: Ids  # (n,)
-    nats: Floats  # (n,) float64: -log p; 0 where nothing is scored
-    #: (n,) float64: the same by counts that do not go on, where the model adapts.
-    fixed: Floats | None = None
-    #: (n,) bool: which of them are scored. None if all are, as in running text; of
-    #: pairs, those of the outputs and their newlines.
-    scored: Mask | None = None
-
-    def only(self, scored: Mask) -> "Costs":
-        """Say that some of the characters alone are scored: the others cost nothing."""
-        fixed = None if self.fixed is None else np.where(scored, self.fixed, 0.0)
-        return Costs(self.ids, np.where(scored, self.nats, 0.0), fixed, scored)
-
-
 #: Of a model that was made without a text.
 UNKNOWN = CorpusFingerprint((), 0, 0, "")
 
 
 @dataclass(frozen=True, eq=False)
-class TextModel:
+class TextModel(Predictor):
     """A network that predicts the next character of a text.
 
-    `sample`, `loss`, `surprise`, `states` and `save` take and give texts, paths and
-    plain arrays. A text's line ends are read as the vocabulary has them: CR LF is one
-    character, LF, for a model that knows no CR. The other methods are what these are
-    made of; they speak ids.
+    `sample`, `stream`, `loss`, `surprise` (see `Predictor`), `states` and `save` take
+    and give texts, paths and plain arrays. The other methods are what these are made
+    of; they speak ids.
 
     Several threads may use one model. It can be copied and pickled, to be sent to a
     process of ``multiprocessing`` that is started by "spawn"; one that is forked from
@@ -165,9 +149,9 @@ class TextModel:
         return f"<TextModel {network}, {self.vocab.size:,} {symbols}, {size}{of}>"
 
     @property
-    def of_pairs(self) -> bool:
-        """Whether it writes outputs of inputs: see `charrnn.pairs`."""
-        return self.documents.separator is not None
+    def remembers(self) -> bool:
+        """Whether it has a memory."""
+        return self.memory is not None
 
     def remembering(self, remembered: Remembered) -> "TextModel":
         """Give the model with a memory, as a checkpoint has it."""
@@ -215,221 +199,58 @@ class TextModel:
             return self
         return replace(self, memory=memory, adapts=adapt)
 
-    def sample(self, prompt: str = "", **options: Unpack[SampleOptions]) -> str:
-        """Write a text as the model would go on from a prompt.
-
-        Parameters
-        ----------
-        prompt : str
-            What the text begins with. It is not part of the result. Of a model of
-            pairs, an input; the result is its output, without the newline.
-        **options
-            Those of ``charrnn sample`` that choose characters or end the text, with
-            ``_`` for ``-``: ``length``, ``lines``, ``time``, ``stop``,
-            ``include_stop``, ``temperature``, ``top_k``, ``top_p``, ``min_p``,
-            ``typical``, ``no_repeat``, ``no_copy`` with ``corpus`` (the text of the
-            memory, where there is one and no other is given), ``logit_bias``,
-            ``allow``, ``ban``, ``best_of``, ``seed``, ``precision``, ``unknown``,
-            ``blend``, ``adapt``, ``adapt_output``, and of a model of pairs ``beam``
-            and ``allow_empty``. See
-            `config.SampleConfig` and `config.Blending` for what they mean. The same
-            seed gives the same text as the command line; without one every call
-            gives another. What does nothing, such as a ``ban`` of characters that
-            the model does not know, is warned of by a `UserWarning`.
-
-        Returns
-        -------
-        str
-            The new characters. Of a model of bytes, what is not UTF-8 is U+FFFD. Of a
-            model of pairs, the output, by the likeliest characters unless a
-            temperature or a filter is given.
-
-        Raises
-        ------
-        OptionError
-            An option is unknown or out of range, or the text would never end.
-        VocabError
-            The model does not know a character of the prompt (and ``unknown`` is
-            "error"), or has nothing to choose from.
-        CorpusError
-            An input has a tab or a line end, or is empty.
-        """
-        wanted = self._asked(options)
-        config = wanted.config
-        if config.length < 0 and config.time is None and config.lines is None:
-            msg = f"{field('length', -1)} would never end"
-            hint = f"give {field('lines')} or {field('time')}, or use stream()"
-            raise OptionError(msg, hint=hint)
-        return "".join(self._predicting(wanted)._written(prompt, wanted))
-
-    def stream(
-        self, prompt: str = "", **options: Unpack[SampleOptions]
-    ) -> Iterator[str]:
-        """Write a text as `sample` does, and yield its pieces as they are made."""
-        wanted = self._asked(options)
-        return self._predicting(wanted)._written(prompt, wanted)
-
-    def _predicting(self, wanted: Asked) -> "TextModel":
-        """Give the model as a caller wants it to predict."""
-        blending = wanted.blending
-        return self.blended(blending.blend, adapt=blending.adapt)
-
-    def _asked(self, options: Mapping[str, Any]) -> Asked:
-        """Read what a caller asks of a sample; warn of what does nothing."""
-        wanted = asked(options, remembered=self.memory is not None, pairs=self.of_pairs)
-        found = wanted.config.in_symbols(self.vocab.to_symbols)
-        for message in found.in_vain(self.vocab.symbols, wanted.config.stop):
-            warnings.warn(str(message), stacklevel=3)
-        return wanted
-
-    def _written(self, prompt: str, wanted: Asked) -> Iterator[str]:
-        """Generate one sample, piece by piece."""
-        copied = wanted.read_corpus(self.vocab)
-        ids = self._prompt_ids(prompt, wanted)
-        config = wanted.config.in_symbols(self.vocab.to_symbols)
-        generation = begin(
-            self,
-            [ids],
-            config,
-            scored=False,
-            corpus=copied,
-            learns=wanted.blending.adapt_output,
-        )
-        if self.vocab.unit == "char":
-            yield from (piece.text for piece in generation.pieces())
-            return
-        decoder = getincrementaldecoder("utf-8")("replace")
-        for piece in generation.pieces():
-            yield decoder.decode(piece.text.encode("latin-1"))
-        yield decoder.decode(b"", final=True)
-
-    def _prompt_ids(self, prompt: str, wanted: Asked) -> Ids:
-        """Turn a prompt into ids: of pairs, an input with its separator."""
-        separator = self.documents.separator
-        if separator is None:
-            return self._encode(prompt, wanted.unknown, "prompt")
-        check_text(prompt, field("prompt"))
-        given = encode_input(
-            prompt, self.vocab, wanted.unknown, allow_empty=wanted.allow_empty
-        )
-        return np.append(given, separator).astype(np.int32)
-
-    def _encode_scored(self, text: str, unknown: UnknownPolicy) -> Ids:
-        """Turn a text that is to be scored into ids: of pairs, whole ones."""
-        ids = self._encode(text, unknown)
-        if not self.of_pairs:
-            return ids
-        # A pair that has an empty side is one, whatever a file of them is read for.
-        reader = PairReader(field("text"), PairFormat(allow_empty=True))
-        try:
-            reader.convert(LineEnds(END).convert(text, final=True), final=True)
-        except CorpusError as error:
-            error.hint = WHOLE_PAIRS
-            raise
-        return ids
-
-    def _encode(self, text: str, unknown: UnknownPolicy, name: str = "text") -> Ids:
-        """Turn a text into ids, its line ends into those of the vocabulary."""
-        check_text(text, field(name))
-        return self.vocab.encode(self.vocab.adapted(text), unknown)
-
-    def loss(
+    def complete(
         self,
-        text: str,
+        prefix: str = "",
+        n: int = 3,
         *,
+        length: int = LENGTH,
         blend: float | str = "auto",
         adapt: bool = False,
         unknown: UnknownPolicy = "error",
-    ) -> float:
-        """Compute what a character of a text costs on average, in nats.
-
-        Of a model of pairs the characters of outputs and their newlines count, and
-        inputs are only read: the text has lines of an input, a tab and an output.
-
-        Of the network alone this is the validation loss that training would find of
-        the text. Where the vocabulary has no newline, nothing stands before the first
-        character: it does not count here, while `surprise` scores it by its share of
-        the corpus.
+    ) -> list[str]:
+        r"""Continue what there is of a line, in a few likely ways.
 
         Parameters
         ----------
-        text : str
-            At least one character.
+        prefix : str
+            A text, whose last line is being written.
+        n : int
+            Continuations, at most. They begin with the likeliest characters, and go
+            on by the likeliest.
+        length : int
+            Characters of each, at most; one that is as long ends with a whole word.
         blend : float or "auto"
             The network's share beside the memory's; see `blended`.
         adapt : bool
-            Whether the counts go on in the text itself, as it is read.
+            Whether the counts go on in the lines before the last one.
         unknown : {"error", "skip", "replace"}
             What to do with characters that the model does not know.
 
-        Raises
-        ------
-        CorpusError
-            There is no character that the network predicts, or a line of a text for a
-            model of pairs is no pair.
-        OptionError
-            The share is out of range.
-        CountsError
-            There is no memory to blend with.
-        VocabError
-            A character is unknown, and `unknown` is "error".
-        """
-        model = self.blended(blend, adapt=adapt)
-        ids = self._encode_scored(text, unknown)
-        if not ids.size:
-            msg = "the text is empty: nothing to score"
-            raise CorpusError(msg, hint=SOME_TEXT)
-        if len(ids) == self.documents.first:
-            msg = "nothing stands before the only character: nothing to predict"
-            raise CorpusError(msg, hint="give two characters or more")
-        if not self.documents.scored(ids).any():
-            msg = "the text has no output: nothing to score"
-            raise CorpusError(msg, hint=WHOLE_PAIRS)
-        return model._blended_loss(ids)
-
-    def surprise(
-        self,
-        text: str,
-        *,
-        blend: float | str = "auto",
-        adapt: bool = False,
-        unknown: UnknownPolicy = "error",
-    ) -> NDArray[np.float64]:
-        """Compute what each character of a text costs: -log p, in nats.
-
-        Parameters
-        ----------
-        text : str
-            For a model of pairs: an input, a tab and an output, line by line. What
-            inputs cost is 0.
-        blend : float or "auto"
-            The network's share beside the memory's; see `blended`.
-        adapt : bool
-            Whether the counts go on in the text itself, as it is read.
-        unknown : {"error", "skip", "replace"}
-
         Returns
         -------
-        (N,) float64 array
-            A number a character as it is read; of a model of bytes, a number a byte.
-            Of pairs 0 where a character is only read, not scored.
+        list of str
+            The likeliest beginning first; ``"\n"`` says that the line may end there.
 
         Raises
         ------
-        CorpusError
-            A line of a text for a model of pairs is no pair.
         OptionError
-            The share is out of range.
+            An option is out of range, or the model is one of pairs.
         CountsError
             There is no memory to blend with.
         VocabError
             A character is unknown, and `unknown` is "error".
         """
+        check_number("n", n, low=0)
+        check_number(field("length"), length, low=1)
+        check_text(prefix, "prefix")
         model = self.blended(blend, adapt=adapt)
-        ids = self._encode_scored(text, unknown)
-        return np.concatenate(
-            [np.zeros(0), *(part.nats for part in model.costs([ids]))]
-        ).astype(np.float64)
+        config = SampleConfig(temperature=0.0)
+        completer = Completer(model, config, unknown=unknown)
+        before, newline, line = self.vocab.adapted(prefix).rpartition("\n")
+        if newline:
+            completer.finish(before)
+        return completer.complete(line, n, length)
 
     def states(self, text: str, *, unknown: UnknownPolicy = "error") -> Floats:
         """Read a text and tell what every unit put out after each character.
@@ -476,7 +297,7 @@ class TextModel:
             parameters=dict(self.network.weights),
             corpus=self.corpus,
             statistics=self.network.norm.running,
-            lines=self.documents.start is not None and not self.of_pairs,
+            lines=self.of_lines,
             pairs=self.of_pairs,
             memory=remembered,
         )
@@ -542,6 +363,45 @@ class TextModel:
                 found = found.only(self.documents.scored(targets, inside=inside))
                 inside = self.documents.ends_inside(targets, inside=inside)
             yield found
+
+    def predicted(self, slices: Iterable[Ids], first: int = 0) -> Iterator[Floats]:
+        """Read a text and yield what is expected at its places, from `first` on.
+
+        Parameters
+        ----------
+        slices : iterable of (n,) int arrays
+            The text, cut anyhow.
+
+        Yields
+        ------
+        (n, V) float64 array
+            Distributions of the next n places, which may be none. The very last one
+            is that after the text.
+
+        Raises
+        ------
+        VocabError
+            The network's outputs are not finite.
+        """
+        opening = self.opening()
+        if opening is not None and first == 0:
+            yield opening[None]
+        state, reading = self.network.new_state(1), self.reading()
+        place = self.documents.first
+        for window in self.read(slices, ahead=True):
+            count = len(window.inputs)
+            unwanted = min(max(0, first - place), count)
+            place += count
+            if unwanted == count:
+                self.network.forward(window, state)
+                p = np.empty((0, self.vocab.size))
+            else:
+                p = shares_of(self.network.logits(window, state)[unwanted:, 0])
+            yield reading.distributions(p, window.inputs[:, 0])
+
+    def sampler(self, config: SampleConfig, corpus: Ids | None = None) -> Sampler:
+        """Make ready to write; see `Sampler`."""
+        return Sampler(self, config, corpus)
 
     def reading(self) -> Reading:
         """Begin to read a text, for blending what the network says of it."""
@@ -762,7 +622,7 @@ class TextModel:
             outputs += decode(self, pairs.inputs[some], limits[some], stopped)
         return outputs
 
-    def _blended_loss(self, ids: Ids) -> float:
+    def mean_cost(self, ids: Ids) -> float:
         """Compute the mean loss of a text, blended where there is a memory."""
         if self.memory is None or self.memory.share == 1:
             return self.mean_loss(ids)
@@ -773,6 +633,17 @@ class TextModel:
         nats, p = self.network_costs(ids), self.memory.probabilities(ids)
         found = blended_costs(self.memory.share, nats, p)
         return float(found[scored].mean())
+
+
+def shares_of(logits: Floats) -> NDArray[np.float64]:
+    """Turn logits (N, V) into probabilities, or raise `VocabError` as sampling does."""
+    z: NDArray[np.float64] = logits.astype(np.float64)
+    peaks = z.max(axis=1, keepdims=True)
+    if not np.isfinite(peaks).all():
+        raise nothing_to_choose()
+    z -= peaks
+    weights = np.exp(z, out=z)
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _documents(window: Window) -> Iterator[Window]:

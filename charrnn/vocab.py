@@ -286,6 +286,8 @@ class Vocab:
     def _places(self, points: CodePoints, ids: Ids) -> dict[str, int]:
         """Find the first place of each unknown code point, or letter with its marks."""
         places = np.flatnonzero(ids < 0)
+        if not places.size:
+            return {}
         found, covered = self._letters_with_marks(points, places)
         places = places[~np.isin(places, covered)]
         kinds, first = np.unique(points[places], return_index=True)

@@ -7,7 +7,7 @@ import pytest
 
 from charrnn.__main__ import run
 from charrnn.launcher import Launched, joins, launched
-from charrnn.training.mpi import Placement, shares
+from charrnn.training.mpi import SPIN, Placement, share_out
 from tests.training.support import TEXT
 
 
@@ -59,27 +59,67 @@ def test_without_mpi4py_nothing_is_written(
     assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["t.txt", "--steps", "x"], [1, 0]),
+        ([], [1, 0]),
+        (["t.txt", "--steps", "x", "--distributed", "none"], [1, 1]),
+    ],
+)
+def test_one_process_a_machine_says_what_is_wrong_on_all(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: list[int],
+):
+    monkeypatch.setenv("PMI_SIZE", "2")
+    found = []
+    for number in ("0", "1"):
+        monkeypatch.setenv("PMI_RANK", number)
+        assert run(["train", *arguments]) == 2
+        found.append(capsys.readouterr().err.count("error:"))
+
+    assert found == said
+
+
 ALL = frozenset(range(8))
+ONE = frozenset({0})
 
 
 @pytest.mark.parametrize(
     ("own", "here", "allowed", "expected"),
     [
-        (ALL, [ALL] * 2, 8, (4, False, 8)),
-        (ALL, [ALL] * 3, 8, (2, False, 8)),
-        (frozenset({0, 1}), [frozenset({0, 1}), frozenset({2, 3})], 2, (2, True, 4)),
-        (ALL, [ALL] * 16, 8, (1, False, 8)),
+        (ALL, [ALL] * 2, 8, (4, False, 2, 8)),
+        (ALL, [ALL] * 3, 8, (2, False, 3, 8)),
+        (frozenset({0, 1}), [frozenset({0, 1}), frozenset({2, 3})], 2, (2, True, 1, 2)),
+        (ALL, [ALL] * 16, 8, (1, False, 16, 8)),
         # A container's quota counts for all of its ranks.
-        (ALL, [ALL] * 2, 2, (1, False, 2)),
+        (ALL, [ALL] * 2, 2, (1, False, 2, 2)),
+        # Two ranks on one core, and more to spare beside them.
+        (ONE, [ONE, ONE, ALL - ONE], 1, (1, False, 2, 1)),
+        (ALL - ONE, [ONE, ONE, ALL - ONE], 7, (7, True, 1, 7)),
     ],
 )
 def test_ranks_share_a_machine(
     own: frozenset[int],
     here: list[frozenset[int]],
     allowed: int,
-    expected: tuple[int, bool, int],
+    expected: tuple[int, bool, int, int],
 ):
-    assert shares(own, here, allowed) == expected
+    assert share_out(own, here, allowed) == expected
+
+
+@pytest.mark.parametrize(
+    ("bound", "crowded", "expected"),
+    [(True, False, None), (False, False, SPIN), (False, True, 0), (True, True, 0)],
+)
+def test_ranks_without_cores_of_their_own_let_others_have_them(
+    bound: bool, crowded: bool, expected: float | None
+):
+    place = Placement(2, ("a",), 1, 1, bound=bound, here=2, processors=2)
+
+    assert place.spins(crowded=crowded) == expected
 
 
 def test_ranks_that_share_cores_are_told():
@@ -87,6 +127,6 @@ def test_ranks_that_share_cores_are_told():
 
     assert place.crowding(1) is None
     assert "2 ranks of 2 threads on 2 processors" in str(place.crowding(2))
-    assert (
-        place.description(1) == "4 ranks on 2 hosts (a, b), 1 thread a rank, not bound"
-    )
+    said = place.description([1] * 4)
+    assert said == "4 ranks on 2 hosts (a, b), 1 thread a rank, not bound"
+    assert "1 to 3 threads a rank" in place.description([3, 3, 1, 1])

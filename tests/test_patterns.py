@@ -106,6 +106,11 @@ def test_bytes_are_bytes() -> None:
         ("(?P<x>a)(?P=x)", "backreferences"),
         (r"\ba", r"\\b"),
         ("a|^b", "anchors"),
+        ("^a|b$", "anchors"),
+        ("^(?:a|b)|b", "anchors"),
+        (r"(a)(b)\2", "backreferences"),
+        ("[[:alpha:]]", "not clear: possible nested set"),
+        ("(" * 500 + ")" * 500, "so many groups"),
         (r"\Aa", "anchors"),
         ("(a)?(?(1)b|c)", "conditional"),
         ("(?#a)", "comments"),
@@ -124,7 +129,10 @@ def test_what_cannot_be_followed_is_named(pattern: str, words: str) -> None:
     assert caught.value.field == "pattern"
 
 
-@pytest.mark.parametrize("pattern", ["^ab$", "^ab", "ab$", "a{", "a{}", r"a\$"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["^ab$", "^ab", "ab$", "a{", "a{}", r"a\$", "^(?:a|b{2})$", r"\141\N{DOLLAR SIGN}"],
+)
 def test_edges_of_the_whole_and_braces(pattern: str) -> None:
     automaton = automaton_of(pattern, "ab{}$")
     for size in range(4):

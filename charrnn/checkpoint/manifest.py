@@ -18,6 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from charrnn import strict_json
 from charrnn.checkpoint.archive import Member
 from charrnn.checkpoint.contents import (
     Checkpoint,
@@ -339,30 +340,16 @@ def _memory_needed(text: str) -> int:
 
 
 def _parse(data: bytes) -> object:
-    """Read JSON without the liberties of Python's parser."""
+    """Read a manifest's JSON."""
     try:
         text = data.decode("ascii")
         if _memory_needed(text) > MAX_MEMORY:
             msg = "too large to be one"
             raise ValueError(msg)
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        return strict_json.parse(text)
+    except ValueError as error:
         msg = f"invalid manifest: {str(error)[:100]}"
         raise CheckpointError(msg) from None
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Make a JSON object whose keys stand once each."""
-    if len(found := dict(pairs)) != len(pairs):
-        msg = "a key stands twice"
-        raise ValueError(msg)
-    return found
-
-
-def _refuse(word: str) -> object:
-    """Reject NaN and Infinity, which are not JSON."""
-    msg = f"{word} is not a number"
-    raise ValueError(msg)
 
 
 def _plain(value: Any) -> Any:

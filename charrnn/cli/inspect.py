@@ -5,15 +5,18 @@ options are checked, files opened, and what was made is sent to standard
 output, as a drawing, as JSON or as tab-separated lines.
 """
 
+import json
 import shutil
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.cli import schemas
+from charrnn.cli.inspect_checks import check_views, summed_up
 from charrnn.cli.inspect_files import (
     FileWriter,
     LiveWriter,
@@ -42,13 +45,12 @@ from charrnn.cli.inspect_request import Request
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
+from charrnn.config import Mixing
 from charrnn.errors import (
     CharRNNError,
     CheckpointError,
     InputError,
     OptionError,
-    VocabError,
-    field,
 )
 from charrnn.inspection.registry import DEFAULT, page_views, view_named
 from charrnn.options import OptionTable, check_file_name, configure
@@ -56,7 +58,8 @@ from charrnn.processors import available_processors
 
 if TYPE_CHECKING:
     from charrnn.inspection.asked import ViewOptions
-    from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.inspected import InspectedCheckpoint, InspectedMixture
+    from charrnn.inspection.records import ViewData
     from charrnn.inspection.view import AnyView
 
 
@@ -74,9 +77,12 @@ EXAMPLES = "\n".join(
         "charrnn inspect lovecraft.npz --live lovecraft.html --text-file story.txt",
         "charrnn inspect lovecraft.npz --view diversity --corpus lovecraft.txt",
         "charrnn inspect a.npz b.npz --view compare --text-file story.txt",
+        "charrnn inspect a.npz b.npz --view surprise --mix 0.7,0.3 "
+        "--text-file story.txt",
         "charrnn inspect words.npz --view errors --text-file words.tsv --held-out",
         "charrnn sample a.npz | charrnn inspect b.npz --view surprise --text-file -",
         "charrnn inspect --verify *.npz",
+        "charrnn inspect --schema sample",
     ]
 )
 
@@ -86,7 +92,7 @@ OPTIONS = OptionTable(
 )
 
 Checkpoints = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="CHECKPOINT",
         help="Models, as charrnn train saves them.",
@@ -95,9 +101,17 @@ Checkpoints = Annotated[
 
 
 @takes(OPTIONS)
-def inspect(checkpoint: Checkpoints, **options: Any) -> None:
+def inspect(checkpoint: Checkpoints = None, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common = configure(Common, options)
+    if options["schema"] is not None:
+        with suppress(ReaderGone):
+            _print_schema(options["schema"])
+        return
+    if not checkpoint:
+        msg = "CHECKPOINT is missing"
+        hint = "write charrnn inspect CHECKPOINT; charrnn inspect --help lists the "
+        raise OptionError(msg, hint=f"{hint}options")
     for path in checkpoint:
         check_file_name("the name of a checkpoint", path)
     asked = tuple(dict.fromkeys(options["view"] or ()))
@@ -115,6 +129,22 @@ def inspect(checkpoint: Checkpoints, **options: Any) -> None:
         Inspector(common, request, named=bool(options["view"])).run(
             [Path(path) for path in checkpoint]
         )
+
+
+def _print_schema(name: str) -> None:
+    """Print what a JSON output looks like, or which outputs there are.
+
+    Raises
+    ------
+    OptionError
+        There is no such output.
+    """
+    if name == schemas.LIST:
+        text = "".join(f"{each}\n" for each in schemas.MAKERS)
+    else:
+        text = json.dumps(schemas.schema_named(name), indent=2) + "\n"
+    with open_stdout() as sink:
+        sink.write(text)
 
 
 class Inspector:
@@ -136,7 +166,10 @@ class Inspector:
         self.limits = Limits(self.tell)
         views = [view_named(name) for name in request.views]
         self.joint_views = [v for v in views if isinstance(v, JointView)]
-        self.views = [v for v in views if not isinstance(v, JointView)]
+        single = [v for v in views if not isinstance(v, JointView)]
+        mixes = bool(request.mix)
+        self.mixed_views = [v for v in single if mixes and "mix" in v.options]
+        self.views = [v for v in single if v not in self.mixed_views]
         self.files = [self._file_writer(output) for output in request.outputs]
         self._several = False  # whether there is more than one checkpoint
         self.threads, warning = common.resolve_threads()
@@ -153,6 +186,8 @@ class Inspector:
             files, at the end, how many are.
         """
         self._several = len(paths) > 1
+        if self.request.mixing is not None:
+            self.request.mixing.weights(len(paths))  # as many as there are models
         for output in self.request.outputs:
             read = [self.request.text_file] if self.request.text_file else []
             output.check([*paths, *read, *self.request.corpus])
@@ -162,7 +197,7 @@ class Inspector:
                 first = self._writer(sink, several=len(paths) > 1)
                 writer = SeveralWriters([first, *self.files])
                 faults = self._each(paths, options, writer, sink)
-                if self.joint_views and not faults:
+                if (self.joint_views or self.mixed_views) and not faults:
                     self._join(paths, options, writer)
                     sink.flush()
                     self.limits.tell()
@@ -173,7 +208,7 @@ class Inspector:
             if options.text is not None:
                 options.text.close()
         if faults:
-            raise _summed_up(faults, len(paths))
+            raise summed_up(faults, len(paths))
 
     def _each(
         self,
@@ -280,7 +315,7 @@ class Inspector:
             views = self.views
             if not self.named:
                 views = [view for view in views if view.suits(checkpoint)]
-            _check(checkpoint, views, several=self._several)
+            check_views(checkpoint, views, several=self._several)
             self._note_memory(checkpoint, views)
             writer.start(path)
             for view in views:
@@ -300,7 +335,27 @@ class Inspector:
         """Make a view and write it."""
         with self._patience():
             view.compile(checkpoint)
-        data, total = view.compute(checkpoint), checkpoint.characters
+        self._write(view, view.compute(checkpoint), checkpoint.characters, writer)
+
+    def _show_mixed(
+        self, view: "AnyView", mixture: "InspectedMixture", writer: Writer
+    ) -> None:
+        """Make a view of what several checkpoints predict together, and write it."""
+        with self._patience():
+            for checkpoint in mixture.checkpoints:
+                view.compile(checkpoint)
+        self._write(view, view.compute_mixed(mixture), mixture.characters, writer)
+
+    def _write(
+        self, view: "AnyView", data: "ViewData", total: int, writer: Writer
+    ) -> None:
+        """Write a view's data, and note what of a text they leave out.
+
+        Parameters
+        ----------
+        total : int
+            The text's characters.
+        """
         writer.view(view, data)
         extent, listed = view.extent(data, total), self.request.listed
         self.limits.note_view(view.name, extent, total, listed=listed)
@@ -309,11 +364,42 @@ class Inspector:
         self, paths: Sequence[Path], options: "ViewOptions", writer: Writer
     ) -> None:
         """Make and write the views that are about all checkpoints."""
-        parts = [self._described(path, options) for path in paths]
-        writer.start_joint(paths)
-        for view, found in zip(self.joint_views, zip(*parts, strict=True), strict=True):
-            writer.view(view, view.join(found))
-        writer.end()
+        with ExitStack() as stack:
+            mixture, mixing = None, self.request.mixing
+            if mixing is not None:
+                mixture = self._mixture(paths, options, mixing, stack)
+            described = paths if self.joint_views else []
+            parts = [self._described(path, options) for path in described]
+            writer.start_joint(paths, mixing)
+            for n, view in enumerate(self.joint_views):
+                data = view.join([found[n] for found in parts])
+                if mixture is not None:
+                    data = view.with_mixture(data, mixture)
+                writer.view(view, data)
+            if mixture is not None:
+                for mixed in self.mixed_views:
+                    self._show_mixed(mixed, mixture, writer)
+            writer.end()
+
+    def _mixture(
+        self,
+        paths: Sequence[Path],
+        options: "ViewOptions",
+        mixing: Mixing,
+        stack: ExitStack,
+    ) -> "InspectedMixture":
+        """Open all checkpoints as one model, until the stack is closed."""
+        from charrnn.checkpoint import CheckpointFile
+        from charrnn.inspection.inspected import InspectedCheckpoint, InspectedMixture
+
+        files = [stack.enter_context(CheckpointFile(path)) for path in paths]
+        parts = [InspectedCheckpoint(file, options) for file in files]
+        mixture = InspectedMixture(parts, options, mixing)
+        mixture.count()
+        for part in parts:
+            self._note_memory(part, self.mixed_views)
+        self.limits.note_unread(mixture)
+        return mixture
 
     def _described(self, path: Path, options: "ViewOptions") -> list[Any]:
         """Compute what each joint view needs of one of several checkpoints."""
@@ -322,7 +408,7 @@ class Inspector:
 
         with CheckpointFile(path) as file:
             checkpoint = InspectedCheckpoint(file, options)
-            _check(checkpoint, self.joint_views, several=self._several)
+            check_views(checkpoint, self.joint_views, several=self._several)
             self._note_memory(checkpoint, self.joint_views)
             with self._patience():
                 for view in self.joint_views:
@@ -353,45 +439,3 @@ class Inspector:
     def _patience(self) -> Meter:
         """Say why nothing happens if what is done inside takes long."""
         return Meter(lambda: self.tell.say(PREPARING))
-
-
-def _check(
-    checkpoint: "InspectedCheckpoint", views: Sequence["AnyView"], *, several: bool
-) -> None:
-    """See whether a checkpoint can have these views, before Numba is imported.
-
-    Parameters
-    ----------
-    several : bool
-        Whether it is one of several: then an error has to say which one it is about.
-    """
-    for view in views:
-        if not view.suits(checkpoint):
-            raise _unsuited(view, checkpoint)
-        view.check(checkpoint)
-    try:
-        checkpoint.count()
-    except VocabError as error:
-        if several:
-            error.where = str(checkpoint.file.path)
-        raise
-
-
-def _unsuited(view: "AnyView", checkpoint: "InspectedCheckpoint") -> OptionError:
-    """Say that a view is not about such a model, and what is."""
-    where = str(checkpoint.file.path)
-    name = field("view", view.name)
-    if view.models == "pairs":
-        msg = f"{name} is about models of pairs, which this one is not"
-        hint = f"training with {field('pairs', True)} makes one"
-        return OptionError(msg, where=where, hint=hint)
-    msg = f"{name} is not about models of pairs, which this one is"
-    hint = f"{field('view', 'errors')} is the view for them"
-    return OptionError(msg, where=where, hint=hint)
-
-
-def _summed_up(faults: Sequence[CharRNNError], files: int) -> CharRNNError:
-    """Make one error of those that were reported one by one."""
-    unreadable = all(isinstance(error, InputError) for error in faults)
-    kind = InputError if unreadable else CheckpointError
-    return kind(f"{len(faults):,} of {files:,} checkpoints failed the check")

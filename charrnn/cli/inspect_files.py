@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from charrnn.cli.inspect_forms import Writer
 from charrnn.cli.output import TextSink
 from charrnn.cli.spelling import as_option
+from charrnn.config import Mixing
 from charrnn.errors import (
     ELSEWHERE,
     OptionError,
@@ -199,9 +200,9 @@ class PageWriter(FileWriter):
         super().start(path)
         self._begin()
 
-    def start_joint(self, paths: Sequence[Path]) -> None:
+    def start_joint(self, paths: Sequence[Path], mixing: Mixing | None = None) -> None:
         """Begin a chapter about all checkpoints."""
-        super().start_joint(paths)
+        super().start_joint(paths, mixing)
         self._begin()
 
     def _begin(self) -> None:

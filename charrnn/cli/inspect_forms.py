@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.output import TextSink
+from charrnn.config import Mixing
 from charrnn.errors import CharRNNError
 from charrnn.escapes import one_line, table_cell
 
@@ -42,9 +43,13 @@ class Writer:
         """Turn to a checkpoint."""
         self.title = str(path)
 
-    def start_joint(self, paths: Sequence[Path]) -> None:
-        """Turn to views of all checkpoints together."""
-        self.title = ", ".join(map(str, paths))
+    def start_joint(self, paths: Sequence[Path], mixing: Mixing | None = None) -> None:
+        """Turn to views of all checkpoints together, or of a mixture of them."""
+        names = list(map(str, paths))
+        if mixing is not None:
+            pairs = zip(mixing.weights(len(names)), names, strict=True)
+            names = [f"{weight:.3g} x {name}" for weight, name in pairs]
+        self.title = ", ".join(names)
 
     def view(self, view: "AnyView", data: "ViewData") -> None:
         """Take the data of a view, if the form has a place for it."""
@@ -88,10 +93,10 @@ class SeveralWriters(Writer):
         for writer in self._writers:
             writer.start(path)
 
-    def start_joint(self, paths: Sequence[Path]) -> None:
+    def start_joint(self, paths: Sequence[Path], mixing: Mixing | None = None) -> None:
         """Turn all to several checkpoints."""
         for writer in self._writers:
-            writer.start_joint(paths)
+            writer.start_joint(paths, mixing)
 
     def view(self, view: "AnyView", data: "ViewData") -> None:
         """Give all a view."""
@@ -196,9 +201,12 @@ class JsonWriter(Writer):
         if not self._object:
             self._object = {"schema": SCHEMA, "checkpoint": str(path)}
 
-    def start_joint(self, paths: Sequence[Path]) -> None:
+    def start_joint(self, paths: Sequence[Path], mixing: Mixing | None = None) -> None:
         """Begin an object about several."""
         self._object = {"schema": SCHEMA, "checkpoints": [str(path) for path in paths]}
+        if mixing is not None:
+            self._object["mix"] = list(mixing.weights(len(paths)))
+            self._object["mix_mode"] = mixing.mix_mode
 
     def view(self, view: "AnyView", data: "ViewData") -> None:
         """Put a view into the object."""

@@ -6,7 +6,7 @@ from charrnn.cli.blending import UNFINISHED
 from charrnn.cli.notes import Notes
 
 if TYPE_CHECKING:
-    from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.inspected import Inspected, InspectedCheckpoint
     from charrnn.inspection.view import Extent
 
 
@@ -43,9 +43,7 @@ class Limits:
                 f"{name} is about the first {measured:,} of {total:,} characters"
             )
 
-    def note_unread(
-        self, checkpoint: "InspectedCheckpoint", *, decodes: bool = False
-    ) -> None:
+    def note_unread(self, checkpoint: "Inspected", *, decodes: bool = False) -> None:
         """Note what of the text is left out: empty lines, and what is not known.
 
         Parameters
@@ -55,7 +53,7 @@ class Limits:
         """
         from charrnn.pairs import note_blank  # imports NumPy
 
-        if checkpoint.file.pairs and checkpoint.options.text is not None:
+        if checkpoint.of_pairs and checkpoint.options.text is not None:
             self._lines += note_blank(checkpoint.options.text.blank)
         if checkpoint.out_of_vocabulary:
             skipped = checkpoint.options.unknown == "skip"
@@ -63,7 +61,7 @@ class Limits:
                 f"{'skipped' if skipped else 'replaced'} what the model does not know: "
                 f"{checkpoint.out_of_vocabulary:,} of the text's characters"
             )
-            if decodes and checkpoint.file.pairs:
+            if decodes and checkpoint.of_pairs:
                 self._lines.append("a wanted output with one of them is never right")
 
     def note_unfinished(self) -> None:

@@ -3,9 +3,14 @@
 from dataclasses import dataclass, replace
 
 from charrnn import cells
+from charrnn.cli.schemas import LIST, MAKERS
 from charrnn.config import (
     ADAPT,
     BLEND,
+    MIX,
+    MIX_MODE,
+    Mixing,
+    MixMode,
     Share,
     TextConfig,
     UnknownPolicy,
@@ -109,6 +114,21 @@ class InspectOptions:
         False,
         replace(ADAPT, group=VIEW, help=f"{', '.join(ADAPTING)}: {ADAPT.help}"),
     )
+    mix: tuple[float, ...] = option(
+        (),
+        replace(
+            MIX,
+            group=VIEW,
+            help="surprise: by all checkpoints together, with these weights: their "
+            "probabilities are mixed, character by character. 0 leaves one out. "
+            "compare: such a mixture, too.",
+            needs=("text", "text_file"),
+        ),
+    )
+    mix_mode: MixMode = option(
+        "linear",
+        replace(MIX_MODE, group=VIEW, needs=("mix",)),
+    )
     text: str | None = option(
         None,
         Option(
@@ -167,6 +187,15 @@ class InspectOptions:
         ),
     )
     json: bool = option(False, Option("One JSON object a checkpoint.", FORM))
+    schema: str | None = option(
+        None,
+        Option(
+            "Print the JSON Schema of what a command writes or reads as JSON, and end; "
+            f"{LIST} names them all. Needs no checkpoint.",
+            FORM,
+            metavar="|".join([*MAKERS, LIST]),
+        ),
+    )
     plain: bool = option(False, Option("Tab-separated, the column names first.", FORM))
     svg: str | None = option(
         None,
@@ -227,3 +256,10 @@ class InspectOptions:
     def __post_init__(self) -> None:
         """Check the limits."""
         check(self)
+
+    @property
+    def mixing(self) -> Mixing | None:
+        """How the predictions of all checkpoints become one, if they are to."""
+        if not self.mix:
+            return None
+        return Mixing(mix=self.mix, mix_mode=self.mix_mode)

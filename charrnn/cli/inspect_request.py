@@ -47,6 +47,10 @@ class Request(InspectOptions):
         check_outputs(self.outputs, [name for name, used in streams.items() if used])
         self._check_text()
         self._check_uses()
+        if self.mix and self.html is not None:
+            msg = "--html cannot be combined with --mix"
+            hint = "a page explores one model; --svg draws what a mixture makes of it"
+            raise OptionError(msg, hint=hint)
 
     def _check_text(self) -> None:
         """Refuse a view without its text, and a text that nothing reads."""
@@ -78,6 +82,7 @@ class Request(InspectOptions):
             "held_out": self.held_out,
             "blend": self.blend != InspectOptions.blend,
             "adapt": self.adapt,
+            "mix": bool(self.mix),
         }
         for option, used in given.items():
             if used and not set(users(option)) & set(self.views):

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import InputError, OptionError, field, reading_hint
-from charrnn.options import Entry, OptionTable
+from charrnn.errors import OptionError, field, unreadable
+from charrnn.options import Entry, OptionTable, check_file_name
 
 #: Names a preset, where no option does.
 VARIABLE = "CHARRNN_PRESET"
@@ -43,31 +43,49 @@ def read_preset(path: str, table: OptionTable) -> dict[str, Any]:
     try:
         with Path(path).open("rb") as file:
             data = file.read(LARGEST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason, hint = str(error), "check the path"
-        if isinstance(error, OSError):
-            reason, hint = error.strerror or reason, reading_hint(error)
-        msg = f"cannot read the preset: {reason}"
-        raise InputError(msg, where=path, hint=hint) from None
+    except (OSError, ValueError) as error:
+        raise unreadable(error, "the preset", path) from None
     if len(data) > LARGEST:
         msg = "the preset is longer than 1 MiB"
         raise OptionError(msg, where=path, hint="it has an option a line")
     try:
-        given = tomllib.loads(data.decode())
+        given = tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         msg = f"the preset is no TOML: {error}"
         raise OptionError(msg, where=path, hint="such as temperature = 0.7") from None
     try:
-        table.refuse_unknown(given)
-        for name, value in given.items():
-            if name in ABOUT_PRESETS:
-                msg = f"{field(name)} has no place in a preset"
-                raise OptionError(msg, hint="it is an option of the command")
-            _check_type(name, value)
+        return _checked(given, table)
     except OptionError as error:
         error.where = path
         raise
-    return given
+
+
+def _checked(given: Mapping[str, Any], table: OptionTable) -> dict[str, Any]:
+    """Check options one by one, while it is known that they are a preset's.
+
+    Names may have the ``-`` of the command line, too.
+
+    Raises
+    ------
+    OptionError
+        There is no such option, it stands there twice, or its value is none of it.
+    """
+    options: dict[str, Any] = {}
+    for written, value in given.items():
+        name = written.replace("-", "_")
+        if name in options:
+            msg = f"{field(name)} stands there twice"
+            raise OptionError(msg, hint=f"once as {name} is enough")
+        options[name] = value
+    table.refuse_unknown(options)
+    entries = {entry.name: entry for entry in table.entries}
+    for name, value in options.items():
+        if name in ABOUT_PRESETS:
+            msg = f"{field(name)} has no place in a preset"
+            raise OptionError(msg, hint="it is an option of the command")
+        _check_type(name, value)
+        entries[name].check(entries[name].read(value))
+    return options
 
 
 def _check_type(name: str, value: Any) -> None:
@@ -94,9 +112,11 @@ def with_preset(options: Mapping[str, Any], table: OptionTable) -> dict[str, Any
         See `read_preset`.
     """
     path = options.get("preset")
-    if path is None:
-        path = os.environ.get(VARIABLE) or None
-    if path is None:
+    if path is not None:
+        check_file_name(field("preset"), path)
+    else:
+        path = os.environ.get(VARIABLE)
+    if not path:
         return dict(options)
     preset = read_preset(path, table)
     own = {name: value for name, value in options.items() if value is not None}
@@ -116,6 +136,11 @@ def as_preset(options: Mapping[str, Any], entries: Iterable[Entry]) -> str:
         Values by name; None is left out.
     entries : iterable of Entry
         Those that are written, in this order.
+
+    Raises
+    ------
+    OptionError
+        A text is not UTF-8, which TOML is.
     """
     lines = []
     for entry in entries:
@@ -123,6 +148,12 @@ def as_preset(options: Mapping[str, Any], entries: Iterable[Entry]) -> str:
         if entry.name in ABOUT_PRESETS or value is None:
             continue
         lines.append(f"{entry.name} = {_written(value)}\n")
+        try:
+            lines[-1].encode()
+        except UnicodeEncodeError:
+            msg = f"{field(entry.name)} is not UTF-8, which a preset has to be"
+            hint = f"{field('escape', True)} reads \\xHH for a byte in a text"
+            raise OptionError(msg, hint=hint) from None
     return "".join(lines)
 
 

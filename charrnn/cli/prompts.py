@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from charrnn import escapes
 from charrnn.config import UnitName
-from charrnn.errors import CorpusError, InputError, OptionError, reading_hint
+from charrnn.errors import CorpusError, InputError, OptionError, unreadable
 from charrnn.lineends import LINE_END, final_line_end
 from charrnn.waiting import readable
 
@@ -411,12 +411,8 @@ def read_file(path: str) -> BinaryIO:
     try:
         with Path(path).open("rb", buffering=0) as file:
             return read_all(file.fileno(), path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason, hint = str(error), "check the path"
-        if isinstance(error, OSError):
-            reason, hint = error.strerror or reason, reading_hint(error)
-        msg = f"cannot read the prompt: {reason}"
-        raise InputError(msg, where=path, hint=hint) from None
+    except (OSError, ValueError) as error:
+        raise unreadable(error, "the prompt", path) from None
 
 
 def read_all(
@@ -477,6 +473,4 @@ def read_some(descriptor: int, name: str) -> bytes:
         except BlockingIOError:  # somebody who shares the pipe made it so
             readable(descriptor)
         except OSError as error:
-            msg = f"cannot read the prompt: {error.strerror}"
-            hint = reading_hint(error)
-            raise InputError(msg, where=name, hint=hint) from None
+            raise unreadable(error, "the prompt", name) from None

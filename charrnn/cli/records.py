@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from charrnn.cli.blending import share_in
 from charrnn.config import Blending, SampleConfig, UnitName
 from charrnn.escapes import readable
 from charrnn.options import entries_of
 
 if TYPE_CHECKING:
-    from charrnn.checkpoint import CheckpointFile
     from charrnn.generation import FinishReason, Piece, Score
 
 #: Settings that are told as they are; biases have a form of their own.
@@ -124,7 +122,13 @@ def _likely(symbol: str, nats: float, unit: UnitName) -> dict[str, Any]:
 
 
 def sampler_fields(
-    config: SampleConfig, blending: Blending, file: "CheckpointFile"
+    config: SampleConfig,
+    blending: Blending,
+    share: float | list[float],
+    *,
+    precision: str | list[str],
+    unit: UnitName,
+    pairs: bool,
 ) -> dict[str, Any]:
     """Say what a sample of a checkpoint was made with.
 
@@ -132,17 +136,21 @@ def sampler_fields(
     ----------
     config : SampleConfig
         Its texts in symbols.
+    share : float or list of float
+        The network's in what is predicted; of a mixture, that of each.
+    precision : str or list of str
+        What the weights are rounded to; of a mixture, those of each.
+    pairs : bool
+        Whether the model is one of pairs.
     """
-    from charrnn.parameters import chosen_precision  # imports NumPy
-
     sampler = {name: getattr(config, name) for name in SAMPLER}
-    sampler["precision"] = chosen_precision(file.model, config.precision)
-    sampler["blend"] = share_in(blending.blend, file)
+    sampler["precision"] = precision
+    sampler["blend"] = share
     sampler["adapt"] = blending.adapt
     sampler["adapt_output"] = blending.adapt_output
     for name in ("allow", "ban"):
         if sampler[name] is not None:
-            sampler[name] = readable(sampler[name], file.vocab.unit)
+            sampler[name] = readable(sampler[name], unit)
     biases: dict[str, float] = {}
     for symbol, bias in config.logit_bias:
         biases[symbol] = biases.get(symbol, 0.0) + bias
@@ -151,7 +159,7 @@ def sampler_fields(
         sampler["set_unit"] = [str(unit) for unit in config.set_unit]
     if config.pattern is None:
         del sampler["pattern"]
-    if not file.pairs:  # which has no place for it
+    if not pairs:  # which has no place for it
         del sampler["beam"]
     return sampler
 

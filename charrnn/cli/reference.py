@@ -45,7 +45,9 @@ EXIT_CODES: dict[str, str] = {
     "6": "an output cannot be written: it exists, no space, no permission, another "
     "run holds it",
     "7": "training diverged; the last good checkpoint is kept",
-    "8": "a component is missing or cannot be used: a library, a threading layer",
+    "8": "a component is missing or cannot be used: a library, a threading layer, "
+    "bfloat16 on a processor without it",
+    "9": "ranks of a distributed run do not fit together",
     "129, 130, 143, 152": "ended by SIGHUP, SIGINT, SIGTERM, SIGXCPU (the limit of "
     "processor time); `train` has saved before",
 }

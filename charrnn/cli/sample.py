@@ -5,6 +5,7 @@ opened, then the prompt is read, and only when nothing is wrong with either is
 Numba imported. Generated text goes to the writers and to no other place.
 """
 
+import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from charrnn.cli.arriving import Arriving
-from charrnn.cli.blending import UNFINISHED, check_blending
+from charrnn.cli.blending import UNFINISHED
 from charrnn.cli.notes import PREPARING, Meter, Notes
 from charrnn.cli.options import COMMON, Common, takes
 from charrnn.cli.output import ReaderGone, TextSink, open_stdout
@@ -28,11 +29,12 @@ from charrnn.cli.prompts import (
     to_symbols,
     too_long,
 )
-from charrnn.cli.records import sampler_fields
-from charrnn.cli.sample_form import Form, adopt
+from charrnn.cli.sample_form import Form, adopt, check_interactive
+from charrnn.cli.sample_models import Models
 from charrnn.cli.sample_prompts import Prompts
 from charrnn.cli.serving import SEEDS, TEXTS, Service, requests_on_stdin
 from charrnn.cli.showing import Showing
+from charrnn.cli.usage import one_too_many
 from charrnn.cli.writers import (
     JsonWriter,
     Layout,
@@ -47,10 +49,12 @@ from charrnn.config import (
     OUTPUT,
     PROMPT,
     Blending,
+    Mixing,
     SampleConfig,
     SampleInputs,
     check_search,
     settle,
+    settle_completion,
 )
 from charrnn.counting import plural
 from charrnn.errors import OptionError
@@ -58,9 +62,7 @@ from charrnn.options import OptionTable, check_file_name, configure, read
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
-    from charrnn.checkpoint import CheckpointFile
     from charrnn.reading import ReadOptions
-    from charrnn.textmodel import TextModel
     from charrnn.vocab import Vocab
 
 #: Said when a prompt is so long that reading it through the network takes time.
@@ -90,7 +92,9 @@ EXAMPLES = "\n".join(
         "charrnn sample dates.npz --prompt-lines --beam 4 < column.txt",
         "charrnn sample lovecraft.npz -n -1 < /dev/null | head -c 100000",
         "charrnn sample lovecraft.npz -N 50 --json | jq -r .text",
+        "charrnn sample lovecraft.npz shakespeare.npz --mix 0.7,0.3",
         "charrnn sample lovecraft.npz --serve -n 80 < requests.txt",
+        "charrnn sample lovecraft.npz --interactive",
         "charrnn sample lovecraft.npz -t 0.7 --show-options > mine.toml",
         "charrnn sample lovecraft.npz --preset mine.toml",
     ]
@@ -98,22 +102,33 @@ EXAMPLES = "\n".join(
 
 
 OPTIONS = OptionTable(
-    kinds=(SampleConfig, Blending, Form, SampleInputs, Common),
+    kinds=(SampleConfig, Blending, Mixing, Form, SampleInputs, Common),
     groups=(PROMPT, LENGTH, CHOICE, OUTPUT, COMMON),
 )
 
-CheckpointPath = Annotated[
-    str,
-    typer.Argument(metavar="CHECKPOINT", help="A model, as charrnn train saves it."),
+CheckpointPaths = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="CHECKPOINT",
+        help="A model, as charrnn train saves it; of several, the mixture.",
+    ),
 ]
 
 
 @takes(OPTIONS, with_preset)
-def sample(checkpoint: CheckpointPath, **options: Any) -> None:
+def sample(checkpoint: CheckpointPaths, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
     common = configure(Common, options)
     form = configure(Form, options, echo_given=options["echo"] is not None)
-    check_file_name("the name of the checkpoint", checkpoint)
+    for number, path in enumerate(checkpoint):
+        check_file_name("the name of the checkpoint", path)
+        # What is no file is a word of a prompt that has no quotes; it may be too long
+        # for a name.
+        named = path.endswith(".npz") or os.path.exists(path)  # noqa: PTH110
+        if number and not named:
+            raise one_too_many(path, "charrnn sample --help lists the options")
+    if form.interactive:
+        check_interactive(options, OPTIONS)
     inputs = configure(SampleInputs, options)
     source = Prompt(text=form.prompt, file=form.prompt_file, escape=form.escape)
     if form.prompt_lines and not source.is_given:
@@ -125,14 +140,19 @@ def sample(checkpoint: CheckpointPath, **options: Any) -> None:
     given = read(SampleConfig, options)
     if not form.serve:  # where every answer has one of its own
         given.setdefault("seed", secrets.randbelow(SEEDS))
-    blending, config = configure(Blending, options), settle(given)
+    blending, mixing = configure(Blending, options), configure(Mixing, options)
+    config = settle_completion(given) if form.interactive else settle(given)
+    mixing.weights(len(checkpoint))  # as many as there are models
+    if form.interactive and len(checkpoint) > 1:
+        msg = "--interactive is for one model, not for several"
+        raise OptionError(msg, hint="name the one that is to complete what you write")
     check_search(config, blending)
     form.check(config)
     if form.show_options:
         _show_options(options, given)
         return
     with suppress(ReaderGone):  # as whoever ran `head` wanted
-        run = _Run(Path(checkpoint), form, common, blending)
+        run = _Run(tuple(map(Path, checkpoint)), form, common, blending, mixing)
         run.run(source, inputs, given)
 
 
@@ -164,21 +184,28 @@ class _Run:
 
     Parameters
     ----------
-    path : Path
-        The checkpoint.
+    paths : sequence of Path
+        The checkpoints.
     form : Form
     common : Common
     blending : Blending
         How much of a prediction is the network's.
+    mixing : Mixing
+        How the predictions of several checkpoints become one.
     """
 
     def __init__(
-        self, path: Path, form: Form, common: Common, blending: Blending
+        self,
+        paths: Sequence[Path],
+        form: Form,
+        common: Common,
+        blending: Blending,
+        mixing: Mixing,
     ) -> None:
-        self.path = path
-        self.blending = blending
+        self.paths = paths
+        self.blending, self.mixing = blending, mixing
         self.form = form
-        self.notes = Notes(common)
+        self.notes, self.color = Notes(common), common.color
         self.threads, warning = common.resolve_threads()
         if warning:
             self.notes.warn(warning)
@@ -196,31 +223,36 @@ class _Run:
             Fields of `SampleConfig` by name.
         """
         from charrnn.checkpoint import CheckpointFile  # imports NumPy
-        from charrnn.parameters import chosen_precision
 
         if given.get("pattern") is not None:
             from charrnn.patterns import check
 
             check(given["pattern"])
-        with CheckpointFile(self.path) as file, ExitStack() as stack:
-            inputs.check_model(pairs=file.pairs)
-            vocab, config = file.vocab, settle(given, pairs=file.pairs)
-            self._check_memory(file, inputs, config)
-            sizes = {"layers": file.model.layers, "hidden": file.model.hidden}
-            for unit in config.set_unit:
-                unit.check(cell=file.model.cell, **sizes)
+        with ExitStack() as stack:
+            files = [stack.enter_context(CheckpointFile(path)) for path in self.paths]
+            models = Models(files, self.mixing)
+            inputs.check_model(pairs=models.pairs)
+            vocab, config = models.vocab, settle(given, pairs=models.pairs)
+            models.check(config, self.blending, inputs)
+            if self.blending.blend == "auto" and models.unfinished:
+                self.notes.say(UNFINISHED)
             if self.form.serve:
-                self._serve(source, file, inputs, given)
+                self._serve(source, models, inputs, given)
                 return
-            batches = self._batches(source, file, config, inputs)
+            if self.form.interactive:
+                self._interact(models, inputs, settle_completion(given))
+                return
+            batches = self._batches(source, models, config, inputs)
             prompts = next(batches)
             for prompt in prompts:
                 stack.callback(prompt.close)
             config = adopt(config, vocab, self.notes, escape=self.form.escape)
-            self._warn_of_repeats(file, config)
+            self._warn_of_repeats(models, config)
             copies = self._read_corpus(inputs.corpus, vocab)
             self.notes.detail(f"seed {config.seed}")
-            precision = chosen_precision(file.model, config.precision)
+            precision = models.precision(config)
+            if not isinstance(precision, str):
+                precision = ", ".join(precision)
             self.notes.detail(f"weights in {precision}")
             if not prompts:  # a column without a line becomes one without a line
                 with self._open_output(source, inputs):
@@ -232,18 +264,18 @@ class _Run:
                 note = READING
             with Meter(lambda: self.notes.say(note)) as meter:
                 wanted = self.blending.blend != 1 or config.no_copy is not None
-                model = self._read_model(file, predicts=wanted)
+                model = models.read(self.threads, predicts=wanted)
                 showing = Showing(
                     model.blended(self.blending.blend, adapt=self.blending.adapt),
                     config,
-                    Prompts(vocab, file.pairs, inputs).encode,
+                    Prompts(vocab, models.pairs, inputs).encode,
                     corpus=copies,
                     learns=self.blending.adapt_output,
                     scored=self.form.json,
                 )
                 generation = showing.begin(prompts)
                 with self._open_output(source, inputs) as sink:
-                    writer = self._writer(sink, config, file, prompts)
+                    writer = self._writer(sink, config, models, prompts)
                     showing.show(generation, writer, meter, self.notes.warn_of_cache)
                     showing.go_on(batches, writer, meter)
         self.notes.warn_of_cache()  # some options have kernels that run later
@@ -252,21 +284,21 @@ class _Run:
     def _serve(
         self,
         source: Prompt,
-        file: "CheckpointFile",
+        models: Models,
         inputs: SampleInputs,
         given: Mapping[str, Any],
     ) -> None:
         """Answer requests until no more come."""
         escape = self.form.escape
-        config = adopt(settle(given), file.vocab, self.notes, escape=escape)
+        config = adopt(settle(given), models.vocab, self.notes, escape=escape)
         texts = {name: getattr(config, name) for name in TEXTS if name in given}
-        copies = self._read_corpus(inputs.corpus, file.vocab)
+        copies = self._read_corpus(inputs.corpus, models.vocab)
         lines = requests_on_stdin()
         with Meter(lambda: self.notes.say(PREPARING)):
-            model = self._read_model(file, predicts=True)
+            model = models.read(self.threads, predicts=True)
         service = Service(
             model,
-            file,
+            models,
             given={**given, **texts},
             blending=self.blending,
             inputs=inputs,
@@ -276,18 +308,53 @@ class _Run:
         with self._open_output(source, inputs) as sink:
             service.run(lines, sink)
 
+    def _interact(
+        self, models: Models, inputs: SampleInputs, config: SampleConfig
+    ) -> None:
+        """Complete lines while somebody writes them, or those that are piped in."""
+        from charrnn.cli import interactive  # imports Numba
+        from charrnn.generation.completion import Completer
+        from charrnn.reading import options_for
+
+        terminal = interactive.screen()
+        if terminal is not None:
+            interactive.check_editor()
+        config = adopt(config, models.vocab, self.notes, escape=False)
+        lines = None if terminal is not None else requests_on_stdin()
+        copies = self._read_corpus(inputs.corpus, models.vocab)
+        blend, adapt = self.blending.blend, self.blending.adapt
+        with Meter(lambda: self.notes.say(PREPARING)):
+            model = models.read_alone(self.threads).blended(blend, adapt=adapt)
+            completer = Completer(
+                model,
+                config,
+                unknown="replace" if inputs.unknown == "replace" else "skip",
+                corpus=copies,
+            )
+            completer.complete("")  # so that no key waits for a kernel
+        self.notes.warn_of_cache()
+        if lines is not None:
+            prompts = Prompts(models.vocab, models.pairs, inputs)
+            with open_stdout() as sink:
+                options = options_for(models.vocab)
+                interactive.continue_lines(completer, lines, sink, prompts, options)
+        elif terminal is not None:
+            self.notes.say(interactive.KEYS)
+            editor = interactive.Editor(completer, terminal, self.color)
+            interactive.write_lines(editor)
+
     def _open_output(
         self, source: Prompt, inputs: SampleInputs
     ) -> AbstractContextManager[TextSink]:
         """Open what samples are written to: none of the files that are read."""
-        files = (*inputs.corpus, source.file or self.path)
-        keep = [self.path, *map(Path, files)]
+        files = (*inputs.corpus, source.file or self.paths[0])
+        keep = [*self.paths, *map(Path, files)]
         return open_output(self.form.output, keep=keep, raw=self.form.raw)
 
     def _batches(
         self,
         source: Prompt,
-        file: "CheckpointFile",
+        models: Models,
         config: SampleConfig,
         inputs: SampleInputs,
     ) -> Iterator[list[PromptText]]:
@@ -302,15 +369,15 @@ class _Run:
         """
         from charrnn.reading import options_for
 
-        if file.pairs and not source.is_given:
+        if models.pairs and not source.is_given:
             msg = "a model of pairs needs an input"
             raise OptionError(
                 msg, hint="give --prompt or --prompt-file, or pipe one in"
             )
-        options, of_lines = options_for(file.vocab), self.form.prompt_lines
-        prepare = Prompts(file.vocab, file.pairs, inputs)
+        options, of_lines = options_for(models.vocab), self.form.prompt_lines
+        prepare = Prompts(models.vocab, models.pairs, inputs)
         first = 0
-        for batch in self._given(source, options, file, config):
+        for batch in self._given(source, options, config, pairs=models.pairs):
             with ExitStack() as refused:
                 for prompt in batch:
                     refused.callback(prompt.close)
@@ -327,8 +394,9 @@ class _Run:
         self,
         source: Prompt,
         options: "ReadOptions",
-        file: "CheckpointFile",
         config: SampleConfig,
+        *,
+        pairs: bool,
     ) -> Iterator[list[PromptText]]:
         """Read the prompts as they were given: at least one batch."""
         on_wait, stream = lambda: self.notes.say(WAITING), source.stream
@@ -342,7 +410,7 @@ class _Run:
             with closing(prompt):
                 yield prompt.lines()
         # It is shown with every sample, and an input has to be looked at.
-        elif file.pairs or self.form.json or config.num_samples > 1:
+        elif pairs or self.form.json or config.num_samples > 1:
             with closing(prompt):
                 yield [prompt.whole()]
         else:
@@ -365,9 +433,9 @@ class _Run:
         if not first:
             yield []
 
-    def _warn_of_repeats(self, file: "CheckpointFile", config: SampleConfig) -> None:
+    def _warn_of_repeats(self, models: Models, config: SampleConfig) -> None:
         """Warn where several outputs of an input are asked for, and none is drawn."""
-        if file.pairs and config.num_samples > 1 and config.temperature == 0:
+        if models.pairs and config.num_samples > 1 and config.temperature == 0:
             same = f"all {config.num_samples:,} outputs are the likeliest one"
             self.notes.warn(f"{same}: --temperature 1 draws different ones")
 
@@ -379,57 +447,34 @@ class _Run:
 
         return read_known(paths, vocab)
 
-    def _check_memory(
-        self, file: "CheckpointFile", inputs: SampleInputs, config: SampleConfig
-    ) -> None:
-        """See whether the checkpoint has the memory that the options speak of.
-
-        Raises
-        ------
-        OptionError
-            It has none.
-        """
-        check_blending(self.blending, file)
-        if config.no_copy is not None and not inputs.corpus and file.memory is None:
-            msg = "--no-copy needs --corpus: the checkpoint has no memory of its text"
-            raise OptionError(msg, hint="--no-copy 20 --corpus lovecraft.txt")
-        if self.blending.blend == "auto" and file.remembers:
-            self.notes.say(UNFINISHED)
-
-    def _read_model(self, file: "CheckpointFile", *, predicts: bool) -> "TextModel":
-        """Read the model that a checkpoint holds, its memory only if it is of use."""
-        from charrnn.textmodel import TextModel  # imports Numba
-
-        return TextModel.read_from(file, threads=self.threads, predicts=predicts)
-
     def _writer(
         self,
         sink: TextSink,
         config: SampleConfig,
-        file: "CheckpointFile",
+        models: Models,
         prompts: Sequence[PromptText],
     ) -> Writer:
         """Choose what shows the samples."""
-        form, count, vocab = self.form, len(prompts) * config.num_samples, file.vocab
+        form, count, vocab = self.form, len(prompts) * config.num_samples, models.vocab
         if form.json:
             before = {"seed": config.seed}
-            sampler = sampler_fields(config, self.blending, file)
-            after = {"sampler": sampler, "checkpoint_sha256": file.sha256()}
+            sampler = models.sampler_fields(config, self.blending)
+            after = {"sampler": sampler, "checkpoint_sha256": models.sha256()}
             texts = [prompt.text for prompt in prompts]
-            kind = PairsJsonWriter if file.pairs else JsonWriter
+            kind = PairsJsonWriter if models.pairs else JsonWriter
             return kind(sink, count, vocab.unit, texts, before, after)
         separator = "\n" if form.separator is None else form.separator
         piped_bytes = vocab.unit == "byte" and not sink.terminal
         layout = Layout(
             unit=vocab.unit,
-            prompts=prompts if form.echoes(pairs=file.pairs) else [()] * len(prompts),
+            prompts=prompts if form.echoes(pairs=models.pairs) else [()] * len(prompts),
             each=config.num_samples,
             separator=to_symbols(separator, vocab.unit, escape=form.escape),
             null=form.null,
             newline=not (form.raw or piped_bytes),
-            of_lines=file.pairs,
+            of_lines=models.pairs,
             stream=form.stream,
-            echo=form.echoes(pairs=file.pairs),
+            echo=form.echoes(pairs=models.pairs),
             open_end=form.prompt_lines,
         )
         return TextWriter(sink, count, layout)

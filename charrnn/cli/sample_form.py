@@ -4,9 +4,10 @@ Characters and texts are given as a user writes them, with escapes perhaps, and
 become symbols when the model's vocabulary is known.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from charrnn.cli.notes import Notes
 from charrnn.cli.options import COMMON
@@ -15,10 +16,40 @@ from charrnn.cli.spelling import as_option
 from charrnn.config import OUTPUT, PROMPT, SampleConfig
 from charrnn.errors import OptionError, field, spell
 from charrnn.filenames import read_output
-from charrnn.options import Option, option
+from charrnn.options import Option, OptionTable, option
 
 if TYPE_CHECKING:
     from charrnn.vocab import Vocab
+
+
+#: The options that mean something while somebody writes.
+WHILE_WRITING = {
+    "interactive",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical",
+    "no_repeat",
+    "no_copy",
+    "logit_bias",
+    "allow",
+    "ban",
+    "set_unit",
+    "precision",
+    "seed",
+    "blend",
+    "adapt",
+    "unknown",
+    "corpus",
+    "preset",
+    "show_options",
+    "quiet",
+    "verbose",
+    "color",
+    "progress",
+    "threads",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +81,15 @@ class Form:
             "Answer requests until standard input ends: a prompt a line, for which a "
             r"line comes back at once, both with \n for a newline and \\ for a "
             f"backslash; with {field('json')}, objects with a prompt and options.",
+            PROMPT,
+        ),
+    )
+    interactive: bool = option(
+        False,
+        Option(
+            "Complete what you write at a terminal, line by line: Tab takes a word, "
+            "right all, up and down choose, Enter ends the line, Ctrl-D leaves. Not at "
+            "a terminal: every line, continued.",
             PROMPT,
         ),
     )
@@ -190,3 +230,18 @@ def adopt(
     for warning in found.in_vain(vocab.symbols, config.stop):
         notes.warn(spell(warning, as_option))
     return found
+
+
+def check_interactive(options: Mapping[str, Any], table: OptionTable) -> None:
+    """Raise `OptionError` for options that mean nothing while somebody writes."""
+    given = [
+        entry.name
+        for entry in table.entries
+        if entry.name not in WHILE_WRITING
+        and options.get(entry.name) not in (None, [], ())
+    ]
+    if given:
+        listed = " and ".join(map(field, given))
+        msg = f"{field('interactive')} cannot be combined with {listed}"
+        hint = "what is written at the terminal is the prompt; a line ends its text"
+        raise OptionError(msg, hint=hint)

@@ -10,6 +10,7 @@ be alone, in the order in which they came.
 """
 
 import json
+import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from charrnn import strict_json
 from charrnn.cli.arriving import Arriving
 from charrnn.cli.output import TextSink
 from charrnn.cli.prompts import (
@@ -27,8 +29,9 @@ from charrnn.cli.prompts import (
     decoded,
     standard_input,
 )
-from charrnn.cli.records import pair_fields, sampler_fields, score_fields, text_fields
+from charrnn.cli.records import pair_fields, score_fields, text_fields
 from charrnn.cli.sample_form import Form
+from charrnn.cli.sample_models import Models
 from charrnn.cli.sample_prompts import Prompts
 from charrnn.cli.spelling import as_option
 from charrnn.config import Blending, SampleConfig, SampleInputs, check_search, settle
@@ -38,15 +41,17 @@ from charrnn.options import OptionTable, read
 
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
-    from charrnn.checkpoint import CheckpointFile
     from charrnn.generation import Piece, Question
-    from charrnn.textmodel import TextModel
+    from charrnn.predictor import Predictor
 
 #: Requests that are answered side by side, at most.
 AT_ONCE = 1024
 
 #: Random seeds are below this: any JSON reader keeps such an integer exact.
 SEEDS = 2**53
+
+#: What Python makes of numbers such as 1e400, and what JSON cannot say.
+INFINITE = math.inf, -math.inf
 
 #: Options that are texts of the model's symbols.
 TEXTS = ("stop", "logit_bias", "allow", "ban")
@@ -64,7 +69,8 @@ OPTIONS = OptionTable(
         "preset": AT_THE_START,
         "show_options": "an answer tells them",
         **dict.fromkeys(
-            ("corpus", "echo", "escape", "json", "threads", "raw"), AT_THE_START
+            ("corpus", "echo", "escape", "json", "mix", "mix_mode", "threads", "raw"),
+            AT_THE_START,
         ),
     },
 )
@@ -84,10 +90,10 @@ class Service:
 
     Parameters
     ----------
-    model : TextModel
+    model : Predictor
         With its memory, if it has one.
-    file : CheckpointFile
-        Where it came from.
+    models : Models
+        The checkpoints that it came from.
     given : mapping
         Fields of `SampleConfig` for all requests, their texts in symbols.
     blending : Blending
@@ -101,8 +107,8 @@ class Service:
 
     def __init__(
         self,
-        model: "TextModel",
-        file: "CheckpointFile",
+        model: "Predictor",
+        models: Models,
         *,
         given: Mapping[str, Any],
         blending: Blending,
@@ -113,19 +119,19 @@ class Service:
         from charrnn.generation import Answering  # imports Numba
         from charrnn.reading import options_for
 
-        self._file, self._vocab = file, file.vocab
+        self._models, self._vocab = models, models.vocab
         self._given, self._blending, self._inputs = given, blending, inputs
         self._has_corpus = corpus is not None
         self._json = form.json
         self._echo = form.echo and form.echo_given
-        self._reading = options_for(file.vocab)
+        self._reading = options_for(models.vocab)
         self._answering = Answering(
             lambda wanted: model.blended(wanted.blend, adapt=wanted.adapt),
             corpus=corpus,
             scored=form.json,
         )
         self._usual = self._settled({}, blending)
-        self._sha256 = file.sha256() if form.json else ""
+        self._sha256 = models.sha256() if form.json else ""
 
     def run(self, lines: Arriving, sink: TextSink) -> None:
         """Answer requests until no more come.
@@ -218,7 +224,8 @@ class Service:
         """
         wanted = parsed(line)
         given_id = wanted.pop("id", None)
-        if given_id is not None and not isinstance(given_id, str | int | float):
+        fits = isinstance(given_id, str | int | float | None)
+        if not fits or given_id is True or given_id is False or given_id in INFINITE:
             msg = f"{field('id')} must be a text or a number"
             raise OptionError(msg, hint="it is handed back as it is")
         try:
@@ -228,7 +235,7 @@ class Service:
                 raise OptionError(msg, hint="leave it away for none")
             OPTIONS.refuse_unknown(wanted)
             inputs = replace(self._inputs, **read(SampleInputs, wanted))
-            inputs.check_model(pairs=self._file.pairs)
+            inputs.check_model(pairs=self._models.pairs)
             blending = replace(self._blending, **read(Blending, wanted))
             config = self._settled(wanted, blending)
             symbols = self._vocab.to_symbols(self._vocab.adapted(prompt))
@@ -258,14 +265,14 @@ class Service:
         given = {"seed": secrets.randbelow(SEEDS), **self._given, **own}
         shares = {each.name: getattr(blending, each.name) for each in fields(blending)}
         OPTIONS.refuse_alone({**shares, **given})
-        config = settle(given, pairs=self._file.pairs)
+        config = settle(given, pairs=self._models.pairs)
         check_search(config, blending)
         ends = config.stop or config.lines is not None or config.time is not None
         if config.length < 0 and not ends:
             msg = f"{field('length', -1)} would never end"
             hint = f"give {field('lines')}, {field('time')} or {field('stop')}"
             raise OptionError(msg, hint=hint)
-        counted = self._has_corpus or self._file.memory is not None
+        counted = self._has_corpus or self._models.remembers
         if config.no_copy is not None and not counted:
             msg = f"{field('no_copy')} needs {field('corpus')}: the model has no memory"
             raise OptionError(msg, hint="name the text when the command is started")
@@ -283,7 +290,7 @@ class Service:
 
         from charrnn.generation import Question
 
-        prompts = Prompts(self._vocab, self._file.pairs, inputs)
+        prompts = Prompts(self._vocab, self._models.pairs, inputs)
         given = [PromptText(self._reading, symbols)]
         (prompt,) = prompts.prepared(given, of_lines=False)
         prompts.check([prompt])
@@ -298,13 +305,13 @@ class Service:
             line = escaped(before + answer.text) + "\n"
             return line.encode("latin-1") if unit == "byte" else line
         config, blending = question.config, question.blending
-        describe = pair_fields if self._file.pairs else text_fields
+        describe = pair_fields if self._models.pairs else text_fields
         found: dict[str, Any] = {
             "id": request.given_id,
             "index": 0,
             "seed": config.seed,
             **describe(request.prompt, answer, unit),
-            "sampler": sampler_fields(config, blending, self._file),
+            "sampler": self._models.sampler_fields(config, blending),
             "checkpoint_sha256": self._sha256,
         }
         if answer.scores:
@@ -391,14 +398,12 @@ def parsed(line: bytes) -> dict[str, Any]:
     """
     hint = 'such as {"prompt": "The old house", "length": 80}'
     try:
-        found = json.loads(
-            line.decode(), object_pairs_hook=_unique, parse_constant=_refused
-        )
+        found = strict_json.parse(line.decode())
     except UnicodeDecodeError as error:
         where = f"byte {error.start + 1:,}"
         msg = "the request is not valid utf-8"
         raise CorpusError(msg, where=where, hint=hint) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         why = shortened(str(error))
         msg = f"the request is no JSON: {why}"
         raise CorpusError(msg, hint=hint) from None
@@ -406,18 +411,3 @@ def parsed(line: bytes) -> dict[str, Any]:
         msg = "the request is no object of JSON"
         raise CorpusError(msg, hint=hint)
     return found
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members, of which no two have one name."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        msg = "a name stands there twice"
-        raise ValueError(msg)
-    return found
-
-
-def _refused(word: str) -> Any:
-    """Refuse a number that JSON does not have."""
-    msg = f"{word} is no number"
-    raise ValueError(msg)

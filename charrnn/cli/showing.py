@@ -12,7 +12,7 @@ from charrnn.config import SampleConfig
 if TYPE_CHECKING:
     from charrnn.arrays import Ids
     from charrnn.generation import Generating, Piece
-    from charrnn.textmodel import TextModel
+    from charrnn.predictor import Predictor
 
 
 class Showing:
@@ -20,7 +20,7 @@ class Showing:
 
     Parameters
     ----------
-    model : TextModel
+    model : Predictor
     config : SampleConfig
         Its texts in symbols.
     encode : callable
@@ -35,7 +35,7 @@ class Showing:
 
     def __init__(
         self,
-        model: "TextModel",
+        model: "Predictor",
         config: SampleConfig,
         encode: "Callable[[PromptText], Iterator[Ids]]",
         *,

@@ -25,23 +25,27 @@ ENDING: dict[str, StopReason] = {
 }
 
 
-def _number(name: str) -> int | None:
+def signal_number(name: str) -> int | None:
     """Look a signal up; Windows has only some of them."""
     return getattr(signal, name, None)
 
 
 #: The same by the signals' numbers, as far as this system has them.
-REASONS = {n: reason for name, reason in ENDING.items() if (n := _number(name))}
+REASONS = {n: reason for name, reason in ENDING.items() if (n := signal_number(name))}
 
 #: Asks a run to save and to go on.
-SAVE = _number("SIGUSR1")
+SAVE = signal_number("SIGUSR1")
 
 #: Those that come again by themselves: shell and terminal both send a hangup, and
 #: the system tells every second that the limit of processor time is exceeded.
-REPEATED = {_number("SIGHUP"), _number("SIGXCPU")}
+REPEATED = {signal_number("SIGHUP"), signal_number("SIGXCPU")}
+
+#: What ends a stop. Open MPI's launcher also sends it a quarter of a second before it
+#: asks its processes to end, and they have as long again before it kills them.
+CONTINUE = signal_number("SIGCONT")
 
 #: What Ctrl-Z sends.
-STOP = _number("SIGTSTP")
+STOP = signal_number("SIGTSTP")
 
 #: What shells add to a signal's number to make an exit code of it.
 SIGNALED = 128
@@ -90,7 +94,7 @@ class Caught:
 
         A second one of `REPEATED` asks for nothing.
         """
-        if number == SAVE:
+        if number in (SAVE, CONTINUE):
             self.save_now = True
         elif self.number is None:
             self.number = number
@@ -122,20 +126,24 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def caught_signals(caught: Caught | None = None) -> Iterator[Caught]:
+def caught_signals(
+    caught: Caught | None = None, *, warned: bool = False
+) -> Iterator[Caught]:
     """Catch what would end the process, but for what it was told to ignore.
 
     Parameters
     ----------
     caught : Caught, optional
         Where they are noted, for those who look already.
+    warned : bool
+        Whether `CONTINUE` may announce an end, so that it asks for a save.
 
     ``nohup`` and shells that start a job in the background ignore some
     signals for us; that is left as it is.
     """
     caught = caught or Caught()
     before = {}
-    for number in filter(None, (*REASONS, SAVE)):
+    for number in filter(None, (*REASONS, SAVE, CONTINUE if warned else None)):
         if signal.getsignal(number) != signal.SIG_IGN:
             before[number] = signal.signal(number, caught.handle)
     if STOP is not None and signal.getsignal(STOP) == signal.SIG_DFL:

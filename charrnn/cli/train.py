@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,7 @@ from charrnn.config import (
 )
 from charrnn.display.color import is_terminal
 from charrnn.errors import CharRNNError, OptionError
-from charrnn.launcher import joins, launched
+from charrnn.launcher import Launched, joins, launched
 from charrnn.options import OptionTable, configure
 
 #: What the command is about, for its help. No docstring: Python may leave those out.
@@ -58,26 +59,34 @@ Paths = Annotated[
 @takes(OPTIONS)
 def train(context: typer.Context, paths: Paths = None, **options: Any) -> None:
     """Carry out what `ABOUT` says."""
-    common = configure(Common, options)
-    if not paths:
-        _explain(context)
-    settings = settings_of(tuple(paths or ()), options)
-    mode, how = settings.request.run.distributed, launched()
-    alone = not joins(mode, how)
-    if alone and not common.quiet:
-        _announce(paths or [])
-    # Heavy: numpy, and numba with it.
-    from charrnn.cli.training_session import Session
-    from charrnn.training.company import meet
+    how = launched()
+    # As it was given: whether it is a mode at all is seen with the other options.
+    alone = not joins(options["distributed"] or RunConfig.distributed, how)
+    # What goes wrong before ranks have met goes wrong on all of them.
+    with contextlib.nullcontext() if alone else _said_by_one_a_machine(how):
+        common = configure(Common, options)
+        if not paths:
+            _explain(context)
+        settings = settings_of(tuple(paths or ()), options)
+        if alone and not common.quiet:
+            _announce(paths or [])
+        # Heavy: numpy, and numba with it.
+        from charrnn.cli.training_session import Session
+        from charrnn.training.company import meet
 
+        company = meet(settings.request.run.distributed, common.threads, how)
+    Session(settings, common, company).execute()
+
+
+@contextlib.contextmanager
+def _said_by_one_a_machine(how: Launched) -> Iterator[None]:
+    """Have the first process of a machine alone say what is wrong on all of them."""
     try:
-        company = meet(mode, common.threads, how)
+        yield
     except CharRNNError as error:
-        if how.rank_here and not alone:
-            # All have failed, and one a machine says so.
+        if how.rank_here:
             raise SystemExit(error.exit_code) from None
         raise
-    Session(settings, common, company).execute()
 
 
 def _explain(context: typer.Context) -> None:

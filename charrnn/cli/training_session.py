@@ -141,12 +141,18 @@ class Session:
                 self._dry_run(self._prepare())
             return
         with contextlib.ExitStack() as opened:
-            opened.enter_context(caught_signals(self.caught))
+            warned = self.company.killed_soon
+            opened.enter_context(caught_signals(self.caught, warned=warned))
             writer = self.ranks.together(self._writer)
             self.ranks.first(lambda asked: opened.enter_context(writer) and None)
             with ending_at_once(lambda: self._leave(writer)):
+                logs: list[MetricsLog] = []
                 # A named pipe waits for its reader here.
-                logs = self._logs(opened.enter_context(self._log_file()))
+                self.ranks.first(
+                    lambda asked: logs.extend(
+                        self._logs(opened.enter_context(self._log_file()))
+                    )
+                )
                 opened.enter_context(self.compiling)
                 model = self.settings.request.model
                 self.compiling.expect(model.get("cell", ModelConfig.cell))
@@ -221,7 +227,11 @@ class Session:
                 raise OptionError(msg, hint="redirect it: ... -o - > model.npz")
             return StreamOutput(sys.stdout.buffer)
         run = self.settings.request.run
-        return FileOutput(output, replace=run.force or run.resume)
+        return FileOutput(
+            output,
+            replace=run.force or run.resume,
+            survives=self.company.killed_soon,
+        )
 
     def _log_file(self) -> contextlib.AbstractContextManager[BinaryIO | None]:
         """Open the file for --log-file, to append to it."""

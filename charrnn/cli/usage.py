@@ -47,15 +47,26 @@ class Command(TyperCommand):
         rest = _translated(super().parse_args, ctx, args)
         # A shell that asks how a line may go on is not told what is wrong with it.
         if ctx.args and not ctx.resilient_parsing:
-            msg = f"one word too many: {ctx.args[0]!r}"
-            hint = "a prompt and any other text of several words needs quotes"
-            raise OptionError(msg, hint=f"{hint}; {_help_of(ctx)}")
+            raise one_too_many(ctx.args[0], _help_of(ctx))
         return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""
         require_stdout()
         super().format_help(ctx, formatter)
+
+
+def one_too_many(word: str, page: str) -> OptionError:
+    """Make the error of a word that stands where none does.
+
+    Parameters
+    ----------
+    page : str
+        Where the command's help is.
+    """
+    msg = f"one word too many: {word!r}"
+    hint = "a prompt and any other text of several words needs quotes"
+    return OptionError(msg, hint=f"{hint}; {page}")
 
 
 class Commands(TyperGroup):

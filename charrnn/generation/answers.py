@@ -14,11 +14,15 @@ from charrnn.arrays import Ids
 from charrnn.config import Blending, SampleConfig
 from charrnn.errors import CharRNNError
 from charrnn.generation.outputs import begin
-from charrnn.generation.sampler import Model, Sampler
+from charrnn.generation.sampler import AnyModel
 from charrnn.generation.samples import Piece, Request
 
 #: Texts, candidates included, that are written side by side, about.
 AT_ONCE = 4096
+
+#: Seconds that a slice takes at most, about. Nobody sees an answer that is half done,
+#: and every slice costs every text some work in Python.
+SLICE_SECONDS = 0.25
 
 #: Settings whose samplers are kept: an index of what must not be copied takes a
 #: while to make.
@@ -57,14 +61,14 @@ class Answering:
 
     def __init__(
         self,
-        predicting: Callable[[Blending], Model],
+        predicting: Callable[[Blending], AnyModel],
         *,
         corpus: Ids | None = None,
         scored: bool = False,
     ) -> None:
         self._predicting = predicting
         self._corpus, self._scored = corpus, scored
-        self._samplers: dict[tuple[SampleConfig, Blending], Sampler] = {}
+        self._samplers: dict[tuple[SampleConfig, Blending], Any] = {}
 
     def answers(self, questions: Sequence[Question]) -> Iterator[Piece | CharRNNError]:
         """Answer questions in their order, each as soon as it is its turn.
@@ -108,7 +112,7 @@ class Answering:
         prompts = [question.prompt for question in alike]
         if config.beam is not None:
             return begin(model, prompts, config, scored=self._scored).pieces()
-        sampler = self._samplers.pop(key, None) or Sampler(model, config, self._corpus)
+        sampler = self._samplers.pop(key, None) or model.sampler(config, self._corpus)
         self._samplers[key] = sampler  # used last, stands last
         if len(self._samplers) > MOST_SAMPLERS:
             del self._samplers[next(iter(self._samplers))]
@@ -120,6 +124,7 @@ class Answering:
             learns=blending.adapt_output,
             requests=[Request(question.config) for question in alike],
             sampler=sampler,
+            slice_seconds=SLICE_SECONDS if config.time is None else None,
         ).pieces()
 
 

@@ -29,6 +29,7 @@ RETURNED = "sample returns the text: write it where you want it"
 ELSEWHERE = {
     "prompt_file": "read the file: a prompt is a text",
     "prompt_lines": "call it once for each line",
+    "interactive": "model.complete(...) continues what there is of a line",
     "escape": "texts of Python have escapes of their own",
     "echo": "the prompt is no part of what is returned",
     "stream": "model.stream(...) yields pieces as they are made",
@@ -39,6 +40,8 @@ ELSEWHERE = {
     "verbose": "nothing is printed",
     "json": RETURNED,
     "null": RETURNED,
+    "mix": "charrnn.mix(models, weights) puts models together",
+    "mix_mode": "charrnn.mix(models, weights, mode) puts models together",
     "output": RETURNED,
     "preset": "keyword arguments can be kept in a dict",
     "serve": "call it once for each prompt",

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.config import RECENT, SampleConfig
 from charrnn.generation.following import Walk
-from charrnn.generation.helpers import Helpers
-from charrnn.generation.sampler import Model, Sampler, Shard
+from charrnn.generation.sampler import AnyModel, Rows
 from charrnn.generation.samples import (
     Candidates,
     FinishReason,
@@ -24,9 +24,8 @@ from charrnn.generation.samples import (
 )
 from charrnn.kernels.generator import choose_first
 from charrnn.kernels.threads import row_cuts
-from charrnn.memory import Memory
 from charrnn.sampling import nothing_to_choose
-from charrnn.vocab import Vocab, from_code_points
+from charrnn.vocab import from_code_points
 
 #: Seconds that a slice takes at most, about: text shows promptly, and a Ctrl-C
 #: waits for one slice.
@@ -53,8 +52,8 @@ class Generation:
 
     Parameters
     ----------
-    model : Model
-        Its network's threads share the samples among them.
+    model : TextModel or Mixture
+        Its threads share the samples among them.
     prompts : sequence of (N,) int arrays
         Character ids; may be empty. Each is continued ``config.num_samples``
         times ``config.best_of`` times: these samples follow one another.
@@ -73,8 +72,10 @@ class Generation:
     requests : sequence of Request, optional
         What each prompt is asked for, where they differ, or are not the first of
         their seed; else every one is as `config` says.
-    sampler : Sampler, optional
+    sampler : Sampler or MixedSampler, optional
         That of the model and the configuration, if it has been made already.
+    slice_seconds : float, optional
+        What a slice takes at most, about; `SLICE_SECONDS`, if not given.
 
     Raises
     ------
@@ -84,7 +85,7 @@ class Generation:
 
     def __init__(
         self,
-        model: Model,
+        model: AnyModel,
         prompts: Sequence[Ids],
         config: SampleConfig,
         *,
@@ -93,13 +94,14 @@ class Generation:
         corpus: Ids | None = None,
         learns: bool = False,
         requests: Sequence[Request] | None = None,
-        sampler: Sampler | None = None,
+        sampler: Any = None,
+        slice_seconds: float | None = None,
     ) -> None:
-        self._vocab, self._memory = model.vocab, model.memory
-        self._threads = model.network.threads
-        self._config = config
+        self._slice_seconds = slice_seconds
+        self._vocab, self._config = model.vocab, config
         self._scored = scored or config.best_of > 1 or config.logprobs > 0
-        self._sampler = sampler or Sampler(model, config, corpus)
+        self._sampler = sampler or model.sampler(config, corpus)
+        self._threads: int = self._sampler.threads
         before = model.documents.before
         begin = np.array([] if before is None else [before], np.int32)
         self._lead = chain([begin], lead)
@@ -115,9 +117,9 @@ class Generation:
             for i in range(each)
         ]
 
-        self._state = model.network.new_state(1)
+        self._state = self._sampler.new_state()
         self._readings = [model.reading() for _ in prompts]
-        self._adapts, self._learns = self._readings[0].blend.learns, learns
+        self._adapts, self._learns = self._readings[0].learns, learns
         self._before = np.zeros(0, np.int32)  # what has been read, as far as needed
         self._candidates = Candidates(config.best_of) if config.best_of > 1 else None
 
@@ -195,7 +197,7 @@ class Generation:
         piece : Piece, optional
         """
         ids = np.empty(1, np.int32)
-        logits = _first_logits(self._vocab, self._memory)
+        logits = self._sampler.opening(self._state)
         u = sample.uniform(1)
         filters = self._sampler.filters_of([sample])
         # Counts of 0 may leave nothing that is allowed: then all is equally likely.
@@ -205,16 +207,15 @@ class Generation:
                 raise nothing_to_choose()
         return ids, self._grow(sample, ids, logits[None])
 
-    def _shards(self, given: list[Ids]) -> list[Shard[Sample]]:
+    def _shards(self, given: list[Ids]) -> list[Rows[Sample]]:
         """Share the samples among the threads, each with what it reads next."""
         shards = []
         for a, b in pairwise(self._cuts(given)):
-            states = np.repeat(self._state, b - a, axis=2)
             reading = self._readings[a // self._each]
             if self._adapts:
                 reading = reading.continued(learns=self._learns)
-            shard = self._samples[a:b], states, self._before, given[a:b], reading
-            shards.append(Shard(self._sampler, *shard))
+            shard = self._samples[a:b], self._state, self._before, given[a:b], reading
+            shards.append(self._sampler.shard(*shard))
         return shards
 
     def _cuts(self, given: list[Ids]) -> list[int]:
@@ -226,11 +227,11 @@ class Generation:
                 reading.read(prompt)
         return list(range(0, len(given) + 1, 1 if self._learns else self._each))
 
-    def _advance(self, shards: list[Shard[Sample]]) -> Iterator[Piece]:
+    def _advance(self, shards: list[Rows[Sample]]) -> Iterator[Piece]:
         """Take all shards on, slice after slice."""
         limit = math.inf if self._config.time is None else self._config.time
         deadline, steps = time.monotonic() + limit, 1
-        helpers = Helpers(self._sampler.weights, self._threads)
+        helpers = self._sampler.helpers()
         with ThreadPoolExecutor(self._threads) as pool:
             while shards := [shard for shard in shards if shard.drop_ended()]:
                 if time.monotonic() >= deadline:
@@ -248,12 +249,14 @@ class Generation:
                 taken = time.perf_counter() - began
                 for shard, (chosen, logits) in zip(shards, found, strict=True):
                     yield from self._grow_all(shard.samples, chosen, logits)
-                if taken < SLICE_SECONDS / 2:
+                most = self._slice_seconds
+                most = SLICE_SECONDS if most is None else most
+                if taken < most / 2:
                     steps *= 2
-                elif taken > SLICE_SECONDS:
+                elif taken > most:
                     steps = max(1, steps // 2)
 
-    def _most_steps(self, shards: list[Shard[Sample]]) -> int:
+    def _most_steps(self, shards: list[Rows[Sample]]) -> int:
         """Bound a slice by what is still wanted, and by what may be kept."""
         rows = sum(len(shard.samples) for shard in shards)
         kept = self._vocab.size * rows if self._scored else rows
@@ -303,15 +306,3 @@ class Generation:
         for sample in self._samples:
             if not sample.ended:
                 yield sample.end(reason)
-
-
-def _first_logits(vocab: Vocab, memory: Memory | None) -> Floats:
-    """Compute logits (V,) of characters as frequent as in the corpus.
-
-    A memory knows, beside, how its text begins.
-    """
-    shares = vocab.known_counts
-    if memory is not None and memory.share < 1:
-        shares = memory.opening(shares / shares.sum())
-    with np.errstate(divide="ignore"):  # a character never seen: never drawn
-        return np.log(shares).astype(np.float32)

@@ -6,14 +6,14 @@ which belongs to it and is counted in what it costs, but is not shown.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from charrnn.arrays import Ids
 from charrnn.config import SampleConfig, SamplePrecision
 from charrnn.generation.batch import Generation
 from charrnn.generation.beam import Search
 from charrnn.generation.greedy import decode
-from charrnn.generation.sampler import Model
+from charrnn.generation.sampler import AnyModel, Model
 from charrnn.generation.samples import FinishReason, Piece
 from charrnn.pairs import END
 from charrnn.vocab import from_code_points
@@ -103,7 +103,7 @@ class Column:
             yield Piece(number, "", finish="interrupted")
 
 
-def _is_plain(model: Model, config: SampleConfig) -> bool:
+def _is_plain(model: AnyModel, config: SampleConfig) -> bool:
     """Tell whether outputs are wanted that depend on nothing but model and input."""
     plain = SampleConfig(
         temperature=0.0,
@@ -113,12 +113,12 @@ def _is_plain(model: Model, config: SampleConfig) -> bool:
         precision=config.precision,
     )
     of_pairs = model.documents.separator is not None
-    learns = model.reading().blend.learns
+    learns = model.reading().learns
     return of_pairs and config == plain and config.length > 0 and not learns
 
 
 def begin(
-    model: Model,
+    model: AnyModel,
     prompts: Sequence[Ids],
     config: SampleConfig,
     *,
@@ -129,7 +129,7 @@ def begin(
 
     Parameters
     ----------
-    model : Model
+    model : TextModel or Mixture
     prompts : sequence of (N,) int arrays
     config : SampleConfig
         As `config.settle` has made it for a model of this kind.
@@ -139,9 +139,11 @@ def begin(
         See `Generation`.
     """
     if config.beam is not None:
-        return Search(model, prompts, config, listed=scored)
+        # Only a model alone is one of pairs.
+        return Search(cast(Model, model), prompts, config, listed=scored)
     plain = len(prompts) > 1 and not scored and _is_plain(model, config)
     if plain and options.get("requests") is None:
-        return Column(model, prompts, config.length, config.precision)
+        column = cast(Model, model)
+        return Column(column, prompts, config.length, config.precision)
     generation = Generation(model, prompts, config, scored=scored, **options)
     return generation if model.documents.separator is None else Outputs(generation)

@@ -2,27 +2,26 @@
 
 A `Sampler` is a model with the way it is asked to write. The samples of a batch
 are cut into shards, one for each thread, which share the sampler and nothing else.
+What several models write together is in `generation.mixed`.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Generic, Protocol, TypeVar
+from abc import ABC, abstractmethod
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from charrnn import sampling
 from charrnn.arrays import Floats, Ids
 from charrnn.cells import cell_of
-from charrnn.config import RECENT, SampleConfig
-from charrnn.generation.following import Course, Walk
+from charrnn.config import SampleConfig
+from charrnn.generation.choosing import Chooser, Row
+from charrnn.generation.helpers import Helpers
 from charrnn.kernels.blending import ALONE
 from charrnn.kernels.filters import Filters
 from charrnn.kernels.generator import Held, generator_of
 from charrnn.memory import Memory, Reading
 from charrnn.network import Network
 from charrnn.parameters import chosen_precision
-from charrnn.patterns import automaton_of
 from charrnn.sampling import nothing_to_choose
 from charrnn.vocab import Vocab
 from charrnn.windows import Documents
@@ -54,7 +53,44 @@ class Model(Protocol):
         """Begin to read a text, for blending what the network says of it."""
 
 
-class Sampler:
+class AnyModel(Protocol):
+    """What writing running text needs of a `TextModel`, or of several, mixed.
+
+    What is read, and as far as what, is the sampler's own matter: it is made by the
+    model and the sampler, and handed back to the sampler.
+    """
+
+    @property
+    def vocab(self) -> Vocab:
+        """The characters that its ids stand for."""
+
+    @property
+    def documents(self) -> Documents:
+        """What is read before a text, and where documents begin."""
+
+    def reading(self) -> Any:
+        """Begin to read a text, for what is counted of it; see `Reading`."""
+
+    def sampler(self, config: SampleConfig, corpus: Ids | None = None) -> Any:
+        """Make ready to write; see `Sampler`."""
+
+
+def opening_logits(vocab: Vocab, memory: Memory | None) -> Floats:
+    """Compute logits (V,) of characters as frequent as in the corpus.
+
+    A memory knows, beside, how its text begins.
+    """
+    shares = vocab.known_counts
+    if memory is not None and memory.share < 1:
+        shares = memory.opening(shares / shares.sum())
+    with np.errstate(divide="ignore"):  # a character never seen: never drawn
+        return np.log(shares).astype(np.float32)
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Sampler(Chooser):
     """A model and the way it is asked to write, which all shards share.
 
     Parameters
@@ -70,43 +106,51 @@ class Sampler:
     def __init__(
         self, model: Model, config: SampleConfig, corpus: Ids | None = None
     ) -> None:
-        network, vocab = model.network, model.vocab
+        network, memory = model.network, model.memory
+        if corpus is None and memory is not None and config.no_copy:
+            corpus = memory.ids.astype(np.int32)
+        super().__init__(config, model.vocab, model.documents, corpus)
         self.stack, self.dtype = network.stack, network.dtype
+        self.threads = network.threads
         held = held_units(config, network)
         self.precision = chosen_precision(network.config, config.precision)
         reduced = self.precision != "float32"
         weights = network.inference(self.precision, shared=reduced)
         self.weights = weights._replace(held=held)
         self.generate = generator_of(network.stack.kernels)
-        blend = model.reading().blend
-        separator, start = model.documents.separator, model.documents.start
-        end = None if separator is None else start
-        bias = sampling.logit_bias(config, vocab, end)
-        if separator is not None:
-            # Written into a column, an output that has one would be two.
-            bias[separator] = -np.inf
-        if corpus is None and model.memory is not None and config.no_copy:
-            corpus = model.memory.ids.astype(np.int32)
-        self.filters = sampling.filters(config, vocab.size, bias, corpus)
-        self.course: Course | None = None
-        if config.pattern is not None:
-            newline = vocab.newline_id
-            if newline is not None and np.isneginf(bias[newline]):
-                newline = None
-            of_bytes = vocab.unit == "byte"
-            automaton = automaton_of(config.pattern, vocab.symbols, of_bytes=of_bytes)
-            self.course = Course(automaton, ~np.isneginf(bias), newline)
-        self.past = blend.order
-        if config.no_repeat or config.no_copy:
-            self.past = RECENT
+        self.past = max(self.past, model.reading().blend.order)
+        start = model.documents.start
         self.start = -1 if start is None else start
+        self._vocab, self._memory = model.vocab, memory
 
-    def filters_of(self, rows: "Sequence[Row]") -> Filters:
-        """Give the filters of some rows, with how far each has come on its course."""
-        if self.course is None:
-            return self.filters
-        walks = [row.walk for row in rows]
-        return self.filters._replace(pattern=self.course.of_rows(walks))
+    def helpers(self) -> Helpers:
+        """Make those that help with a single text of a large network."""
+        return Helpers(self.weights, self.threads)
+
+    def new_state(self) -> Floats:
+        """Make what nothing has been read into: a zero state of one row."""
+        return self.stack.new_state(1)
+
+    def opening(self, state: Floats) -> Floats:
+        """Give the logits (V,) of a text's first character where none is read."""
+        return opening_logits(self._vocab, self._memory)
+
+    def shard(
+        self,
+        samples: list[R],
+        state: Floats,
+        before: Ids,
+        given: list[Ids],
+        reading: Reading,
+    ) -> "Shard[R]":
+        """Begin with some samples that have all read the same; see `Shard`.
+
+        Parameters
+        ----------
+        state : (L, S + M - 1, 1, H) float array
+        """
+        states = np.repeat(state, len(samples), axis=2)
+        return Shard(self, samples, states, before, given, reading)
 
     def read(self, ids: Ids, state: Floats) -> None:
         """Read a text, in slices of bounded size.
@@ -155,58 +199,35 @@ def held_units(config: SampleConfig, network: Network) -> Held | None:
     )
 
 
-class Row(Protocol):
-    """What a shard looks at of a text that is written in one of its rows."""
-
-    left: int  # characters that are still to be written; below 0 for no limit
-    ended: bool
-    walk: Walk | None  # how far it has come along a pattern, if there is one
-
-    def uniform(self, count: int) -> NDArray[np.float64]:
-        """Take the row's next random numbers, (count,); zeros if it needs none."""
-
-
-R = TypeVar("R", bound=Row)
-
-
-class Shard(Generic[R]):
-    """Some samples of a batch, which one thread takes through the network.
+class Rows(ABC, Generic[R]):
+    """Some samples of a batch, which one thread takes along, a slice after another.
 
     Parameters
     ----------
-    sampler : Sampler
+    chooser : Chooser
     samples : list of Sample or other rows
-    state : (L, S + M - 1, B, H) float array
-        A column a sample.
     before : (n,) int array
         What all samples have read already; its end, for filters of n-grams.
     given : list of arrays (n,) of int
         What each sample reads next: at least one character.
-    reading : Reading
-        What all samples have read, as far as it was counted. If it goes on learning,
-        there is one sample.
     """
 
     def __init__(
         self,
-        sampler: Sampler,
+        chooser: Chooser,
         samples: list[R],
-        state: Floats,
         before: Ids,
         given: list[Ids],
-        reading: Reading,
     ) -> None:
         self.samples = samples
-        self._sampler, self._reading = sampler, reading
-        self._state = np.ascontiguousarray(state)
-        self._tape = sampler.stack.new_tape(1, len(samples))
+        self._chooser, past = chooser, chooser.past
         self._given = [ids[1:] for ids in given]
         # The last characters in the order of time; the last row is read next.
-        self._ids = np.full((sampler.past + 1, len(samples)), -1, np.int32)
+        self._ids = np.full((past + 1, len(samples)), -1, np.int32)
         self._ids[-1] = [ids[0] for ids in given]
-        if sampler.past:
-            read = before[-sampler.past :]
-            self._ids[sampler.past - read.size : sampler.past] = read[:, None]
+        if past:
+            read = before[-past:]
+            self._ids[past - read.size : past] = read[:, None]
 
     @property
     def steps_left(self) -> float:
@@ -236,7 +257,7 @@ class Shard(Generic[R]):
         VocabError
             There is nothing to choose from.
         """
-        sampler, B, past = self._sampler, len(self.samples), self._sampler.past
+        B, past = len(self.samples), self._chooser.past
         ids = np.concatenate([self._ids, np.zeros((steps, B), np.int32)])
         u, known = np.zeros((steps, B)), np.ones(B, np.int32)
         for n, (sample, given) in enumerate(
@@ -246,13 +267,9 @@ class Shard(Generic[R]):
             ids[past + 1 : past + 1 + size, n] = given[:size]
             u[size:, n] = sample.uniform(steps - size)
             self._given[n], known[n] = given[size:], size + 1
-        logits = np.empty((kept, B, sampler.weights.by.size), sampler.dtype)
-        filters = sampler.filters_of(self.samples)
-        if not sampler.generate(
-            sampler.weights, self._tape, self._state, ids, known, u,
-            self._reading.writing(steps), filters, sampler.start, logits,
-        ):  # fmt: skip
-            raise nothing_to_choose()
+        logits = self._write(
+            ids, known, u, self._chooser.filters_of(self.samples), kept
+        )
         self._ids = ids[steps:]
         return [ids[past + known[n] :, n] for n in range(B)], logits
 
@@ -262,7 +279,76 @@ class Shard(Generic[R]):
         if len(going) < len(self.samples):
             self.samples = [self.samples[n] for n in going]
             self._given = [self._given[n] for n in going]
-            self._state = np.ascontiguousarray(self._state[:, :, going])
             self._ids = np.ascontiguousarray(self._ids[:, going])
-            self._tape = self._sampler.stack.new_tape(1, len(going))
+            self._keep(going)
         return bool(going)
+
+    @abstractmethod
+    def _write(
+        self, ids: Ids, known: Ids, u: Floats, filters: Filters, kept: int
+    ) -> Floats:
+        """Read, and write what is not known, as `kernels.generator.generate` does.
+
+        Returns
+        -------
+        (kept, B, V) float array
+            Logits of the last steps.
+
+        Raises
+        ------
+        VocabError
+            There is nothing to choose from.
+        """
+
+    @abstractmethod
+    def _keep(self, rows: list[int]) -> None:
+        """Forget what belongs to all but some rows."""
+
+
+class Shard(Rows[R]):
+    """Some samples of a batch that one model writes.
+
+    Parameters
+    ----------
+    sampler : Sampler
+    samples : list of Sample or other rows
+    state : (L, S + M - 1, B, H) float array
+        A column a sample.
+    before, given
+        See `Rows`.
+    reading : Reading
+        What all samples have read, as far as it was counted. If it goes on learning,
+        there is one sample.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        samples: list[R],
+        state: Floats,
+        before: Ids,
+        given: list[Ids],
+        reading: Reading,
+    ) -> None:
+        super().__init__(sampler, samples, before, given)
+        self._sampler, self._reading = sampler, reading
+        self._state = np.ascontiguousarray(state)
+        self._tape = sampler.stack.new_tape(1, len(samples))
+
+    def _write(
+        self, ids: Ids, known: Ids, u: Floats, filters: Filters, kept: int
+    ) -> Floats:
+        """Read and write; all steps in one call."""
+        sampler, (steps, B) = self._sampler, u.shape
+        logits = np.empty((kept, B, sampler.weights.by.size), sampler.dtype)
+        if not sampler.generate(
+            sampler.weights, self._tape, self._state, ids, known, u,
+            self._reading.writing(steps), filters, sampler.start, logits,
+        ):  # fmt: skip
+            raise nothing_to_choose()
+        return logits
+
+    def _keep(self, rows: list[int]) -> None:
+        """Forget the states of all but some rows."""
+        self._state = np.ascontiguousarray(self._state[:, :, rows])
+        self._tape = self._sampler.stack.new_tape(1, len(rows))

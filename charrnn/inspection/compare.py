@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from charrnn.config import ActivationName, CellName, NormName, UnitName
+from charrnn.config import ActivationName, CellName, MixMode, NormName, UnitName
 from charrnn.errors import SOME_TEXT, CorpusError
 from charrnn.escapes import table_cell
 from charrnn.inspection.blocks import Block, Column, Note, Table
@@ -21,11 +21,14 @@ from charrnn.inspection.wording import EVALUATED_OUTPUTS, number
 from charrnn.pairs import Accuracy, Pairs
 
 if TYPE_CHECKING:
-    from charrnn.inspection.inspected import InspectedCheckpoint
-    from charrnn.textmodel import Costs
+    from charrnn.inspection.inspected import InspectedCheckpoint, InspectedMixture
+    from charrnn.predictor import Costs
 
 #: Characters of a checkpoint's name that are left whole.
 NAME = 32
+
+#: What stands in the place of a checkpoint's name for all of them together.
+MIXTURE = "mixture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,41 @@ class Comparison(ViewData):
             )
 
 
+@dataclass(frozen=True, slots=True)
+class MixtureCost:
+    """What a text costs under all of them together."""
+
+    weights: tuple[float, ...]  # they add up to 1
+    mode: MixMode
+    vocabulary: int
+    characters: int  # of the text
+    unknown: int  # characters of it that no model knows, or by logarithms one does not
+    nats: float
+    bits: float
+    bits_per_char: float
+
+
+@dataclass(frozen=True)
+class MixedComparison(Comparison):
+    """Checkpoints, and the mixture of them."""
+
+    mixture: MixtureCost
+
+    def rows(self) -> Iterable[tuple[Cell, ...]]:
+        """Give a row a checkpoint, and a last one for the mixture."""
+        yield from Comparison.rows(self)
+        cost = self.mixture
+        known: dict[str, Cell] = {
+            "checkpoint": MIXTURE,
+            "vocabulary": cost.vocabulary,
+            "characters": cost.characters,
+            "unknown": cost.unknown,
+            "bits": cost.bits,
+            "bits_per_char": cost.bits_per_char,
+        }
+        yield tuple(known.get(name) for name in self.columns)
+
+
 def compared(path: Path, summary: Summary, text: TextCost | None) -> Compared:
     """Take from a checkpoint's summary what others can be compared by."""
     model = summary.model
@@ -195,7 +233,7 @@ class CompareView(JointView[Comparison, Compared]):
     text = "optional"
     runs = "forward"
     decodes = True
-    options = ("blend", "adapt")
+    options = ("blend", "adapt", "mix")
     page = 10
 
     def describe(self, checkpoint: "InspectedCheckpoint") -> Compared:
@@ -215,9 +253,30 @@ class CompareView(JointView[Comparison, Compared]):
         """Put the checkpoints into one table."""
         return Comparison(tuple(parts))
 
+    def with_mixture(
+        self, data: Comparison, mixture: "InspectedMixture"
+    ) -> MixedComparison:
+        """Read the text by all checkpoints together."""
+        costs = mixture.predictor.costs(mixture.text.ids(mixture.form))
+        cost = text_cost(costs, mixture.out_of_vocabulary)
+        found = MixtureCost(
+            weights=mixture.weights,
+            mode=mixture.mixing.mix_mode,
+            vocabulary=mixture.vocab.size,
+            characters=cost.characters,
+            unknown=cost.unknown,
+            nats=cost.nats,
+            bits=cost.bits,
+            bits_per_char=cost.bits_per_char,
+        )
+        return MixedComparison(data.checkpoints, found)
+
     def blocks(self, data: Comparison) -> Iterator[Block]:
-        """Show a row a checkpoint."""
-        yield Table(_columns(data.checkpoints), "checkpoints")
+        """Show a row a checkpoint, and one for their mixture."""
+        columns = _columns(data.checkpoints)
+        if isinstance(data, MixedComparison):
+            columns = _with_mixture(columns, data.mixture)
+        yield Table(columns, "checkpoints")
         yield Note("bits per character; a byte is one in a model of bytes")
         costs = [item.text for item in data.checkpoints]
         if any(cost is not None and cost.network_share < 1 for cost in costs):
@@ -276,6 +335,22 @@ def _columns(items: Sequence[Compared]) -> list[Column]:
         if any(cost and cost.unknown for cost in costs):
             columns.append(Column("unknown", unknown, "right", 2))
     return columns
+
+
+def _with_mixture(columns: Sequence[Column], mixture: MixtureCost) -> list[Column]:
+    """Add a row for a mixture."""
+    weights = ", ".join(f"{weight:.3g}" for weight in mixture.weights)
+    known = {
+        "checkpoint": MIXTURE,
+        "model": f"{mixture.mode} {weights}",
+        "symbols": f"{mixture.vocabulary:,}",
+        "text": f"{mixture.bits_per_char:.4f}",
+        "unknown": f"{mixture.unknown:,}",
+    }
+    return [
+        replace(column, cells=[*column.cells, known.get(column.title, "-")])
+        for column in columns
+    ]
 
 
 def _model(item: Compared) -> str:

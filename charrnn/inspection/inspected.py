@@ -3,31 +3,93 @@
 The model is built, and Numba imported, when the first view asks for it.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from charrnn.arrays import Ids
 from charrnn.checkpoint import CheckpointFile
-from charrnn.config import needs_memory, no_memory
+from charrnn.config import Mixing, needs_memory, no_memory
 from charrnn.errors import OptionError, field
 from charrnn.inspection.asked import ViewOptions
 from charrnn.inspection.text import InspectedText, TextForm
+from charrnn.mixing import Ingredient, mixed_vocab
 from charrnn.options import check_number
 from charrnn.pairs import USUAL
+from charrnn.vocab import Vocab
 
 if TYPE_CHECKING:
+    from charrnn.mixture import Mixture
+    from charrnn.predictor import Predictor
     from charrnn.textmodel import TextModel
 
 
-class InspectedCheckpoint:
-    """A checkpoint and the options that views of it are made with.
+class Inspected(ABC):
+    """What predicts, and how it reads the text that views are made of.
+
+    Parameters
+    ----------
+    vocab : Vocab
+    of_pairs : bool
+        Whether it is a model of pairs.
+    options : ViewOptions
 
     Attributes
     ----------
     characters : int
-        Length of the text in the checkpoint's vocabulary; 0 before `count`.
+        Length of the text in the vocabulary; 0 before `count`.
     out_of_vocabulary : int
         Characters of the text that the vocabulary does not have.
+    """
+
+    def __init__(self, vocab: Vocab, options: ViewOptions, *, of_pairs: bool) -> None:
+        self.vocab, self.of_pairs, self.options = vocab, of_pairs, options
+        self.characters = self.out_of_vocabulary = 0
+
+    @property
+    @abstractmethod
+    def predictor(self) -> "Predictor":
+        """What predicts the text."""
+
+    @property
+    def text(self) -> InspectedText:
+        """The text, for those that cannot do without."""
+        if self.options.text is None:
+            msg = "a view that reads a text was asked for without one"
+            raise ValueError(msg)
+        return self.options.text
+
+    @property
+    def form(self) -> TextForm:
+        """How it reads the text."""
+        options = self.options
+        pairs = options.pairs if self.of_pairs else None
+        return TextForm(self.vocab, options.unknown, pairs, options.begun)
+
+    def head(self, limit: int | None) -> Ids:
+        """Encode the beginning of the text, or all of it."""
+        return self.text.head(self.form, limit)
+
+    def pairs(self) -> Ids:
+        """Encode the text for comparing outputs with it; see `InspectedText.pairs`."""
+        return self.text.pairs(self.form)
+
+    def count(self) -> None:
+        """Count the text's characters, and see whether they can be used.
+
+        Raises
+        ------
+        CorpusError, InputError, VocabError
+            The text cannot be used with this vocabulary.
+        """
+        if self.options.text is not None:
+            found = self.options.text.count(self.form)
+            self.characters, self.out_of_vocabulary = found
+
+
+class InspectedCheckpoint(Inspected):
+    """A checkpoint and the options that views of it are made with.
 
     Raises
     ------
@@ -37,9 +99,8 @@ class InspectedCheckpoint:
     """
 
     def __init__(self, file: CheckpointFile, options: ViewOptions) -> None:
+        super().__init__(file.vocab, options, of_pairs=file.pairs)
         self.file = file
-        self.options = options
-        self.characters = self.out_of_vocabulary = 0
         if options.layer is not None:
             last = file.model.layers - 1
             check_number(field("layer"), options.layer, low=0, high=last)
@@ -71,37 +132,39 @@ class InspectedCheckpoint:
             self.options.blend, adapt=self.options.adapt
         )
 
-    @property
-    def text(self) -> InspectedText:
-        """The text, for those that cannot do without."""
-        if self.options.text is None:
-            msg = "a view that reads a text was asked for without one"
-            raise ValueError(msg)
-        return self.options.text
 
-    @property
-    def form(self) -> TextForm:
-        """How it reads the text."""
-        options = self.options
-        pairs = options.pairs if self.file.pairs else None
-        return TextForm(self.file.vocab, options.unknown, pairs, options.begun)
+class InspectedMixture(Inspected):
+    """Several checkpoints that predict the text together.
 
-    def head(self, limit: int | None) -> Ids:
-        """Encode the beginning of the text, or all of it."""
-        return self.text.head(self.form, limit)
+    Parameters
+    ----------
+    checkpoints : sequence of InspectedCheckpoint
+    options : ViewOptions
+    mixing : Mixing
 
-    def pairs(self) -> Ids:
-        """Encode the text for comparing outputs with it; see `InspectedText.pairs`."""
-        return self.text.pairs(self.form)
+    Raises
+    ------
+    OptionError, VocabError
+        They cannot be mixed; see `charrnn.mixing`.
+    """
 
-    def count(self) -> None:
-        """Count the text's characters, and see whether they can be used.
+    def __init__(
+        self,
+        checkpoints: Sequence[InspectedCheckpoint],
+        options: ViewOptions,
+        mixing: Mixing,
+    ) -> None:
+        self.checkpoints, self.mixing = checkpoints, mixing
+        files = [checkpoint.file for checkpoint in checkpoints]
+        self.names = [str(file.path) for file in files]
+        self.weights = mixing.weights(len(files))
+        parts = [Ingredient(str(f.path), f.vocab, f.lines, f.pairs) for f in files]
+        super().__init__(mixed_vocab(parts, mixing), options, of_pairs=False)
 
-        Raises
-        ------
-        CorpusError, InputError, VocabError
-            The text cannot be used with this checkpoint.
-        """
-        if self.options.text is not None:
-            found = self.options.text.count(self.form)
-            self.characters, self.out_of_vocabulary = found
+    @cached_property
+    def predictor(self) -> "Mixture":
+        """The mixture, ready to run."""
+        from charrnn.mixture import Mixture  # Numba, as above
+
+        models = [checkpoint.predictor for checkpoint in self.checkpoints]
+        return Mixture(models, self.mixing, self.names)

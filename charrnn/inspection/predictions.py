@@ -12,12 +12,13 @@ learned.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Ids
 from charrnn.config import UnitName
 from charrnn.counting import plural
 from charrnn.escapes import table_cell
@@ -160,34 +161,7 @@ def distributions(model: "TextModel", ids: Ids, first: int) -> Iterator[Distribu
 
     The last one is that after the text.
     """
-    opening = model.opening()
-    if opening is not None and first == 0:
-        yield opening
-    network, place = model.network, model.documents.first
-    state, reading = network.new_state(1), model.reading()
-    for window in model.read([ids], ahead=True):
-        count = len(window.inputs)
-        unwanted = min(max(0, first - place), count)
-        place += count
-        if unwanted == count:
-            network.forward(window, state)
-            p = np.empty((0, model.vocab.size))
-        else:
-            p = _softmax(network.logits(window, state)[unwanted:, 0])
-        yield from reading.distributions(p, window.inputs[:, 0])
-
-
-def _softmax(logits: Floats) -> NDArray[np.float64]:
-    """Turn logits (N, V) into probabilities, or raise `VocabError` as sampling does."""
-    z: NDArray[np.float64] = logits.astype(np.float64)
-    peaks = z.max(axis=1, keepdims=True)
-    if not np.isfinite(peaks).all():
-        from charrnn.sampling import nothing_to_choose  # imports Numba
-
-        raise nothing_to_choose()
-    z -= peaks
-    weights = np.exp(z, out=z)
-    return weights / weights.sum(axis=1, keepdims=True)
+    return chain.from_iterable(model.predicted([ids], first))
 
 
 def _choices(p: Distribution, vocab: Vocab, top: int) -> tuple[Choice, ...]:

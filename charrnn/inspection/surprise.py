@@ -37,8 +37,12 @@ from charrnn.pairs import input_ends
 from charrnn.vocab import Vocab, from_code_points
 
 if TYPE_CHECKING:
-    from charrnn.inspection.inspected import InspectedCheckpoint
-    from charrnn.textmodel import Costs
+    from charrnn.inspection.inspected import (
+        Inspected,
+        InspectedCheckpoint,
+        InspectedMixture,
+    )
+    from charrnn.predictor import Costs
 
 #: Characters that stand before a surprising one, to know it by.
 CONTEXT = 24
@@ -320,13 +324,21 @@ class SurpriseView(View[Surprise | SurpriseRows]):
     about = "what every character of the text costs, in bits"
     text = "required"
     runs = "forward"
-    options = ("top", "max_chars", "blend", "adapt")
+    options = ("top", "max_chars", "blend", "adapt", "mix")
     page = 5
     explores = "bits"
 
     def compute(self, checkpoint: "InspectedCheckpoint") -> Surprise | SurpriseRows:
         """Read the text and add up its losses, or make only its rows."""
-        options, vocab = checkpoint.options, checkpoint.file.vocab
+        return self._measured(checkpoint)
+
+    def compute_mixed(self, mixture: "InspectedMixture") -> Surprise | SurpriseRows:
+        """Read the text by several checkpoints together, likewise."""
+        return self._measured(mixture)
+
+    def _measured(self, checkpoint: "Inspected") -> Surprise | SurpriseRows:
+        """Read the text by what predicts it."""
+        options, vocab = checkpoint.options, checkpoint.vocab
         ids = checkpoint.text.ids(checkpoint.form)
         costs = checkpoint.predictor.costs(ids)
         if options.rows_only and checkpoint.characters:

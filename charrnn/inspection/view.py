@@ -18,7 +18,7 @@ from charrnn.inspection.compiling import (
 )
 
 if TYPE_CHECKING:
-    from charrnn.inspection.inspected import InspectedCheckpoint
+    from charrnn.inspection.inspected import InspectedCheckpoint, InspectedMixture
     from charrnn.inspection.records import ViewData
 
 #: Characters that are shown one by one unless more are asked for.
@@ -36,6 +36,7 @@ OptionName = Literal[
     "held_out",
     "blend",
     "adapt",
+    "mix",
 ]
 
 D = TypeVar("D", bound="ViewData")
@@ -127,6 +128,13 @@ class View(Generic[D]):
         """
         raise NotImplementedError
 
+    def compute_mixed(self, mixture: "InspectedMixture") -> D:
+        """Compute the data of several checkpoints that predict the text together.
+
+        Asked only of a view of single checkpoints that is about the option ``mix``.
+        """
+        raise NotImplementedError
+
     def blocks(self, data: D) -> Iterable[Block]:
         """List what is drawn; the table of its rows unless a view knows better."""
         yield listed(data)
@@ -149,6 +157,10 @@ class JointView(View[D], Generic[D, P]):
     def join(self, parts: Sequence[P]) -> D:
         """Put the data together, in the order of the checkpoints."""
         raise NotImplementedError
+
+    def with_mixture(self, data: D, mixture: "InspectedMixture") -> D:
+        """Add what all checkpoints make of the text together."""
+        return data
 
     def compute(self, checkpoint: "InspectedCheckpoint") -> D:
         """Compute the view of a single checkpoint."""

@@ -380,12 +380,14 @@ def choose(
 
 
 @jit(parallel=False)
-def weigh_rows(logits: Floats, filters: Filters, weights: Floats) -> bool:
-    """Apply all filters but those of n-grams to rows of logits.
+def weigh_rows(logits: Floats, recent: Ids, filters: Filters, weights: Floats) -> bool:
+    """Apply all filters to rows of logits.
 
     Parameters
     ----------
     logits : (N, V) float array
+    recent : (M,) int array
+        The last characters before each row, for filters of n-grams; see `weigh`.
     filters : Filters
     weights : (N, V) float64 array
         Written: in proportion to the probabilities.
@@ -395,9 +397,9 @@ def weigh_rows(logits: Floats, filters: Filters, weights: Floats) -> bool:
     bool
         False if some row has nothing to choose from.
     """
-    scratch, nothing = new_scratch(logits.shape[1]), np.zeros(0, np.int32)
+    scratch = new_scratch(logits.shape[1])
     for n in range(logits.shape[0]):
-        if weigh(logits[n], nothing, filters, scratch) < 0:
+        if weigh(logits[n], recent, filters, scratch) < 0:
             return False
         for v in range(logits.shape[1]):
             weights[n, v] = scratch.weights[v]

@@ -25,6 +25,8 @@ class Company:
         What ranks there are.
     warnings : tuple of str
         What is wrong with where they are.
+    killed_soon : bool
+        Whether their launcher kills them soon after it has asked them to end.
     """
 
     ranks: Ranks
@@ -32,6 +34,7 @@ class Company:
     leads: bool = True
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    killed_soon: bool = False
 
     def leaders_first(self, task: Callable[[], object]) -> None:
         """Do something on the first rank of every machine, and then on the others."""
@@ -67,12 +70,14 @@ def meet(mode: DistributedMode, threads: int | None, how: Launched) -> Company:
         threads = found.threads
     resolved = resolve_threads(threads)
     crowding = found.crowding(resolved[0])
-    # All have to wait for a sum in the same way.
-    ranks.crowded = any(ranks.gather(crowding is not None))
+    all_threads, crowdings = zip(*ranks.gather((resolved[0], crowding)), strict=True)
+    crowdings = tuple(filter(None, dict.fromkeys(crowdings)))
+    ranks.spins = found.spins(crowded=bool(crowdings))
     return Company(
         ALONE if ranks.size == 1 else ranks,
         resolved,
         found.leads,
-        (found.description(resolved[0]),),
-        () if crowding is None else (crowding,),
+        (found.description(all_threads),),
+        crowdings,
+        how.by_open_mpi,
     )

@@ -59,6 +59,10 @@ LATE = 3.0
 #: Seconds that an assistant has for ending, before it is ended.
 PATIENCE = 2.0
 
+#: Seconds after which a kernel that an assistant has begun with is compiled here, too:
+#: somebody may have stopped it, and nothing is lost if it was only slow.
+LONGEST_WAIT = 120.0
+
 #: Called with how many kernels of how many are there.
 OnProgress = Callable[[int, int], None]
 
@@ -170,9 +174,11 @@ class Assistant:
             return not self._gone and wanted.key not in left[1:]
 
     def wait(self, wanted: Wanted) -> None:
-        """Wait until a kernel that it has begun with is there, or will not be."""
+        """Wait until a kernel that it has begun with is there, or may never be."""
         with self._told:
-            self._told.wait_for(lambda: self._gone or wanted.key in self._done)
+            self._told.wait_for(
+                lambda: self._gone or wanted.key in self._done, LONGEST_WAIT
+            )
 
     def close(self) -> None:
         """Let it end."""

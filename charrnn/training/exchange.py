@@ -5,6 +5,8 @@ All of it goes into one buffer, which is added up over the ranks at once:
     [ gradient (P,) | loss, targets, what is not finite, seconds, requests ]
 
 Added up are sums over targets, not means: ranks may have different numbers of them.
+Nothing else is done meanwhile: the gradient of recurrent weights is complete when the
+way back through time has ended, and then there is nothing left to do without it.
 Whoever trains alone adds nothing up, and divides as it always did.
 """
 
@@ -59,16 +61,29 @@ class SharedRequest:
     ----------
     reason : str or None
         Why the run should end, as all ranks have agreed.
-    save_now : bool
-        Whether it should save, likewise.
     """
 
     def __init__(self, ranks: Ranks, own: Request) -> None:
         self._ranks = ranks
         self._own = own
         self.reason: StopReason | None = None
-        self.save_now = False
+        self._save_now = False
         self._polls = 0
+
+    @property
+    def save_now(self) -> bool:
+        """Whether the run should save, as all ranks have agreed.
+
+        What begins to be saved answers this rank's own request, too: a signal to all
+        ranks does not come to all of them at the same step.
+        """
+        return self._save_now
+
+    @save_now.setter
+    def save_now(self, wanted: bool) -> None:
+        self._save_now = wanted
+        if not wanted:
+            self._own.save_now = False
 
     def asked_here(self) -> bool:
         """Tell whether this rank is asked to end, which others need not know yet."""
@@ -84,7 +99,8 @@ class SharedRequest:
         asked = [each for each, n in zip(REASONS, sums, strict=False) if n > 0]
         if asked and self.reason is None:
             self.reason = asked[0]
-        self.save_now = self.save_now or bool(sums[len(REASONS)] > 0)
+        if sums[len(REASONS)] > 0:
+            self.save_now = True
 
     def poll(self) -> bool:
         """Tell whether the run should end; ask all ranks every few times.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -17,6 +18,7 @@ from charrnn.checkpoint import (
 from charrnn.errors import DivergedError, OutputError, field, writing_hint
 from charrnn.filenames import best_path, files_of
 from charrnn.training.records import Saved
+from charrnn.training.surviving import survive
 
 #: What to do about a directory in which no lock can be made.
 WRITABLE = (
@@ -33,6 +35,9 @@ class FileOutput:
         The file of the last state; `best_path` names that of the best one.
     replace : bool
         Whether files that exist may be replaced: ``force`` or ``resume``.
+    survives : bool
+        Whether what is being saved gets into its file even if this process is killed
+        meanwhile; see `surviving`.
 
     Raises
     ------
@@ -43,9 +48,10 @@ class FileOutput:
 
     once = False
 
-    def __init__(self, path: Path, *, replace: bool) -> None:
+    def __init__(self, path: Path, *, replace: bool, survives: bool = False) -> None:
         self.path = path
         self._replace = replace
+        self._survives = survives
         self._locks = ExitStack()
         #: The files that are locked: a link that is changed meanwhile leads nowhere
         #: else.
@@ -130,8 +136,9 @@ class FileOutput:
     def save(self, checkpoint: Checkpoint, *, best: bool, last: bool) -> Saved:
         """Replace one of the files; see `checkpoint.save` for its errors."""
         path = best_path(self.path) if best else self.path
+        task = partial(save, self._targets.get(path, path), checkpoint)
         try:
-            save(self._targets.get(path, path), checkpoint)
+            survive(task) if self._survives else task()
         except (OutputError, DivergedError) as error:
             error.where = str(path)
             raise

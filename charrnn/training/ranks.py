@@ -271,4 +271,5 @@ def check_batch(batch_size: int, ranks: int) -> None:
         msg = (
             f"{field('batch_size')} {batch_size:,} cannot be divided by {ranks:,} ranks"
         )
-        raise OptionError(msg, hint=f"the nearest are {' and '.join(near)}")
+        is_or_are = "is" if len(near) == 1 else "are"
+        raise OptionError(msg, hint=f"the nearest {is_or_are} {' and '.join(near)}")

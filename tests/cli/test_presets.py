@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,9 @@ def test_run_can_be_had_again_from_its_record(sample: Run) -> None:
         ("temperature", 2, "no TOML"),
         ("preset = 'p.toml'", 2, "no place in a preset"),
         ("include_stop = true", 2, "does nothing without --stop"),
+        ("temperature = [0.5]", 2, "--temperature must be a number, not [0.5] (wrong"),
+        ("top_p = 2", 2, "--top-p must be above 0 and at most 1, not 2"),
+        ("top-k = 3\ntop_k = 4", 2, "--top-k stands there twice"),
         (None, 3, "cannot read the preset"),
     ],
 )
@@ -101,6 +105,72 @@ def test_what_is_wrong_with_a_preset(
 
     assert (found, out) == (code, b"")
     assert words in err
+    if "without" not in words:  # what does not go together may be the flags' doing
+        assert str(path) in err
+
+
+def test_preset_without_a_name_is_2(
+    sample: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of an empty variable of a shell; but an empty CHARRNN_PRESET is none."""
+    assert "--preset is empty" in sample("m.npz", "--preset", "")[2]
+    monkeypatch.setenv("CHARRNN_PRESET", "")
+    assert sample("m.npz", "--show-options")[0] == 0
+
+
+def test_preset_may_come_from_windows_and_be_spelled_as_flags(sample: Run) -> None:
+    Path("w.toml").write_bytes(b"\xef\xbb\xbftop-k = 3\r\nseed = 1\r\n")
+    code, out, err = sample("m.npz", "--preset", "w.toml", "--show-options")
+
+    assert (code, err) == (0, "")
+    assert tomllib.loads(out.decode()) == {"top_k": 3, "seed": 1}
+
+
+def test_what_is_not_utf_8_cannot_be_recorded(sample: Run) -> None:
+    code, out, err = sample("m.npz", "-p", "a\udcff", "--show-options")
+
+    assert (code, out) == (2, b"")
+    assert "--prompt is not UTF-8" in err
+
+
+#: Values of options whose type does not say what they may be.
+VALUES: dict[str, Any] = {
+    "time": "1m30s",
+    "blend": "0.25",
+    "logit_bias": ["a=-1.5", "☃=-inf"],
+    "set_unit": ["0:1=0.5", "0:2:c=-1"],
+    "pattern": r"[aT]{3,9}\"",
+    "top_p": 0.5,
+}
+ENTRIES = {entry.name: entry for entry in OPTIONS.entries}
+
+
+@pytest.mark.parametrize("name", sorted(ENTRIES.keys() - {"preset", "show_options"}))
+def test_every_option_can_be_had_again(sample: Run, name: str) -> None:
+    """By its name, and with the value that it had."""
+    entry = ENTRIES[name]
+    given = VALUES.get(
+        name, {bool: not entry.default, int: 2, float: 0.5}.get(entry.type)
+    )
+    if given is None:
+        given = entry.choices[-1] if entry.choices else 'a"\\é'
+    given = [given] if entry.many and not isinstance(given, list) else given
+    if entry.type is bool:
+        words = [f"--{'' if given else 'no-'}{name.replace('_', '-')}"]
+    else:
+        listed = given if isinstance(given, list) else [given]
+        words = [f"--{name.replace('_', '-')}={one}" for one in listed]
+    needed = {"no_copy": ["--corpus", "c"], "corpus": ["--no-copy", "3"]}
+    needed |= {"adapt_output": ["--adapt"], "logprobs": ["--json"]}
+    needed |= {"include_stop": ["--stop", "a"], "prompt_lines": ["-p", "a"]}
+    words += needed.get(name, [])
+    code, out, err = sample("m.npz", *words, "--show-options")
+    assert (code, err) == (0, "")
+    Path("again.toml").write_bytes(out)
+    found = read_preset("again.toml", OPTIONS)
+
+    assert entry.read(found[name]) == entry.read(given)
+    assert sample("m.npz", "--preset", "again.toml", "--show-options") == (0, out, "")
 
 
 def test_preset_completes_a_flag(sample: Run) -> None:

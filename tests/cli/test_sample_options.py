@@ -886,7 +886,7 @@ def test_no_logprobs_by_default(records: Records) -> None:
         ["m.npz", "--threads", "0"],
         ["m.npz", "--color", "blue"],
         ["m.npz", "--frequency", "3"],
-        ["m.npz", "m.npz"],
+        ["m.npz", "house"],
         [],
     ],
     ids=" ".join,

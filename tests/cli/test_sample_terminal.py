@@ -1,92 +1,18 @@
 """`charrnn sample` at a terminal, a real one: what is shown, and Ctrl-C."""
 
-import fcntl
-import os
-import pty
 import signal
-import subprocess
-import termios
-import tty
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from charrnn.__main__ import run
-from tests.commands import command
+from tests.cli.terminal import CTRL_C, at_terminal
 from tests.factories import SYMBOLS, write_sampled
-
-#: Whatever would like to color something may.
-COLORFUL = {"TERM": "xterm-256color", "FORCE_COLOR": "1"}
-
-CTRL_C = b"\x03"
 
 
 @pytest.fixture(autouse=True)
 def _in_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-class Terminal:
-    """A process, the terminal that controls it, and what that was sent."""
-
-    def __init__(self, *arguments: str) -> None:
-        self._controller, terminal = pty.openpty()
-        # Text arrives as it was written; Ctrl-C is not shown as ^C, and does not
-        # make the terminal forget what it has not yet passed on.
-        settings = termios.tcgetattr(terminal)
-        settings[tty.OFLAG] &= ~termios.OPOST
-        settings[tty.LFLAG] &= ~termios.ECHO
-        settings[tty.LFLAG] |= termios.NOFLSH
-        termios.tcsetattr(terminal, termios.TCSANOW, settings)
-        environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
-        self._process = subprocess.Popen(
-            command("sample", *arguments),
-            stdin=terminal,
-            stdout=terminal,
-            stderr=subprocess.PIPE,
-            env=environment | COLORFUL,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        os.close(terminal)
-        self.sent = b""
-
-    def read(self, size: int = -1) -> None:
-        """Read until there is so much in all, or the process has ended."""
-        while size < 0 or len(self.sent) < size:
-            try:
-                data = os.read(self._controller, 4096)
-            except OSError:  # Linux: nobody has the other end open any more
-                return
-            if not data:
-                return
-            self.sent += data
-
-    def press(self, keys: bytes) -> None:
-        os.write(self._controller, keys)
-
-    def end(self) -> tuple[int, bytes]:
-        """Read the rest; return the exit code and what stderr got."""
-        self.read()
-        _, err = self._process.communicate(timeout=60)
-        return self._process.returncode, err
-
-    def close(self) -> None:
-        """Let go of everything, also of a process that has not ended."""
-        os.close(self._controller)
-        self._process.kill()
-        self._process.communicate()
-
-
-@contextmanager
-def at_terminal(*arguments: str) -> Iterator[Terminal]:
-    terminal = Terminal(*arguments)
-    try:
-        yield terminal
-    finally:
-        terminal.close()
 
 
 def written(*arguments: str) -> bytes:

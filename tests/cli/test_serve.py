@@ -215,6 +215,8 @@ def test_objects_are_answered_as_the_command_answers(serve: Serve, sample: Run) 
         ('{"prompt": "Q"}', None, "'Q'"),
         ('{"prompt": "\\ud800"}', None, "d800"),
         ('{"id": [1]}', "id", "text or a number"),
+        ('{"id": true}', "id", "text or a number"),
+        ('{"id": -1e400}', "id", "text or a number"),
         ('{"allow": ""}', None, "no character is left"),
         ('{"pattern": "(?=a)b"}', "pattern", "lookaround"),
         ('{"pattern": "[aT]{9}"}', "pattern", "has 9 characters"),

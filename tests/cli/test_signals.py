@@ -97,6 +97,14 @@ def test_save_on_request(deaths: list[int]) -> None:
         assert caught.reason is None
 
 
+@pytest.mark.parametrize("warned", [False, True])
+def test_what_may_announce_an_end_asks_for_a_save(warned: bool) -> None:
+    with caught_signals(warned=warned) as caught:
+        send(signal.SIGCONT)
+        assert caught.save_now == warned
+        assert caught.reason is None
+
+
 def test_a_request_to_save_comes_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is imported there is nothing to save, and nothing to die of."""
     for arguments, harmless in ((["train", "t.txt"], True), (["sample"], False)):

@@ -283,6 +283,19 @@ def test_slices_that_take_long_stay_short(
     assert calls.steps == [PROMPT_SLICE, 9, *[1] * 5]
 
 
+def test_who_shows_nothing_meanwhile_may_take_longer_slices(
+    network32: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text is the same; where it is cut is not."""
+    calls = Counted(monkeypatch, seconds=0)
+    config = SampleConfig(length=20)
+    short = start(network32, config).pieces()
+    long = start(network32, config, slice_seconds=1e9).pieces()
+
+    assert "".join(p.text for p in short) == "".join(p.text for p in long)
+    assert calls.steps == [1] * 20 + [1, 2, 4, 8, 5]
+
+
 def test_slices_that_begin_to_take_long_become_short_again(
     network32: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:

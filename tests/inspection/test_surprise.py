@@ -10,7 +10,8 @@ from charrnn.inspection.surprise import (
     SurpriseRows,
     measure_surprise,
 )
-from charrnn.textmodel import Costs, TextModel
+from charrnn.predictor import Costs
+from charrnn.textmodel import TextModel
 from charrnn.vocab import Vocab
 from charrnn.windows import Window
 from tests.factories import PAIRS_TEXT, TEXT, make_checkpoint, model_of

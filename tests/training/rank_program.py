@@ -3,12 +3,13 @@
 Run as ``python -m tests.training.rank_program FAILURE train ...``. Rank n writes its
 process number to the file ``rank-n`` in the working directory. At its third step, rank
 1 meets a FAILURE: ``error`` raises an exception. With ``disk`` it is rank 0's, whose
-files cannot grow; ``none`` is none.
+files cannot grow, and with ``slow`` each of its files takes a second; ``none`` is none.
 """
 
 import os
 import resource
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,19 @@ def fill_the_disk() -> None:
     FileOutput.save = limited  # type: ignore[method-assign, assignment]
 
 
+def save_slowly() -> None:
+    """Have every file that this process saves take a second."""
+    from charrnn.training import output
+
+    save = output.save  # type: ignore[attr-defined]
+
+    def slow(*given: Any) -> None:
+        time.sleep(1)
+        save(*given)
+
+    output.save = slow  # type: ignore[attr-defined, assignment]
+
+
 if __name__ == "__main__":
     failure = sys.argv.pop(1)
     rank = launched().rank
@@ -53,4 +67,6 @@ if __name__ == "__main__":
         fail_at_third_step()
     if failure == "disk" and rank == 0:
         fill_the_disk()
+    if failure == "slow" and rank == 0:
+        save_slowly()
     main()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -109,6 +110,24 @@ def test_a_program_that_does_not_start_leaves_everything_to_us(
     assert assistant.ready
     assistant.close()
     assert assistant._process.returncode is not None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such scripts")
+def test_a_program_that_never_answers_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As one that somebody has stopped: it is waited for, but not for ever."""
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\nexec sleep 300\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.setattr(compiling, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(compiling, "PATIENCE", 0.01)
+    assistant = Assistant()
+    assistant.wait(cast(Any, Kernel("a")))
+    assistant.close()
+
+    assert assistant._process.returncode == -signal.SIGKILL
 
 
 @pytest.fixture

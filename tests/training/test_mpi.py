@@ -235,21 +235,88 @@ def test_a_signal_to_one_rank_ends_all_after_one_save(
     assert out.count("saved after step") == 1
 
 
-def test_a_signal_to_the_launcher_of_mpich_ends_all_after_one_save():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_launcher_of_mpich_ends_all_after_one_save(
+    number: signal.Signals,
+):
     for process in _started(mpich(), "none"):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
 
         code, out = ended(process)
 
-        assert code == 128 + signal.SIGINT
+        assert code == 128 + number
         assert out.count("saved after step") == 1
         assert "continue with: charrnn train t.txt --resume" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_launcher_of_open_mpi_kills_before_a_save_is_complete_which_it_becomes(
+    number: signal.Signals,
+):
+    for process in _started(openmpi(), "slow"):
+        assert _saved_step() == 0
+        process.send_signal(number)
+        code, out = ended(process)
+
+        # It has killed the rank that waits for what it has begun to save.
+        assert code != 0
+        assert "saved after step" not in out
+        until = time.monotonic() + SOON
+        while _saved_step() == 0 and time.monotonic() < until:
+            time.sleep(0.05)
+        logged = losses(objects(Path("log.jsonl").read_text()))
+        assert _saved_step() == len(logged) > 0
+
+
+def _saved_step() -> int:
+    """Read at which step the run is in its file."""
+    position = load(Path("t.npz")).training
+    assert position is not None
+    return position.step
+
+
+def test_the_launcher_of_open_mpi_passes_a_signal_on_that_it_does_not_kill_after():
+    for process in _started(openmpi(), "slow"):
+        process.send_signal(signal.SIGXCPU)
+
+        code, out = ended(process)
+
+        assert code == 128 + signal.SIGXCPU
+        assert out.count("saved after step") == 1
+        assert objects(Path("log.jsonl").read_text())[-1]["steps"] == _saved_step()
 
 
 def test_an_exception_on_one_rank_ends_all(launcher: Launcher):
     done = subprocess.run(
         launcher.command(2, "error", "t.txt", *ENDLESS),
         env=launcher.environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "internal error: RuntimeError: a fault of ours" in done.stderr
+    assert load(Path("t.npz")).training is not None
+
+
+def test_an_exception_ends_all_where_the_console_script_was_started(tmp_path: Path):
+    script = Path(sys.executable).with_name("charrnn")
+    if not script.exists():
+        pytest.skip("charrnn is not installed")
+    # Python imports this before it runs the script.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\n"
+        "if os.environ.get('PMI_RANK') == '1':\n"
+        "    from tests.training.rank_program import fail_at_third_step\n"
+        "    fail_at_third_step()\n"
+    )
+    launcher = mpich()
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        [*launcher.words, "-n", "2", str(script), "train", "t.txt", *ENDLESS],
+        env=launcher.environment() | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -276,7 +343,9 @@ def test_a_full_disk_of_the_first_rank_ends_all():
     assert not Path("m.npz").exists()
 
 
-@pytest.mark.parametrize("variable", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE"])
+@pytest.mark.parametrize(
+    "variable", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"]
+)
 def test_a_launcher_of_another_library_is_refused(variable: str):
     done = subprocess.run(
         [sys.executable, "-m", "charrnn", "train", "t.txt", *SMALL],

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from charrnn.checkpoint import Checkpoint, load
 from charrnn.errors import OutputError
 from charrnn.filenames import best_path
+from charrnn.training import output
 from charrnn.training.output import FileOutput, StreamOutput
+from charrnn.training.surviving import survive
 from tests.training.support import checkpoint_bytes, prepared
 
 
@@ -53,6 +56,27 @@ def test_last_and_best_are_two_files(path: Path, checkpoint: Checkpoint) -> None
     loaded = load(best_path(path)).training
     assert loaded is not None
     assert loaded.step == 7
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_another_process_writes_what_this_one_would(
+    path: Path, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, best: bool
+) -> None:
+    """So that a launcher which kills this one does not cut it."""
+    tasks: list[Callable[[], object]] = []
+
+    def noted(task: Callable[[], object]) -> None:
+        survive(task)
+        tasks.append(task)
+
+    monkeypatch.setattr(output, "survive", noted)
+    with FileOutput(path, replace=False, survives=True) as writer:
+        saved = writer.save(checkpoint, best=best, last=False)
+    by_another = saved.path.read_bytes()
+    tasks[0]()
+
+    assert saved.path.read_bytes() == by_another
+    assert names(path.parent) == {saved.path.name}
 
 
 def test_the_best_is_read_back(path: Path, checkpoint: Checkpoint) -> None:

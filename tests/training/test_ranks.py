@@ -166,6 +166,24 @@ def test_whoever_is_asked_all_save_on_the_way(tmp_path: Path):
     assert on_ranks(2, program) == [[0, 6, 9], []]
 
 
+def test_a_request_that_comes_to_ranks_one_after_another_is_answered_once(
+    tmp_path: Path,
+):
+    (tmp_path / "t").write_text(TEXT)
+
+    def program(ranks: ThreadRanks) -> list[int]:
+        ready = prepared(tmp_path / "t", ranks=ranks, steps=9)
+        stop, writer = Stop(), Recorder()
+        for record in run_of(ready, writer, stop, memory=False):
+            if isinstance(record, Step) and record.step == 5 and ranks.rank == 1:
+                stop.save_now = True
+            if isinstance(record, Step) and record.step == 6 and ranks.rank == 0:
+                stop.save_now = True  # all have agreed to save, and not begun
+        return [step for step, best, _ in writer.saved if not best]
+
+    assert on_ranks(2, program) == [[0, 6, 9], []]
+
+
 def test_what_is_not_finite_on_one_rank_takes_all_of_them_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
