@@ -214,6 +214,28 @@ def test_hostile_texts_are_texts(opened, tmp_path):
     assert live.write(30)[: len(HOSTILE)] == HOSTILE
 
 
+def test_letters_stand_in_the_order_of_reading_in_which_the_caret_goes(
+    opened, tmp_path
+):
+    text = "\u05d0\u05d1\u05d2\u05d3 sea"
+    live = opened(write_checkpoint(tmp_path / "m.npz", text), text)
+    live.text_is_read()
+    script = """const run = document.createRange(), lefts = [];
+        for (const part of document.querySelectorAll(".editor .c")) {
+          for (let n = 0; n < part.textContent.length; n += 1) {
+            run.setStart(part.firstChild, n);
+            run.setEnd(part.firstChild, n + 1);
+            lefts.push(run.getBoundingClientRect().left);
+          }
+        }
+        return lefts;"""
+
+    lefts = live.until(lambda: live.tab.run(script))
+
+    assert len(lefts) == len(text)
+    assert lefts == sorted(lefts)
+
+
 def test_units_that_follow_something_are_found_proved_and_held(opened, model):
     live = opened(model, READ)
     live.text_is_read()
