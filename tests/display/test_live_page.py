@@ -271,6 +271,22 @@ def test_a_step_is_walked_by_keys(opened, model):
     assert "h = o tanh(c)" in live.read("lines")
 
 
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_a_step_has_the_numbers_of_the_model(opened, tmp_path, cell):
+    checkpoint = write_checkpoint(tmp_path / "m.npz", READ, cell=cell, norm="layer")
+    live = opened(checkpoint, "the sea")
+    live.text_is_read()
+    live.put("layer", "1")
+    live.put("unit", "3")
+    live.until(lambda: live.read("reads") == "Layer 1, unit 3, as it reads a")
+    rows = live.find("lines").find_elements("css selector", "tr")
+    shown = {row.text.split(" = ")[0]: row.text.split()[-1] for row in rows}
+
+    held = model_in(checkpoint).states("the sea")[-1, 1, 3]
+    assert shown["h"].replace("\u2212", "-") == f"{held:.3f}"
+    assert {"zx", "zh", "h", "y"} <= shown.keys()
+
+
 def test_the_keyboard_alone_writes_and_stops(opened, model):
     from selenium.webdriver.common.keys import Keys
 
