@@ -259,7 +259,8 @@ def _units() -> str:
 
 def _lesson(living: Living) -> str:
     """Write the part in which one step is drawn with its numbers."""
-    primes = "h\u2032 and c\u2032" if living.facts["cell"] == "lstm" else "h\u2032"
+    lstm = living.facts["cell"] == "lstm"
+    primes = "h\u2032 and c\u2032 are" if lstm else "h\u2032 is"
     buttons = [
         tag("button", "\u2190 back", type="button", data_part="before"),
         tag("button", "next \u2192", type="button", data_part="after"),
@@ -282,7 +283,7 @@ def _lesson(living: Living) -> str:
             "p",
             text(
                 "Bars are all units, up for positive; the numbers are those of the "
-                f"chosen one. {primes} stand for the state before the step. Click a "
+                f"chosen one. {primes} the state before the step. Click a "
                 "bar to choose its unit; arrow keys step through the text."
             ),
             style="faint",

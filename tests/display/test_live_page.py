@@ -214,6 +214,28 @@ def test_hostile_texts_are_texts(opened, tmp_path):
     assert live.write(30)[: len(HOSTILE)] == HOSTILE
 
 
+def test_letters_stand_in_the_order_of_reading_in_which_the_caret_goes(
+    opened, tmp_path
+):
+    text = "\u05d0\u05d1\u05d2\u05d3 sea"
+    live = opened(write_checkpoint(tmp_path / "m.npz", text), text)
+    live.text_is_read()
+    script = """const run = document.createRange(), lefts = [];
+        for (const part of document.querySelectorAll(".editor .c")) {
+          for (let n = 0; n < part.textContent.length; n += 1) {
+            run.setStart(part.firstChild, n);
+            run.setEnd(part.firstChild, n + 1);
+            lefts.push(run.getBoundingClientRect().left);
+          }
+        }
+        return lefts;"""
+
+    lefts = live.until(lambda: live.tab.run(script))
+
+    assert len(lefts) == len(text)
+    assert lefts == sorted(lefts)
+
+
 def test_units_that_follow_something_are_found_proved_and_held(opened, model):
     live = opened(model, READ)
     live.text_is_read()
@@ -247,6 +269,22 @@ def test_a_step_is_walked_by_keys(opened, model):
 
     live.until(lambda: live.read("reads").endswith("as it reads e"))
     assert "h = o tanh(c)" in live.read("lines")
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_a_step_has_the_numbers_of_the_model(opened, tmp_path, cell):
+    checkpoint = write_checkpoint(tmp_path / "m.npz", READ, cell=cell, norm="layer")
+    live = opened(checkpoint, "the sea")
+    live.text_is_read()
+    live.put("layer", "1")
+    live.put("unit", "3")
+    live.until(lambda: live.read("reads") == "Layer 1, unit 3, as it reads a")
+    rows = live.find("lines").find_elements("css selector", "tr")
+    shown = {row.text.split(" = ")[0]: row.text.split()[-1] for row in rows}
+
+    held = model_in(checkpoint).states("the sea")[-1, 1, 3]
+    assert shown["h"].replace("\u2212", "-") == f"{held:.3f}"
+    assert {"zx", "zh", "h", "y"} <= shown.keys()
 
 
 def test_the_keyboard_alone_writes_and_stops(opened, model):

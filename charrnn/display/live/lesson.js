@@ -32,7 +32,7 @@ function lessonLines(facts, layer, step, u) {
   const input = layer ? `y of layer ${layer - 1}` : "x";
   /** @type {Line[]} */
   const lines = [
-    { equation: `x = ${input} Wx + b`, values: step.x, numbers: each(step.x), groups: gates.length },
+    { equation: `zx = ${input} Wx + b`, values: step.x, numbers: each(step.x), groups: gates.length },
     {
       equation: `zh = ${seen} Wh${facts.cell === "gru" ? " (n: + bhn)" : ""}`,
       values: step.zh,
@@ -41,7 +41,7 @@ function lessonLines(facts, layer, step, u) {
     },
   ];
   const gate = (/** @type {string} */ name, /** @type {string} */ f, /** @type {number} */ k) => ({
-    equation: `${name} = ${f}(x + zh)`,
+    equation: `${name} = ${f}(zx + zh)`,
     values: part(step.z, k),
     numbers: `${f}(${at(step.x, k)} + ${at(step.zh, k)}) = ${at(step.z, k)}`,
   });
@@ -50,7 +50,7 @@ function lessonLines(facts, layer, step, u) {
     lines.push({ ...gate("h", facts.activation, 0), values: step.h });
   } else if (facts.cell === "gru") {
     lines.push(gate("r", "\u03c3", 0), gate("u", "\u03c3", 1), {
-      equation: "n = tanh(x + r zh)",
+      equation: "n = tanh(zx + r zh)",
       values: part(step.z, 2),
       numbers: `tanh(${at(step.x, 2)} + ${at(step.z, 0)} \u00b7 ${at(step.zh, 2)}) = ${at(step.z, 2)}`,
     });
