@@ -4,8 +4,13 @@ One size at a time is varied around an LSTM of one layer, 256 units and 65
 characters, trained with batch 64 and window 64. Each configuration has a
 process of its own, whose largest resident memory is its own too; those of one
 table take turns, so that they meet the same machine. A configuration that
-takes over 1.5 times its neighbor's time for the same arithmetic is a cliff. An
+takes over 1.3 times its neighbor's time for the same arithmetic is a cliff. An
 odd network of every cell is compared with float64 first.
+
+"Of peak" is the arithmetic that is needed beside the machine's measured peak in that
+precision, and "of bandwidth" the bytes that have to be read and written, if every
+array of a step is no further than memory: tapes twice, weights with what belongs to
+them once a step; in sampling the weights once a character. See `peaks`.
 
     python benchmarks/scaling.py [--quick] [--json FILE] [--threads N]
 """
@@ -20,14 +25,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from reporting import Report, cell, new_parser
 from timing import ONCE, Rate, Rounds, take_turn
 
 from charrnn import parameters
 from charrnn.cells import names
-from charrnn.config import CellName, ModelConfig, SampleConfig
+from charrnn.config import CellName, ModelConfig, PrecisionName, SampleConfig
+
+if TYPE_CHECKING:
+    from peaks import Peaks
 
 Work: TypeAlias = Literal["train", "sample"]
 
@@ -35,7 +43,7 @@ Work: TypeAlias = Literal["train", "sample"]
 SPAWN = multiprocessing.get_context("spawn")
 
 #: Time for the same arithmetic, as a multiple of the neighbor's, that is a cliff.
-CLIFF = 1.5
+CLIFF = 1.3
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Point:
     vocab_size: int = 65
     threads: int = 2
     cell: CellName = "lstm"
+    precision: PrecisionName = "float32"
 
     @property
     def passes(self) -> int:
@@ -85,16 +94,22 @@ NOUNS = {
 
 #: What is varied, in the order of the tables.
 TRAINING: dict[str, list[int]] = {
-    "hidden": [63, 64, 65, 127, 128, 129, 255, 256, 257, 512, 1024],
+    "hidden": [32, 63, 64, 65, 127, 128, 129, 255, 256, 257, 512, 1024, 2048],
     "layers": [1, 2, 3, 4],
     "batch": [1, 2, 3, 4, 8, 16, 31, 32, 33, 64, 65, 128, 256],
     "window": [16, 32, 64, 128, 256],
-    "vocab_size": [27, 65, 256, 1000, 5000],
+    "vocab_size": [27, 65, 256, 1000, 5000, 10_000],
     "threads": [1, 2],
 }
+#: The same in bfloat16, where the processor has it.
+NARROW: dict[str, list[int]] = {
+    "hidden": [64, 128, 129, 256, 512, 1024, 2048],
+    "layers": [1, 2, 3],
+    "batch": [1, 4, 16, 64, 256],
+}
 SAMPLING: dict[str, list[int]] = {
-    "hidden": [64, 128, 256, 512, 1024],
-    "vocab_size": [27, 65, 256, 1000, 5000],
+    "hidden": [32, 64, 128, 256, 512, 1024, 2048],
+    "vocab_size": [27, 65, 256, 1000, 5000, 10_000],
     "batch": [1, 4, 16, 64, 256],
 }
 QUICK: dict[str, list[int]] = {"hidden": [16, 17], "batch": [3, 4]}
@@ -105,6 +120,7 @@ class Facts(NamedTuple):
 
     threads: int  # in force
     weights: int  # that a character is multiplied by
+    traffic: float  # bytes that are read and written for a character, at least
     imported: int  # bytes of memory with everything imported, before the model
     largest: int  # bytes of memory at most
 
@@ -136,17 +152,27 @@ def serve(point: Point, pipe: Connection) -> None:
 
     imported = largest_memory()
     if point.work == "train":
-        model = subjects.new_network(point.model, point.threads)
+        model = subjects.new_network(point.model, point.threads, point.precision)
         threads, side = model.threads, subjects.training(model, point.shape)
+        tape = sum(
+            array.nbytes
+            for array in model.stack.new_tape(*point.shape)
+            if hasattr(array, "nbytes")
+        )
+        # Weights, gradient, both moments and the average are read and written, and
+        # panels written and read.
+        once = model.theta.nbytes * 2 * 6
+        traffic = (2 * tape * point.layers + once) / (point.window * point.batch)
     else:
         sample = SampleConfig(num_samples=point.batch)
         threads = point.threads
         side = subjects.sampling(point.model, sample, point.threads)
+        traffic = 4.0 * parameters.multiplied(point.model) / point.batch
     pipe.send("ready")
     while (seconds := pipe.recv()) is not None:
         pipe.send(take_turn(side, seconds))
     weights = parameters.multiplied(point.model)
-    pipe.send(Facts(threads, weights, imported, largest_memory()))
+    pipe.send(Facts(threads, weights, traffic, imported, largest_memory()))
 
 
 def check(kind: CellName, threads: int) -> None:
@@ -194,6 +220,8 @@ class Row:
     picoseconds: float  # of a thread, per multiply-add that is needed
     neighbor: int  # the value that this one is compared with
     times_neighbor: float  # picoseconds
+    of_peak: float | None  # what is needed, beside what the machine can do
+    of_bandwidth: float
     memory: int  # bytes, less what the imports take
 
     @property
@@ -202,6 +230,19 @@ class Row:
         return self.times_neighbor > CLIFF
 
 
+@dataclass(frozen=True)
+class Limit:
+    """One of the machine's peaks."""
+
+    what: str
+    rate: float
+
+
+LIMITS: dict[str, Callable[[Limit], str]] = {
+    "limit": lambda row: row.what,
+    "rate": lambda row: cell(row.rate, ",.1f"),
+}
+
 COLUMNS: dict[str, Callable[[Row], str]] = {
     "value": lambda row: cell(row.value, "d"),
     "chars/s": lambda row: cell(row.rate),
@@ -209,6 +250,8 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
     "ps per multiply-add": lambda row: cell(row.picoseconds, ",.2f"),
     "times neighbor's": lambda row: f"{row.times_neighbor:.2f} of {row.neighbor}",
     "cliff": lambda row: "cliff" if row.cliff else "",
+    "of peak": lambda row: cell(row.of_peak, ".0%"),
+    "of bandwidth": lambda row: cell(row.of_bandwidth, ".0%"),
     "memory, MB": lambda row: cell(row.memory / 1e6, ",.1f"),
 }
 
@@ -219,7 +262,9 @@ def with_size(base: Point, name: str, value: int) -> Point:
     return replace(base, **change)
 
 
-def measure(varied: str, points: Mapping[int, Point], rounds: Rounds) -> Iterator[Row]:
+def measure(
+    varied: str, points: Mapping[int, Point], peaks: "Peaks", rounds: Rounds
+) -> Iterator[Row]:
     """Time the configurations of one table in turn.
 
     Parameters
@@ -228,6 +273,8 @@ def measure(varied: str, points: Mapping[int, Point], rounds: Rounds) -> Iterato
         The size that the configurations differ in.
     points : dict
         By the value of that size.
+    peaks : Peaks
+        Of the machine.
     """
     rates: dict[int, list[float]] = {value: [] for value in points}
     with started(list(points.values())) as workers:
@@ -245,7 +292,11 @@ def measure(varied: str, points: Mapping[int, Point], rounds: Rounds) -> Iterato
         for value, point in points.items()
     }
     for value, point in points.items():
-        near = neighbor(value, list(points))
+        near, fact = neighbor(value, list(points)), facts[value]
+        # One thread has its share of what all can do.
+        part = fact.threads / max(other.threads for other in facts.values())
+        peak = peaks.flops.get(point.precision)
+        needed = 2 * found[value].median * fact.weights * point.passes
         yield Row(
             work=point.work,
             varied=varied,
@@ -255,6 +306,8 @@ def measure(varied: str, points: Mapping[int, Point], rounds: Rounds) -> Iterato
             picoseconds=costs[value],
             neighbor=near,
             times_neighbor=costs[value] / costs[near],
+            of_peak=None if peak is None else needed / (peak * part),
+            of_bandwidth=found[value].median * fact.traffic / peaks.bandwidth,
             memory=facts[value].largest - facts[value].imported,
         )
 
@@ -282,24 +335,57 @@ def check_cells(kinds: Iterable[CellName], threads: int) -> None:
             raise RuntimeError(msg)
 
 
+def in_a_process(threads: int, *, quick: bool) -> "Peaks":
+    """Measure the machine's peaks in a process of its own."""
+    with SPAWN.Pool(1) as pool:
+        found: Peaks = pool.apply(_peaks, (threads, quick))
+    return found
+
+
+def _peaks(threads: int, quick: bool) -> "Peaks":
+    """Measure them, with what the main process does not import."""
+    from peaks import measure_peaks
+
+    return measure_peaks(threads, quick=quick)
+
+
 def main() -> None:
     """Time all configurations, print a table a size, write JSON if asked to."""
     options = new_parser(__doc__).parse_args()
     report = Report(options)
-    works: dict[Work, dict[str, list[int]]] = {"train": TRAINING, "sample": SAMPLING}
     kinds, hidden, rounds = list(names()), 256, Rounds(3, 0.5)
+    works: list[tuple[Work, PrecisionName, dict[str, list[int]]]] = [
+        ("train", "float32", TRAINING),
+        ("train", "bfloat16", NARROW),
+        ("sample", "float32", SAMPLING),
+    ]
     if options.quick:
-        works, rounds = dict.fromkeys(works, QUICK), ONCE
-        kinds, hidden = kinds[-1:], 16
+        works = [(work, precision, QUICK) for work, precision, _ in works]
+        rounds, kinds, hidden = ONCE, kinds[-1:], 16
     check_cells(kinds, options.threads)
-    for work, sizes in works.items():
+    peaks = in_a_process(options.threads, quick=options.quick)
+    add = report.table("What the machine can do", LIMITS)
+    for name, flops in peaks.flops.items():
+        add(Limit(f"{name}, GFLOP/s", flops / 1e9))
+    add(Limit("memory, GB/s", peaks.bandwidth / 1e9))
+    for work, precision, sizes in works:
+        if precision not in peaks.flops:
+            continue
         # Of samples, what a user meets: one.
         batch = 64 if work == "train" else 1
-        base = Point(work, hidden=hidden, batch=batch, threads=options.threads)
+        base = Point(
+            work,
+            hidden=hidden,
+            batch=batch,
+            threads=options.threads,
+            precision=precision,
+        )
         for varied, values in sizes.items():
             points = {value: with_size(base, varied, value) for value in values}
-            add = report.table(f"{TITLES[work]}: {NOUNS[varied]}", COLUMNS)
-            for row in measure(varied, points, rounds):
+            rounded = "" if precision == "float32" else f" in {precision}"
+            title = f"{TITLES[work]}{rounded}: {NOUNS[varied]}"
+            add = report.table(title, COLUMNS)
+            for row in measure(varied, points, peaks, rounds):
                 add(row)
     report.write()
 
