@@ -186,7 +186,7 @@ def test_helpers_leave_the_text_as_it_is(
     config = ModelConfig(vocab_size=6, hidden=SHARED_UNITS)
     network = new_network(config, threads=2)
     sample = SampleConfig(length=1500, seed=4, precision="int8")
-    monkeypatch.setattr("charrnn.generation.batch.Helpers", Company)
+    monkeypatch.setattr("charrnn.generation.sampler.Helpers", Company)
     monkeypatch.setattr(helpers, "AFTER", 1e9)
     expected, called = write(network, sample), Company.called
     monkeypatch.setattr(helpers, "AFTER", 0.0)
