@@ -35,7 +35,12 @@ OPTION = re.compile(r"(?<![\w-])(--[a-z]|(?<!ulimit )(?<!sort )-[efnopqtvN](?![\
 #: sheet, and a switch of LLVM; and an example with options of its own.
 OTHERS = {
     *("display/html_style.py", "kernels/jit.py"),
-    *("examples/__main__.py", "examples/pairs.py"),
+    *(
+        "examples/__main__.py",
+        "examples/pairs.py",
+        "examples/saving.py",
+        "examples/generator.py",
+    ),
 }
 
 

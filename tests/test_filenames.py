@@ -82,7 +82,7 @@ def test_every_option_that_names_an_output_refuses_directories() -> None:
         if entry.metavar in ("PATH", "FILE") and entry.name not in inputs
     }
 
-    assert set(named) == {"output", "log_file", "svg", "html"}
+    assert set(named) == {"output", "log_file", "svg", "html", "live"}
     assert set(named.values()) == {read_output}
 
 

@@ -216,7 +216,7 @@ def test_what_a_resumed_run_may_change() -> None:
     assert set(CHANGEABLE) == {
         "epochs", "steps", "time", "patience", "lr", "schedule", "warmup",
         "weight_decay", "grad_clip", "clip_mode", "dropout", "weight_dropout",
-        "eval_every",
+        "eval_every", "precision",
     }  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def _about(living: Living) -> str:
     if living.remembers:
         said += (
             " The model has a memory of its text, too; here is the network alone, "
-            "as with --blend 1."
+            "without what counting adds."
         )
     return said
 

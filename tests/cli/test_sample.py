@@ -463,7 +463,10 @@ def test_piped_prompt_and_loop_that_keeps_its_input() -> None:
 
 
 def test_silent_pipe_is_waited_for_with_a_word() -> None:
-    done = shell("sleep 2.6 | sample m.npz -n 3 --raw")
+    done = shell(
+        "touch said; { until grep -q waiting said; do sleep 0.1; done; } |"
+        "sample m.npz -n 3 --raw 2> said; code=$?; cat said >&2; rm said; exit $code"
+    )
 
     assert (done.returncode, len(done.stdout)) == (0, 3)
     assert done.stderr.count(f"charrnn: {WAITING}\n") == 1
