@@ -175,7 +175,8 @@ def read_precision(given: Any, name: str) -> PrecisionName:
     """Read the precision of a training's products; ``auto`` is float32.
 
     It would be bfloat16 if the loss after the same characters were known to be the same
-    within what seeds differ by, over texts and cells; that has not been measured.
+    within what seeds differ by, over texts, cells and long runs; that has been measured
+    of short ones only (`benchmarks/recipe.py`).
 
     Raises
     ------
