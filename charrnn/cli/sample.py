@@ -126,7 +126,11 @@ def sample(checkpoint: CheckpointPaths, **options: Any) -> None:
         # for a name.
         named = path.endswith(".npz") or os.path.exists(path)  # noqa: PTH110
         if number and not named:
-            raise one_too_many(path, "charrnn sample --help lists the options")
+            page = "charrnn sample --help lists the options"
+            raise one_too_many(path, f"it comes after --prompt; {page}")
+    if form.interactive and len(checkpoint) > 1:
+        msg = "--interactive is for one model, not for several"
+        raise OptionError(msg, hint="name the one that is to complete what you write")
     if form.interactive:
         check_interactive(options, OPTIONS)
     inputs = configure(SampleInputs, options)
@@ -143,9 +147,6 @@ def sample(checkpoint: CheckpointPaths, **options: Any) -> None:
     blending, mixing = configure(Blending, options), configure(Mixing, options)
     config = settle_completion(given) if form.interactive else settle(given)
     mixing.weights(len(checkpoint))  # as many as there are models
-    if form.interactive and len(checkpoint) > 1:
-        msg = "--interactive is for one model, not for several"
-        raise OptionError(msg, hint="name the one that is to complete what you write")
     check_search(config, blending)
     form.check(config)
     if form.show_options:

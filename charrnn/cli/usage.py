@@ -62,7 +62,7 @@ def one_too_many(word: str, page: str) -> OptionError:
     Parameters
     ----------
     page : str
-        Where the command's help is.
+        How such a text is given, where the command knows it, and where its help is.
     """
     msg = f"one word too many: {word!r}"
     hint = "a prompt and any other text of several words needs quotes"

@@ -132,6 +132,7 @@ def test_options_are_printed_as_a_preset(text: Any, tmp_path: Path) -> None:
         ("a.npz b.npz --adapt", 4, "one has none (b.npz)"),
         ("a.npz b.npz -p Q", 4, "not in the vocabulary: 'Q'"),
         ("a.npz b.npz --mix-mode log -p x", 4, "not in the vocabulary: 'x'"),
+        ("a.npz b.npz --mix 1,1 --interactive", 2, "--interactive is for one model"),
         ("a.npz gone.npz", 3, "(gone.npz)"),
         ("a.npz old house", 2, "one word too many: 'old'"),
     ],

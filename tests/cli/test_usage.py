@@ -26,7 +26,10 @@ MISTAKES = {
     "train t.txt --json=3": ("--json takes no value", "write --json; charrnn train"),
     "sample": ("CHECKPOINT is missing", "write charrnn sample CHECKPOINT;"),
     "inspect": ("CHECKPOINT is missing", "charrnn inspect --help"),
-    "sample m.npz old house": ("one word too many: 'old'", "needs quotes"),
+    "sample m.npz old house": (
+        "one word too many: 'old'",
+        "needs quotes; it comes after --prompt",
+    ),
     "train t.txt --steps two": (
         "--steps must be a whole number, not 'two'",
         "leave --steps away for its default",
