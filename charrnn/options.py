@@ -107,13 +107,20 @@ def check_number(
     low, high : float
         The limits, themselves allowed unless `open_low` or `open_high`.
     """
+
+    def too_low(number: float) -> bool:
+        return number <= low if open_low else number < low
+
+    def too_high(number: float) -> bool:
+        return number >= high if open_high else number > high
+
     # An integer of any length is finite, though no float may hold it.
     if not isinstance(value, int) and not math.isfinite(value):
         msg = f"{name} must be a finite number, not {value}"
-        raise OptionError(msg, hint="write a number such as 0.5, or 20")
-    too_low = value <= low if open_low else value < low
-    too_high = value >= high if open_high else value > high
-    if too_low or too_high:
+        fit = [f"{n:g}" for n in (0.5, 20) if not (too_low(n) or too_high(n))]
+        hint = f"write a number such as {', or '.join(fit)}" if fit else None
+        raise OptionError(msg, hint=hint or _leave_away(name))
+    if too_low(value) or too_high(value):
         bounds = []
         if low > -math.inf:
             bounds.append(f"above {low}" if open_low else f"at least {low}")

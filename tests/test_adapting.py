@@ -111,6 +111,7 @@ def test_a_text_is_counted_as_it_is_read(
     np.testing.assert_allclose(fixed, -np.log(0.25 * q + 0.75 * static), 1e-9)
     assert costs[20:].mean() < fixed[20:].mean() - 0.5  # it has learned the name
     rows = np.array(list(distributions(model, ids, 0)))
+    np.testing.assert_allclose(rows.sum(axis=1), 1, 0, 1e-12)
     own = np.array(list(distributions(alone(model), ids, 0)))
     np.testing.assert_allclose(
         rows[first:],

@@ -36,6 +36,21 @@ def test_a_number_outside_its_limits_is_named_in_full(
 
 
 @pytest.mark.parametrize(
+    ("limits", "hint"),
+    [
+        ({}, "write a number such as 0.5, or 20"),
+        ({"low": 0, "high": 1}, "write a number such as 0.5"),
+        ({"low": 0.5, "open_low": True}, "write a number such as 20"),
+        ({"high": 0.5, "open_high": True}, "leave n away for its default"),
+    ],
+)
+def test_numbers_in_a_hint_are_allowed(limits: dict[str, float], hint: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        check_number(field("n"), math.nan, **limits)  # type: ignore[arg-type]
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
     "given",
     [
         {"epochs": 1e308},

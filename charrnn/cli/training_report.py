@@ -93,10 +93,13 @@ def plan_lines(job: Job, seconds: float) -> Iterator[str]:
         f"network: {kind} {shape.layers} x {shape.hidden}{lags}{norm}, "
         f"{plural(network.theta.size, 'parameter')}"
     )
-    yield (
-        f"dropout: {config.dropout:g} of outputs, "
-        f"{config.weight_dropout:g} of recurrent weights"
-    )
+    if config.dropout or config.weight_dropout:
+        yield (
+            f"dropout: {config.dropout:g} of outputs, "
+            f"{config.weight_dropout:g} of recurrent weights"
+        )
+    else:
+        yield "no dropout"
     yield (
         f"run: {limit(config)}, about {duration_text(expected(trainer, seconds))}; "
         f"batch {config.batch_size} x {config.seq_length}, {config.optimizer} "

@@ -170,6 +170,13 @@ def without_member() -> bytes:
     return join(json.dumps(table).encode("ascii"), members(table, parts)[:-1])
 
 
+def member_twice() -> bytes:
+    """Have the ids in the archive two times."""
+    table, parts = split(SOUND)
+    laid = members(table, parts)
+    return join(json.dumps(table).encode("ascii"), [*laid, laid[-1]])
+
+
 def unspoken() -> bytes:
     """Have a member more than the manifest says."""
     table, parts = split(SOUND)
@@ -242,6 +249,7 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
         "order is missing",
     ),
     "missing member": (without_member, "truncated ("),
+    "member twice": (member_twice, "bytes too long"),
     "member that nobody speaks of": (unspoken, "bytes too long"),
     "older format, spelt anew": (
         lambda: forge(lambda table: table.update(version="01.1"), SOUND),
