@@ -290,7 +290,8 @@ class LiveWriter(FileWriter):
         if self._living is None:
             msg = "no checkpoint has been looked at"
             raise RuntimeError(msg)
-        page = live_page(self._living, self.title)
+        # The page is given away: it tells no directories.
+        page = live_page(self._living, Path(self.title).name)
         self._remarks.insert(0, f"{len(page.encode()) / 1e6:.2f} MB")
         return page
 

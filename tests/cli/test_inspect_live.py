@@ -46,6 +46,14 @@ def test_a_page_is_written_and_its_size_and_cost_are_told(call, model):
     assert re.fullmatch(wanted, cost)
 
 
+def test_the_page_names_the_checkpoint_without_its_directory(call, model):
+    call(model, "--live", "a.html", "--text", TEXT)
+
+    page = Path("a.html").read_text()
+    assert f"<h1>{model.name}</h1>" in page
+    assert str(model.parent) not in page
+
+
 def test_without_a_text_the_model_writes_one_to_compare(call, model):
     _, _, err = call(model, "--live", "a.html", "--live-precision", "int8")
 

@@ -259,6 +259,29 @@ def test_units_that_follow_something_are_found_proved_and_held(opened, model):
     assert held[len(READ) :][:60] != free[len(READ) :][:60]
 
 
+def test_found_units_go_when_the_text_that_chose_them_is_shortened(opened, model):
+    live = opened(model, READ)
+    live.press("follow")  # at once: the answer waits until everything is read
+    live.until(lambda: f"{len(READ) // 2} char" in live.read("followed"))
+    live.put("field", READ + "the sea")
+    live.text_is_read()
+    kept = live.find("followers").find_elements("css selector", "tr")
+    live.put("field", READ[:-40])
+
+    assert kept
+    assert not live.find("followers").find_elements("css selector", "tr")
+    assert live.read("followed") == "The text has changed: find units anew."
+
+
+def test_an_empty_text_costs_nothing(opened, model):
+    live = opened(model, "the sea")
+    live.text_is_read()
+    live.press("clear")
+
+    live.until(lambda: live.read("place") == "the beginning of the text")
+    assert live.read("status") == ""
+
+
 def test_a_step_is_walked_by_keys(opened, model):
     from selenium.webdriver.common.keys import Keys
 

@@ -104,6 +104,8 @@ class LivePage {
     if (this.writing) this.halt();
     const same = this.editor.parse(), first = this.editor.firsts[same];
     this.nats = this.nats.slice(0, first);
+    this.steering.changed(first);
+    if (!this.editor.ids.length) this.say("");
     this.decoder.pending = [];
     this.pendingIds = [];
     this.hung = null;

@@ -6,7 +6,9 @@ class Steering {
     this.page = page;
     /** @type {Array<{layer: number, unit: number, slider: HTMLInputElement}>} */
     this.kept = [];
-    page.find("follow").addEventListener("click", () => page.send({ kind: "follow" }));
+    this.needed = 0; // ids of the text that chose units, whose halves a proof relies on
+    // The question waits until all of the text is read: half of it is to choose.
+    page.find("follow").addEventListener("click", () => page.send({ kind: "follow", place: page.editor.ids.length }));
     page.find("hold").addEventListener("click", () => {
       const [layer, unit] = page.chosen();
       this.hold(layer, unit);
@@ -65,6 +67,7 @@ class Steering {
    * @param {{best: Array<{feature: string, layer: number, unit: number, correlation: number}>, count: number}} found
    */
   list({ best, count }) {
+    this.needed = 2 * count;
     const note = best.length
       ? `Chosen by correlation over the first ${count.toLocaleString("en")} characters, half of the text.`
       : "No unit follows any of these here: a longer text with quotes, brackets or lines would show more.";
@@ -88,6 +91,19 @@ class Steering {
     });
     this.page.find("followers").replaceChildren(...rows);
     this.page.find("followers-table").hidden = !rows.length;
+  }
+
+  /**
+   * Drop the list of units where the text that chose them has changed: a proof could
+   * be made on what chose them.
+   * @param {number} same ids that are as they were
+   */
+  changed(same) {
+    if (same >= this.needed) return;
+    this.needed = 0;
+    this.page.find("followed").textContent = "The text has changed: find units anew.";
+    this.page.find("followers").replaceChildren();
+    this.page.find("followers-table").hidden = true;
   }
 
   /** @param {any} found */
