@@ -80,7 +80,7 @@ MAX_REAL = 1e38
 
 #: Weights of a network's layers from which on it is large where a text is made: they
 #: are read for every character, and are more than a processor keeps at hand.
-LARGE = 2**21
+LARGE = 2**19
 
 #: What a new run uses where the user says nothing; see `training.plan`.
 EMA = 0.999
@@ -1010,8 +1010,8 @@ class SampleConfig:
         Option(
             "How weights of layers are rounded while a text is made; fewer bits are "
             "faster. The same seed gives another text in another precision. auto: "
-            "float32; int8 where the layers have two million weights or more, as two "
-            "of 512 LSTM units have.",
+            "float32; int8 where the layers have half a million weights or more, as "
+            "one of 384 LSTM units has.",
             CHOICE,
             recorded=True,
         ),

@@ -158,7 +158,7 @@ class Session:
                 self.compiling.expect(model.get("cell", ModelConfig.cell))
                 job = self._prepare()
                 self._get_ready(job)
-                self.compiling.compile_sampling()
+                self.compiling.compile_sampling(job.trainer.network.config)
             for log in logs:
                 log.start(start_fields(job, self._path), pairs=job.of_pairs)
             began = job.trainer.position.step

@@ -55,7 +55,6 @@ def main() -> None:
     # Ctrl-C is for the process that has started this one, which may have to save.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.set_threshold(*SELDOM)
-    model, plan = ModelConfig(vocab_size=2), TrainConfig()
     for message in _messages():
         if "keys" in message:
             model = ModelConfig(**_fields(message["model"]))
@@ -70,7 +69,7 @@ def main() -> None:
         if "sampling" in message:
             # At the same priority as the training that goes on meanwhile: its threads
             # wait for the slowest of them, and would only do so for longer.
-            compile_sampling(model, 1)
+            compile_sampling(ModelConfig(**_fields(message["sampling"])), 1)
             _tell("sampling")
 
 

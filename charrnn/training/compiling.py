@@ -28,7 +28,7 @@ from dataclasses import asdict
 from typing import IO, Any, Self, cast
 
 from charrnn.cells import cell_of
-from charrnn.config import CellName
+from charrnn.config import CellName, ModelConfig
 from charrnn.kernels.cells import is_built_in, kernels_of
 from charrnn.kernels.jit import cache_directory, is_cached
 from charrnn.kernels.libraries import Wanted, noted
@@ -151,9 +151,9 @@ class Assistant:
         model = asdict(trainer.network.config)
         self._send({"model": model, "plan": plan, "keys": self._share})
 
-    def compile_sampling(self) -> None:
+    def compile_sampling(self, config: ModelConfig) -> None:
         """Let it compile what sampling takes, behind what it has been given before."""
-        self._send({"sampling": True})
+        self._send({"sampling": asdict(config)})
 
     @property
     def done(self) -> set[str]:
@@ -278,13 +278,13 @@ class Compiling:
                 if not wanted.is_kept:
                     yield wanted
 
-    def compile_sampling(self) -> None:
-        """Let what sampling takes be compiled while this process goes on."""
+    def compile_sampling(self, config: ModelConfig) -> None:
+        """Let what sampling such a network takes be compiled while this goes on."""
         for assistant in self._assistants[1:]:
             assistant.close()
         del self._assistants[1:]
         for assistant in self._assistants:
-            assistant.compile_sampling()
+            assistant.compile_sampling(config)
 
     @property
     def assisted(self) -> bool:

@@ -117,9 +117,10 @@ def compile_sampling(config: ModelConfig, threads: int) -> None:
     """Run every kernel that sampling from such a network takes, with a memory, too."""
     network = new_network(_tiny(config), TrainConfig(), threads)
     network.pack()
+    precision = parameters.chosen_precision(config, "auto")  # the tiny one has float32
     for symbols in ("\na", "ab"):  # without a newline the first one is drawn
         vocab = Vocab(symbols, (1, 1))
-        wanted = SampleConfig(length=2)
+        wanted = SampleConfig(length=2, precision=precision)
         alone = TextModel.of(network, vocab)
         remembered = Remembered(ids=_TEXT, order=2, share=0.5)
         for model in (alone, alone.remembering(remembered)):

@@ -65,11 +65,11 @@ def read(network: Network, precision: Any, text: Ids) -> Array:
 
 
 def test_large_networks_are_rounded_by_default_and_others_are_not() -> None:
-    """Two million weights in the layers, whatever the vocabulary."""
-    small = ModelConfig(vocab_size=5000, hidden=512)
-    large = ModelConfig(vocab_size=65, hidden=512, layers=2)
+    """Half a million weights in the layers, whatever the vocabulary."""
+    small = ModelConfig(vocab_size=5000, hidden=256)
+    large = ModelConfig(vocab_size=65, hidden=384)
 
-    assert 4 * 512 * 512 < LARGE < 3 * 4 * 512 * 512
+    assert 4 * 256 * 256 < LARGE < 4 * 384 * 384
     assert chosen_precision(small, "auto") == "float32"
     assert chosen_precision(large, "auto") == "int8"
     assert chosen_precision(large, "float32") == "float32"
