@@ -43,6 +43,10 @@ LIMITS: dict[WeightsName, float] = {"bfloat16": 0.001, "int8": 0.01}
 MODELS: list[tuple[CellName, int, int]] = [
     ("lstm", 2, 128),
     ("gru", 1, 256),
+    ("lstm", 1, 256),
+    ("lstm", 1, 384),
+    ("lstm", 2, 256),
+    ("gru", 1, 512),
     ("lstm", 1, 512),
     ("gru", 2, 512),
     ("lstm", 2, 512),
