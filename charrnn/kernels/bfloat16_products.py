@@ -49,7 +49,12 @@ from charrnn.kernels.bfloat16_blocks import (
 )
 from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.jit import FASTMATH, jit
-from charrnn.kernels.rows import panel_width, rows_by_pairs, rows_by_panel
+from charrnn.kernels.rows import (
+    panel_width,
+    rows_by_pairs,
+    rows_by_panel,
+    share_of_next,
+)
 
 #: Pairs of bfloat16, 32 bits each, and arrays of their 16-bit halves.
 Pairs = NDArray[np.uint32]
@@ -223,7 +228,8 @@ def _multiply_emulated(a: Floats, panels: Floats, c: Floats, accumulate: bool) -
         for i in range(0, m, ROWS):
             rows_by_panel(
                 narrow[i * depth :], b, c_flat[i * n + first :], (depth, 1, n),
-                (min(ROWS, m - i), depth, n - first), accumulate,
+                (min(ROWS, m - i), depth, n - first),
+                share_of_next(b, depth, i // ROWS), accumulate,
             )  # fmt: skip
 
 
@@ -240,7 +246,8 @@ def _multiply_vectors(a: Floats, panels: Narrow, c: Floats, accumulate: bool) ->
         for i in range(0, m, ROWS):
             rows_by_pairs(
                 pairs[i * depth :], b, c_flat[i * n + first :], (depth, 1, n),
-                (min(ROWS, m - i), depth, n - first), accumulate,
+                (min(ROWS, m - i), depth, n - first),
+                share_of_next(b, depth, i // ROWS), accumulate,
             )  # fmt: skip
 
 
@@ -428,7 +435,8 @@ def _add_vectors(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
                         rows_by_pairs(
                             a[q - first :], panel, dW_flat[q * n + j * WIDTH :],
                             (1, pairs.shape[1], n),
-                            (min(ROWS, stop - q), depth, n - j * WIDTH), True,
+                            (min(ROWS, stop - q), depth, n - j * WIDTH),
+                            panel.size, True,
                         )  # fmt: skip
 
 

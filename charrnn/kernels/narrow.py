@@ -25,7 +25,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS, Emitter
+from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS, Emitter, Loop
 
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _REAL = ir.FloatType()
@@ -85,11 +85,6 @@ class _Narrow(Emitter):
         """Fill a vector with the four bytes some places behind a pointer."""
         four = self.builder.bitcast(self.at(base, place), _I32.as_pointer())
         return self.splat(self.builder.load(four, align=1), self.whole)
-
-    def masked(self, pointer: Any, accumulate: Any, mask: Any) -> Any:
-        """Load what sums begin from: the flagged lanes, or zeros."""
-        none = ir.Constant(mask.type, [0] * self.lanes)
-        return self.load(pointer, self.builder.select(accumulate, mask, none))
 
 
 class _Int8(_Narrow):
@@ -151,43 +146,6 @@ class _Int8(_Narrow):
         return builder.add(*parts)
 
 
-class _Loop:
-    """Sums that a loop along k carries from turn to turn.
-
-    Parameters
-    ----------
-    builder : llvmlite.ir.IRBuilder
-    starts : list of values
-        The sums before the first turn, as the current block has them.
-    turns : value
-        How many, at least 1.
-    """
-
-    def __init__(self, builder: Any, starts: list[Any], turns: Any) -> None:
-        self._builder, self._turns = builder, turns
-        before = builder.block
-        self._body = builder.append_basic_block("along_k")
-        self._end = builder.append_basic_block("end")
-        builder.branch(self._body)
-        builder.position_at_end(self._body)
-        self.k = builder.phi(_I64)
-        self.k.add_incoming(_I64(0), before)
-        self.sums = [builder.phi(start.type) for start in starts]
-        for phi, start in zip(self.sums, starts, strict=True):
-            phi.add_incoming(start, before)
-
-    def close(self, totals: list[Any]) -> None:
-        """End a turn with these sums; what is emitted next comes after the loop."""
-        builder = self._builder
-        following = builder.add(self.k, _I64(1))
-        more = builder.icmp_signed("<", following, self._turns)
-        builder.cbranch(more, self._body, self._end)
-        self.k.add_incoming(following, self._body)
-        for phi, total in zip(self.sums, totals, strict=True):
-            phi.add_incoming(total, self._body)
-        builder.position_at_end(self._end)
-
-
 def _panel_place(e: _Narrow, k: Any, panel: Any, v: int) -> tuple[Any, Any]:
     """Find vector v at a turn: 32-bit numbers behind the first panel's beginning."""
     inside = e.builder.mul(k, _I64(VECTORS * e.lanes))
@@ -208,53 +166,27 @@ def _emit_bfloat16(e: _Narrow, rows: int, vectors: int, operands: Any) -> None:
     }
     starts = [e.masked(c_at[r, v], accumulate, masks[v]) for r, v in grid]
     words = builder.bitcast(b, _I32.as_pointer())
-    # An odd depth has a pair whose second weight is not there.
-    pairs = builder.lshr(depth, _I64(1))
 
-    def turn(k: Any, sums: list[Any], *, whole: bool) -> list[Any]:
+    def turn(loop: Loop, halves: int) -> list[Any]:
         weights = [
-            e.pair(e.words_at(words, *_panel_place(e, k, b_panel, v)))
+            e.pair(e.words_at(words, *_panel_place(e, loop.k, b_panel, v)))
             for v in range(vectors)
         ]
-        for half in range(2 if whole else 1):
-            at = builder.add(builder.shl(k, _I64(1)), _I64(half))
+        sums = loop.sums
+        for half in range(halves):
+            at = builder.add(builder.shl(loop.k, _I64(1)), _I64(half))
             a_k = [e.splat_at(a_rows[r], at) for r in range(rows)]
             sums = [
                 e.multiply_add(a_k[r], weights[v][half], total)
                 for (r, v), total in zip(grid, sums, strict=True)
             ]
-        return sums
+        return loop.close(sums)
 
-    def step(name: str, wanted: Any, begins: list[Any], emit: Any) -> list[Any]:
-        """Emit a part that is gone through only if it is wanted."""
-        before = builder.block
-        inside, after = (builder.append_basic_block(name) for _ in range(2))
-        builder.cbranch(wanted, inside, after)
-        builder.position_at_end(inside)
-        found, origin = emit()
-        builder.branch(after)
-        builder.position_at_end(after)
-        merged = []
-        for begin, value in zip(begins, found, strict=True):
-            phi = builder.phi(begin.type)
-            phi.add_incoming(begin, before)
-            phi.add_incoming(value, origin)
-            merged.append(phi)
-        return merged
-
-    def all_pairs() -> tuple[list[Any], Any]:
-        loop = _Loop(builder, starts, pairs)
-        totals = turn(loop.k, loop.sums, whole=True)
-        loop.close(totals)
-        return totals, builder.block
-
-    def last_one() -> tuple[list[Any], Any]:
-        return turn(pairs, sums, whole=False), builder.block
-
-    some = builder.icmp_signed(">", pairs, _I64(0))
-    sums = step("pairs", some, starts, all_pairs)
-    odd = builder.trunc(depth, ir.IntType(1))
-    sums = step("last", odd, sums, last_one)
+    pairs = builder.lshr(depth, _I64(1))
+    sums = turn(Loop(builder, starts, _I64(0), pairs), 2)
+    # An odd depth has a pair whose second weight is not there.
+    all_pairs = builder.lshr(builder.add(depth, _I64(1)), _I64(1))
+    sums = turn(Loop(builder, sums, pairs, all_pairs), 1)
     for (r, v), total in zip(grid, sums, strict=True):
         e.store(total, c_at[r, v], masks[v])
 
@@ -267,7 +199,7 @@ def _emit_int8(e: _Int8, rows: int, vectors: int, operands: Any) -> None:
     grid = [(r, v) for r in range(rows) for v in range(vectors)]
     q_rows = [e.at(q, builder.mul(q_row, _I64(r))) for r in range(rows)]
     begin = [e.words_at(offsets, _I64(v * e.lanes)) for v in range(vectors)]
-    loop = _Loop(builder, [begin[v] for _, v in grid], fours)
+    loop = Loop(builder, [begin[v] for _, v in grid], _I64(0), fours)
     words = builder.bitcast(b, _I32.as_pointer())
     fours_at = builder.shl(loop.k, _I64(2))
     b_k = [
@@ -279,8 +211,7 @@ def _emit_int8(e: _Int8, rows: int, vectors: int, operands: Any) -> None:
         e.add(total, q_k[r], b_k[v])
         for (r, v), total in zip(grid, loop.sums, strict=True)
     ]
-    loop.close(totals)
-    for (r, v), total in zip(grid, totals, strict=True):
+    for (r, v), total in zip(grid, loop.close(totals), strict=True):
         mask = e.mask(v, columns)
         place = e.vector_at(c, builder.mul(c_row, _I64(r)), _I64(v * e.lanes))
         of_row = e.splat_at(scales, _I64(r))

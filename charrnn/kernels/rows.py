@@ -11,7 +11,7 @@ import numpy as np
 
 from charrnn.arrays import Floats
 from charrnn.kernels.bfloat16_blocks import make_pair_block
-from charrnn.kernels.blocks import VECTOR_BYTES, VECTORS, make_block
+from charrnn.kernels.blocks import FETCHED_BYTES, VECTOR_BYTES, VECTORS, make_block
 from charrnn.kernels.jit import jit
 
 
@@ -36,12 +36,27 @@ block_1x8 = make_block(1, PANELS * VECTORS)
 
 
 @jit
+def share_of_next(b: Floats, depth: int, group: int) -> int:
+    """Say where in the panel behind b a group of rows begins to fetch, as `ahead`.
+
+    Parameters
+    ----------
+    b : 1-d float array
+        A whole panel, of `depth` steps; the next one lies behind it in memory.
+    group : int
+        Which rows: 0 for the first ROWS that are multiplied by the panel, and so on.
+    """
+    return b.size + group * depth * (FETCHED_BYTES // b.itemsize)
+
+
+@jit
 def rows_by_panel(
     a: Floats,
     b: Floats,
     c: Floats,
     strides: tuple[int, int, int],
     extent: tuple[int, int, int],
+    ahead: int,
     accumulate: bool,
 ) -> None:
     """At most ROWS rows of C by one panel of B, in blocks that fit the rows.
@@ -55,6 +70,8 @@ def rows_by_panel(
         to the next, and from one row of c to the next.
     extent : (rows, depth, columns)
         Columns beyond the panel's width are left alone.
+    ahead : int
+        Numbers from b to what these rows fetch; see `share_of_next`.
     """
     a_row, a_step, c_row = strides
     rows, depth, columns = extent
@@ -63,18 +80,28 @@ def rows_by_panel(
         if rows >= 8:
             done = 8
             if wide:
-                _block_8x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+                _block_8x2(
+                    a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                )
             else:
-                _block_8x1(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+                _block_8x1(
+                    a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                )
         elif rows >= 4:
             done = 4
-            _block_4x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            _block_4x2(
+                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+            )
         elif rows >= 2:
             done = 2
-            _block_2x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            _block_2x2(
+                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+            )
         else:
             done = 1
-            _block_1x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            _block_1x2(
+                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+            )
         rows -= done
         a, c = a[done * a_row :], c[done * c_row :]
 
@@ -91,6 +118,7 @@ def rows_by_pairs(
     c: Floats,
     strides: tuple[int, int, int],
     extent: tuple[int, int, int],
+    ahead: int,
     accumulate: bool,
 ) -> None:
     """Do what `rows_by_panel` does, for pairs of bfloat16.
@@ -105,15 +133,23 @@ def rows_by_pairs(
     while rows > 0:
         if rows >= 8:
             done = 8
-            _pairs_8x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            _pairs_8x2(
+                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+            )
         elif rows >= 4:
             done = 4
-            _pairs_4x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            _pairs_4x2(
+                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+            )
         elif rows >= 2:
             done = 2
-            _pairs_2x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            _pairs_2x2(
+                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+            )
         else:
             done = 1
-            _pairs_1x2(a, a_row, a_step, b, 0, c, c_row, depth, columns, accumulate)
+            _pairs_1x2(
+                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+            )
         rows -= done
         a, c = a[done * a_row :], c[done * c_row :]
