@@ -44,6 +44,8 @@ from charrnn.kernels.bfloat16_blocks import (
     TILE_PAIRS,
     configure_tiles,
     make_tile_block,
+    narrow_32,
+    pair_16,
     release_tiles,
     transpose,
 )
@@ -112,13 +114,26 @@ def _pair_columns(x: Floats, first: int, last: int, a: int, b: int, out: Pairs) 
             continue
         low = x[n, a:b]
         if n + 1 < last:
-            high = x[n + 1, a:b]
-            for j in range(b - a):
+            high, whole = x[n + 1, a:b], (b - a) // TILE * TILE
+            for j in range(0, whole, TILE):
+                pair_16(low[j:], high[j:], target[j:])
+            for j in range(whole, b - a):
                 target[j] = paired(low[j], high[j])
         else:
             for j in range(b - a):
                 target[j] = paired(low[j], np.float32(0))
         target[b - a :] = 0
+
+
+@jit
+def narrow_row(source: Floats, target: Narrow) -> None:
+    """Round numbers (n,) into as many of 16 bits or more, the rest of them zeros."""
+    whole = source.size // WIDTH * WIDTH
+    for j in range(0, whole, WIDTH):
+        narrow_32(source[j:], target[j:])
+    for j in range(whole, source.size):
+        target[j] = narrowed(source[j])
+    target[source.size :] = 0
 
 
 @jit
@@ -133,10 +148,7 @@ def _pair_rows(x: Floats, first: int, last: int, a: int, b: int, out: Narrow) ->
         Written, and filled up with zeros to its right.
     """
     for r in range(last - first):
-        source, target = x[first + r, a:b], out[r]
-        for j in range(b - a):
-            target[j] = narrowed(source[j])
-        target[b - a :] = 0
+        narrow_row(x[first + r, a:b], out[r])
 
 
 @jit(parallel=True)
@@ -252,11 +264,11 @@ def _multiply_vectors(a: Floats, panels: Narrow, c: Floats, accumulate: bool) ->
 
 
 @jit
-def _block_of_tiles(
+def _edge_of_tiles(
     a: Pairs, a_next: int, b: Pairs, c: Floats, c_row: int, depth: int,
     extent: tuple[int, int], accumulate: bool, edge: Floats,
 ) -> None:  # fmt: skip
-    """At most 32 rows of C by one panel of B, in tiles.
+    """Multiply some of 32 rows by some columns of one panel of B, in tiles.
 
     Parameters
     ----------
@@ -265,25 +277,20 @@ def _block_of_tiles(
     extent : (rows, columns)
         What there is of C from here on.
     edge : (32 * 32,) float32 array
-        Scratch, for blocks that C does not fill.
+        Scratch: tiles are stored whole.
     """
     rows, columns = min(WIDTH, extent[0]), min(WIDTH, extent[1])
-    if columns == WIDTH and rows == WIDTH:
-        _tiles_2(a, a_next, b, c, c_row, depth, accumulate)
-    elif columns == WIDTH and rows == TILE:
-        _tiles_1(a, a_next, b, c, c_row, depth, accumulate)
-    else:
-        if accumulate:
-            for r in range(rows):
-                for x in range(columns):
-                    edge[r * WIDTH + x] = c[r * c_row + x]
-        if rows > TILE:
-            _tiles_2(a, a_next, b, edge, WIDTH, depth, accumulate)
-        else:
-            _tiles_1(a, a_next, b, edge, WIDTH, depth, accumulate)
+    if accumulate:
         for r in range(rows):
             for x in range(columns):
-                c[r * c_row + x] = edge[r * WIDTH + x]
+                edge[r * WIDTH + x] = c[r * c_row + x]
+    if rows > TILE:
+        _tiles_2(a, a_next, b, edge, WIDTH, 0, depth, accumulate)
+    else:
+        _tiles_1(a, a_next, b, edge, WIDTH, 0, depth, accumulate)
+    for r in range(rows):
+        for x in range(columns):
+            c[r * c_row + x] = edge[r * WIDTH + x]
 
 
 @jit
@@ -298,15 +305,8 @@ def _tiles_of_rows(a: Floats, steps: int) -> Pairs:
     for i in range(m):
         row = a[i]
         for s in range(steps):
-            at = ((i // TILE * steps + s) * TILE + i % TILE) * 2 * TILE
-            source, target = row[s * 2 * TILE :], tiles[at : at + 2 * TILE]
-            if source.size >= 2 * TILE:
-                for k in range(2 * TILE):
-                    target[k] = narrowed(source[k])
-            else:
-                target[:] = 0
-                for k in range(source.size):
-                    target[k] = narrowed(source[k])
+            at = ((i // TILE * steps + s) * TILE + i % TILE) * WIDTH
+            narrow_row(row[s * WIDTH : (s + 1) * WIDTH], tiles[at : at + WIDTH])
     return tiles.view(np.uint32)
 
 
@@ -315,16 +315,22 @@ def _multiply_tiles(a: Floats, panels: Narrow, c: Floats, accumulate: bool) -> N
     """See `multiply_narrow`."""
     m, n, steps = a.shape[0], c.shape[1], panels.shape[1] // TILE
     tiles, c_flat = _tiles_of_rows(a, steps), c.reshape(-1)
+    pairs, size = panels.reshape(-1).view(np.uint32), steps * 2 * TILE_PAIRS
     edge = np.zeros(WIDTH * WIDTH, np.float32)
     configure_tiles()
     for j in range(panels.shape[0]):
-        b, first = panels[j].reshape(-1).view(np.uint32), j * WIDTH
+        b, first = pairs[j * size :], j * WIDTH
         for i in range(0, m, WIDTH):
-            _block_of_tiles(
-                tiles[i * steps * TILE :], steps * TILE_PAIRS, b,
-                c_flat[i * n + first :], n, steps, (m - i, n - first), accumulate,
-                edge,
-            )  # fmt: skip
+            rows, out = tiles[i * steps * TILE :], c_flat[i * n + first :]
+            if m - i >= WIDTH and n - first >= WIDTH:
+                _tiles_2(rows, steps * TILE_PAIRS, b, out, n, 0, steps, accumulate)
+            elif m - i == TILE and n - first >= WIDTH:
+                _tiles_1(rows, steps * TILE_PAIRS, b, out, n, 0, steps, accumulate)
+            else:
+                _edge_of_tiles(
+                    rows, steps * TILE_PAIRS, b, out, n, steps, (m - i, n - first),
+                    accumulate, edge,
+                )  # fmt: skip
     release_tiles()
 
 
@@ -381,6 +387,7 @@ def _add_tiles(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
         tiles = np.empty(SLICE // 2 * COLUMNS, np.uint32)
         edge = np.zeros(WIDTH * WIDTH, np.float32)
         flat, dW_flat = pairs.reshape(-1), dW.reshape(-1)
+        panels_flat = panels.reshape(-1)
         for start in range(0, N, SLICE):
             last = min(N, start + SLICE)
             steps = -(-(last - start) // WIDTH)
@@ -397,13 +404,20 @@ def _add_tiles(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
                         transpose(flat[g * TILE :], COLUMNS, tile, TILE)
                 configure_tiles()
                 for j in range(count):
-                    panel = panels[j].reshape(-1)
+                    panel = panels_flat[j * SLICE // 2 * WIDTH :]
                     for q in range(first, stop, WIDTH):
-                        _block_of_tiles(
-                            tiles[(q - first) * steps * TILE :], steps * TILE_PAIRS,
-                            panel, dW_flat[q * n + j * WIDTH :], n, steps,
-                            (stop - q, n - j * WIDTH), True, edge,
-                        )  # fmt: skip
+                        rows = tiles[(q - first) * steps * TILE :]
+                        out = dW_flat[q * n + j * WIDTH :]
+                        if stop - q >= WIDTH and n - j * WIDTH >= WIDTH:
+                            _tiles_2(
+                                rows, steps * TILE_PAIRS, panel, out, n, WIDTH * n,
+                                steps, True,
+                            )  # fmt: skip
+                        else:
+                            _edge_of_tiles(
+                                rows, steps * TILE_PAIRS, panel, out, n, steps,
+                                (stop - q, n - j * WIDTH), True, edge,
+                            )  # fmt: skip
                 release_tiles()
 
 
