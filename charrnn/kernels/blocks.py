@@ -51,9 +51,12 @@ VECTORS = 2
 #: Of memory, what a cache takes up at once.
 LINE_BYTES = 64
 
-#: Bytes of the next panel that a block fetches for every k. Four blocks of rows have
-#: then fetched a panel of AVX-512, or two one of AVX2, before it is read.
-FETCHED_BYTES = LINE_BYTES // 2
+#: Bytes of the next panel that a block fetches for every k: half of what it reads
+#: itself with AVX-512, so that two blocks of rows have fetched a panel.
+FETCHED_BYTES = LINE_BYTES
+
+#: How many k a turn of the loop takes.
+STEPS = 4
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _BYTES = ir.IntType(8).as_pointer()
@@ -233,6 +236,8 @@ def _emit(e: Emitter, rows: int, vectors: int, operands: Any) -> None:
                 panel = builder.mul(b_panel, _I64(v // VECTORS))
                 place = _I64(v % VECTORS * e.lanes)
                 b_k.append(e.load_whole(e.vector_at(b, panel, row, place)))
+            if steps == STEPS:
+                e.fetch(b, ahead, builder.mul(k, _I64(FETCHED_BYTES // e.align)))
             step = builder.mul(k, a_step)
             for r in range(rows):
                 a_k = e.splat(builder.load(e.at(a_rows[r], step)), e.vector)
@@ -247,9 +252,8 @@ def _emit(e: Emitter, rows: int, vectors: int, operands: Any) -> None:
         for r in range(rows):
             for line in range(0, vectors * VECTOR_BYTES, LINE_BYTES):
                 e.fetch(c_rows[r], below, _I64(line // e.align))
-        pairs = Loop(builder, sums, first, depth, steps=2)
-        e.fetch(b, ahead, builder.mul(pairs.k, _I64(FETCHED_BYTES // e.align)))
-        sums, first = turn(pairs, 2), pairs.k
+        fours = Loop(builder, sums, first, depth, steps=STEPS)
+        sums, first = turn(fours, STEPS), fours.k
     sums = turn(Loop(builder, sums, first, depth), 1)
     for (r, v), total in zip(grid, sums, strict=True):
         e.store(total, c_at[r, v], masks[v])
