@@ -215,60 +215,78 @@ def _narrow(builder: Any, low: Any, high: Any) -> Any:
     return builder.bitcast(builder.call(function, [high, low]), _HALVES)
 
 
-def _reals_at(builder: Any, place: Any) -> Any:
+def _vector_at(builder: Any, base: Any, place: Any, size: int, kind: Any) -> Any:
+    """Point to a vector behind so many numbers of `size` bytes."""
+    at = builder.gep(base, [builder.mul(place, _I64(size))])
+    return builder.bitcast(at, kind.as_pointer())
+
+
+def _reals_at(builder: Any, base: Any, place: Any) -> Any:
     """Load 16 float32 from anywhere."""
-    found = builder.load(builder.bitcast(place, _REALS.as_pointer()))
+    found = builder.load(_vector_at(builder, base, place, 4, _REALS))
     found.align = 4
     return found
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def narrow_32(typing_context: Any, source: Any, target: Any) -> Any:
+def narrow_32(
+    typing_context: Any, source: Any, first: Any, target: Any, at: Any
+) -> Any:
     """Round 32 float32 to bfloat16: `bfloat16.narrowed`, by one instruction.
 
     Parameters
     ----------
-    source : 1-d float32 array, from the first number on
-    target : 1-d uint16 array, from the first number on
+    source : 1-d float32 array
+    first : int
+        Where in it they begin.
+    target : 1-d uint16 array
+    at : int
+        Where in it they go.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        first, out = (
-            _pointer(context, builder, kind, array)
-            for kind, array in zip(signature.args, args, strict=True)
-        )
-        low = _reals_at(builder, first)
-        high = _reals_at(builder, builder.gep(first, [_I64(4 * TILE)]))
-        place = builder.bitcast(out, _HALVES.as_pointer())
+        kinds = signature.args
+        begin = _pointer(context, builder, kinds[0], args[0])
+        out = _pointer(context, builder, kinds[2], args[2])
+        low = _reals_at(builder, begin, args[1])
+        high = _reals_at(builder, begin, builder.add(args[1], _I64(TILE)))
+        place = _vector_at(builder, out, args[3], 2, _HALVES)
         builder.store(_narrow(builder, low, high), place).align = 2
         return context.get_dummy_value()
 
-    return types.void(source, target), codegen
+    return types.void(source, types.intp, target, types.intp), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def pair_16(typing_context: Any, low: Any, high: Any, target: Any) -> Any:
+def pair_16(
+    typing_context: Any, source: Any, low: Any, high: Any, target: Any, at: Any
+) -> Any:
     """Round 16 and 16 float32 to bfloat16, and pair them: `bfloat16.paired`.
 
     Parameters
     ----------
-    low, high : 1-d float32 arrays, from the first number on
-    target : 1-d uint32 array, from the first pair on
+    source : 1-d float32 array
+    low, high : int
+        Where in it they begin.
+    target : 1-d uint32 array
+    at : int
+        Where in it the pairs go.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        below, above, out = (
-            _pointer(context, builder, kind, array)
-            for kind, array in zip(signature.args, args, strict=True)
-        )
-        halves = _narrow(builder, _reals_at(builder, below), _reals_at(builder, above))
+        kinds = signature.args
+        begin = _pointer(context, builder, kinds[0], args[0])
+        out = _pointer(context, builder, kinds[3], args[3])
+        below, above = (_reals_at(builder, begin, place) for place in args[1:3])
+        halves = _narrow(builder, below, above)
         places = [_I32(TILE * half + k) for k in range(TILE) for half in range(2)]
         mask = ir.Constant(ir.VectorType(_I32, 2 * TILE), places)
         pairs = builder.shuffle_vector(halves, ir.Constant(_HALVES, ir.Undefined), mask)
-        builder.store(pairs, builder.bitcast(out, _HALVES.as_pointer())).align = 4
+        builder.store(pairs, _vector_at(builder, out, args[4], 4, _HALVES)).align = 4
         return context.get_dummy_value()
 
-    return types.void(low, high, target), codegen
+    size = types.intp
+    return types.void(source, size, size, target, size), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]

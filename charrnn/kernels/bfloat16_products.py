@@ -96,6 +96,10 @@ def new_narrow_panels(form: str, K: int, n: int) -> Narrow:
 # Packing.
 
 
+# What they read and write is passed whole, with places in it: a view of every row took
+# longer to make than its numbers to round.
+
+
 @jit
 def _pair_columns(x: Floats, first: int, last: int, a: int, b: int, out: Pairs) -> None:
     """Pair rows of x (N, n), `first` with the next and so on up to `last`.
@@ -107,48 +111,59 @@ def _pair_columns(x: Floats, first: int, last: int, a: int, b: int, out: Pairs) 
     out : (k, W) uint32 array
         Written, and filled up with zeros.
     """
+    columns, width, count = x.shape[1], out.shape[1], b - a
+    source, target = x.reshape(-1), out.reshape(-1)
     for k in range(out.shape[0]):
-        n, target = first + 2 * k, out[k]
-        if n >= last:
-            target[:] = 0
-            continue
-        low = x[n, a:b]
-        if n + 1 < last:
-            high, whole = x[n + 1, a:b], (b - a) // TILE * TILE
-            for j in range(0, whole, TILE):
-                pair_16(low[j:], high[j:], target[j:])
-            for j in range(whole, b - a):
-                target[j] = paired(low[j], high[j])
-        else:
-            for j in range(b - a):
-                target[j] = paired(low[j], np.float32(0))
-        target[b - a :] = 0
+        n, at = first + 2 * k, k * width
+        filled = 0
+        if n < last:
+            low, filled = n * columns + a, count
+            if n + 1 < last:
+                high, whole = low + columns, count // TILE * TILE
+                for j in range(0, whole, TILE):
+                    pair_16(source, low + j, high + j, target, at + j)
+                for j in range(whole, count):
+                    target[at + j] = paired(source[low + j], source[high + j])
+            else:
+                for j in range(count):
+                    target[at + j] = paired(source[low + j], np.float32(0))
+        for j in range(filled, width):
+            target[at + j] = 0
 
 
 @jit
-def narrow_row(source: Floats, target: Narrow) -> None:
-    """Round numbers (n,) into as many of 16 bits or more, the rest of them zeros."""
-    whole = source.size // WIDTH * WIDTH
-    for j in range(0, whole, WIDTH):
-        narrow_32(source[j:], target[j:])
-    for j in range(whole, source.size):
-        target[j] = narrowed(source[j])
-    target[source.size :] = 0
-
-
-@jit
-def _pair_rows(x: Floats, first: int, last: int, a: int, b: int, out: Narrow) -> None:
-    """Round rows of x (N, n), which are pairs as they stand.
+def _narrow_row(
+    source: Floats, first: int, count: int, target: Narrow, at: int, room: int
+) -> None:
+    """Round `count` numbers of `source` from `first` on.
 
     Parameters
     ----------
-    a, b : int
-        Which columns.
+    source : 1-d float32 array
+    target : 1-d uint16 array
+        Written: `room` numbers from `at` on, the last ones of which are zeros.
+    """
+    whole = count // WIDTH * WIDTH
+    for j in range(0, whole, WIDTH):
+        narrow_32(source, first + j, target, at + j)
+    for j in range(whole, count):
+        target[at + j] = narrowed(source[first + j])
+    for j in range(count, room):
+        target[at + j] = 0
+
+
+@jit
+def _narrow_rows(x: Floats, first: int, last: int, out: Narrow) -> None:
+    """Round some rows of x (N, n), which are pairs as they stand.
+
+    Parameters
+    ----------
     out : (rows, k) uint16 array
         Written, and filled up with zeros to its right.
     """
+    n, room, source, target = x.shape[1], out.shape[1], x.reshape(-1), out.reshape(-1)
     for r in range(last - first):
-        narrow_row(x[first + r, a:b], out[r])
+        _narrow_row(source, (first + r) * n, n, target, r * room, room)
 
 
 @jit(parallel=True)
@@ -161,7 +176,7 @@ def _pack_pairs(matrix: Floats, forward: Narrow, backward: Narrow) -> None:
         if panel < ahead:
             rows = np.zeros((WIDTH, 2 * wide), np.uint16)
             first = panel * WIDTH
-            _pair_rows(matrix, first, min(n, first + WIDTH), 0, K, rows)
+            _narrow_rows(matrix, first, min(n, first + WIDTH), rows)
             pairs = rows.reshape(-1).view(np.uint32)
             turned = np.empty((wide, WIDTH), np.uint32)
             out = turned.reshape(-1)
@@ -248,10 +263,10 @@ def _multiply_emulated(a: Floats, panels: Floats, c: Floats, accumulate: bool) -
 @jit(parallel=False)
 def _multiply_vectors(a: Floats, panels: Narrow, c: Floats, accumulate: bool) -> None:
     """See `multiply_narrow`."""
-    m, K = a.shape
+    m = a.shape[0]
     n, depth = c.shape[1], panels.shape[1]
     narrow = np.empty((m, 2 * depth), np.uint16)
-    _pair_rows(a, 0, m, 0, K, narrow)
+    _narrow_rows(a, 0, m, narrow)
     pairs, c_flat = narrow.reshape(-1).view(np.float32), c.reshape(-1)
     for j in range(panels.shape[0]):
         b, first = panels[j].reshape(-1).view(np.float32), j * WIDTH
@@ -299,14 +314,15 @@ def _tiles_of_rows(a: Floats, steps: int) -> Pairs:
 
     Rows that fill the last tile up hold anything, and are in nobody's sums.
     """
-    m = a.shape[0]
+    m, K = a.shape
     groups = -(-m // TILE)
+    source = a.reshape(-1)
     tiles = np.empty(groups * steps * 2 * TILE_PAIRS, np.uint16)
     for i in range(m):
-        row = a[i]
         for s in range(steps):
             at = ((i // TILE * steps + s) * TILE + i % TILE) * WIDTH
-            narrow_row(row[s * WIDTH : (s + 1) * WIDTH], tiles[at : at + WIDTH])
+            k = s * WIDTH
+            _narrow_row(source, i * K + k, min(WIDTH, K - k), tiles, at, WIDTH)
     return tiles.view(np.uint32)
 
 
