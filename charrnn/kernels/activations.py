@@ -10,18 +10,20 @@ C library for every number.
 float32      method                                         largest error
 ============ ============================================== ==============
 ``exp``      2^n e^r, e^r a polynomial of degree 6          2 ulp
+``exp64``    the same in float64, a series of degree 13     2 ulp
 ``log``      n ln 2 + ln m, a polynomial of (m-1)/(m+1)     3 ulp
 ``sigmoid``  1 / (1 + exp(-x))                              4 ulp
 ``tanh``     x P(x^2) / Q(x^2), degrees 4 and 4, |x| <= 9   8 ulp
 ============ ============================================== ==============
 
 The coefficients are minimax fits (Lawson's iterated least squares in extended
-precision), made for this project, but for those of ``log``, a series that is cut
-off; ``tests/kernels/test_activations.py`` holds the errors to the table. NaN comes
-out as NaN everywhere.
+precision), made for this project, but for those of ``log`` and ``exp64``, series that
+are cut off; ``tests/kernels/test_activations.py`` holds the errors to the table. NaN
+comes out as NaN everywhere.
 """
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -43,11 +45,9 @@ TANH, SIGMOID, RELU, LEAKY_RELU = range(4)
 #: The same by the names that a network's configuration has for them.
 CODES = {"tanh": TANH, "sigmoid": SIGMOID, "relu": RELU, "leaky-relu": LEAKY_RELU}
 
-_EXP_LIMIT = 87.0  # e^-87 and e^87 are still normal float32 numbers
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 0.693359375  # few bits, so that n * _LN2_HIGH is exact
 _LN2_LOW = -2.12194440054690583e-4
-_ROUND = 12582912.0  # 1.5 * 2^23: an integer added to it stands in the low bits
 _EXP = (
     1.0,
     1.0,
@@ -75,38 +75,95 @@ _Q3 = np.float32(0.00032856359030120075)
 _Q4 = np.float32(7.776561687933281e-07)
 
 
+class _Exponential(NamedTuple):
+    """What e^x is made of in one type of numbers: x = n ln 2 + r, e^x = 2^n e^r."""
+
+    real: Any
+    integer: Any
+    suffix: str  # of the names of LLVM's functions
+    limit: float  # either way from 0, where e^x is still a normal number
+    ln2_high: float  # few bits, so that n times it is exact
+    ln2_low: float
+    shift: float  # an integer added to it stands in the low bits
+    fraction: int  # bits of the mantissa
+    bias: int  # of the exponent
+    powers: tuple[float, ...]  # of r
+
+
+_EXP32 = _Exponential(
+    real=ir.FloatType(),
+    integer=ir.IntType(32),
+    suffix="f32",
+    limit=87.0,
+    ln2_high=_LN2_HIGH,
+    ln2_low=_LN2_LOW,
+    shift=1.5 * 2**23,
+    fraction=23,
+    bias=127,
+    powers=_EXP,
+)
+_EXP64 = _Exponential(
+    real=ir.DoubleType(),
+    integer=ir.IntType(64),
+    suffix="f64",
+    limit=708.0,
+    ln2_high=_LN2_HIGH,
+    ln2_low=_LN2_LOW,
+    shift=1.5 * 2**52,
+    fraction=52,
+    bias=1023,
+    powers=tuple(1 / math.factorial(k) for k in range(14)),
+)
+
+
+def _emit_exp(builder: Any, value: Any, of: _Exponential) -> Any:
+    """Emit e^x, x clamped, by calls that no fast-math flag can fold away."""
+    real, integer = of.real, of.integer
+    fma, rint = (
+        cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(real, [real] * count), f"{name}.{of.suffix}"
+        )
+        for name, count in (("llvm.fma", 3), ("llvm.rint", 1))
+    )
+    # A comparison with NaN is false, so NaN passes through both clamps.
+    for limit, order in ((of.limit, ">"), (-of.limit, "<")):
+        outside = builder.fcmp_ordered(order, value, real(limit))
+        value = builder.select(outside, real(limit), value)
+    n = builder.call(rint, [builder.fmul(value, real(_LOG2_E))])
+    minus_n = builder.fneg(n)
+    r = builder.call(fma, [minus_n, real(of.ln2_high), value])
+    r = builder.call(fma, [minus_n, real(of.ln2_low), r])
+    power = real(of.powers[-1])
+    for coefficient in of.powers[-2::-1]:
+        power = builder.call(fma, [power, r, real(coefficient)])
+    # Adding the shift puts the integer n into the low bits; 2^n is built there.
+    # (A conversion of n to an integer would be undefined for NaN.)
+    shifted = builder.fadd(n, real(of.shift))
+    bits = builder.add(builder.bitcast(shifted, integer), integer(of.bias))
+    scale = builder.bitcast(builder.shl(bits, integer(of.fraction)), real)
+    return builder.fmul(power, scale)
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def _exp32(typing_context: Any, x: Any) -> Any:
-    """Emit e^x for one float32, by calls that no fast-math flag can fold away."""
+    """Emit e^x for one float32."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        real, integer = ir.FloatType(), ir.IntType(32)
-        fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(real, [real] * 3), "llvm.fma.f32"
-        )
-        rint = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(real, [real]), "llvm.rint.f32"
-        )
-        (value,) = args
-        # A comparison with NaN is false, so NaN passes through both clamps.
-        for limit, order in ((_EXP_LIMIT, ">"), (-_EXP_LIMIT, "<")):
-            outside = builder.fcmp_ordered(order, value, real(limit))
-            value = builder.select(outside, real(limit), value)
-        n = builder.call(rint, [builder.fmul(value, real(_LOG2_E))])
-        minus_n = builder.fneg(n)
-        r = builder.call(fma, [minus_n, real(_LN2_HIGH), value])
-        r = builder.call(fma, [minus_n, real(_LN2_LOW), r])
-        power = real(_EXP[-1])
-        for coefficient in _EXP[-2::-1]:
-            power = builder.call(fma, [power, r, real(coefficient)])
-        # Adding _ROUND puts the integer n into the low bits; 2^n is built there.
-        # (A conversion of n to an integer would be undefined for NaN.)
-        shifted = builder.fadd(n, real(_ROUND))
-        bits = builder.add(builder.bitcast(shifted, integer), integer(127))
-        scale = builder.bitcast(builder.shl(bits, integer(23)), real)
-        return builder.fmul(power, scale)
+        return _emit_exp(builder, args[0], _EXP32)
 
     return types.float32(types.float32), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _exp64(typing_context: Any, x: Any) -> Any:
+    """Emit e^x for one float64; 0 where it is no normal number."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = _emit_exp(builder, args[0], _EXP64)
+        below = builder.fcmp_ordered("<", args[0], _EXP64.real(-_EXP64.limit))
+        return builder.select(below, _EXP64.real(0), found)
+
+    return types.float64(types.float64), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -170,6 +227,22 @@ def _exp(x: Any) -> Any:
         return np.exp(x)
 
     return emitted if x == types.float32 else library
+
+
+def exp64(x: float) -> float:
+    """e^x in float64, in vector code: for weights of characters, V of them.
+
+    0 for an x below -708, so that what is impossible stays so; clamped above 708.
+    """
+    return float(np.exp(x))
+
+
+@overload(exp64, jit_options={"fastmath": FASTMATH})  # type: ignore[untyped-decorator]
+def _exp64_of(x: Any) -> Any:
+    def emitted(x: Any) -> Any:
+        return _exp64(np.float64(x))
+
+    return emitted
 
 
 def tanh(x: Any) -> Any:

@@ -14,9 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.arrays import Flags, Floats, Ids, Longs
+from charrnn.kernels.activations import exp64
 from charrnn.kernels.copies import UNKNOWN, fingerprint, first_at
 from charrnn.kernels.jit import jit
 from charrnn.kernels.shared import shared
+
+#: Of whole numbers with 64 bits: the lowest, and all bits but that of the sign.
+_LOWEST, _WITHOUT_SIGN = -(2**63), 2**63 - 1
 
 #: Below this temperature the likeliest character is taken.
 GREEDY_BELOW = 1e-4
@@ -251,13 +255,22 @@ def _follow(pattern: Pattern | None, chosen: int) -> None:
 
 @jit(inlined_early=True)
 def _peak(scores: Floats) -> int:
-    """Find the arg max, of equal ones the lowest id; -1 if it is not finite."""
-    best = 0
+    """Find the arg max, of equal ones the lowest id; -1 if it is not finite.
+
+    In order, the bits of float64 numbers are whole numbers whose maximum LLVM finds by
+    vector code, as it does not for numbers one of which may be a NaN.
+    """
+    bits, highest, strange = scores.view(np.int64), np.int64(_LOWEST), 0
     for v in range(scores.size):
-        if not scores[v] <= scores[best]:  # also where there is a NaN
-            best = v
-        if np.isnan(scores[v]):
-            return -1
+        ordered = bits[v] ^ ((bits[v] >> 63) & _WITHOUT_SIGN)
+        highest = max(highest, ordered)
+        strange += scores[v] != scores[v]
+    if strange > 0:
+        return -1
+    best = scores.size
+    for v in range(scores.size):
+        ordered = bits[v] ^ ((bits[v] >> 63) & _WITHOUT_SIGN)
+        best = min(best, v if ordered == highest else scores.size)
     return best if np.isfinite(scores[best]) else -1
 
 
@@ -297,7 +310,7 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, scratch: Scratch) -> in
     peak, slope = scores[best], 1 / filters.temperature
     for v in range(scores.size):
         scores[v] = (scores[v] - peak) * slope
-        weights[v] = np.exp(scores[v])
+        weights[v] = exp64(scores[v])
     # The exponential may round different scores to one weight: the ranks of
     # top-k are those of the scores.
     if filters.top_k < scores.size:

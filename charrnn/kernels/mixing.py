@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.arrays import Flags, Floats, Ids
+from charrnn.kernels.activations import exp64
 from charrnn.kernels.filters import Filters, choose, new_scratch, turn_to
 from charrnn.kernels.jit import jit
 
@@ -36,12 +37,12 @@ def _add(logits: Floats, places: Ids, weight: float, linear: bool, out: Floats) 
     for v in range(1, logits.size):
         peak = max(peak, np.float64(logits[v]))
     for v in range(logits.size):
-        total += np.exp(logits[v] - peak)
+        total += exp64(logits[v] - peak)
     normal = np.log(total)
     for v in range(logits.size):
         if places[v] >= 0:
             if linear:
-                out[places[v]] += weight * (np.exp(logits[v] - peak) / total)
+                out[places[v]] += weight * (exp64(logits[v] - peak) / total)
             else:
                 out[places[v]] += weight * (logits[v] - peak - normal)
 

@@ -48,8 +48,9 @@ def _has_dot_products() -> bool:
 #: Whether int8 products are formed by instructions of their own.
 DOT_PRODUCTS = _has_dot_products()
 
-#: Rows that one block of int8 takes at a time: sums of 32 bits fill the registers.
-INT8_ROWS = max(2, ROWS // 2)
+#: Rows that one block of int8 takes at a time: sums of 32 bits fill the registers, and
+#: without instructions of their own products need half of them.
+INT8_ROWS = ROWS if DOT_PRODUCTS else max(2, ROWS // 2)
 
 
 class _Narrow(Emitter):

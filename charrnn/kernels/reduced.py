@@ -44,6 +44,9 @@ from charrnn.kernels.team import MOST_ROWS, Room
 #: Of a quantized number, either way from 0; and what makes it one without a sign.
 LARGEST, MIDDLE = 127, 128
 
+#: Of a float32's bits, all but the sign.
+_WITHOUT_SIGN = 0x7FFFFFFF
+
 #: Panels of a piece of a shared product, and that a single row takes at a time.
 PIECE = 4
 
@@ -85,6 +88,16 @@ def _rounded(typing_context: Any, x: Any) -> Any:
     return types.int32(types.float32), codegen
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _real_of(typing_context: Any, bits: Any) -> Any:
+    """Take 32 bits for a float32."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.int32), codegen
+
+
 @jit
 def _quantize_row(row: Floats, q: NDArray[np.uint8]) -> Any:
     """Quantize a row, and find its scale.
@@ -101,11 +114,14 @@ def _quantize_row(row: Floats, q: NDArray[np.uint8]) -> Any:
         What makes a row of the whole numbers; NaN if it has a NaN or an infinity.
     """
     real = row.dtype.type
-    largest, unknown = real(0), real(0)
+    # Without their signs, the bits of two numbers are ordered as the numbers are, and
+    # those of infinity and NaN stand above all others. LLVM makes vector code of this,
+    # and not of a maximum of numbers, one of which may be a NaN.
+    bits, highest = row.view(np.int32), np.int32(0)
     for k in range(row.size):
-        size = abs(row[k])
-        largest = size if size > largest else largest
-        unknown += row[k] * real(0)  # NaN for what is no number, else 0
+        highest = max(highest, bits[k] & np.int32(_WITHOUT_SIGN))
+    largest = _real_of(highest)
+    unknown = (largest - largest) * real(0)  # NaN for what is no number, else 0
     up = real(LARGEST) / largest if largest > 0 else real(0)
     for k in range(row.size):
         scaled = row[k] * up
@@ -175,8 +191,9 @@ def _bfloat16_part(
                 i += 1
 
 
-_int8_4x2, _int8_2x2 = make_int8_block(4, 2), make_int8_block(2, 2)
-_int8_1x2, _int8_1x8 = make_int8_block(1, 2), make_int8_block(1, PIECE * VECTORS)
+_int8_8x2, _int8_4x2 = make_int8_block(8, 2), make_int8_block(4, 2)
+_int8_2x2, _int8_1x2 = make_int8_block(2, 2), make_int8_block(1, 2)
+_int8_1x8 = make_int8_block(1, PIECE * VECTORS)
 
 
 @jit(parallel=False)
@@ -218,7 +235,13 @@ def _int8_part(
         while i < m:
             x, of_rows, z = q[i * depth :], scales[i:], c[i * n + first :]
             rows, columns = min(INT8_ROWS, m - i), n - first
-            if rows >= 4:
+            if rows >= 8:
+                _int8_8x2(
+                    x, depth, of_rows, b, 0, of_columns, offsets, z, n, fours, columns,
+                    accumulate,
+                )  # fmt: skip
+                i += 8
+            elif rows >= 4:
                 _int8_4x2(
                     x, depth, of_rows, b, 0, of_columns, offsets, z, n, fours, columns,
                     accumulate,

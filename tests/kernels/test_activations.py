@@ -9,7 +9,15 @@ from numba import config as numba_config
 from numpy.typing import NDArray
 
 from charrnn.kernels import activations
-from charrnn.kernels.activations import activate, exp, log, sigmoid, slope, tanh
+from charrnn.kernels.activations import (
+    activate,
+    exp,
+    exp64,
+    log,
+    sigmoid,
+    slope,
+    tanh,
+)
 from charrnn.kernels.jit import jit
 from tests import reference
 from tests.gradcheck import EPS
@@ -33,6 +41,12 @@ CODES = {
 def _exp_all(x: Any, out: Any) -> None:
     for k in range(x.size):
         out[k] = exp(x[k])
+
+
+@jit
+def _exp64_all(x: Any, out: Any) -> None:
+    for k in range(x.size):
+        out[k] = exp64(x[k])
 
 
 @jit
@@ -135,6 +149,23 @@ def test_exp_is_clamped() -> None:
     assert (y[3:] == y[3]).all()
     assert np.isfinite(y).all()
     assert y.min() >= np.finfo(np.float32).tiny
+
+
+@compiled_only
+def test_exp64() -> None:
+    """In float64, too, no number is off by more than the table says."""
+    x = np.concatenate([np.linspace(-708, 708, 200_001), np.linspace(-1, 1, 100_001)])
+    exact = np.exp(x.astype(np.longdouble))
+    unit = np.spacing(np.exp(x))
+
+    assert (np.abs(apply(_exp64_all, x) - exact) <= 2 * unit).all()
+
+
+def test_exp64_of_what_is_impossible_is_zero() -> None:
+    """A weight of 0 stays one; NaN comes out as NaN."""
+    x = np.array([-np.inf, -800, np.nan, 0])
+
+    np.testing.assert_array_equal(apply(_exp64_all, x), [0, 0, np.nan, 1])
 
 
 @compiled_only
