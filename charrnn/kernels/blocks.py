@@ -236,7 +236,7 @@ def _emit(e: Emitter, rows: int, vectors: int, operands: Any) -> None:
                 panel = builder.mul(b_panel, _I64(v // VECTORS))
                 place = _I64(v % VECTORS * e.lanes)
                 b_k.append(e.load_whole(e.vector_at(b, panel, row, place)))
-            if steps == STEPS:
+            if steps == STEPS and rows >= ROWS:
                 e.fetch(b, ahead, builder.mul(k, _I64(FETCHED_BYTES // e.align)))
             step = builder.mul(k, a_step)
             for r in range(rows):
@@ -252,6 +252,9 @@ def _emit(e: Emitter, rows: int, vectors: int, operands: Any) -> None:
         for r in range(rows):
             for line in range(0, vectors * VECTOR_BYTES, LINE_BYTES):
                 e.fetch(c_rows[r], below, _I64(line // e.align))
+    # A turn of one step has enough to do beside its multiply-adds to be noticed: by a
+    # tenth, where a single row takes several panels.
+    if rows >= ROWS or vectors > VECTORS:
         fours = Loop(builder, sums, first, depth, steps=STEPS)
         sums, first = turn(fours, STEPS), fours.k
     sums = turn(Loop(builder, sums, first, depth), 1)

@@ -33,8 +33,9 @@ from charrnn.kernels.bfloat16_products import multiply_narrow
 from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS
 from charrnn.kernels.jit import FASTMATH, jit
 from charrnn.kernels.rows import (
+    MANY,
     PANELS,
-    block_1x8,
+    few_rows_by_panels,
     new_panels,
     rows_by_panel,
     share_of_next,
@@ -58,15 +59,17 @@ def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> 
     n = c.shape[1]
     a_flat, c_flat = a.reshape(-1), c.reshape(-1)
     done = 0
-    if m == 1:
-        size = depth * panels.shape[2]
+    if m < MANY:
         while done + PANELS <= panels.shape[0]:
-            b = panels[done : done + PANELS].reshape(-1)
             first = done * panels.shape[2]
-            block_1x8(
-                a_flat, depth, 1, b, size, PANELS * size, c_flat[first:], n, depth,
-                n - first, accumulate,
-            )  # fmt: skip
+            few_rows_by_panels(
+                a_flat,
+                panels[done : done + PANELS].reshape(-1),
+                c_flat[first:],
+                (depth, n),
+                (m, depth, n - first),
+                accumulate,
+            )
             done += PANELS
     for j in range(done, panels.shape[0]):
         b = panels[j].reshape(-1)

@@ -29,10 +29,13 @@ def new_panels(depth: int, columns: int, dtype: Any) -> Floats:
 _block_8x2, _block_8x1 = make_block(8, 2), make_block(8, 1)
 _block_4x2, _block_2x2, _block_1x2 = (make_block(rows, 2) for rows in (4, 2, 1))
 
-#: Panels that a single row takes at a time. Two sums would wait for one another:
-#: a multiply-add takes four cycles, and two can begin in each.
+#: Panels that few rows take at a time. Two sums would wait for one another: a
+#: multiply-add takes four cycles, and two can begin in each.
 PANELS = 4
-block_1x8 = make_block(1, PANELS * VECTORS)
+_block_2x4, _block_1x8 = make_block(2, 2 * VECTORS), make_block(1, PANELS * VECTORS)
+
+#: So many rows, or more, take one panel at a time.
+MANY = 4
 
 
 @jit
@@ -104,6 +107,41 @@ def rows_by_panel(
             )
         rows -= done
         a, c = a[done * a_row :], c[done * c_row :]
+
+
+@jit
+def few_rows_by_panels(
+    a: Floats,
+    b: Floats,
+    c: Floats,
+    strides: tuple[int, int],
+    extent: tuple[int, int, int],
+    accumulate: bool,
+) -> None:
+    """Fewer than MANY rows of C by PANELS panels of B.
+
+    Parameters
+    ----------
+    a, b, c : 1-d float arrays
+        From the first number on. `b` are the panels, one behind another.
+    strides : (a_row, c_row)
+        Numbers from one row of a to the next, and from one row of c to the next.
+    extent : (rows, depth, columns)
+        Columns beyond the panels' width are left alone.
+    """
+    a_row, c_row = strides
+    rows, depth, columns = extent
+    panel, half = b.size // PANELS, b.size // PANELS // depth * 2
+    if rows >= 2:
+        for place in range(2):
+            _block_2x4(
+                a, a_row, 1, b[place * 2 * panel :], panel, 0, c[place * half :],
+                c_row, depth, columns - place * half, accumulate,
+            )  # fmt: skip
+        rows -= 2
+        a, c = a[2 * a_row :], c[2 * c_row :]
+    if rows > 0:
+        _block_1x8(a, a_row, 1, b, panel, 0, c, c_row, depth, columns, accumulate)
 
 
 _pairs_8x2, _pairs_4x2, _pairs_2x2, _pairs_1x2 = (

@@ -139,14 +139,15 @@ def row_cuts(B: int, threads: int) -> Ids:
 
     A block of the matrix product takes ROWS rows at a time, or half as many,
     and less than half of it saves little time. So blocks end at a multiple of
-    half a group.
+    half a group, unless there are too few rows for all threads.
 
     Returns
     -------
     (S + 1,) int array
         Where blocks begin and end; S is at most `threads`.
     """
-    unit = ROWS // 2
+    half = ROWS // 2
+    unit = half if threads * half <= B else 1
     units = -(-B // unit)
     blocks = min(threads, units)
     cuts = [min(B, units * s // blocks * unit) for s in range(blocks + 1)]
