@@ -16,7 +16,7 @@ import numpy as np
 from numba import prange
 from numpy.typing import DTypeLike
 
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, Longs
 from charrnn.kernels.jit import jit
 from charrnn.kernels.matmul import Packed, affine, multiply
 
@@ -116,7 +116,7 @@ def carry_back(inputs: Inputs, dz: Floats, dx: Floats) -> None:
 
 
 @jit
-def rows_by_character(ids: Ids, V: int) -> tuple[Ids, Ids]:
+def rows_by_character(ids: Ids, V: int) -> tuple[Longs, Longs]:
     """Sort rows by their characters; rows of one character stay in order.
 
     Parameters
@@ -126,9 +126,9 @@ def rows_by_character(ids: Ids, V: int) -> tuple[Ids, Ids]:
 
     Returns
     -------
-    order : (N,) int array
+    order : (N,) int64 array
         Row numbers.
-    ends : (V + 1,) int array
+    ends : (V + 1,) int64 array
         The rows of character v are ``order[ends[v] : ends[v + 1]]``.
     """
     ends = np.zeros(V + 1, np.int64)
