@@ -31,6 +31,11 @@ from charrnn.vocab import from_code_points
 #: waits for one slice.
 SLICE_SECONDS = 0.01
 
+#: So many samples may take as long, more of them longer in proportion, and all of them
+#: so many times as long at most: handing their pieces out is work for one thread, while
+#: the others wait. 256 samples write half as much again as in slices of one.
+SLICED_SAMPLES, LONGEST_SLICE = 20, 10
+
 #: Numbers that may be kept of a slice: characters, or the logits to score them.
 KEPT = 2**22
 
@@ -75,7 +80,8 @@ class Generation:
     sampler : Sampler or MixedSampler, optional
         That of the model and the configuration, if it has been made already.
     slice_seconds : float, optional
-        What a slice takes at most, about; `SLICE_SECONDS`, if not given.
+        What a slice takes at most, about. If it is not given, `SLICE_SECONDS`, and
+        more with many samples.
 
     Raises
     ------
@@ -249,12 +255,18 @@ class Generation:
                 taken = time.perf_counter() - began
                 for shard, (chosen, logits) in zip(shards, found, strict=True):
                     yield from self._grow_all(shard.samples, chosen, logits)
-                most = self._slice_seconds
-                most = SLICE_SECONDS if most is None else most
+                most = self._seconds_of(shards)
                 if taken < most / 2:
                     steps *= 2
                 elif taken > most:
                     steps = max(1, steps // 2)
+
+    def _seconds_of(self, shards: list[Rows[Sample]]) -> float:
+        """Say what a slice may take."""
+        if self._slice_seconds is not None:
+            return self._slice_seconds
+        rows = sum(len(shard.samples) for shard in shards)
+        return SLICE_SECONDS * min(LONGEST_SLICE, max(1, rows / SLICED_SAMPLES))
 
     def _most_steps(self, shards: list[Rows[Sample]]) -> int:
         """Bound a slice by what is still wanted, and by what may be kept."""
