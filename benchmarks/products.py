@@ -37,8 +37,8 @@ SIZES = [
 ]
 QUICK = [(8, 16, 64, 2)]
 
-#: Operations of a turn, about: long beside a call from Python.
-WORK = 2e8
+#: Operations of a turn, about: long beside waking the threads for it.
+WORK = 4e9
 
 PRECISIONS: tuple[PrecisionName, ...] = ("float32", "bfloat16")
 
@@ -68,7 +68,11 @@ COLUMNS: dict[str, Callable[[Row], str]] = {
 
 
 def new_side(
-    size: tuple[int, int, int, int], precision: PrecisionName, pool: ThreadPoolExecutor
+    size: tuple[int, int, int, int],
+    precision: PrecisionName,
+    pool: ThreadPoolExecutor,
+    *,
+    quick: bool,
 ) -> Side:
     """Make the work of all of a pool's threads, and check what one of them computes.
 
@@ -95,7 +99,7 @@ def new_side(
         msg = f"a product in {precision} of {depth} x {columns} is wrong"
         raise AssertionError(msg)
     work = 2.0 * rows * depth * columns * matrices
-    times = max(1, int(WORK / work))
+    times = 1 if quick else max(1, int(WORK / work))
 
     def one(thread: int) -> float:
         for _ in range(times):
@@ -118,7 +122,9 @@ def main() -> None:
             sides = {"sgemm": sgemm(64) if options.quick else sgemm()}
             for precision in PRECISIONS:
                 with suppress(MissingComponentError):
-                    sides[precision] = new_side(size, precision, pool)
+                    sides[precision] = new_side(
+                        size, precision, pool, quick=options.quick
+                    )
             for side in sides.values():
                 side()
             found = {name: rate.median for name, rate in in_turn(sides, rounds).items()}
