@@ -3,8 +3,9 @@
 What a layer multiplies by at every step is the same matrices. Small ones stay in a
 core's cache from step to step; large ones are fetched anew, and how well that is hidden
 shows here: rates by size, in float32 and bfloat16, and beside them NumPy's sgemm. Every
-thread has rows of its own and reads the same matrices, as in training. Each product is
-first compared with NumPy's in float64.
+thread has rows of its own and reads the same matrices, as in training. Of each size the
+product by the last matrix is first compared with NumPy's in float64. A call from Python
+is part of what is timed: of a single row's products some percent.
 
     python benchmarks/products.py [--quick] [--json FILE] [--threads N]
 """
@@ -71,6 +72,7 @@ def new_side(
     size: tuple[int, int, int, int],
     precision: PrecisionName,
     pool: ThreadPoolExecutor,
+    threads: int,
     *,
     quick: bool,
 ) -> Side:
@@ -88,7 +90,6 @@ def new_side(
         W = rng.standard_normal((columns, depth), np.float32)
         packed.append(products.new_packed(columns, depth, W.dtype))
         products.pack(W, packed[-1])
-    threads = pool._max_workers
     inputs = rng.standard_normal((threads, rows, depth), np.float32)
     sums = np.zeros((threads, rows, columns), np.float32)
     multiply(inputs[0], packed[-1].forward, sums[0], False)
@@ -123,7 +124,7 @@ def main() -> None:
             for precision in PRECISIONS:
                 with suppress(MissingComponentError):
                     sides[precision] = new_side(
-                        size, precision, pool, quick=options.quick
+                        size, precision, pool, options.threads, quick=options.quick
                     )
             for side in sides.values():
                 side()

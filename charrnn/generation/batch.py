@@ -27,13 +27,13 @@ from charrnn.kernels.threads import row_cuts
 from charrnn.sampling import nothing_to_choose
 from charrnn.vocab import from_code_points
 
-#: Seconds that a slice takes at most, about: text shows promptly, and a Ctrl-C
-#: waits for one slice.
+#: Seconds that a slice of few samples takes at most, about: text shows promptly, and a
+#: Ctrl-C waits for one slice.
 SLICE_SECONDS = 0.01
 
-#: So many samples may take as long, more of them longer in proportion, and all of them
-#: so many times as long at most: handing their pieces out is work for one thread, while
-#: the others wait. 256 samples write half as much again as in slices of one.
+#: With more samples than this, a slice may take longer, in proportion, and so many
+#: times as long at most: between slices one thread hands pieces out while the others
+#: wait. 256 samples write half as much again as in slices as short as those of one.
 SLICED_SAMPLES, LONGEST_SLICE = 20, 10
 
 #: Numbers that may be kept of a slice: characters, or the logits to score them.

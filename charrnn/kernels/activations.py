@@ -156,7 +156,7 @@ def _exp32(typing_context: Any, x: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _exp64(typing_context: Any, x: Any) -> Any:
-    """Emit e^x for one float64; 0 where it is no normal number."""
+    """Emit e^x for one float64; 0 where it is less than a normal number."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found = _emit_exp(builder, args[0], _EXP64)
@@ -230,9 +230,10 @@ def _exp(x: Any) -> Any:
 
 
 def exp64(x: float) -> float:
-    """e^x in float64, in vector code: for weights of characters, V of them.
+    """e^x in float64, which loops over all characters have in vector code.
 
-    0 for an x below -708, so that what is impossible stays so; clamped above 708.
+    Compiled, it is 0 below -708, so that what is impossible stays so, and e^708 above
+    708.
     """
     return float(np.exp(x))
 

@@ -234,6 +234,8 @@ def narrow_32(
 ) -> Any:
     """Round 32 float32 to bfloat16: `bfloat16.narrowed`, by one instruction.
 
+    The bits of a NaN may be others.
+
     Parameters
     ----------
     source : 1-d float32 array
@@ -262,6 +264,8 @@ def pair_16(
     typing_context: Any, source: Any, low: Any, high: Any, target: Any, at: Any
 ) -> Any:
     """Round 16 and 16 float32 to bfloat16, and pair them: `bfloat16.paired`.
+
+    The bits of a NaN may be others.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ def new_narrow_panels(form: str, K: int, n: int) -> Narrow:
 # Packing.
 
 
-# What they read and write is passed whole, with places in it: a view of every row took
+# These functions are given whole arrays, and places in them: a view of every row took
 # longer to make than its numbers to round.
 
 
@@ -466,7 +466,7 @@ def _add_vectors(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
                             a[q - first :], panel, dW_flat[q * n + j * WIDTH :],
                             (1, pairs.shape[1], n),
                             (min(ROWS, stop - q), depth, n - j * WIDTH),
-                            panel.size, True,
+                            0, True,
                         )  # fmt: skip
 
 

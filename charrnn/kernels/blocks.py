@@ -2,7 +2,7 @@
 
     c[r, :] (+)= sum over k of a[r, k] * b[k, :]
 
-This is the one place that goes below Numba. LLVM does not vectorize a loop
+LLVM does not vectorize a loop
 that stores into c inside the sum, because it cannot know that c does not
 overlap a or b; so the block is emitted through `numba.extending.intrinsic`
 with its sums in vector registers. Each step along k loads two vectors of b,
@@ -11,13 +11,13 @@ vector. ``<16 x float>`` and the like are LLVM's own types: it splits them where
 the machine's registers are narrower.
 
 Weights of large layers come from the third-level cache, which processors fetch too
-late by themselves: a block that reads a panel therefore fetches a share of the next
-one, too. Of a matrix of 512 x 2048, 32 rows ran at 350 GFLOP/s with that and at 250
+late by themselves: a block that reads a panel therefore fetches some of the next ones,
+too. Of a matrix of 512 x 2048, 32 rows ran at 350 GFLOP/s with that and at 250
 without it; of 1024 x 4096 at 300 and 180.
 
 Emitted code checks no bounds and does not exist when the JIT is off. Its users are
-`matmul` and, for pairs of bfloat16, `bfloat16_blocks`, and for the narrow weights of
-sampling `narrow`; their tests put guard cells around every array.
+`rows`, for pairs of bfloat16 `bfloat16_blocks`, and for the narrow weights of sampling
+`narrow`; their tests put guard cells around every array.
 """
 
 from typing import Any
@@ -252,8 +252,8 @@ def _emit(e: Emitter, rows: int, vectors: int, operands: Any) -> None:
         for r in range(rows):
             for line in range(0, vectors * VECTOR_BYTES, LINE_BYTES):
                 e.fetch(c_rows[r], below, _I64(line // e.align))
-    # A turn of one step has enough to do beside its multiply-adds to be noticed: by a
-    # tenth, where a single row takes several panels.
+    # Counting and branching at every step cost a tenth where a single row takes several
+    # panels.
     if rows >= ROWS or vectors > VECTORS:
         fours = Loop(builder, sums, first, depth, steps=STEPS)
         sums, first = turn(fours, STEPS), fours.k

@@ -257,8 +257,9 @@ def _follow(pattern: Pattern | None, chosen: int) -> None:
 def _peak(scores: Floats) -> int:
     """Find the arg max, of equal ones the lowest id; -1 if it is not finite.
 
-    In order, the bits of float64 numbers are whole numbers whose maximum LLVM finds by
-    vector code, as it does not for numbers one of which may be a NaN.
+    With the lower bits of negative numbers inverted, the bits of float64 numbers
+    compare as whole numbers just as the numbers do (and -0 is less than 0). LLVM makes
+    vector code of their maximum, as it does not of numbers one of which may be a NaN.
     """
     bits, highest, strange = scores.view(np.int64), np.int64(_LOWEST), 0
     for v in range(scores.size):

@@ -151,6 +151,7 @@ def scatter(ids: Ids, dz: Floats, dWx: Floats, db: Floats, workers: int) -> None
     write to one number, and adds them up character by character. In the order of
     the text, two threads took twice the time of one: the columns of a character
     lie side by side, and what a processor fetches ahead it takes away from the other.
+    The sums in dWx have the order of the text, those in db that of the characters.
 
     Parameters
     ----------

@@ -171,7 +171,7 @@ def _add_affine_blocks(
                             dW_flat[q * n + j * width :],
                             (1, copy.shape[1], n),
                             (min(ROWS, last - q), depth, n - j * width),
-                            panel.size,
+                            0,  # all panels are in the cache
                             True,
                         )
 

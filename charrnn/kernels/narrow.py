@@ -48,8 +48,8 @@ def _has_dot_products() -> bool:
 #: Whether int8 products are formed by instructions of their own.
 DOT_PRODUCTS = _has_dot_products()
 
-#: Rows that one block of int8 takes at a time: sums of 32 bits fill the registers, and
-#: without instructions of their own products need half of them.
+#: Rows that one block of int8 takes at a time: their sums of 32 bits fill the
+#: registers. Where products of fours have no instruction, they need half of those.
 INT8_ROWS = ROWS if DOT_PRODUCTS else max(2, ROWS // 2)
 
 

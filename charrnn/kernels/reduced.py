@@ -44,8 +44,8 @@ from charrnn.kernels.team import MOST_ROWS, Room
 #: Of a quantized number, either way from 0; and what makes it one without a sign.
 LARGEST, MIDDLE = 127, 128
 
-#: Of a float32's bits, all but the sign.
-_WITHOUT_SIGN = 0x7FFFFFFF
+#: Of a float32's bits, all but the sign; without it, an infinity, or less than a NaN.
+_WITHOUT_SIGN, _NO_NUMBER = 0x7FFFFFFF, 0x7F800000
 
 #: Panels of a piece of a shared product, and that a single row takes at a time.
 PIECE = 4
@@ -113,7 +113,7 @@ def _quantize_row(row: Floats, q: NDArray[np.uint8]) -> Any:
     float32
         What makes a row of the whole numbers; NaN if it has a NaN or an infinity.
     """
-    real = row.dtype.type
+    real = np.float32
     # Without their signs, the bits of two numbers are ordered as the numbers are, and
     # those of infinity and NaN stand above all others. LLVM makes vector code of this,
     # and not of a maximum of numbers, one of which may be a NaN.
@@ -121,7 +121,7 @@ def _quantize_row(row: Floats, q: NDArray[np.uint8]) -> Any:
     for k in range(row.size):
         highest = max(highest, bits[k] & np.int32(_WITHOUT_SIGN))
     largest = _real_of(highest)
-    unknown = (largest - largest) * real(0)  # NaN for what is no number, else 0
+    unknown = real(np.nan) if highest >= _NO_NUMBER else real(0)
     up = real(LARGEST) / largest if largest > 0 else real(0)
     for k in range(row.size):
         scaled = row[k] * up

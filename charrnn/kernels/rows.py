@@ -29,8 +29,8 @@ def new_panels(depth: int, columns: int, dtype: Any) -> Floats:
 _block_8x2, _block_8x1 = make_block(8, 2), make_block(8, 1)
 _block_4x2, _block_2x2, _block_1x2 = (make_block(rows, 2) for rows in (4, 2, 1))
 
-#: Panels that few rows take at a time. Two sums would wait for one another: a
-#: multiply-add takes four cycles, and two can begin in each.
+#: Panels that a single row takes at a time, and two rows in two blocks. Two sums would
+#: wait for one another: a multiply-add takes four cycles, and two can begin in each.
 PANELS = 4
 _block_2x4, _block_1x8 = make_block(2, 2 * VECTORS), make_block(1, PANELS * VECTORS)
 
@@ -40,7 +40,9 @@ MANY = 4
 
 @jit
 def share_of_next(b: Floats, depth: int, group: int) -> int:
-    """Say where in the panel behind b a group of rows begins to fetch, as `ahead`.
+    """Say where behind b a group of rows begins to fetch, as `ahead`.
+
+    The first groups share the next panel among them, later ones those after it.
 
     Parameters
     ----------

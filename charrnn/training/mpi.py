@@ -145,7 +145,8 @@ class MpiRanks(Ranks):
     def abort(self, code: int) -> None:
         """End all ranks, once their launcher has had time to read what this one wrote.
 
-        MPICH's reads it from a pipe and drops it when it ends: one message in six.
+        MPICH's launcher reads that from a pipe, and what it has not read when the job
+        ends is lost: without the wait, one message in six.
         """
         time.sleep(READ_SECONDS)
         self._all.Abort(code)
