@@ -12,8 +12,10 @@ the machine's registers are narrower.
 
 Weights of large layers come from the third-level cache, which processors fetch too
 late by themselves: a block that reads a panel therefore fetches some of the next ones,
-too. Of a matrix of 512 x 2048, 32 rows ran at 350 GFLOP/s with that and at 250
-without it; of 1024 x 4096 at 300 and 180.
+too. Of three matrices of 512 x 2048 in turn, 32 rows ran at 236 to 250 GFLOP/s before
+and at 303 to 310 with that; of 1024 x 4096 at 181 to 210 and 305 to 327. What the
+second-level cache holds loses by it: 128 x 512 has 233 to 254 after 268 to 273
+(`benchmarks/products.py`).
 
 Emitted code checks no bounds and does not exist when the JIT is off. Its users are
 `rows`, for pairs of bfloat16 `bfloat16_blocks`, and for the narrow weights of sampling
