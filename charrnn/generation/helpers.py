@@ -6,9 +6,11 @@ where another program has the processors. The text does not depend on it; see
 """
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from statistics import median
 
 from charrnn.kernels.generator import Inference
 
@@ -19,8 +21,10 @@ AFTER = 0.2
 #: Every so many slices the slower of both ways is tried again.
 RETRIED = 32
 
-#: How far the time of a step follows the last slice.
-WEIGHT = 0.25
+#: Slices that a way is judged by, the last ones. It is their median that counts: one
+#: slice in which the helpers' code was loaded, or this thread had no processor, would
+#: else keep the faster way from being taken for seconds.
+JUDGED = 3
 
 
 class Helpers:
@@ -38,7 +42,10 @@ class Helpers:
         self._weights, self._threads = weights, threads
         self._began = time.monotonic()
         self._slices = 0
-        self._seconds: dict[bool, float] = {}  # of a step, alone and with helpers
+        #: Of a step, in the last slices: without helpers, and with them.
+        self._seconds: dict[bool, deque[float]] = {
+            helped: deque(maxlen=JUDGED) for helped in (False, True)
+        }
 
     @property
     def possible(self) -> bool:
@@ -67,17 +74,15 @@ class Helpers:
             yield
         finally:
             self._dismiss()
-        seconds = (time.perf_counter() - began) / steps
-        before = self._seconds.get(helped, seconds)
-        self._seconds[helped] = before + WEIGHT * (seconds - before)
+        self._seconds[helped].append((time.perf_counter() - began) / steps)
 
     def _next(self) -> bool:
         """Choose whether the next slice is helped with."""
         self._slices += 1
-        for way in (True, False):
-            if way not in self._seconds:
-                return way
-        faster = self._seconds[True] < self._seconds[False]
+        for helped in (True, False):
+            if len(self._seconds[helped]) < JUDGED:
+                return helped
+        faster = median(self._seconds[True]) < median(self._seconds[False])
         return faster if self._slices % RETRIED else not faster
 
     def _call(self, pool: Executor) -> None:

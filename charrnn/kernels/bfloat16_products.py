@@ -256,7 +256,7 @@ def _multiply_emulated(a: Floats, panels: Floats, c: Floats, accumulate: bool) -
             rows_by_panel(
                 narrow[i * depth :], b, c_flat[i * n + first :], (depth, 1, n),
                 (min(ROWS, m - i), depth, n - first),
-                share_of_next(b, depth, i // ROWS), accumulate,
+                share_of_next(b, depth, i // ROWS, panels.size), accumulate,
             )  # fmt: skip
 
 
@@ -274,7 +274,7 @@ def _multiply_vectors(a: Floats, panels: Narrow, c: Floats, accumulate: bool) ->
             rows_by_pairs(
                 pairs[i * depth :], b, c_flat[i * n + first :], (depth, 1, n),
                 (min(ROWS, m - i), depth, n - first),
-                share_of_next(b, depth, i // ROWS), accumulate,
+                share_of_next(b, depth, i // ROWS, panels.size // 2), accumulate,
             )  # fmt: skip
 
 
@@ -461,12 +461,14 @@ def _add_vectors(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
                 _pair_columns(dz, start, last, first, stop, pairs[:depth])
                 for j in range(count):
                     panel = panels[j, :depth].reshape(-1).view(np.float32)
+                    # As in `matmul`: of dW alone.
+                    ahead = share_of_next(panel, depth, 0, dW.size)
                     for q in range(first, stop, ROWS):
                         rows_by_pairs(
                             a[q - first :], panel, dW_flat[q * n + j * WIDTH :],
                             (1, pairs.shape[1], n),
                             (min(ROWS, stop - q), depth, n - j * WIDTH),
-                            0, True,
+                            ahead, True,
                         )  # fmt: skip
 
 

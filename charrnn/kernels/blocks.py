@@ -12,10 +12,11 @@ the machine's registers are narrower.
 
 Weights of large layers come from the third-level cache, which processors fetch too
 late by themselves: a block that reads a panel therefore fetches some of the next ones,
-too. Of three matrices of 512 x 2048 in turn, 32 rows ran at 236 to 250 GFLOP/s before
-and at 303 to 310 with that; of 1024 x 4096 at 181 to 210 and 305 to 327. What the
-second-level cache holds loses by it: 128 x 512 has 233 to 254 after 268 to 273
-(`benchmarks/products.py`).
+too. On an Intel Xeon with 2 MB of second-level cache, 32 rows by three matrices of
+512 x 2048 in turn went from 236 to 250 GFLOP/s to 303 to 310, by 1024 x 4096 from 181
+to 210 to 305 to 327; on a Zen 5 with 1 MB the latter from 350 to 410. What that cache
+holds is not fetched (`ahead` is 0): 32 rows by 128 x 512 lost by it, 390 instead of 436
+on the Zen 5, most of it by fetching c (`benchmarks/products.py`).
 
 Emitted code checks no bounds and does not exist when the JIT is off. Its users are
 `rows`, for pairs of bfloat16 `bfloat16_blocks`, and for the narrow weights of sampling
@@ -249,11 +250,14 @@ def _emit(e: Emitter, rows: int, vectors: int, operands: Any) -> None:
 
     sums, first = starts, _I64(0)
     if rows >= ROWS:
-        # The block of c below this one is often the next, and may be in no cache.
+        # The block of c below this one is often the next, and may be in no cache. Where
+        # all is in one, these fetches cost a tenth of a block of depth 128; those of b
+        # in the loop, which then meet what the block reads itself, cost nothing.
         below = builder.mul(c_row, _I64(rows))
-        for r in range(rows):
-            for line in range(0, vectors * VECTOR_BYTES, LINE_BYTES):
-                e.fetch(c_rows[r], below, _I64(line // e.align))
+        with builder.if_then(builder.icmp_signed("!=", ahead, _I64(0))):
+            for r in range(rows):
+                for line in range(0, vectors * VECTOR_BYTES, LINE_BYTES):
+                    e.fetch(c_rows[r], below, _I64(line // e.align))
     # Counting and branching at every step cost a tenth where a single row takes several
     # panels.
     if rows >= ROWS or vectors > VECTORS:
@@ -278,7 +282,8 @@ def make_block(rows: int, vectors: int, kind: type[Emitter] = Emitter) -> Any:
         1-d array: a panel, VECTORS vectors for every k; numbers from one
         panel to the next, for blocks of more vectors than a panel has; and
         numbers from b to what is read after it, FETCHED_BYTES of which a block
-        of ROWS rows fetches for every k.
+        of ROWS rows fetches for every k, besides the block of c below; 0 if all
+        of it is in the second-level cache.
     c, c_row
         1-d array from the first result on; numbers from one row to the next.
     depth

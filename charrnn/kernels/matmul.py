@@ -81,7 +81,7 @@ def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> 
                 c_flat[i * n + first :],
                 (depth, 1, n),
                 (min(ROWS, m - i), depth, n - first),
-                share_of_next(b, depth, i // ROWS),
+                share_of_next(b, depth, i // ROWS, panels.size),
                 accumulate,
             )
 
@@ -164,6 +164,8 @@ def _add_affine_blocks(
                     )
                 for j in range(count):
                     panel = panels[j, :depth].reshape(-1)
+                    # The panels are in the cache, but perhaps not all of dW.
+                    ahead = share_of_next(panel, depth, 0, dW.size)
                     for q in range(first, last, ROWS):
                         rows_by_panel(
                             a[q - first :],
@@ -171,7 +173,7 @@ def _add_affine_blocks(
                             dW_flat[q * n + j * width :],
                             (1, copy.shape[1], n),
                             (min(ROWS, last - q), depth, n - j * width),
-                            0,  # all panels are in the cache
+                            ahead,
                             True,
                         )
 

@@ -37,12 +37,16 @@ _block_2x4, _block_1x8 = make_block(2, 2 * VECTORS), make_block(1, PANELS * VECT
 #: So many rows, or more, take one panel at a time.
 MANY = 4
 
+#: Of a matrix that is no larger, a core's second-level cache keeps the most.
+KEPT_BYTES = 1 << 20
+
 
 @jit
-def share_of_next(b: Floats, depth: int, group: int) -> int:
+def share_of_next(b: Floats, depth: int, group: int, size: int) -> int:
     """Say where behind b a group of rows begins to fetch, as `ahead`.
 
     The first groups share the next panel among them, later ones those after it.
+    Nothing is fetched of what a core's cache keeps.
 
     Parameters
     ----------
@@ -50,7 +54,12 @@ def share_of_next(b: Floats, depth: int, group: int) -> int:
         A whole panel, of `depth` steps; the next one lies behind it in memory.
     group : int
         Which rows: 0 for the first ROWS that are multiplied by the panel, and so on.
+    size : int
+        Numbers of all panels together; or of C, where the panels are in the cache
+        and C is read and written again and again.
     """
+    if size * b.itemsize <= KEPT_BYTES:
+        return 0
     return b.size + group * depth * (FETCHED_BYTES // b.itemsize)
 
 
