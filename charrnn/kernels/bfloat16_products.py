@@ -52,6 +52,7 @@ from charrnn.kernels.bfloat16_blocks import (
 from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.jit import FASTMATH, jit
 from charrnn.kernels.rows import (
+    is_kept,
     panel_width,
     rows_by_pairs,
     rows_by_panel,
@@ -256,7 +257,7 @@ def _multiply_emulated(a: Floats, panels: Floats, c: Floats, accumulate: bool) -
             rows_by_panel(
                 narrow[i * depth :], b, c_flat[i * n + first :], (depth, 1, n),
                 (min(ROWS, m - i), depth, n - first),
-                share_of_next(b, depth, i // ROWS, panels.size), accumulate,
+                (share_of_next(b, depth, i // ROWS, panels.size), 0), accumulate,
             )  # fmt: skip
 
 
@@ -274,7 +275,7 @@ def _multiply_vectors(a: Floats, panels: Narrow, c: Floats, accumulate: bool) ->
             rows_by_pairs(
                 pairs[i * depth :], b, c_flat[i * n + first :], (depth, 1, n),
                 (min(ROWS, m - i), depth, n - first),
-                share_of_next(b, depth, i // ROWS, panels.size // 2), accumulate,
+                (share_of_next(b, depth, i // ROWS, panels.size // 2), 0), accumulate,
             )  # fmt: skip
 
 
@@ -443,6 +444,8 @@ def _add_vectors(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
     N, M = dz.shape
     n = x.shape[1]
     groups, count = -(-M // ROWS), -(-n // WIDTH)
+    # The panels are in the cache, but perhaps not all of dW.
+    ahead = 0, 0 if is_kept(dW, dW.size) else ROWS * n
     for worker in prange(workers):
         begin = groups * worker // workers * ROWS
         end = min(M, groups * (worker + 1) // workers * ROWS)
@@ -461,8 +464,6 @@ def _add_vectors(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
                 _pair_columns(dz, start, last, first, stop, pairs[:depth])
                 for j in range(count):
                     panel = panels[j, :depth].reshape(-1).view(np.float32)
-                    # As in `matmul`: of dW alone.
-                    ahead = share_of_next(panel, depth, 0, dW.size)
                     for q in range(first, stop, ROWS):
                         rows_by_pairs(
                             a[q - first :], panel, dW_flat[q * n + j * WIDTH :],

@@ -15,8 +15,8 @@ late by themselves: a block that reads a panel therefore fetches some of the nex
 too. On an Intel Xeon with 2 MB of second-level cache, 32 rows by three matrices of
 512 x 2048 in turn went from 236 to 250 GFLOP/s to 303 to 310, by 1024 x 4096 from 181
 to 210 to 305 to 327; on a Zen 5 with 1 MB the latter from 350 to 410. What that cache
-holds is not fetched (`ahead` is 0): 32 rows by 128 x 512 lost by it, 390 instead of 436
-on the Zen 5, most of it by fetching c (`benchmarks/products.py`).
+holds is not fetched. Sums that are added to again and again, those of gradients, are
+fetched likewise: of 512 x 2048, gradients took 44 ms instead of 59 on the Zen 5.
 
 Emitted code checks no bounds and does not exist when the JIT is off. Its users are
 `rows`, for pairs of bfloat16 `bfloat16_blocks`, and for the narrow weights of sampling
@@ -148,10 +148,30 @@ class Emitter:
         """Form a * b + c, rounded once."""
         return self.builder.call(self._fma, [a, b, c])
 
-    def masked(self, pointer: Any, accumulate: Any, mask: Any) -> Any:
-        """Load what sums begin from: the flagged lanes, or zeros."""
-        none = ir.Constant(mask.type, [0] * self.lanes)
-        return self.load(pointer, self.builder.select(accumulate, mask, none))
+    def starts(self, places: list[tuple[Any, Any]], accumulate: Any) -> list[Any]:
+        """Load what sums begin from, or begin from zeros.
+
+        Where nothing is accumulated, nothing is loaded, since it may be in no cache:
+        loads without a lane that counts waited for it on a Zen 5, and 32 rows by
+        256 x 1024 ran at 184 to 217 GFLOP/s instead of 236.
+
+        Parameters
+        ----------
+        places : list of (pointer, mask)
+            See `load`.
+        """
+        builder, before = self.builder, self.builder.block
+        begin, then = (builder.append_basic_block(name) for name in ("begin", "then"))
+        builder.cbranch(accumulate, begin, then)
+        builder.position_at_end(begin)
+        loaded = [self.load(pointer, mask) for pointer, mask in places]
+        builder.branch(then)
+        builder.position_at_end(then)
+        phis = [builder.phi(self.vector) for _ in places]
+        for phi, value in zip(phis, loaded, strict=True):
+            phi.add_incoming(self.zero, before)
+            phi.add_incoming(value, begin)
+        return phis
 
     def fetch(self, base: Any, *offsets: Any) -> None:
         """Have a line of memory brought into the second-level cache, if it exists."""
@@ -219,15 +239,15 @@ class Loop:
 
 def _emit(e: Emitter, rows: int, vectors: int, operands: Any) -> None:
     """Emit the block: begin from zeros or from c, walk along k, store."""
-    a, a_row, a_step, b, b_panel, ahead, c, c_row = operands[:8]
-    depth, columns, accumulate = operands[8:]
+    a, a_row, a_step, b, b_panel, b_ahead, c, c_row, c_ahead = operands[:9]
+    depth, columns, accumulate = operands[9:]
     builder = e.builder
     grid = [(r, v) for r in range(rows) for v in range(vectors)]
     masks = [e.mask(v, columns) for v in range(vectors)]
     a_rows = [e.at(a, builder.mul(a_row, _I64(r))) for r in range(rows)]
     c_rows = [e.at(c, builder.mul(c_row, _I64(r))) for r in range(rows)]
     c_at = {(r, v): e.vector_at(c_rows[r], _I64(v * e.lanes)) for r, v in grid}
-    starts = [e.masked(c_at[r, v], accumulate, masks[v]) for r, v in grid]
+    starts = e.starts([(c_at[r, v], masks[v]) for r, v in grid], accumulate)
 
     def turn(loop: Loop, steps: int) -> list[Any]:
         sums = dict(zip(grid, loop.sums, strict=True))
@@ -239,8 +259,9 @@ def _emit(e: Emitter, rows: int, vectors: int, operands: Any) -> None:
                 panel = builder.mul(b_panel, _I64(v // VECTORS))
                 place = _I64(v % VECTORS * e.lanes)
                 b_k.append(e.load_whole(e.vector_at(b, panel, row, place)))
+            # With `b_ahead` 0 this meets what the block reads itself: it costs nothing.
             if steps == STEPS and rows >= ROWS:
-                e.fetch(b, ahead, builder.mul(k, _I64(FETCHED_BYTES // e.align)))
+                e.fetch(b, b_ahead, builder.mul(k, _I64(FETCHED_BYTES // e.align)))
             step = builder.mul(k, a_step)
             for r in range(rows):
                 a_k = e.splat(builder.load(e.at(a_rows[r], step)), e.vector)
@@ -250,14 +271,10 @@ def _emit(e: Emitter, rows: int, vectors: int, operands: Any) -> None:
 
     sums, first = starts, _I64(0)
     if rows >= ROWS:
-        # The block of c below this one is often the next, and may be in no cache. Where
-        # all is in one, these fetches cost a tenth of a block of depth 128; those of b
-        # in the loop, which then meet what the block reads itself, cost nothing.
-        below = builder.mul(c_row, _I64(rows))
-        with builder.if_then(builder.icmp_signed("!=", ahead, _I64(0))):
+        with builder.if_then(builder.icmp_signed("!=", c_ahead, _I64(0))):
             for r in range(rows):
                 for line in range(0, vectors * VECTOR_BYTES, LINE_BYTES):
-                    e.fetch(c_rows[r], below, _I64(line // e.align))
+                    e.fetch(c_rows[r], c_ahead, _I64(line // e.align))
     # Counting and branching at every step cost a tenth where a single row takes several
     # panels.
     if rows >= ROWS or vectors > VECTORS:
@@ -278,14 +295,16 @@ def make_block(rows: int, vectors: int, kind: type[Emitter] = Emitter) -> Any:
     a, a_row, a_step
         1-d array from the first number on; numbers from one row to the next,
         and from one k to the next.
-    b, b_panel, ahead
+    b, b_panel, b_ahead
         1-d array: a panel, VECTORS vectors for every k; numbers from one
         panel to the next, for blocks of more vectors than a panel has; and
         numbers from b to what is read after it, FETCHED_BYTES of which a block
-        of ROWS rows fetches for every k, besides the block of c below; 0 if all
-        of it is in the second-level cache.
-    c, c_row
-        1-d array from the first result on; numbers from one row to the next.
+        of ROWS rows fetches for every k; 0 if it is in the second-level cache.
+    c, c_row, c_ahead
+        1-d array from the first result on; numbers from one row to the next; and
+        numbers from c to the block that is formed next, which a block of ROWS rows
+        fetches; 0 if it is in the second-level cache, where this cost a tenth of a
+        product of depth 128.
     depth
         How many k, at least 1.
     columns
@@ -303,16 +322,17 @@ def make_block(rows: int, vectors: int, kind: type[Emitter] = Emitter) -> Any:
         a_step: Any,
         b: Any,
         b_panel: Any,
-        ahead: Any,
+        b_ahead: Any,
         c: Any,
         c_row: Any,
+        c_ahead: Any,
         depth: Any,
         columns: Any,
         accumulate: Any,
     ) -> Any:
         size = types.intp
         operands = (
-            a, size, size, b, size, size, c, size, size, size, types.boolean
+            a, size, size, b, size, size, c, size, size, size, size, types.boolean
         )  # fmt: skip
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -36,6 +36,7 @@ from charrnn.kernels.rows import (
     MANY,
     PANELS,
     few_rows_by_panels,
+    is_kept,
     new_panels,
     rows_by_panel,
     share_of_next,
@@ -81,7 +82,7 @@ def _multiply_blocks(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> 
                 c_flat[i * n + first :],
                 (depth, 1, n),
                 (min(ROWS, m - i), depth, n - first),
-                share_of_next(b, depth, i // ROWS, panels.size),
+                (share_of_next(b, depth, i // ROWS, panels.size), 0),
                 accumulate,
             )
 
@@ -145,6 +146,8 @@ def _add_affine_blocks(
     width = VECTORS * VECTOR_BYTES // dz.itemsize
     count = -(-n // width)
     biased = M - db.size
+    # The panels are in the cache, but perhaps not all of dW.
+    ahead = 0, 0 if is_kept(dW, dW.size) else ROWS * n
     for worker in prange(workers):
         begin = groups * worker // workers * ROWS
         end = min(M, groups * (worker + 1) // workers * ROWS)
@@ -164,8 +167,6 @@ def _add_affine_blocks(
                     )
                 for j in range(count):
                     panel = panels[j, :depth].reshape(-1)
-                    # The panels are in the cache, but perhaps not all of dW.
-                    ahead = share_of_next(panel, depth, 0, dW.size)
                     for q in range(first, last, ROWS):
                         rows_by_panel(
                             a[q - first :],

@@ -165,7 +165,7 @@ def _emit_bfloat16(e: _Narrow, rows: int, vectors: int, operands: Any) -> None:
         (r, v): e.vector_at(c, builder.mul(c_row, _I64(r)), _I64(v * e.lanes))
         for r, v in grid
     }
-    starts = [e.masked(c_at[r, v], accumulate, masks[v]) for r, v in grid]
+    starts = e.starts([(c_at[r, v], masks[v]) for r, v in grid], accumulate)
     words = builder.bitcast(b, _I32.as_pointer())
 
     def turn(loop: Loop, halves: int) -> list[Any]:
@@ -212,15 +212,19 @@ def _emit_int8(e: _Int8, rows: int, vectors: int, operands: Any) -> None:
         e.add(total, q_k[r], b_k[v])
         for (r, v), total in zip(grid, loop.sums, strict=True)
     ]
-    for (r, v), total in zip(grid, loop.close(totals), strict=True):
-        mask = e.mask(v, columns)
-        place = e.vector_at(c, builder.mul(c_row, _I64(r)), _I64(v * e.lanes))
+    totals = loop.close(totals)
+    masks = [e.mask(v, columns) for v in range(vectors)]
+    c_at = [
+        e.vector_at(c, builder.mul(c_row, _I64(r)), _I64(v * e.lanes)) for r, v in grid
+    ]
+    c_masks = [masks[v] for _, v in grid]
+    starts = e.starts([*zip(c_at, c_masks, strict=True)], accumulate)
+    for (r, v), total, start, place in zip(grid, totals, starts, c_at, strict=True):
         of_row = e.splat_at(scales, _I64(r))
         of_weights = e.load_whole(e.vector_at(weights, _I64(v * e.lanes)))
         scale = builder.fmul(of_row, of_weights)
         found = builder.sitofp(total, e.vector)
-        start = e.masked(place, accumulate, mask)
-        e.store(e.multiply_add(found, scale, start), place, mask)
+        e.store(e.multiply_add(found, scale, start), place, masks[v])
 
 
 def _data_of(context: Any, builder: Any, signature: Any, args: Any) -> list[Any]:

@@ -43,7 +43,7 @@ KEPT_BYTES = 1 << 20
 
 @jit
 def share_of_next(b: Floats, depth: int, group: int, size: int) -> int:
-    """Say where behind b a group of rows begins to fetch, as `ahead`.
+    """Say where behind b a group of rows begins to fetch; 0 for nowhere.
 
     The first groups share the next panel among them, later ones those after it.
     Nothing is fetched of what a core's cache keeps.
@@ -55,12 +55,17 @@ def share_of_next(b: Floats, depth: int, group: int, size: int) -> int:
     group : int
         Which rows: 0 for the first ROWS that are multiplied by the panel, and so on.
     size : int
-        Numbers of all panels together; or of C, where the panels are in the cache
-        and C is read and written again and again.
+        Numbers of all panels together.
     """
-    if size * b.itemsize <= KEPT_BYTES:
+    if is_kept(b, size):
         return 0
     return b.size + group * depth * (FETCHED_BYTES // b.itemsize)
+
+
+@jit
+def is_kept(some: Floats, size: int) -> bool:
+    """Tell whether a core's cache keeps so many numbers of the type of `some`."""
+    return size * some.itemsize <= KEPT_BYTES
 
 
 @jit
@@ -70,7 +75,7 @@ def rows_by_panel(
     c: Floats,
     strides: tuple[int, int, int],
     extent: tuple[int, int, int],
-    ahead: int,
+    ahead: tuple[int, int],
     accumulate: bool,
 ) -> None:
     """At most ROWS rows of C by one panel of B, in blocks that fit the rows.
@@ -84,37 +89,94 @@ def rows_by_panel(
         to the next, and from one row of c to the next.
     extent : (rows, depth, columns)
         Columns beyond the panel's width are left alone.
-    ahead : int
-        Numbers from b to what these rows fetch; see `share_of_next`.
+    ahead : (of_b, of_c)
+        Numbers from b and from c to what these rows fetch; see `share_of_next`, and
+        `blocks.make_block`.
     """
     a_row, a_step, c_row = strides
     rows, depth, columns = extent
+    b_ahead, c_ahead = ahead
     wide = 2 * columns > b.size // depth
     while rows > 0:
         if rows >= 8:
             done = 8
             if wide:
                 _block_8x2(
-                    a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                    a,
+                    a_row,
+                    a_step,
+                    b,
+                    0,
+                    b_ahead,
+                    c,
+                    c_row,
+                    c_ahead,
+                    depth,
+                    columns,
+                    accumulate,
                 )
             else:
                 _block_8x1(
-                    a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                    a,
+                    a_row,
+                    a_step,
+                    b,
+                    0,
+                    b_ahead,
+                    c,
+                    c_row,
+                    c_ahead,
+                    depth,
+                    columns,
+                    accumulate,
                 )
         elif rows >= 4:
             done = 4
             _block_4x2(
-                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                a,
+                a_row,
+                a_step,
+                b,
+                0,
+                b_ahead,
+                c,
+                c_row,
+                c_ahead,
+                depth,
+                columns,
+                accumulate,
             )
         elif rows >= 2:
             done = 2
             _block_2x2(
-                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                a,
+                a_row,
+                a_step,
+                b,
+                0,
+                b_ahead,
+                c,
+                c_row,
+                c_ahead,
+                depth,
+                columns,
+                accumulate,
             )
         else:
             done = 1
             _block_1x2(
-                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                a,
+                a_row,
+                a_step,
+                b,
+                0,
+                b_ahead,
+                c,
+                c_row,
+                c_ahead,
+                depth,
+                columns,
+                accumulate,
             )
         rows -= done
         a, c = a[done * a_row :], c[done * c_row :]
@@ -147,12 +209,12 @@ def few_rows_by_panels(
         for place in range(2):
             _block_2x4(
                 a, a_row, 1, b[place * 2 * panel :], panel, 0, c[place * half :],
-                c_row, depth, columns - place * half, accumulate,
+                c_row, 0, depth, columns - place * half, accumulate,
             )  # fmt: skip
         rows -= 2
         a, c = a[2 * a_row :], c[2 * c_row :]
     if rows > 0:
-        _block_1x8(a, a_row, 1, b, panel, 0, c, c_row, depth, columns, accumulate)
+        _block_1x8(a, a_row, 1, b, panel, 0, c, c_row, 0, depth, columns, accumulate)
 
 
 _pairs_8x2, _pairs_4x2, _pairs_2x2, _pairs_1x2 = (
@@ -167,7 +229,7 @@ def rows_by_pairs(
     c: Floats,
     strides: tuple[int, int, int],
     extent: tuple[int, int, int],
-    ahead: int,
+    ahead: tuple[int, int],
     accumulate: bool,
 ) -> None:
     """Do what `rows_by_panel` does, for pairs of bfloat16.
@@ -179,26 +241,71 @@ def rows_by_pairs(
     """
     a_row, a_step, c_row = strides
     rows, depth, columns = extent
+    b_ahead, c_ahead = ahead
     while rows > 0:
         if rows >= 8:
             done = 8
             _pairs_8x2(
-                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                a,
+                a_row,
+                a_step,
+                b,
+                0,
+                b_ahead,
+                c,
+                c_row,
+                c_ahead,
+                depth,
+                columns,
+                accumulate,
             )
         elif rows >= 4:
             done = 4
             _pairs_4x2(
-                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                a,
+                a_row,
+                a_step,
+                b,
+                0,
+                b_ahead,
+                c,
+                c_row,
+                c_ahead,
+                depth,
+                columns,
+                accumulate,
             )
         elif rows >= 2:
             done = 2
             _pairs_2x2(
-                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                a,
+                a_row,
+                a_step,
+                b,
+                0,
+                b_ahead,
+                c,
+                c_row,
+                c_ahead,
+                depth,
+                columns,
+                accumulate,
             )
         else:
             done = 1
             _pairs_1x2(
-                a, a_row, a_step, b, 0, ahead, c, c_row, depth, columns, accumulate
+                a,
+                a_row,
+                a_step,
+                b,
+                0,
+                b_ahead,
+                c,
+                c_row,
+                c_ahead,
+                depth,
+                columns,
+                accumulate,
             )
         rows -= done
         a, c = a[done * a_row :], c[done * c_row :]
