@@ -12,9 +12,11 @@ from numba import config as numba_config
 from numpy.typing import NDArray
 
 from charrnn.kernels.bfloat16 import round_all
-from charrnn.kernels.bfloat16_products import SLICE
+from charrnn.kernels.bfloat16_products import COLUMNS as PACKED_COLUMNS
+from charrnn.kernels.bfloat16_products import SLICE, VECTOR_COLUMNS
 from charrnn.kernels.matmul import Packed, multiply
 from charrnn.kernels.products import Products, bfloat16_products
+from charrnn.kernels.rows import KEPT_BYTES
 from charrnn.kernels.threads import limited, usable
 from tests.bfloat16 import FORMS
 from tests.kernels.test_matmul import Guarded
@@ -103,8 +105,13 @@ def test_a_row_alone_has_the_same_bits(
 
 @pytest.mark.parametrize("N", [1, 33, SLICE + 3])
 def test_gradients(products: Products, N: int, rng: np.random.Generator) -> None:
-    """They are added to what is there, whatever the number of threads."""
-    for M, n in ((1, 1), (33, 15), (96, 65), (17, 130)):
+    """They are added to what is there, whatever the number of threads.
+
+    Some matrices are wider than what is packed at a time, and one is larger than what
+    a cache is said to keep.
+    """
+    sizes = (1, 1), (33, 15), (96, 65), (17, 130), (VECTOR_COLUMNS + 41, 33)
+    for M, n in (*sizes, (PACKED_COLUMNS + 9, KEPT_BYTES // 4 // PACKED_COLUMNS)):
         guarded, found = Guarded(), []
         dz, x = guarded(random(rng, N, M)), guarded(random(rng, N, n))
         before = random(rng, M, n), random(rng, M)

@@ -12,6 +12,8 @@ import pytest
 from numba import config as numba_config
 from numpy.typing import NDArray
 
+from charrnn.kernels.blocks import ROWS as BLOCK_ROWS
+from charrnn.kernels.matmul import COLUMNS as COPIED
 from charrnn.kernels.matmul import (
     SLICE,
     add_affine_gradient,
@@ -20,7 +22,7 @@ from charrnn.kernels.matmul import (
     new_packed,
     pack,
 )
-from charrnn.kernels.rows import new_panels, panel_width
+from charrnn.kernels.rows import KEPT_BYTES, new_panels, panel_width
 from charrnn.kernels.threads import limited, usable
 
 pytestmark = pytest.mark.small
@@ -109,6 +111,22 @@ def test_multiply(
 
 
 @dtypes
+def test_multiply_by_more_than_a_cache_keeps(
+    rng: np.random.Generator, dtype: Any
+) -> None:
+    """The next panel is fetched meanwhile, behind the last one, too."""
+    n, rows = 173, 3 * BLOCK_ROWS
+    depth = KEPT_BYTES // np.dtype(dtype).itemsize // n + 1
+    guarded, B = Guarded(), random(rng, dtype, depth, n)
+    a, c = guarded(random(rng, dtype, rows, depth)), guarded(np.zeros((rows, n), dtype))
+    multiply(a, guarded(panels_of(B)), c, False)
+    guarded.check()
+    exact = a.astype(np.float64) @ B.astype(np.float64)
+
+    assert (np.abs(c - exact) <= bound(a.astype(np.float64), B, dtype)).all()
+
+
+@dtypes
 def test_affine(rng: np.random.Generator, dtype: Any) -> None:
     """It is z = x W^T + b; what z held before does not count."""
     x, W, b = (random(rng, dtype, *shape) for shape in ((5, 19), (23, 19), (23,)))
@@ -169,6 +187,26 @@ def test_workers_do_not_matter(rng: np.random.Generator, depth: int) -> None:
                 results.append((dW.tobytes(), db.tobytes()))
 
             assert len(set(results)) == 1, (m, k)
+
+
+@compiled_only
+@pytest.mark.parametrize("n", [37, KEPT_BYTES // 4 // COPIED])
+@limited(usable(2))
+def test_gradients_of_many_columns(rng: np.random.Generator, n: int) -> None:
+    """More of them than are copied at a time; one matrix is more than a cache keeps."""
+    m, depth = COPIED + 9, SLICE + 1
+    dz, x = random(rng, np.float32, depth, m), random(rng, np.float32, depth, n)
+    guarded = Guarded()
+    dW, db = (guarded(np.zeros(shape, np.float32)) for shape in ((m, n), (m,)))
+    add_affine_gradient(guarded(dz), guarded(x), dW, db, 1)
+    guarded.check()
+    dz64, x64 = dz.astype(np.float64), x.astype(np.float64)
+
+    assert (np.abs(dW - dz64.T @ x64) <= bound(dz64.T, x64, np.float32)).all()
+    ones = np.ones((depth, 1))
+    assert (
+        np.abs(db - dz64.sum(axis=0)) <= bound(dz64.T, ones, np.float32)[:, 0]
+    ).all()
 
 
 @compiled_only
