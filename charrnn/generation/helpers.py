@@ -8,7 +8,7 @@ where another program has the processors. The text does not depend on it; see
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from statistics import median
 
@@ -18,12 +18,13 @@ from charrnn.kernels.generator import Inference
 #: need not be compiled for them.
 AFTER = 0.2
 
-#: Every so many slices the slower of both ways is tried again.
+#: Every so many slices the slower of both ways is tried again. One that has become the
+#: faster one is taken after two such trials.
 RETRIED = 32
 
-#: Slices that a way is judged by, the last ones. It is their median that counts: one
-#: slice in which the helpers' code was loaded, or this thread had no processor, would
-#: else keep the faster way from being taken for seconds.
+#: Slices that a way is judged by, the last ones. It is their median that counts: a mean
+#: in which one slice was slow, because this thread had no processor, kept the faster
+#: way from being taken for seconds.
 JUDGED = 3
 
 
@@ -42,7 +43,8 @@ class Helpers:
         self._weights, self._threads = weights, threads
         self._began = time.monotonic()
         self._slices = 0
-        #: Of a step, in the last slices: without helpers, and with them.
+        self._first: list[Future[None]] | None = None  # of the first slice helped with
+        #: Seconds of a step in the last slices: without helpers, and with them.
         self._seconds: dict[bool, deque[float]] = {
             helped: deque(maxlen=JUDGED) for helped in (False, True)
         }
@@ -68,24 +70,28 @@ class Helpers:
             yield
             return
         helped, began = self._next(), time.perf_counter()
-        if helped:
-            self._call(pool)
+        called = self._call(pool) if helped else []
         try:
             yield
         finally:
             self._dismiss()
-        self._seconds[helped].append((time.perf_counter() - began) / steps)
+        if helped and self._first is None:
+            self._first = called  # who load their code meanwhile: this is no measure
+        else:
+            self._seconds[helped].append((time.perf_counter() - began) / steps)
 
     def _next(self) -> bool:
         """Choose whether the next slice is helped with."""
         self._slices += 1
+        if not all(helper.done() for helper in self._first or ()):
+            return False
         for helped in (True, False):
             if len(self._seconds[helped]) < JUDGED:
                 return helped
         faster = median(self._seconds[True]) < median(self._seconds[False])
         return faster if self._slices % RETRIED else not faster
 
-    def _call(self, pool: Executor) -> None:
+    def _call(self, pool: Executor) -> list[Future[None]]:
         """Put the slice's number on the board, and send for the helpers."""
         from charrnn.kernels.reduced import help_out  # of use to nobody else
         from charrnn.kernels.team import MOST_WORKERS, SLICE, WORKERS
@@ -93,8 +99,10 @@ class Helpers:
         Wh, Wx = self._weights.recurrent.Wh, self._weights.Wx
         board, workers = Wh.room.board, min(self._threads, MOST_WORKERS)
         board[WORKERS], board[SLICE] = workers, self._slices
-        for worker in range(1, workers):
+        return [
             pool.submit(help_out, Wh, Wx, self._slices, worker)
+            for worker in range(1, workers)
+        ]
 
     def _dismiss(self) -> None:
         """Let the helpers go: they see it when they look for the next job."""

@@ -75,9 +75,9 @@ WIDTH = 2 * TILE
 
 #: Rows of dz and x that a gradient packs at a time, and columns of dz: in tiles, and
 #: in vectors, which read a column at a time. What is packed of dz stays in the second-
-#: level cache; and of 512 packed columns, half a slice's rows lie on more pages than a
-#: Zen 5 finds at once (of 128 x 512, gradients ran at 563 to 590 GFLOP/s, and with 128
-#: columns at 636 to 728).
+#: level cache; and with 512 columns, the 256 rows of pairs lay on 130 pages of memory,
+#: more than the first table of addresses of a Zen 5 has room for: timed by hand,
+#: gradients of 128 x 512 ran at 563 to 590 GFLOP/s, with 128 columns at 636 to 728.
 SLICE, COLUMNS, VECTOR_COLUMNS = 512, 512, 128
 
 _tiles_2, _tiles_1 = make_tile_block(2), make_tile_block(1)
@@ -447,8 +447,7 @@ def _add_vectors(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
     N, M = dz.shape
     n = x.shape[1]
     groups, count = -(-M // ROWS), -(-n // WIDTH)
-    # The panels are in the cache, but perhaps not all of dW.
-    ahead = 0, 0 if is_kept(dW, dW.size) else ROWS * n
+    ahead = 0, 0 if is_kept(dW, dW.size // workers) else ROWS * n  # as in `matmul`
     for worker in prange(workers):
         begin = groups * worker // workers * ROWS
         end = min(M, groups * (worker + 1) // workers * ROWS)

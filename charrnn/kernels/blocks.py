@@ -12,11 +12,10 @@ the machine's registers are narrower.
 
 Weights of large layers come from the third-level cache, which processors fetch too
 late by themselves: a block that reads a panel therefore fetches some of the next ones,
-too. On an Intel Xeon with 2 MB of second-level cache, 32 rows by three matrices of
-512 x 2048 in turn went from 236 to 250 GFLOP/s to 303 to 310, by 1024 x 4096 from 181
-to 210 to 305 to 327; on a Zen 5 with 1 MB the latter from 350 to 410. What that cache
-holds is not fetched. Sums that are added to again and again, those of gradients, are
-fetched likewise: of 512 x 2048, gradients took 44 ms instead of 59 on the Zen 5.
+too (`rows.KEPT_BYTES` says from which size on). By three matrices of 1024 x 4096 in
+turn, 32 rows ran at 305 to 327 GFLOP/s instead of 181 to 210 on an Intel Xeon, and at
+408 to 446 instead of 350 on a Zen 5 (`benchmarks/products.py`). So are sums that are
+added to again and again, those of gradients.
 
 Emitted code checks no bounds and does not exist when the JIT is off. Its users are
 `rows`, for pairs of bfloat16 `bfloat16_blocks`, and for the narrow weights of sampling
@@ -152,13 +151,20 @@ class Emitter:
         """Load what sums begin from, or begin from zeros.
 
         Where nothing is accumulated, nothing is loaded, since it may be in no cache:
-        loads without a lane that counts waited for it on a Zen 5, and 32 rows by
-        256 x 1024 ran at 184 to 217 GFLOP/s instead of 236.
+        loads without a lane that counts waited for it on a Zen 5, and a GRU 2 x 256
+        took 14.3 ms instead of 12.0 for its way forward (`benchmarks/breakdown.py`).
 
         Parameters
         ----------
         places : list of (pointer, mask)
             See `load`.
+        accumulate : value
+            Whether anything is loaded.
+
+        Returns
+        -------
+        list of values
+            A vector for each place.
         """
         builder, before = self.builder, self.builder.block
         begin, then = (builder.append_basic_block(name) for name in ("begin", "then"))
@@ -259,7 +265,8 @@ def _emit(e: Emitter, rows: int, vectors: int, operands: Any) -> None:
                 panel = builder.mul(b_panel, _I64(v // VECTORS))
                 place = _I64(v % VECTORS * e.lanes)
                 b_k.append(e.load_whole(e.vector_at(b, panel, row, place)))
-            # With `b_ahead` 0 this meets what the block reads itself: it costs nothing.
+            # With `b_ahead` 0 this meets what the block reads itself, which costs less
+            # than a branch; where vectors have 16 bytes, also what lies behind it.
             if steps == STEPS and rows >= ROWS:
                 e.fetch(b, b_ahead, builder.mul(k, _I64(FETCHED_BYTES // e.align)))
             step = builder.mul(k, a_step)
@@ -299,12 +306,11 @@ def make_block(rows: int, vectors: int, kind: type[Emitter] = Emitter) -> Any:
         1-d array: a panel, VECTORS vectors for every k; numbers from one
         panel to the next, for blocks of more vectors than a panel has; and
         numbers from b to what is read after it, FETCHED_BYTES of which a block
-        of ROWS rows fetches for every k; 0 if it is in the second-level cache.
+        of ROWS rows fetches for every k; 0 for nothing.
     c, c_row, c_ahead
         1-d array from the first result on; numbers from one row to the next; and
-        numbers from c to the block that is formed next, which a block of ROWS rows
-        fetches; 0 if it is in the second-level cache, where this cost a tenth of a
-        product of depth 128.
+        numbers from c to the block that is mostly formed next, which a block of
+        ROWS rows fetches; 0 for nothing.
     depth
         How many k, at least 1.
     columns

@@ -37,7 +37,8 @@ _block_2x4, _block_1x8 = make_block(2, 2 * VECTORS), make_block(1, PANELS * VECT
 #: So many rows, or more, take one panel at a time.
 MANY = 4
 
-#: Of a matrix that is no larger, a core's second-level cache keeps the most.
+#: Of a matrix that is no larger, a core's second-level cache is taken to keep most:
+#: some have less, a Zen 5 has so much, and a Xeon twice as much.
 KEPT_BYTES = 1 << 20
 
 
@@ -64,7 +65,15 @@ def share_of_next(b: Floats, depth: int, group: int, size: int) -> int:
 
 @jit
 def is_kept(some: Floats, size: int) -> bool:
-    """Tell whether a core's cache keeps so many numbers of the type of `some`."""
+    """Tell whether a core's cache keeps a matrix, as far as one can tell.
+
+    Parameters
+    ----------
+    some : float array
+        Of the matrix's type.
+    size : int
+        Numbers of the matrix.
+    """
     return size * some.itemsize <= KEPT_BYTES
 
 

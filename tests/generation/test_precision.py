@@ -6,7 +6,7 @@ float32, bit for bit. int8 has one in Python, which quantizes every row anew.
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -171,9 +171,9 @@ class Company(Helpers):
 
     called = 0
 
-    def _call(self, pool: Any) -> None:
+    def _call(self, pool: Executor) -> list[Future[None]]:
         Company.called += 1
-        super()._call(pool)
+        return super()._call(pool)
 
 
 @pytest.mark.skipif(
@@ -202,30 +202,44 @@ def test_helpers_go_on_where_they_make_it_faster(
 ) -> None:
     """Both ways are tried, then the faster one is taken, and the other tried again."""
     network = new_network(ModelConfig(vocab_size=6, hidden=8), threads=2)
-    quick = {True: 1.0, False: 2.0}
     helping = Helpers(network.inference("int8", shared=True), 2)
-    now, called = [0.0], list[bool]()
+    now, called, loaded = [0.0], list[bool](), Future[None]()
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(time, "monotonic", lambda: now[0] + 1e9)
     monkeypatch.setattr(Helpers, "possible", True)
-    monkeypatch.setattr(Helpers, "_call", lambda self, pool: called.append(True))
     monkeypatch.setattr(Helpers, "_dismiss", lambda self: None)
 
-    def slices(count: int, cost: dict[bool, float]) -> list[bool]:
+    def call(self: Helpers, pool: Executor) -> list[Future[None]]:
+        called.append(True)
+        return [loaded]
+
+    monkeypatch.setattr(Helpers, "_call", call)
+
+    def slices(*costs: dict[bool, float]) -> list[bool]:
         ways = []
-        for _ in range(count):
+        for cost in costs:
             called.clear()
             with helping.at_work(pool, 10):
                 now[0] += cost[bool(called)]
             ways.append(bool(called))
         return ways
 
+    quick, slow = {True: 1.0, False: 2.0}, {True: 9.0, False: 2.0}
     with ThreadPoolExecutor(1) as pool:
-        # The first slice of all is slow: what helpers run is loaded meanwhile.
-        tried = [*slices(1, {True: 99.0, False: 0.0}), *slices(6, quick)]
-        assert tried == JUDGED * [True] + JUDGED * [False] + [True]
-        ways = slices(RETRIED, quick)
+        # The first helpers load what they run: so long they are no measure.
+        assert slices(slow, slow) == [True, False]
+        loaded.set_result(None)
+        tried = slices(*[quick] * (2 * JUDGED))
+        assert tried == JUDGED * [True] + (JUDGED - 1) * [False] + [True]
+        ways = slices(*[quick] * RETRIED)
         assert ways.count(False) == 1
-        later = slices(2 * RETRIED, {True: 9.0, False: 2.0})
-        assert not any(later[RETRIED // 2 : RETRIED - 8])
+        # One slow slice changes nothing, two do.
+        assert all(slices(slow, quick, quick, slow, quick, quick))
+        later = slices(*[slow] * RETRIED)
+        assert later[:2] == [True, True]
+        assert later.count(True) == 3
+        # The way that has become faster again is taken after two good trials.
+        again = slices(*[quick] * (3 * RETRIED))
+        assert not any(again[: RETRIED // 2])
+        assert all(again[-RETRIED // 2 :])
     assert AFTER > 0

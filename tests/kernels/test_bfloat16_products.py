@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from charrnn.kernels.bfloat16 import round_all
 from charrnn.kernels.bfloat16_products import COLUMNS as PACKED_COLUMNS
 from charrnn.kernels.bfloat16_products import SLICE, VECTOR_COLUMNS
+from charrnn.kernels.blocks import ROWS as BLOCK_ROWS
 from charrnn.kernels.matmul import Packed, multiply
 from charrnn.kernels.products import Products, bfloat16_products
 from charrnn.kernels.rows import KEPT_BYTES
@@ -130,6 +131,21 @@ def test_gradients(products: Products, N: int, rng: np.random.Generator) -> None
             if not numba_config.DISABLE_JIT:
                 assert (dW == found[0][0]).all()
                 assert (db == found[0][1]).all()
+
+
+def test_products_with_more_than_a_cache_keeps(
+    products: Products, rng: np.random.Generator
+) -> None:
+    """Panels are fetched meanwhile, and what would come after the last one."""
+    n, rows = 173, 3 * BLOCK_ROWS
+    W = random(rng, n, KEPT_BYTES // 2 // n + 3)
+    guarded, x = Guarded(), random(rng, rows, W.shape[1])
+    z = guarded(np.zeros((rows, n), np.float32))
+    multiply(guarded(x), packed(products, guarded, W).forward, z, False)
+    guarded.check()
+
+    expected = exact(x) @ exact(W).T
+    assert (np.abs(z - expected) <= bound(exact(x), exact(W).T)).all()
 
 
 @compiled_only

@@ -114,7 +114,7 @@ def test_multiply(
 def test_multiply_by_more_than_a_cache_keeps(
     rng: np.random.Generator, dtype: Any
 ) -> None:
-    """The next panel is fetched meanwhile, behind the last one, too."""
+    """Panels are fetched meanwhile, and what would come after the last one."""
     n, rows = 173, 3 * BLOCK_ROWS
     depth = KEPT_BYTES // np.dtype(dtype).itemsize // n + 1
     guarded, B = Guarded(), random(rng, dtype, depth, n)
@@ -193,12 +193,13 @@ def test_workers_do_not_matter(rng: np.random.Generator, depth: int) -> None:
 @pytest.mark.parametrize("n", [37, KEPT_BYTES // 4 // COPIED])
 @limited(usable(2))
 def test_gradients_of_many_columns(rng: np.random.Generator, n: int) -> None:
-    """More of them than are copied at a time; one matrix is more than a cache keeps."""
-    m, depth = COPIED + 9, SLICE + 1
+    """Some dz has more than are copied at a time, and dW more than a cache keeps."""
+    workers, depth = 2, SLICE + 1
+    m = workers * (COPIED + 9)
     dz, x = random(rng, np.float32, depth, m), random(rng, np.float32, depth, n)
     guarded = Guarded()
     dW, db = (guarded(np.zeros(shape, np.float32)) for shape in ((m, n), (m,)))
-    add_affine_gradient(guarded(dz), guarded(x), dW, db, 1)
+    add_affine_gradient(guarded(dz), guarded(x), dW, db, workers)
     guarded.check()
     dz64, x64 = dz.astype(np.float64), x.astype(np.float64)
 
