@@ -93,13 +93,19 @@ def training(
 
 
 def sampling(
-    network: tuple[str, int, int, int], temperature: float, threads: int
+    network: tuple[str, int, int, int],
+    temperature: float,
+    threads: int,
+    *,
+    onednn: bool,
 ) -> Side:
     """Make the loop that feeds one character and draws the next.
 
     Parameters
     ----------
     network : (cell, layers, hidden, vocab_size)
+    onednn : bool
+        Whether PyTorch may use the kernels of oneDNN.
 
     Returns
     -------
@@ -113,6 +119,7 @@ def sampling(
     def draw() -> float:
         nonlocal ids, state
         torch.set_num_threads(threads)
+        torch.backends.mkldnn.enabled = onednn
         with torch.inference_mode():
             for _ in range(DRAWN):
                 outputs, state = recurrent(embedding(ids), state)

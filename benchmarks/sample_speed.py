@@ -82,6 +82,9 @@ COMPLETING, QUICK_COMPLETING = ((1, 256), (2, 1024)), ((1, 16),)
 #: The most time that filters may take, as a multiple of none.
 FILTERS_TARGET = 1.25
 
+#: What the names of PyTorch's sides begin with.
+TORCH = "torch "
+
 
 @dataclass(frozen=True)
 class Speed:
@@ -94,7 +97,7 @@ class Speed:
     spread: float  # (highest - lowest) / median of the rounds
     torch: float | None
     torch_spread: float | None
-    torch_threads: int | None  # with which PyTorch is faster
+    torch_settings: str | None  # with which PyTorch is fastest
     target: float | None
     int8: float  # ours, with --precision int8
     onnx: float | None  # ONNX Runtime with the number of threads that is faster
@@ -170,7 +173,7 @@ SPEED: dict[str, Callable[[Speed], str]] = {
     "spread": lambda row: cell(row.spread, ".0%"),
     "PyTorch": lambda row: cell(row.torch, missing="not installed"),
     "its spread": lambda row: cell(row.torch_spread, ".0%"),
-    "its threads": lambda row: cell(row.torch_threads),
+    "its threads": lambda row: row.torch_settings or cell(None),
     "times": lambda row: cell(ratio(row.rate, row.torch), ".1f"),
     "target": lambda row: at_least(row.target),
     "int8": lambda row: cell(row.int8),
@@ -258,17 +261,23 @@ def measure_speed(
     sample = SampleConfig(temperature=TEMPERATURE)
     sides: dict[str, Side] = {"ours": sampling(config, sample, options.threads)}
     if pytorch.installed():
+        network = kind, layers, hidden, V
         for number in sorted({1, options.threads}):
-            network = kind, layers, hidden, V
-            sides[str(number)] = pytorch.sampling(network, TEMPERATURE, number)
+            for onednn in (True, False):
+                name = f"{TORCH}{number}{'' if onednn else ' without oneDNN'}"
+                sides[name] = pytorch.sampling(
+                    network, TEMPERATURE, number, onednn=onednn
+                )
     rounded = SampleConfig(temperature=TEMPERATURE, precision="int8")
     sides["int8"] = sampling(config, rounded, options.threads)
     sides |= rivals((kind, layers, hidden, V), options.threads)
     found = in_turn(sides, rounds)
     rate, int8 = found.pop("ours"), found.pop("int8")
-    others = {name: found.pop(name).median for name in [*found] if not name.isdigit()}
-    threads = max(found, key=lambda name: found[name].median, default=None)
-    best = None if threads is None else found[threads]
+    others = {
+        name: found.pop(name).median for name in [*found] if not name.startswith(TORCH)
+    }
+    settings = max(found, key=lambda name: found[name].median, default=None)
+    best = None if settings is None else found[settings]
     prompt = (vocab.symbols * PROMPT)[:PROMPT]
     starts = in_turn(
         {text: first_piece(ours, vocab, text) for text in ("", prompt)},
@@ -282,7 +291,7 @@ def measure_speed(
         spread=rate.spread,
         torch=best and best.median,
         torch_spread=best and best.spread,
-        torch_threads=None if threads is None else int(threads),
+        torch_settings=settings and settings.removeprefix(TORCH),
         target=target,
         int8=int8.median,
         onnx=best_of(others, "onnx float32"),

@@ -1,9 +1,9 @@
-"""Characters per second of a whole training step, beside PyTorch on the same CPU.
+"""Characters per second of a whole training step, beside PyTorch and JAX.
 
 A step is forward, loss, backward, clipping and Adam, on random characters. Our
-kernels are first compared with float64; then both sides and NumPy's sgemm are
-timed in turn, round by round, and ratios are formed from the medians. PyTorch
-is optional (the extra "bench"); without it its columns say so.
+kernels are first compared with float64; then all sides and NumPy's sgemm are
+timed in turn, round by round, and ratios are formed from the medians. PyTorch and JAX
+are optional (the extra "bench"); without them their columns say so.
 
     python benchmarks/train_speed.py [--quick] [--json FILE] [--threads N]
 """
@@ -12,6 +12,7 @@ import argparse
 from contextlib import suppress
 from dataclasses import dataclass
 
+import jax_loop
 import pytorch
 from reporting import Report, at_least, cell, new_parser, ratio
 from subjects import check_training, new_network, training
@@ -72,6 +73,7 @@ class Row:
     torch_float32: float | None
     torch_spread: float | None  # in float32
     torch_bfloat16: float | None
+    jax: float | None  # a jitted step in float32
     target_times: float | None
     bfloat16: float | None  # our rate in bfloat16; None where there is none
     target_bfloat16: float | None  # the least multiple of PyTorch's bfloat16
@@ -96,6 +98,8 @@ COLUMNS = {
     "target times": lambda row: at_least(row.target_times, ".1f"),
     "PyTorch bfloat16": lambda row: cell(row.torch_bfloat16, missing=MISSING),
     "times bfloat16": lambda row: cell(ratio(row.rate, row.torch_bfloat16), ".2f"),
+    "JAX": lambda row: cell(row.jax, missing=MISSING),
+    "times JAX": lambda row: cell(ratio(row.rate, row.jax), ".2f"),
     "our bfloat16": lambda row: cell(row.bfloat16, missing="not on this processor"),
     "times PyTorch's": lambda row: cell(ratio(row.bfloat16, row.torch_bfloat16), ".2f"),
     "its target": lambda row: at_least(row.target_bfloat16, ".1f"),
@@ -131,10 +135,13 @@ def measure(
             sides[name] = pytorch.training(
                 network, (T, B), options.threads, bfloat16=bfloat16
             )
+    if jax_loop.installed():
+        sides["jax"] = jax_loop.training((kind, layers, hidden, V), (T, B))
     found = in_turn(sides, ONCE if options.quick else Rounds(5, 1.0))
     rate = found["ours"]
     own16 = found.get("ours, bfloat16")
     torch32, torch16 = found.get("float32"), found.get("bfloat16")
+    scan = found.get("jax")
     return Row(
         cell=kind,
         layers=layers,
@@ -147,6 +154,7 @@ def measure(
         torch_float32=torch32 and torch32.median,
         torch_spread=torch32 and torch32.spread,
         torch_bfloat16=torch16 and torch16.median,
+        jax=scan and scan.median,
         target_times=target_times,
         bfloat16=own16 and own16.median,
         target_bfloat16=BFLOAT16_TARGETS.get((kind, layers, hidden)),
