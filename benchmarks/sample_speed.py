@@ -173,7 +173,7 @@ SPEED: dict[str, Callable[[Speed], str]] = {
     "spread": lambda row: cell(row.spread, ".0%"),
     "PyTorch": lambda row: cell(row.torch, missing="not installed"),
     "its spread": lambda row: cell(row.torch_spread, ".0%"),
-    "its threads": lambda row: row.torch_settings or cell(None),
+    "its settings": lambda row: row.torch_settings or cell(None),
     "times": lambda row: cell(ratio(row.rate, row.torch), ".1f"),
     "target": lambda row: at_least(row.target),
     "int8": lambda row: cell(row.int8),

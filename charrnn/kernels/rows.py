@@ -111,82 +111,32 @@ def rows_by_panel(
             done = 8
             if wide:
                 _block_8x2(
-                    a,
-                    a_row,
-                    a_step,
-                    b,
-                    0,
-                    b_ahead,
-                    c,
-                    c_row,
-                    c_ahead,
-                    depth,
-                    columns,
-                    accumulate,
-                )
+                    a, a_row, a_step, b, 0, b_ahead, c, c_row, c_ahead, depth,
+                    columns, accumulate,
+                )  # fmt: skip
             else:
                 _block_8x1(
-                    a,
-                    a_row,
-                    a_step,
-                    b,
-                    0,
-                    b_ahead,
-                    c,
-                    c_row,
-                    c_ahead,
-                    depth,
-                    columns,
-                    accumulate,
-                )
+                    a, a_row, a_step, b, 0, b_ahead, c, c_row, c_ahead, depth,
+                    columns, accumulate,
+                )  # fmt: skip
         elif rows >= 4:
             done = 4
             _block_4x2(
-                a,
-                a_row,
-                a_step,
-                b,
-                0,
-                b_ahead,
-                c,
-                c_row,
-                c_ahead,
-                depth,
-                columns,
-                accumulate,
-            )
+                a, a_row, a_step, b, 0, b_ahead, c, c_row, c_ahead, depth,
+                columns, accumulate,
+            )  # fmt: skip
         elif rows >= 2:
             done = 2
             _block_2x2(
-                a,
-                a_row,
-                a_step,
-                b,
-                0,
-                b_ahead,
-                c,
-                c_row,
-                c_ahead,
-                depth,
-                columns,
-                accumulate,
-            )
+                a, a_row, a_step, b, 0, b_ahead, c, c_row, c_ahead, depth,
+                columns, accumulate,
+            )  # fmt: skip
         else:
             done = 1
             _block_1x2(
-                a,
-                a_row,
-                a_step,
-                b,
-                0,
-                b_ahead,
-                c,
-                c_row,
-                c_ahead,
-                depth,
-                columns,
-                accumulate,
-            )
+                a, a_row, a_step, b, 0, b_ahead, c, c_row, c_ahead, depth,
+                columns, accumulate,
+            )  # fmt: skip
         rows -= done
         a, c = a[done * a_row :], c[done * c_row :]
 
@@ -255,66 +205,26 @@ def rows_by_pairs(
         if rows >= 8:
             done = 8
             _pairs_8x2(
-                a,
-                a_row,
-                a_step,
-                b,
-                0,
-                b_ahead,
-                c,
-                c_row,
-                c_ahead,
-                depth,
-                columns,
-                accumulate,
-            )
+                a, a_row, a_step, b, 0, b_ahead, c, c_row, c_ahead, depth,
+                columns, accumulate,
+            )  # fmt: skip
         elif rows >= 4:
             done = 4
             _pairs_4x2(
-                a,
-                a_row,
-                a_step,
-                b,
-                0,
-                b_ahead,
-                c,
-                c_row,
-                c_ahead,
-                depth,
-                columns,
-                accumulate,
-            )
+                a, a_row, a_step, b, 0, b_ahead, c, c_row, c_ahead, depth,
+                columns, accumulate,
+            )  # fmt: skip
         elif rows >= 2:
             done = 2
             _pairs_2x2(
-                a,
-                a_row,
-                a_step,
-                b,
-                0,
-                b_ahead,
-                c,
-                c_row,
-                c_ahead,
-                depth,
-                columns,
-                accumulate,
-            )
+                a, a_row, a_step, b, 0, b_ahead, c, c_row, c_ahead, depth,
+                columns, accumulate,
+            )  # fmt: skip
         else:
             done = 1
             _pairs_1x2(
-                a,
-                a_row,
-                a_step,
-                b,
-                0,
-                b_ahead,
-                c,
-                c_row,
-                c_ahead,
-                depth,
-                columns,
-                accumulate,
-            )
+                a, a_row, a_step, b, 0, b_ahead, c, c_row, c_ahead, depth,
+                columns, accumulate,
+            )  # fmt: skip
         rows -= done
         a, c = a[done * a_row :], c[done * c_row :]
