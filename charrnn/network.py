@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import parameters
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, aligned_zeros
 from charrnn.config import ModelConfig, PrecisionName, WeightsName
 from charrnn.errors import CharRNNError, MissingComponentError
 from charrnn.kernels import dropout, head
@@ -91,7 +91,7 @@ class Network:
         self.config = config
         self.dtype = np.dtype(dtype)
         self.threads = usable(threads)
-        self.theta = np.zeros(parameters.size(config), self.dtype)
+        self.theta = aligned_zeros(parameters.size(config), self.dtype)
         self.parameters = Parameters(self.theta, config)
         self.weights = self.parameters.by_name
         self.products = products
@@ -344,8 +344,8 @@ class Network:
         """Find room for the head's gradients of as many rows as there are losses."""
         rows = len(losses)
         if rows > len(self._dlogits):
-            self._dlogits = np.zeros((rows, self.config.vocab_size), self.dtype)
-            self._dy = np.zeros((rows, self.config.hidden), self.dtype)
+            self._dlogits = aligned_zeros((rows, self.config.vocab_size), self.dtype)
+            self._dy = aligned_zeros((rows, self.config.hidden), self.dtype)
         return HeadTape(losses, self._dlogits[:rows], self._dy[:rows])
 
     def _head_backward(

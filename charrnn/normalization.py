@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn import parameters
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, aligned_zeros
 from charrnn.config import ModelConfig, NormName
 from charrnn.kernels import normalization as kernels
 from charrnn.kernels.normalization import NormTape
@@ -98,7 +98,7 @@ class Normalization:
         """Make room for what a layer's output leaves for the way back, if anything."""
         count = 0 if self.kind == "none" else rows
         per = hidden if self.kind == "batch" else count
-        xhat = np.zeros((count, hidden), self._dtype)
+        xhat = aligned_zeros((count, hidden), self._dtype)
         return NormTape(xhat, np.zeros(per, self._dtype))
 
     def forward(self, k: int, y: Floats, tape: NormTape, *, training: bool) -> None:

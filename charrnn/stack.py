@@ -88,9 +88,13 @@ class Workspace:
     def nbytes(self) -> int:
         """Memory that the arrays take, in bytes."""
         found = [a for tape in (*self.tapes, *self.norms) for a in tape]
-        arrays = {id(a): a for a in found if isinstance(a, np.ndarray)}
-        # A part of another array takes no memory of its own.
-        return sum(a.nbytes for a in arrays.values() if id(a.base) not in arrays)
+        sizes: dict[int, int] = {}
+        for a in found:
+            if isinstance(a, np.ndarray):
+                # A part of another array takes no memory of its own.
+                memory = id(a if a.base is None else a.base)
+                sizes[memory] = max(sizes.get(memory, 0), a.nbytes)
+        return sum(sizes.values())
 
 
 class _Workspaces(threading.local):

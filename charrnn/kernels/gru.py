@@ -15,9 +15,7 @@ the candidate, the gradients of z and of zh differ in n, and the tape has both.
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, aligned_zeros
 from charrnn.kernels.activations import ONE, sigmoid, tanh
 from charrnn.kernels.jit import jit
 from charrnn.kernels.lagged import own_state
@@ -44,12 +42,15 @@ class Tape(NamedTuple):
 
 def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     """Make room for one window."""
-    states, dstates = np.zeros((1, T + 1, B, H), dtype), np.zeros((1, B, H), dtype)
+    states, dstates = (
+        aligned_zeros((1, T + 1, B, H), dtype),
+        aligned_zeros((1, B, H), dtype),
+    )
     return Tape(
-        z=np.zeros((T, B, 3 * H), dtype),
-        zh=np.zeros((T, B, 3 * H), dtype),
+        z=aligned_zeros((T, B, 3 * H), dtype),
+        zh=aligned_zeros((T, B, 3 * H), dtype),
         states=states,
-        y=np.zeros((T, B, H), dtype),
+        y=aligned_zeros((T, B, H), dtype),
         dstates=dstates,
         **own_state(states, dstates)._asdict(),
     )

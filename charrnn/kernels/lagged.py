@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Flags, Floats, Ids
+from charrnn.arrays import Flags, Floats, Ids, aligned_zeros
 from charrnn.kernels.jit import jit
 
 
@@ -59,11 +59,11 @@ def new_links(lags: tuple[int, ...], T: int, B: int, H: int, dtype: Any) -> Link
     K, M = len(lags), lags[-1]
     return Links(
         lags=np.array(lags, np.int32),
-        seen=np.zeros((T, B, K * H), dtype),
-        dseen=np.zeros((B, K * H), dtype),
+        seen=aligned_zeros((T, B, K * H), dtype),
+        dseen=aligned_zeros((B, K * H), dtype),
         reach=np.zeros((T, B), np.int32),
-        past=np.zeros((M - 1, B, H), dtype),
-        pending=np.zeros((M, B, H), dtype),
+        past=aligned_zeros((M - 1, B, H), dtype),
+        pending=aligned_zeros((M, B, H), dtype),
     )
 
 

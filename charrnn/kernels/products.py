@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.core import config as numba_config
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, aligned_zeros
 from charrnn.kernels import bfloat16_products as narrow
 from charrnn.kernels.bfloat16 import round_all
 from charrnn.kernels.matmul import Packed, add_affine_gradient, new_packed, pack
@@ -29,7 +29,9 @@ class Products(NamedTuple):
     def stack_packed(self, L: int, n: int, K: int, dtype: Any) -> Packed:
         """Make room for the panels of L matrices (n, K); see `matmul.layer_of`."""
         one = self.new_packed(n, K, dtype)
-        return Packed(*(np.zeros((L, *panels.shape), panels.dtype) for panels in one))
+        return Packed(
+            *(aligned_zeros((L, *panels.shape), panels.dtype) for panels in one)
+        )
 
 
 #: In the type of the network: float32, or float64.

@@ -9,9 +9,7 @@ over time are `recurrence`'s, and what every cell's module has stands in `cells`
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, aligned_zeros
 from charrnn.kernels.activations import CODES, activate_row, slope
 from charrnn.kernels.jit import jit
 from charrnn.kernels.lagged import own_state
@@ -38,11 +36,14 @@ class Tape(NamedTuple):
 
 def new_tape(T: int, B: int, H: int, dtype: Any, activation: str = "tanh") -> Tape:
     """Make room for one window of a network with this activation f."""
-    states, dstates = np.zeros((1, T + 1, B, H), dtype), np.zeros((1, B, H), dtype)
+    states, dstates = (
+        aligned_zeros((1, T + 1, B, H), dtype),
+        aligned_zeros((1, B, H), dtype),
+    )
     return Tape(
-        z=np.zeros((T, B, H), dtype),
+        z=aligned_zeros((T, B, H), dtype),
         states=states,
-        y=np.zeros((T, B, H), dtype),
+        y=aligned_zeros((T, B, H), dtype),
         dstates=dstates,
         activation=CODES[activation],
         **own_state(states, dstates)._asdict(),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, aligned_zeros
 from charrnn.kernels.bfloat16_blocks import make_pair_block
 from charrnn.kernels.blocks import FETCHED_BYTES, VECTOR_BYTES, VECTORS, make_block
 from charrnn.kernels.jit import jit
@@ -23,7 +23,7 @@ def panel_width(dtype: Any) -> int:
 def new_panels(depth: int, columns: int, dtype: Any) -> Floats:
     """Zeroed panels (P, depth, W) for a matrix B (depth, columns)."""
     width = panel_width(dtype)
-    return np.zeros((-(-columns // width), depth, width), dtype)
+    return aligned_zeros((-(-columns // width), depth, width), dtype)
 
 
 _block_8x2, _block_8x1 = make_block(8, 2), make_block(8, 1)

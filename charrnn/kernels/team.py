@@ -36,7 +36,7 @@ from numba.core import config as numba_config
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, aligned_zeros
 from charrnn.kernels.jit import jit
 
 Board = NDArray[np.int64]
@@ -87,11 +87,11 @@ def new_room(depth: int, columns: int, *, shared: bool) -> Room:
     size = MOST_ROWS if shared else 0
     words = (RANGES + MOST_WORKERS * _LINE) if shared else 0
     return Room(
-        np.zeros(words, np.int64),
-        np.zeros(size * depth, np.float32),
-        np.zeros(size * depth, np.uint8),
-        np.zeros(size, np.float32),
-        np.zeros(size * columns, np.float32),
+        aligned_zeros(words, np.int64),
+        aligned_zeros(size * depth, np.float32),
+        aligned_zeros(size * depth, np.uint8),
+        aligned_zeros(size, np.float32),
+        aligned_zeros(size * columns, np.float32),
     )
 
 

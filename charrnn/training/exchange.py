@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, aligned_zeros
 from charrnn.training.ranks import Ranks
 from charrnn.training.records import StopReason
 
@@ -146,7 +146,7 @@ class Exchange:
     divisor: int | None = None
 
     def __init__(self, theta: Floats) -> None:
-        self.gradient: Floats = np.zeros_like(theta)
+        self.gradient: Floats = aligned_zeros(theta.shape, theta.dtype)
 
     def begin(self) -> None:
         """Begin a step."""

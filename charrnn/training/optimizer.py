@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn import parameters
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, aligned_zeros
 from charrnn.config import OptimizerName, TrainConfig
 from charrnn.kernels import optimizers
 from charrnn.kernels.threads import limited
@@ -48,7 +48,9 @@ class Optimizer:
             CODES[config.optimizer], self.rule.beta1, self.rule.beta2, self.rule.eps
         )
         #: The moments, each (P,), by the names that a checkpoint has for them.
-        self.moments = {name: np.zeros_like(theta) for name in self.rule.moments}
+        self.moments = {
+            name: aligned_zeros(theta.shape, theta.dtype) for name in self.rule.moments
+        }
         none = np.zeros(0, theta.dtype)
         self._first = self.moments.get(self.rule.first or "", none)
         self._second = self.moments.get(self.rule.second or "", none)
