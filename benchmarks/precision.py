@@ -110,14 +110,14 @@ def bits(model: TextModel, ids: Ids, precision: WeightsName) -> float:
     text = ids[: steps * parts].reshape(parts, steps).T
     sampler = Sampler(model, SampleConfig(precision=precision))
     state = np.repeat(model.network.new_state(1), parts, axis=2)
-    tape = model.network.stack.new_tape(1, parts)
+    room = sampler.new_step_room(parts)
     logits = np.empty((1, parts, model.vocab.size), np.float32)
     known, u = np.ones(parts, np.int32), np.zeros((1, parts))
     total = 0.0
     for t in range(steps - 1):
         column = np.stack([text[t], text[t]]).astype(np.int32)
         sampler.generate(
-            sampler.weights, tape, state, column, known, u, ALONE, sampler.filters,
+            sampler.weights, room, state, column, known, u, ALONE, sampler.filters,
             sampler.start, logits,
         )  # fmt: skip
         total += surprise(logits[0], text[t + 1]).sum()

@@ -13,7 +13,13 @@ from charrnn.arrays import Floats, Ids, Longs
 from charrnn.config import SampleConfig
 from charrnn.errors import OptionError, VocabError, field
 from charrnn.kernels.copies import UNKNOWN, fingerprint_all
-from charrnn.kernels.filters import GREEDY_BELOW, Copies, Filters, weigh_rows
+from charrnn.kernels.filters import (
+    GREEDY_BELOW,
+    Copies,
+    Filters,
+    new_scratch,
+    weigh_rows,
+)
 from charrnn.vocab import Vocab
 
 
@@ -150,7 +156,8 @@ def distribution(logits: Floats, config: SampleConfig) -> NDArray[np.float64]:
     """
     weights: NDArray[np.float64] = np.empty(logits.shape)
     settings, nothing = filters(config, logits.shape[1]), np.zeros(0, np.int32)
-    if not weigh_rows(np.ascontiguousarray(logits), nothing, settings, weights):
+    rows, scratch = np.ascontiguousarray(logits), new_scratch(logits.shape[1])
+    if not weigh_rows(rows, nothing, settings, scratch, weights):
         raise nothing_to_choose()
     weights /= weights.sum(axis=1, keepdims=True)
     return weights

@@ -28,7 +28,7 @@ from charrnn.errors import OptionError, field
 from charrnn.kernels import dropout, inputs, lagged
 from charrnn.kernels.cells import Tape, can_have_lags, has_lags, kernels_of
 from charrnn.kernels.lagged import new_links
-from charrnn.kernels.matmul import Packed, layer_of
+from charrnn.kernels.matmul import FullPanels, Packed, layer_of
 from charrnn.kernels.normalization import NormTape
 from charrnn.kernels.products import PLAIN, Products
 from charrnn.kernels.recurrence import loops
@@ -215,18 +215,19 @@ class Stack:
             dropout.drop(Wh, noise.bytes[k], noise.threshold, self._threads)
             self.products.pack(Wh, layer.Wh)
 
-    def packed(self) -> tuple[Floats, Recurrent]:
+    def packed(self) -> tuple[FullPanels, Recurrent]:
         """Lay out the weights of all layers as generating reads them.
 
         Returns
         -------
-        Wx : (L - 1, P, H, W) float array
-            Panels of all layers but the first.
+        Wx : FullPanels
+            Of all layers but the first.
         recurrent : Recurrent
             Of all layers; its panels are shared, the cell's own are copied.
         """
         own = np.stack([layer.weights.own for layer in self.layers])
-        return self._Wx.forward, Recurrent(self._Wh.forward, own)
+        Wh = FullPanels(self._Wh.forward)
+        return FullPanels(self._Wx.forward), Recurrent(Wh, own)
 
     def reduced(self, precision: WeightsName) -> tuple[Any, Any]:
         """Round the weights of all layers, and lay them out as generating reads them.

@@ -22,6 +22,7 @@ from charrnn.generation.samples import (
     Sample,
     Score,
 )
+from charrnn.kernels.filters import new_scratch
 from charrnn.kernels.generator import choose_first
 from charrnn.kernels.threads import row_cuts
 from charrnn.sampling import nothing_to_choose
@@ -205,11 +206,11 @@ class Generation:
         ids = np.empty(1, np.int32)
         logits = self._sampler.opening(self._state)
         u = sample.uniform(1)
-        filters = self._sampler.filters_of([sample])
+        filters, scratch = self._sampler.filters_of([sample]), new_scratch(logits.size)
         # Counts of 0 may leave nothing that is allowed: then all is equally likely.
-        if not choose_first(logits, filters, u, ids):
+        if not choose_first(logits, filters, scratch, u, ids):
             logits[:] = 0
-            if not choose_first(logits, filters, u, ids):
+            if not choose_first(logits, filters, scratch, u, ids):
                 raise nothing_to_choose()
         return ids, self._grow(sample, ids, logits[None])
 

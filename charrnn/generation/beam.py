@@ -294,7 +294,7 @@ class _Batch:
         sampler, rows = self._sampler, ids.shape[1]
         logits = np.empty((1, rows, sampler.weights.by.size), sampler.dtype)
         if not sampler.generate(
-            sampler.weights, sampler.stack.new_tape(1, rows), self._state, ids,
+            sampler.weights, sampler.new_step_room(rows), self._state, ids,
             known, np.zeros((steps, rows)), self._blend, sampler.filters,
             sampler.start, logits,
         ):  # fmt: skip

@@ -25,7 +25,7 @@ from charrnn.errors import OptionError, field
 from charrnn.generation.choosing import Chooser
 from charrnn.generation.helpers import Helpers
 from charrnn.generation.sampler import Model, R, Rows, Sampler
-from charrnn.kernels.filters import Filters
+from charrnn.kernels.filters import Filters, new_scratch
 from charrnn.kernels.mixing import Predicted, choose_mixed, mix_rows
 from charrnn.memory import Reading
 from charrnn.sampling import nothing_to_choose
@@ -266,7 +266,7 @@ class Voice:
         self.logits, self.reading = logits, reading
         self._sampler, self._whole = sampler, whole
         self._state = np.repeat(lead.state, B, axis=2)
-        self._tape = sampler.stack.new_tape(1, B)
+        self._room = sampler.new_step_room(B)
         # What was read last, and behind it room for what will be.
         self._ids = np.full((past + ROOM, B), -1, np.int32)
         self._at = 0  # where what was read last begins
@@ -296,9 +296,9 @@ class Voice:
         window = self._ids[self._at : self._at + past + 2]
         window[past] = ids
         if not sampler.generate(
-            sampler.weights, self._tape, self._state, window, self._known, self._u,
-            self.reading.blend._replace(learns=False), sampler.filters, sampler.start,
-            self.logits,
+            sampler.weights, self._room, self._state, window, self._known,
+            self._u, self.reading.blend._replace(learns=False), sampler.filters,
+            sampler.start, self.logits,
         ):  # fmt: skip
             raise nothing_to_choose()
         if len(strange):
@@ -321,7 +321,7 @@ class Voice:
         self.logits = logits
         self._state = np.ascontiguousarray(self._state[:, :, rows])
         self._ids = np.ascontiguousarray(self._ids[:, rows])
-        self._tape = self._sampler.stack.new_tape(1, len(rows))
+        self._room = self._sampler.new_step_room(len(rows))
         self._known, self._u = self._known[: len(rows)], self._u[:, : len(rows)].copy()
 
 
@@ -407,6 +407,7 @@ class MixedShard(Rows[R]):
         super().__init__(sampler, samples, before, given)
         self._vocab_size, self._learns = sampler.vocab_size, reading.learns
         self._voices = Voices(sampler, state, len(samples), reading.readings)
+        self._scratch = new_scratch(self._vocab_size)
 
     def _write(
         self, ids: Ids, known: Ids, u: Floats, filters: Filters, kept: int
@@ -424,8 +425,8 @@ class MixedShard(Rows[R]):
                 if not wanted.any():
                     continue
             if not choose_mixed(
-                voices.predicted, ids[t + 1 : now + 1], filters, wanted, u[t],
-                logits[t % kept], ids[now + 1],
+                voices.predicted, ids[t + 1 : now + 1], filters, self._scratch, wanted,
+                u[t], logits[t % kept], ids[now + 1],
             ):  # fmt: skip
                 raise nothing_to_choose()
             if self._learns:

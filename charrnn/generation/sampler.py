@@ -18,7 +18,12 @@ from charrnn.generation.choosing import Chooser, Row
 from charrnn.generation.helpers import Helpers
 from charrnn.kernels.blending import ALONE
 from charrnn.kernels.filters import Filters
-from charrnn.kernels.generator import Held, generator_of
+from charrnn.kernels.generator import (
+    Held,
+    StepRoom,
+    generator_of,
+    new_step_room,
+)
 from charrnn.memory import Memory, Reading
 from charrnn.network import Network
 from charrnn.parameters import chosen_precision
@@ -131,6 +136,10 @@ class Sampler(Chooser):
         """Make what nothing has been read into: a zero state of one row."""
         return self.stack.new_state(1)
 
+    def new_step_room(self, B: int) -> StepRoom:
+        """Make room for steps of B rows."""
+        return new_step_room(self.stack.new_tape(1, B), self.weights.by.size)
+
     def opening(self, state: Floats) -> Floats:
         """Give the logits (V,) of a text's first character where none is read."""
         return opening_logits(self._vocab, self._memory)
@@ -161,7 +170,7 @@ class Sampler(Chooser):
         state : (L, S, 1, H) float array
             Moved on.
         """
-        tape = self.stack.new_tape(1, 1)
+        room = self.new_step_room(1)
         unused = np.empty((1, 1, self.weights.by.size), self.dtype)
         # Of a pattern that no row follows: so one kernel reads and writes.
         filters = self.filters
@@ -172,7 +181,7 @@ class Sampler(Chooser):
             column = np.append(part, 0).astype(np.int32)[:, None]
             known, u = np.array([part.size + 1], np.int32), np.zeros((part.size, 1))
             self.generate(
-                self.weights, tape, state, column, known, u,
+                self.weights, room, state, column, known, u,
                 ALONE, filters, self.start, unused,
             )  # fmt: skip
 
@@ -333,7 +342,7 @@ class Shard(Rows[R]):
         super().__init__(sampler, samples, before, given)
         self._sampler, self._reading = sampler, reading
         self._state = np.ascontiguousarray(state)
-        self._tape = sampler.stack.new_tape(1, len(samples))
+        self._room = sampler.new_step_room(len(samples))
 
     def _write(
         self, ids: Ids, known: Ids, u: Floats, filters: Filters, kept: int
@@ -342,7 +351,7 @@ class Shard(Rows[R]):
         sampler, (steps, B) = self._sampler, u.shape
         logits = np.empty((kept, B, sampler.weights.by.size), sampler.dtype)
         if not sampler.generate(
-            sampler.weights, self._tape, self._state, ids, known, u,
+            sampler.weights, self._room, self._state, ids, known, u,
             self._reading.writing(steps), filters, sampler.start, logits,
         ):  # fmt: skip
             raise nothing_to_choose()
@@ -351,4 +360,4 @@ class Shard(Rows[R]):
     def _keep(self, rows: list[int]) -> None:
         """Forget the states of all but some rows."""
         self._state = np.ascontiguousarray(self._state[:, :, rows])
-        self._tape = self._sampler.stack.new_tape(1, len(rows))
+        self._room = self._sampler.new_step_room(len(rows))

@@ -31,7 +31,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from charrnn.kernels.jit import FASTMATH, jit
+from charrnn.kernels.jit import OPTIONS, jit
 
 ZERO = np.float32(0)
 ONE = np.float32(1)
@@ -202,7 +202,7 @@ def log(x: Any) -> Any:
     return np.log(x)
 
 
-@overload(log, jit_options={"fastmath": FASTMATH})  # type: ignore[untyped-decorator]
+@overload(log, jit_options=OPTIONS)  # type: ignore[untyped-decorator]
 def _log(x: Any) -> Any:
     def emitted(x: Any) -> Any:
         return _log32(x)
@@ -218,7 +218,7 @@ def exp(x: Any) -> Any:
     return np.exp(x)
 
 
-@overload(exp, jit_options={"fastmath": FASTMATH})  # type: ignore[untyped-decorator]
+@overload(exp, jit_options=OPTIONS)  # type: ignore[untyped-decorator]
 def _exp(x: Any) -> Any:
     def emitted(x: Any) -> Any:
         return _exp32(x)
@@ -238,7 +238,7 @@ def exp64(x: float) -> float:
     return float(np.exp(x))
 
 
-@overload(exp64, jit_options={"fastmath": FASTMATH})  # type: ignore[untyped-decorator]
+@overload(exp64, jit_options=OPTIONS)  # type: ignore[untyped-decorator]
 def _exp64_of(x: Any) -> Any:
     def emitted(x: Any) -> Any:
         return _exp64(np.float64(x))
@@ -251,7 +251,7 @@ def tanh(x: Any) -> Any:
     return np.tanh(x)
 
 
-@overload(tanh, jit_options={"fastmath": FASTMATH})  # type: ignore[untyped-decorator]
+@overload(tanh, jit_options=OPTIONS)  # type: ignore[untyped-decorator]
 def _tanh(x: Any) -> Any:
     def library(x: Any) -> Any:
         return np.tanh(x)

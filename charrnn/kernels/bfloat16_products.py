@@ -37,7 +37,7 @@ from numba.core import config as numba_config
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, aligned_zeros
 from charrnn.kernels.bfloat16 import narrowed, paired, round_all, rounded
 from charrnn.kernels.bfloat16_blocks import (
     TILE,
@@ -50,7 +50,7 @@ from charrnn.kernels.bfloat16_blocks import (
     transpose,
 )
 from charrnn.kernels.blocks import ROWS
-from charrnn.kernels.jit import FASTMATH, jit
+from charrnn.kernels.jit import OPTIONS, jit
 from charrnn.kernels.rows import (
     is_kept,
     panel_width,
@@ -94,7 +94,7 @@ def new_narrow_panels(form: str, K: int, n: int) -> Narrow:
     """Make room for the panels of a matrix B (K, n), filled with zeros."""
     width, pair = (panel_width(np.float32), 1) if form == "emulated" else (WIDTH, 2)
     shape = -(-n // width), depth_of(form, K), width, pair
-    return np.zeros(shape, DTYPES[form])
+    return aligned_zeros(shape, DTYPES[form])
 
 
 # Packing.
@@ -170,7 +170,7 @@ def _narrow_rows(x: Floats, first: int, last: int, out: Narrow) -> None:
         _narrow_row(source, (first + r) * n, n, target, r * room, room)
 
 
-@jit(parallel=True)
+@jit(parallel=True, allocates=True)
 def _pack_pairs(matrix: Floats, forward: Narrow, backward: Narrow) -> None:
     """Copy a matrix (n, K) into its panels of pairs; see `pack_narrow`."""
     n, K = matrix.shape
@@ -245,7 +245,7 @@ def pack_narrow(matrix: Floats, forward: Narrow, backward: Narrow) -> None:
 # Products with panels.
 
 
-@jit(parallel=False)
+@jit(parallel=False, allocates=True)
 def _multiply_emulated(a: Floats, panels: Floats, c: Floats, accumulate: bool) -> None:
     """See `multiply_narrow`."""
     m, depth = a.shape
@@ -264,7 +264,7 @@ def _multiply_emulated(a: Floats, panels: Floats, c: Floats, accumulate: bool) -
             )  # fmt: skip
 
 
-@jit(parallel=False)
+@jit(parallel=False, allocates=True)
 def _multiply_vectors(a: Floats, panels: Narrow, c: Floats, accumulate: bool) -> None:
     """See `multiply_narrow`."""
     m = a.shape[0]
@@ -312,7 +312,7 @@ def _edge_of_tiles(
             c[r * c_row + x] = edge[r * WIDTH + x]
 
 
-@jit
+@jit(inlined_early=True)
 def _tiles_of_rows(a: Floats, steps: int) -> Pairs:
     """Round rows (m, K) into tiles: (m / 16, steps, 16, 16) pairs, all in one row.
 
@@ -330,7 +330,7 @@ def _tiles_of_rows(a: Floats, steps: int) -> Pairs:
     return tiles.view(np.uint32)
 
 
-@jit(parallel=False)
+@jit(parallel=False, allocates=True)
 def _multiply_tiles(a: Floats, panels: Narrow, c: Floats, accumulate: bool) -> None:
     """See `multiply_narrow`."""
     m, n, steps = a.shape[0], c.shape[1], panels.shape[1] // TILE
@@ -372,7 +372,7 @@ def multiply_narrow(a: Floats, panels: Narrow, c: Floats, accumulate: bool) -> N
     c[...] = narrow @ b + (c if accumulate else 0)
 
 
-_chosen = {"strict": False, "jit_options": {"fastmath": FASTMATH}}
+_chosen = {"strict": False, "jit_options": OPTIONS}
 
 
 @overload(multiply_narrow, **_chosen)  # type: ignore[untyped-decorator]
@@ -393,7 +393,7 @@ def _multiply_narrow(a: Any, panels: Any, c: Any, accumulate: Any) -> Any:
 # Gradients of weights.
 
 
-@jit(parallel=True)
+@jit(parallel=True, allocates=True)
 def _add_tiles(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
     """See `add_narrow_gradient`."""
     N, M = dz.shape
@@ -441,7 +441,7 @@ def _add_tiles(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
                 release_tiles()
 
 
-@jit(parallel=True)
+@jit(parallel=True, allocates=True)
 def _add_vectors(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
     """See `add_narrow_gradient`."""
     N, M = dz.shape

@@ -226,7 +226,7 @@ def share_at(
     return share / (1 + max(0, grown - found))
 
 
-@shared
+@shared(allocates=True)
 def mix(
     tables: Tables | None,
     growth: Growth | None,
@@ -270,7 +270,7 @@ def mix(
         logits[v] = log(logits[v])
 
 
-@shared
+@shared(allocates=True)
 def learn(
     tables: Tables | None, growth: Growth | None, before: int, read: Ids, symbol: int
 ) -> None:
@@ -339,7 +339,7 @@ def _count_one_before(
         learn(tables, growth, before, ids[max(0, i - 1 - most) : i - 1], ids[i - 1])
 
 
-@jit(parallel=False)
+@jit(parallel=False, allocates=True)
 def _score(
     tables: Tables,
     growth: Growth | None,
@@ -364,7 +364,7 @@ def _score(
             count(tables, contexts.nodes, found, growth, contexts.path, reach, ids[i])
 
 
-@jit(parallel=False)
+@jit(parallel=False, allocates=True)
 def _fill_rows(
     tables: Tables,
     growth: Growth | None,

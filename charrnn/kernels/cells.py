@@ -16,7 +16,7 @@ from numba.extending import overload
 from charrnn.arrays import Flags, Floats
 from charrnn.cells import Cell
 from charrnn.kernels import lagged
-from charrnn.kernels.jit import FASTMATH, PACKAGE
+from charrnn.kernels.jit import OPTIONS, PACKAGE
 from charrnn.kernels.recurrent import Recurrent
 
 
@@ -153,7 +153,7 @@ def has_lags(tape: Any) -> bool:
     return getattr(tape, "lags", None) is not None
 
 
-_chosen = {"strict": False, "jit_options": {"fastmath": FASTMATH, "forceinline": True}}
+_chosen = {"strict": False, "jit_options": OPTIONS | {"forceinline": True}}
 
 
 @overload(advance, **_chosen)  # type: ignore[untyped-decorator]

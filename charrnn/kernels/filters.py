@@ -75,7 +75,6 @@ class Scratch(NamedTuple):
     costs: Floats  # (V,) float64: what a filter takes the lowest of
 
 
-@jit(inlined_early=True)
 def new_scratch(V: int) -> Scratch:
     """Room for a vocabulary of V characters."""
     return Scratch(np.empty(V), np.empty(V), np.empty(V))
@@ -182,7 +181,7 @@ def _mark_copies(recent: Ids, copies: Copies, banned: Flags) -> None:
         place += 1
 
 
-@shared
+@shared(allocates=True)
 def _ban_ngrams(
     scores: Floats, recent: Ids, no_repeat: int | None, copies: Copies | None
 ) -> bool:
@@ -394,7 +393,9 @@ def choose(
 
 
 @jit(parallel=False)
-def weigh_rows(logits: Floats, recent: Ids, filters: Filters, weights: Floats) -> bool:
+def weigh_rows(
+    logits: Floats, recent: Ids, filters: Filters, scratch: Scratch, weights: Floats
+) -> bool:
     """Apply all filters to rows of logits.
 
     Parameters
@@ -403,6 +404,8 @@ def weigh_rows(logits: Floats, recent: Ids, filters: Filters, weights: Floats) -
     recent : (M,) int array
         The last characters before each row, for filters of n-grams; see `weigh`.
     filters : Filters
+    scratch : Scratch
+        For V characters.
     weights : (N, V) float64 array
         Written: in proportion to the probabilities.
 
@@ -411,7 +414,6 @@ def weigh_rows(logits: Floats, recent: Ids, filters: Filters, weights: Floats) -
     bool
         False if some row has nothing to choose from.
     """
-    scratch = new_scratch(logits.shape[1])
     for n in range(logits.shape[0]):
         if weigh(logits[n], recent, filters, scratch) < 0:
             return False

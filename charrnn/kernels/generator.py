@@ -19,8 +19,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from charrnn.arrays import Floats, Ids
 from charrnn.kernels.blending import Blend, learn, mix
 from charrnn.kernels.cells import (
@@ -30,7 +28,7 @@ from charrnn.kernels.cells import (
     look_back_carried,
     short_name,
 )
-from charrnn.kernels.filters import Filters, choose, new_scratch, turn_to
+from charrnn.kernels.filters import Filters, Scratch, choose, new_scratch, turn_to
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
 from charrnn.kernels.matmul import affine, matrix_of
@@ -47,13 +45,24 @@ class Held(NamedTuple):
     values: Floats  # (N,)
 
 
+class StepRoom(NamedTuple):
+    """Room to take one step in, used again for the next."""
+
+    tape: Any  # one of the cell's, of one step and B rows
+    scratch: Scratch  # for V characters
+
+
+def new_step_room(tape: Any, V: int) -> StepRoom:
+    """Make room for steps on a tape, and for choosing among V characters."""
+    return StepRoom(tape, new_scratch(V))
+
+
 class Inference(NamedTuple):
     """Weights of all layers, as generating reads them."""
 
     table: Floats  # (V, GH) Wx of layer 0, by character
     b: Floats  # (L, GH)
-    #: (L - 1, P, H, W) panels of the other layers' Wx, or of the kind that Wh is of.
-    Wx: Any
+    Wx: Any  # of the other layers: L - 1 matrices of a kind in `matmul.FORMS`
     recurrent: Recurrent  # of all layers, with a leading axis L
     norm: int  # how outputs are normalized: a code of `normalization`
     gain: Floats  # (L, H) of the normalized outputs; (L, 0) for none
@@ -135,7 +144,7 @@ def _clear(state: Floats, ids: Ids, start: int) -> None:
 
 def generate(
     weights: Inference,
-    tape: Any,
+    room: StepRoom,
     state: Floats,
     ids: Ids,
     known: Ids,
@@ -150,8 +159,8 @@ def generate(
     Parameters
     ----------
     weights : Inference
-    tape : Tape
-        One of the cell's, of one step and B rows. What it holds is of no use.
+    room : StepRoom
+        For B rows. What it holds is of no use.
     state : (L, S + M - 1, B, H) float array
         On entry the state before the first character, on exit the one after
         the last that was read.
@@ -181,7 +190,8 @@ def generate(
         False if some row had nothing to choose from: its logits are a NaN or
         an infinity. Everything is then of no use.
     """
-    steps, scratch, y = u.shape[0], new_scratch(logits.shape[2]), tape.y[0]
+    tape, scratch = room.tape, room.scratch
+    steps, y = u.shape[0], tape.y[0]
     past, tables, growth = ids.shape[0] - steps - 1, blend.tables, blend.growth
     for t in range(steps):
         now = past + t
@@ -217,7 +227,9 @@ def generator_of(kernels: CellKernels) -> Callable[..., bool]:
 
 
 @jit(parallel=False)
-def choose_first(logits: Floats, filters: Filters, u: Floats, ids: Ids) -> bool:
+def choose_first(
+    logits: Floats, filters: Filters, scratch: Scratch, u: Floats, ids: Ids
+) -> bool:
     """Choose one character a row with nothing read before.
 
     Parameters
@@ -225,6 +237,7 @@ def choose_first(logits: Floats, filters: Filters, u: Floats, ids: Ids) -> bool:
     logits : (V,) float array
         The same for all rows.
     filters : Filters
+    scratch : Scratch
     u : (B,) float64 array
     ids : (B,) int array
         Written.
@@ -234,7 +247,7 @@ def choose_first(logits: Floats, filters: Filters, u: Floats, ids: Ids) -> bool:
     bool
         False if there is nothing to choose from.
     """
-    scratch, nothing = new_scratch(logits.size), np.zeros(0, ids.dtype)
+    nothing = ids[:0]
     for n in range(ids.size):
         turn_to(filters.pattern, n)
         ids[n] = choose(logits, nothing, filters, u[n], scratch)

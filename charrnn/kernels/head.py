@@ -76,7 +76,7 @@ def logits(head: Head, y: Floats, out: Floats, workers: int) -> None:
             affine(y[a:b], panels, by, out[a:b])
 
 
-@jit(parallel=True)
+@jit(parallel=True, allocates=True)
 def losses(head: Head, y: Floats, targets: Ids, out: Floats, workers: int) -> None:
     """Loss of every row, for evaluation: nothing is kept for a gradient.
 

@@ -115,7 +115,7 @@ def carry_back(inputs: Inputs, dz: Floats, dx: Floats) -> None:
         multiply(dz, inputs.backward, dx, False)
 
 
-@jit
+@jit(inlined_early=True)
 def rows_by_character(ids: Ids, V: int) -> tuple[Longs, Longs]:
     """Sort rows by their characters; rows of one character stay in order.
 
@@ -143,7 +143,7 @@ def rows_by_character(ids: Ids, V: int) -> tuple[Longs, Longs]:
     return order, ends
 
 
-@jit(parallel=True)
+@jit(parallel=True, allocates=True)
 def scatter(ids: Ids, dz: Floats, dWx: Floats, db: Floats, workers: int) -> None:
     """Accumulate the gradients of `read` at layer 0.
 

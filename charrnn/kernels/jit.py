@@ -22,6 +22,15 @@ called from C, and what only kernels call is left without that for Python: takin
 some twenty arrays out of their objects takes longer to compile than many a loop.
 Python that calls a part calls a kernel of the same source.
 
+*References.* Numba counts who refers to an array, by an atomic instruction for every
+view that is taken of it. Two threads that take views of the same weights then wait for
+one another: a product that they share in pieces took twice its time. Whoever calls a
+kernel holds on to its arguments until it is done, so that kernels count nothing, but
+for those that make arrays (``allocates``). Numba makes one function for both where it
+is a part of both kinds, and what such a part returned would be counted by one side
+only: what returns arrays is therefore inlined before anything is compiled, which
+`charrnn.kernels.libraries` insists on.
+
 *Once.* What is linked into kernels is optimized and translated with them, and not
 before (`charrnn.kernels.libraries`).
 
@@ -61,6 +70,9 @@ PACKAGE = "charrnn.kernels."
 
 #: All of LLVM's fast-math flags but ``nnan`` and ``ninf``.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+#: What Numba is told of every function, unless it makes arrays.
+OPTIONS = {"fastmath": FASTMATH, "_nrt": False}
 
 #: Comparisons of address ranges that LLVM may put before a vectorized loop.
 _MAX_OVERLAP_CHECKS = 256
@@ -137,10 +149,11 @@ def _compile(
     is_part: bool = False,
     cached: bool = True,
     for_python: bool = True,
+    allocates: bool = False,
 ) -> Callable[P, R]:
     """Hand one function to Numba, with a cache of ours."""
     make = numba.njit(
-        fastmath=FASTMATH,
+        **OPTIONS | {"_nrt": allocates},
         error_model="numpy",
         nogil=True,
         parallel=parallel,
@@ -168,6 +181,7 @@ def compiled_as(
     parallel: bool,
     cached: bool,
     for_python: bool = True,
+    allocates: bool = False,
 ) -> Callable[P, R]:
     """Compile a kernel that every cell has for itself, under a name of its own.
 
@@ -186,6 +200,8 @@ def compiled_as(
         False for what depends on sources that the digest does not cover.
     for_python : bool
         False for what only kernels call: Python could not.
+    allocates : bool
+        Whether it makes arrays.
     """
     code, scope = function.__code__, function.__globals__
     copy = FunctionType(code, scope, name, function.__defaults__)
@@ -199,6 +215,7 @@ def compiled_as(
         inlined_early=False,
         cached=cached,
         for_python=for_python,
+        allocates=allocates,
     )
     return cast("Callable[P, R]", compiled)
 
@@ -226,7 +243,11 @@ def is_cached(kernel: str) -> bool:
 def jit(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def jit(
-    *, parallel: bool = False, inlined_early: bool = False, called: bool = False
+    *,
+    parallel: bool = False,
+    inlined_early: bool = False,
+    called: bool = False,
+    allocates: bool = False,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def jit(
     function: Callable[P, R] | None = None,
@@ -235,6 +256,7 @@ def jit(
     parallel: bool = False,
     inlined_early: bool = False,
     called: bool = False,
+    allocates: bool = False,
 ) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a function to machine code, keeping its type signature.
 
@@ -250,9 +272,13 @@ def jit(
     inlined_early : bool
         Whether it is a part that takes the place of its call before anything
         is compiled. Parts of parts are otherwise compiled once for every level
-        above them; parts that are called from several places should be.
+        above them; parts that are called from several places should be, and what
+        returns arrays has to be.
     called : bool
         Whether it is a part that kernels call, each with a copy of its own.
+    allocates : bool
+        Whether it makes arrays, itself or by parts that are inlined early, or has a
+        sum over a ``prange``, for which Numba makes one.
     """
     if function is not None:
         return _compile(
@@ -264,4 +290,5 @@ def jit(
         inlined=False,
         inlined_early=inlined_early,
         is_part=called,
+        allocates=allocates,
     )

@@ -27,9 +27,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from numba import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.environment import lookup_environment
+from numba.core.errors import LoweringError
 from numba.core.registry import CPUDispatcher, cpu_target
 
 from charrnn.kernels.keeping import KernelCache
@@ -141,12 +143,24 @@ class Kernel(CPUDispatcher):  # type: ignore[misc]
     """A function that is compiled by the types of what it is called with."""
 
     def compile(self, signature: Any) -> Any:
-        """Compile it for some types, unless it is; inside `noted`, note the wish."""
+        """Compile it for some types, unless it is; inside `noted`, note the wish.
+
+        Raises
+        ------
+        LoweringError
+            It returns arrays, whose references its callers may not count as it does.
+        """
         if _noted is not None:
             _noted.append(Wanted(self, tuple(signature)))
             return _do_nothing
         with late_libraries():
-            return super().compile(signature)
+            entry = super().compile(signature)
+            found = self.overloads[tuple(signature)].signature.return_type
+        if _has_arrays(found):
+            name = self.py_func.__qualname__
+            msg = f"{name} returns arrays: it must be inlined_early"
+            raise LoweringError(msg)
+        return entry
 
     @property
     def can_be_kept(self) -> bool:
@@ -156,6 +170,13 @@ class Kernel(CPUDispatcher):  # type: ignore[misc]
     def is_kept(self, signature: tuple[Any, ...]) -> bool:
         """Tell whether the cache has it for some types."""
         return self.can_be_kept and self._cache.holds(signature, self.targetctx)
+
+
+def _has_arrays(kind: Any) -> bool:
+    """Tell whether values of one of Numba's types have arrays in them."""
+    if isinstance(kind, types.BaseTuple):
+        return any(_has_arrays(each) for each in kind)
+    return isinstance(kind, types.Array)
 
 
 @dataclass(frozen=True)

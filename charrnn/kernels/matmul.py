@@ -31,7 +31,7 @@ from numba.extending import overload
 from charrnn.arrays import Floats
 from charrnn.kernels.bfloat16_products import multiply_narrow
 from charrnn.kernels.blocks import ROWS, VECTOR_BYTES, VECTORS
-from charrnn.kernels.jit import FASTMATH, jit
+from charrnn.kernels.jit import OPTIONS, jit
 from charrnn.kernels.rows import (
     MANY,
     PANELS,
@@ -136,7 +136,7 @@ def _add_rows(rows: Floats, depth: int, skip: int, total: Floats) -> None:
             total[i] += row[i]
 
 
-@jit(parallel=True)
+@jit(parallel=True, allocates=True)
 def _add_affine_blocks(
     dz: Floats, x: Floats, dW: Floats, db: Floats, workers: int
 ) -> None:
@@ -196,11 +196,19 @@ class Form(NamedTuple):
     """What is done with panels that are no array: a NamedTuple of another kind."""
 
     multiply: Callable[..., None]  # as `multiply` says, of one matrix
-    matrix: Callable[..., Any]  # takes matrix k out of panels with a leading axis L
+    #: Takes matrix k out of panels with a leading axis L. Not compiled: kernels have it
+    #: inlined, as it returns arrays.
+    matrix: Callable[..., Any]
 
 
 #: By their types; whoever has another kind of panels registers it.
 FORMS: dict[type, Form] = {}
+
+
+class FullPanels(NamedTuple):
+    """A matrix B (K, n) as training has it, or several with a leading axis L."""
+
+    panels: Floats  # (P, K, W)
 
 
 def multiply(a: Floats, panels: Any, c: Floats, accumulate: bool) -> None:
@@ -225,12 +233,11 @@ def multiply(a: Floats, panels: Any, c: Floats, accumulate: bool) -> None:
 
 
 def matrix_of(stacked: Any, k: int) -> Any:
-    """Take the panels of matrix k out of those of several, as views."""
-    form = FORMS.get(type(stacked))
-    return stacked[k] if form is None else form.matrix(stacked, k)
+    """Take matrix k out of several, of a kind that is in `FORMS`, as a view."""
+    return FORMS[type(stacked)].matrix(stacked, k)
 
 
-_chosen = {"strict": False, "jit_options": {"fastmath": FASTMATH, "forceinline": True}}
+_chosen = {"strict": False, "jit_options": OPTIONS | {"forceinline": True}}
 
 
 @overload(multiply, **_chosen)  # type: ignore[untyped-decorator]
@@ -248,12 +255,9 @@ def _multiply_chosen(a: Any, panels: Any, c: Any, accumulate: Any) -> Any:
     return call
 
 
-@overload(matrix_of, **_chosen)  # type: ignore[untyped-decorator]
+@overload(matrix_of, strict=False, inline="always")  # type: ignore[untyped-decorator]
 def _matrix_chosen(stacked: Any, k: Any) -> Any:
-    if not isinstance(stacked, types.BaseNamedTuple):
-        return lambda stacked, k: stacked[k]
-    chosen = FORMS[stacked.instance_class].matrix
-    return lambda stacked, k: chosen(stacked, k)
+    return FORMS[stacked.instance_class].matrix
 
 
 def add_affine_gradient(
@@ -284,6 +288,20 @@ if numba_config.DISABLE_JIT:
 else:
     _multiply_panels = _multiply_blocks
     add_affine_gradient = _add_affine_blocks
+
+
+@jit
+def _multiply_full(a: Floats, W: FullPanels, c: Floats, accumulate: bool) -> None:
+    """See `multiply`."""
+    _multiply_panels(a, W.panels, c, accumulate)
+
+
+def _full_matrix(stacked: FullPanels, k: int) -> FullPanels:
+    """Take matrix k out of several, as a view."""
+    return FullPanels(stacked.panels[k])
+
+
+FORMS[FullPanels] = Form(_multiply_full, _full_matrix)
 
 
 @jit

@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.arrays import Flags, Floats, Ids
 from charrnn.kernels.activations import exp64
-from charrnn.kernels.filters import Filters, choose, new_scratch, turn_to
+from charrnn.kernels.filters import Filters, Scratch, choose, turn_to
 from charrnn.kernels.jit import jit
 
 
@@ -90,6 +90,7 @@ def choose_mixed(
     predicted: Predicted,
     recent: Ids,
     filters: Filters,
+    scratch: Scratch,
     wanted: Flags,
     u: Floats,
     logits: Floats,
@@ -104,6 +105,8 @@ def choose_mixed(
         The last characters of the mixture's vocabulary; see `filters.weigh`.
     filters : Filters
         For the mixture's vocabulary.
+    scratch : Scratch
+        Likewise.
     wanted : (B,) array of 0 and 1
         The rows for which one is chosen; nothing is written in the others.
     u : (B,) float64 array
@@ -118,7 +121,6 @@ def choose_mixed(
     bool
         False if some row had nothing to choose from.
     """
-    scratch = new_scratch(logits.shape[1])
     for n in range(ids.size):
         if wanted[n]:
             _mix(predicted, ids.size, n, logits[n])

@@ -119,7 +119,7 @@ def reaches(ids: Ids, order: int, newline: int, reach: Flags) -> None:
         found = 1 if ids[p] == newline else found + 1
 
 
-@jit(parallel=False)
+@jit(parallel=False, allocates=True)
 def sort_places(
     text: Text, order: int, vocab_size: int, places: Ids, spare: Ids
 ) -> None:
@@ -220,7 +220,7 @@ def compare_neighbors(text: Text, places: Places, levels: Ids) -> None:
         levels[k + 1] += levels[k]
 
 
-@jit(parallel=False)
+@jit(parallel=False, allocates=True)
 def grow(text: Text, places: Places, tree: Tree, alone: Ids) -> None:
     """Write all nodes of the tree; its levels are known.
 
@@ -256,7 +256,7 @@ def grow(text: Text, places: Places, tree: Tree, alone: Ids) -> None:
     longer[symbols.size] = symbols.size
 
 
-@jit(parallel=False)
+@jit(parallel=False, allocates=True)
 def count_level(
     k: int,
     text: Text,

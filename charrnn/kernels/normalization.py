@@ -151,7 +151,7 @@ def _layer_row_backward(dy: Floats, gain: Floats, xhat: Floats, inverse: Any) ->
         dy[j] = (dy[j] - mean - xhat[j] * along) * inverse
 
 
-@jit(parallel=True)
+@jit(parallel=True, allocates=True)
 def layer_backward(
     dy: Floats, gain: Floats, tape: NormTape, dgain: Floats, dshift: Floats
 ) -> None:
@@ -187,7 +187,7 @@ def layer_backward(
             dshift[j] += sum_shift[j]
 
 
-@jit(parallel=True)
+@jit(parallel=True, allocates=True)
 def batch_forward(
     x: Floats, gain: Floats, shift: Floats, tape: NormTape, mean: Floats, var: Floats
 ) -> None:
@@ -239,7 +239,7 @@ def batch_forward(
                 y[j] = xhat_j * gains[j] + shifts[j]
 
 
-@jit(parallel=True)
+@jit(parallel=True, allocates=True)
 def batch_backward(
     dy: Floats, gain: Floats, tape: NormTape, dgain: Floats, dshift: Floats
 ) -> None:

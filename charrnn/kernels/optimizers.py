@@ -74,7 +74,7 @@ def squared_norm(g: Floats, partial: Floats) -> None:
         partial[c] = total
 
 
-@jit(parallel=True)
+@jit(parallel=True, allocates=True)
 def apply(
     theta: Floats, g: Floats, m: Floats, v: Floats, rule: Formula, update: Update
 ) -> bool:

@@ -31,11 +31,11 @@ from numba.core import config as numba_config
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, aligned_zeros
 from charrnn.kernels import team
 from charrnn.kernels.bfloat16 import narrow_all
 from charrnn.kernels.blocks import ROWS, VECTORS
-from charrnn.kernels.jit import FASTMATH, jit
+from charrnn.kernels.jit import OPTIONS, jit
 from charrnn.kernels.matmul import FORMS, Form, matrix_of
 from charrnn.kernels.narrow import INT8_ROWS, make_bfloat16_block, make_int8_block
 from charrnn.kernels.rows import panel_width
@@ -279,13 +279,11 @@ def _int8_piece(W: Int8Panels, job: tuple[int, int, int, bool], k: int) -> None:
     _int8_part(room.bytes, room.scales, W, room.c, extent, part, adds)
 
 
-@jit
 def _bfloat16_matrix(stacked: Bfloat16Panels, k: int) -> Bfloat16Panels:
     """Take matrix k out of several, as a view."""
     return Bfloat16Panels(stacked.panels[k], stacked.room, stacked.number + k)
 
 
-@jit
 def _int8_matrix(stacked: Int8Panels, k: int) -> Int8Panels:
     """Take matrix k out of several, as a view."""
     return Int8Panels(
@@ -359,7 +357,7 @@ def _quantize(a: Floats, q: NDArray[np.uint8], scales: Floats, depth: int) -> No
         scales[i] = _quantize_row(a[i], q[i * depth : (i + 1) * depth])
 
 
-@jit(parallel=False)
+@jit(parallel=False, allocates=True)
 def _multiply_int8(a: Floats, W: Int8Panels, c: Floats, accumulate: bool) -> None:
     """See `matmul.multiply`."""
     m, n, depth = a.shape[0], c.shape[1], 4 * W.panels.shape[1]
@@ -410,7 +408,7 @@ def piece(W: Reduced, job: tuple[int, int, int, bool], k: int) -> None:
     """Form piece k of a job: (rows, depth, columns, whether it adds)."""
 
 
-@overload(piece, strict=False, jit_options={"fastmath": FASTMATH})  # type: ignore[untyped-decorator]
+@overload(piece, strict=False, jit_options=OPTIONS)  # type: ignore[untyped-decorator]
 def _piece_of_kind(W: Any, job: Any, k: Any) -> Any:
     if W.instance_class is Int8Panels:
         return lambda W, job, k: _int8_piece(W, job, k)
@@ -467,7 +465,10 @@ def _by_panels(W: Any, pack: int) -> Any:
     padded = np.zeros((L, panels * width, steps * pack), W.dtype)
     padded[:, :n, :K] = W
     split = padded.reshape(L, panels, width, steps, pack)
-    return np.ascontiguousarray(split.transpose(0, 1, 3, 2, 4))
+    laid_out = split.transpose(0, 1, 3, 2, 4)
+    found = aligned_zeros(laid_out.shape, W.dtype)
+    found[...] = laid_out
+    return found
 
 
 def bfloat16_panels(matrices: Floats, room: Room, number: int) -> Bfloat16Panels:
@@ -485,8 +486,8 @@ def int8_panels(matrices: Floats, room: Room, number: int) -> Int8Panels:
     q = np.rint(matrices / divisor).clip(-LARGEST, LARGEST).astype(np.int8)
     panels = _by_panels(q, 4)
     columns = panels.shape[1] * panels.shape[3]
-    of_columns = np.zeros((len(q), columns), np.float32)
+    of_columns = aligned_zeros((len(q), columns), np.float32)
     of_columns[:, : q.shape[1]] = scales
-    offsets = np.zeros((len(q), columns), np.int32)
+    offsets = aligned_zeros((len(q), columns), np.int32)
     offsets[:, : q.shape[1]] = -MIDDLE * q.sum(axis=2, dtype=np.int32)
     return Int8Panels(panels, offsets, of_columns, room, number)

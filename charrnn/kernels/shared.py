@@ -26,7 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 import llvmlite.binding as llvm
 from numba import types
@@ -71,7 +71,13 @@ class _Part:
         llvm.add_symbol(self.symbol, address)
 
 
-def shared(function: Callable[P, R]) -> Callable[P, R]:
+@overload
+def shared(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def shared(*, allocates: bool) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def shared(
+    function: Callable[P, R] | None = None, /, *, allocates: bool = False
+) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a function once for all kernels that call it, and for Python.
 
     Kernels give it all its arguments, by their places.
@@ -80,8 +86,17 @@ def shared(function: Callable[P, R]) -> Callable[P, R]:
     ----------
     function : callable
         Of arrays, NamedTuples of arrays and numbers, at the top of its module.
+    allocates : bool
+        Whether it makes arrays; see `jit`.
     """
-    by_itself = jit(parallel=False)(function)
+    if function is not None:
+        return _shared(function, allocates=False)
+    return lambda function: _shared(function, allocates=allocates)
+
+
+def _shared(function: Callable[P, R], *, allocates: bool) -> Callable[P, R]:
+    """See `shared`."""
+    by_itself = jit(parallel=False, allocates=allocates)(function)
     if numba_config.DISABLE_JIT:
         return by_itself
     name = f"{function.__module__}.{function.__qualname__}"
@@ -91,6 +106,7 @@ def shared(function: Callable[P, R]) -> Callable[P, R]:
         parallel=False,
         cached=True,
         for_python=False,
+        allocates=allocates,
     )
 
     @wraps(function)

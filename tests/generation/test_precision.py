@@ -57,7 +57,7 @@ def read(network: Network, precision: Any, text: Ids) -> Array:
     for row in text:
         ids = np.stack([row, row])
         assert sampler.generate(
-            sampler.weights, network.stack.new_tape(1, B), state, ids,
+            sampler.weights, sampler.new_step_room(B), state, ids,
             np.ones(B, np.int32), np.zeros((1, B)), ALONE, sampler.filters, -1, logits,
         )  # fmt: skip
         found.append(logits[0].copy())

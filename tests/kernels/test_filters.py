@@ -503,8 +503,8 @@ def test_rows_without_a_choice_are_refused(
 
     assert weigh(logits[1], NOTHING, filters, scratch) == -1
     assert choose(logits[1], NOTHING, filters, 0.5, scratch) == -1
-    assert not weigh_rows(logits, NOTHING, filters, weights)
-    assert weigh_rows(logits[::2].copy(), NOTHING, filters, weights[:2])
+    assert not weigh_rows(logits, NOTHING, filters, scratch, weights)
+    assert weigh_rows(logits[::2].copy(), NOTHING, filters, scratch, weights[:2])
 
 
 def test_a_bias_that_bans_all_is_refused() -> None:
@@ -540,7 +540,7 @@ def test_a_row_of_many_equals_the_row_alone(data: st.DataObject) -> None:
     filters, recent = data.draw(filters_of(V)), np.arange(-2, 3, dtype=np.int32) % V
     weights = np.empty(logits.shape)
 
-    assert weigh_rows(logits, recent, filters, weights)
+    assert weigh_rows(logits, recent, filters, new_scratch(logits.shape[1]), weights)
     alone = [weights_of(row, filters, recent) for row in logits]
     np.testing.assert_array_equal(weights, alone)
 

@@ -19,7 +19,7 @@ from charrnn.cells import names
 from charrnn.config import CellName, ModelConfig, NormName
 from charrnn.kernels.blending import ALONE, Blend, mix, score
 from charrnn.kernels.filters import Filters, choose, new_scratch
-from charrnn.kernels.generator import choose_first, generator_of
+from charrnn.kernels.generator import choose_first, generator_of, new_step_room
 from charrnn.kernels.ngrams import NONE
 from charrnn.memory import Memory
 from charrnn.network import Network
@@ -158,8 +158,9 @@ def generate(case: Case, kept: int | None = None) -> Result:
     for n in range(rows):
         ids[case.past + known[n] :, n] = V + 999
     assert generator_of(network.stack.kernels)(
-        network.inference(), tape, state, ids, known, u, blend, filters, start, logits
-    )
+        network.inference(), new_step_room(tape, V), state, ids, known, u, blend,
+        filters, start, logits,
+    )  # fmt: skip
     return Result(state, ids, logits)
 
 
@@ -309,8 +310,9 @@ def test_n_grams_are_looked_for_in_the_past(
     known = np.full(1, steps, np.int32)
 
     assert generator_of(network.stack.kernels)(
-        network.inference(), tape, state, ids, known, u, ALONE, filters, NONE, logits
-    )
+        network.inference(), new_step_room(tape, 3), state, ids, known, u, ALONE,
+        filters, NONE, logits,
+    )  # fmt: skip
     assert ids[-1, 0] == expected
 
 
@@ -409,12 +411,12 @@ def test_weights_that_are_not_finite_are_told_of(
         for known, fine in ((1, False), (STEPS, False), (STEPS + 1, True)):
             case = make(rng, network, [STEPS + 1, known, STEPS + 1], past=1)
             logits = np.empty((1, B, V), network.dtype)
-            tape = network.stack.new_tape(1, B)
+            room = new_step_room(network.stack.new_tape(1, B), V)
             weights = case.network.inference()
             for blend in (ALONE, blended):
                 with np.errstate(invalid="ignore"):  # NumPy warns without the JIT
                     found = generator_of(network.stack.kernels)(
-                        *(weights, tape, case.state, case.ids, case.known, case.u),
+                        *(weights, room, case.state, case.ids, case.known, case.u),
                         *(blend, FILTERS, NONE, logits),
                     )
                 assert found == fine
@@ -481,10 +483,11 @@ def test_the_first_character_is_chosen_from_logits_alone(
     nothing = np.zeros(0, np.int32)
 
     for filters in (FILTERS, filters_of(temperature=0.0), filters_of(no_repeat=2)):
-        assert choose_first(logits, filters, u, ids)
+        assert choose_first(logits, filters, scratch, u, ids)
         said = logits.astype(np.float64)
         expected = [choose(said, nothing, filters, number, scratch) for number in u]
         np.testing.assert_array_equal(ids, expected)
     assert len(set(ids.tolist())) == V - 1
-    assert not choose_first(np.full(V, np.nan, np.float32), FILTERS, u, ids)
-    assert not choose_first(np.full(V, -np.inf, np.float32), FILTERS, u, ids)
+    for broken in (np.nan, -np.inf):
+        rows = np.full(V, broken, np.float32)
+        assert not choose_first(rows, FILTERS, scratch, u, ids)

@@ -1,5 +1,7 @@
 """Kernels: translated once, with all that they call, and noted before they are."""
 
+import gc
+import weakref
 from typing import Any
 
 import numba
@@ -8,9 +10,16 @@ import pytest
 from numba import config as numba_config
 from numba import prange
 from numba.core.codegen import JITCodeLibrary
+from numba.core.errors import LoweringError
 
+from charrnn.config import CellName, ModelConfig, SampleConfig, WeightsName
+from charrnn.generation import Generation
 from charrnn.kernels.jit import jit
 from charrnn.kernels.libraries import PARALLEL_LOOP, LateLibrary, noted
+from charrnn.network import Network
+from charrnn.textmodel import TextModel
+from charrnn.windows import Window
+from tests.factories import make_vocab
 
 pytestmark = pytest.mark.skipif(numba_config.DISABLE_JIT, reason="nothing is compiled")
 
@@ -48,10 +57,59 @@ def _twice(x: int) -> int:
     return 2 * x
 
 
+@jit(parallel=False)
+def _view(x: Any) -> Any:
+    return x, x[1:]
+
+
+@jit(parallel=False, allocates=True)
+def _counting(x: Any) -> float:
+    room = np.empty(x.size)
+    room[:] = x
+    return _part(room[1:])
+
+
 def library_of(function: Any) -> Any:
     """Find the library of a function that is compiled for one set of types."""
     (compiled,) = function.overloads.values()
     return compiled.library
+
+
+def test_references_are_counted_by_what_makes_arrays_and_nothing_else() -> None:
+    """And what a kernel returns is no array, which only some callers would count."""
+    x = np.array([1.0, 2.0, 4.0])
+    assert _counting(x) == 6
+    _kernel(x)
+
+    counts = "NRT_incref" in library_of(_counting).get_llvm_str()
+    assert counts
+    assert "NRT_" not in library_of(_kernel).get_llvm_str()
+    with pytest.raises(LoweringError, match="_view returns arrays"):
+        _view(x)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_nothing_is_held_on_to(cell: CellName, precision: WeightsName) -> None:
+    """Whatever kernels were given is gone when nobody else has it, and not before."""
+    network = Network(ModelConfig(vocab_size=5, cell=cell, layers=2, hidden=4))
+    model = TextModel.of(network, make_vocab("abcde"))
+    config = SampleConfig(length=20, precision=precision, no_repeat=2, top_k=3)
+    prompt = model.vocab.encode("ab")
+    for _ in range(3):
+        list(Generation(model, [prompt], config, scored=False).pieces())
+    window = Window.of_inputs(np.zeros((4, 2), np.int32))
+    gradient = np.zeros_like(network.theta)
+    for _ in range(3):
+        network.loss_and_gradient(window, network.new_state(2), gradient)
+    space = network.workspace(4, 2)
+    arrays = [network.theta, gradient, *network.head.Wy, *space.tapes[0][:3]]
+    owners = [weakref.ref(a if a.base is None else a.base) for a in arrays]
+    assert all(owner() is not None for owner in owners)
+
+    del network, model, gradient, space, arrays
+    gc.collect()
+    assert [owner() for owner in owners] == [None] * len(owners)
 
 
 def test_parts_are_not_translated_but_can_be_called() -> None:
