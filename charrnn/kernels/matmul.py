@@ -353,10 +353,13 @@ def pack(matrix: Floats, packed: Packed) -> None:
         for x0 in range(0, columns, 16):
             for k0 in range(0, K, 16):
                 for x in range(x0, min(x0 + 16, columns)):
-                    for k in range(k0, min(k0 + 16, K)):
-                        forward[j, k, x] = matrix[j * width + x, k]
+                    row = matrix[j * width + x, k0 : min(k0 + 16, K)]
+                    out = forward[j, k0 : k0 + row.size, x]
+                    for k in range(row.size):
+                        out[k] = row[k]
     for j in range(backward.shape[0]):
         columns = min(width, K - j * width)
         for k in range(n):
+            row, out = matrix[k, j * width : j * width + columns], backward[j, k]
             for x in range(columns):
-                backward[j, k, x] = matrix[k, j * width + x]
+                out[x] = row[x]

@@ -15,6 +15,7 @@ once, and what a chunk has become is looked at while it is in the cache. Threads
 take chunks of a fixed size: results do not depend on their number.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -67,9 +68,9 @@ def squared_norm(g: Floats, partial: Floats) -> None:
         end = min(g.size, (c + 1) * CHUNK)
         total = np.float64(0)
         for a in range(c * CHUNK, end, _RUN):
-            run = g.dtype.type(0)
-            for k in range(a, min(a + _RUN, end)):
-                run += g[k] * g[k]
+            some, run = g[a : min(a + _RUN, end)], g.dtype.type(0)
+            for k in range(some.size):
+                run += some[k] * some[k]
             total += run
         partial[c] = total
 
@@ -107,33 +108,36 @@ def apply(
     size, ruined = theta.size, 0
     for c in prange(-(-size // CHUNK)):
         begin, end = c * CHUNK, min(size, (c + 1) * CHUNK)
+        # Views of a chunk: where an index might be below 0, LLVM has to look at each,
+        # and its code is seven times as slow.
+        th, gr, mo, ve = theta[begin:end], g[begin:end], m[begin:end], v[begin:end]
         keep = real(1 - update.decay)
-        for k in range(begin, min(end, update.decayed)):
-            theta[k] *= keep
+        for k in range(min(th.size, update.decayed - begin)):
+            th[k] *= keep
         if code == SGD:
-            for k in range(begin, end):
-                theta[k] -= lr * min(max(g[k] * scale, -limit), limit)
+            for k in range(th.size):
+                th[k] -= lr * min(max(gr[k] * scale, -limit), limit)
         elif code == ADAGRAD:
-            for k in range(begin, end):
-                g_k = min(max(g[k] * scale, -limit), limit)
-                v[k] += g_k * g_k
-                theta[k] -= lr * g_k / (np.sqrt(v[k]) + eps)
+            for k in range(th.size):
+                g_k = min(max(gr[k] * scale, -limit), limit)
+                ve[k] += g_k * g_k
+                th[k] -= lr * g_k / (math.sqrt(ve[k]) + eps)
         elif code == RMSPROP:
-            for k in range(begin, end):
-                g_k = min(max(g[k] * scale, -limit), limit)
-                v[k] = b2 * v[k] + a2 * g_k * g_k
-                theta[k] -= lr * g_k / (np.sqrt(v[k]) + eps)
+            for k in range(th.size):
+                g_k = min(max(gr[k] * scale, -limit), limit)
+                ve[k] = b2 * ve[k] + a2 * g_k * g_k
+                th[k] -= lr * g_k / (math.sqrt(ve[k]) + eps)
         else:
-            for k in range(begin, end):
-                g_k = min(max(g[k] * scale, -limit), limit)
-                m[k] = b1 * m[k] + a1 * g_k
-                v[k] = b2 * v[k] + a2 * g_k * g_k
-                theta[k] -= lr * (m[k] * c1) / (np.sqrt(v[k] * c2) + eps)
+            for k in range(th.size):
+                g_k = min(max(gr[k] * scale, -limit), limit)
+                mo[k] = b1 * mo[k] + a1 * g_k
+                ve[k] = b2 * ve[k] + a2 * g_k * g_k
+                th[k] -= lr * (mo[k] * c1) / (math.sqrt(ve[k] * c2) + eps)
         nothing = real(0)  # times infinity, or NaN, is NaN, and stays in a sum
-        for k in range(begin, end):
-            nothing += theta[k] * real(0)
-        for k in range(begin, min(end, v.size)):
-            nothing += v[k] * real(0)
+        for k in range(th.size):
+            nothing += th[k] * real(0)
+        for k in range(ve.size):
+            nothing += ve[k] * real(0)
         ruined += nothing != 0
     return ruined == 0
 
@@ -153,5 +157,7 @@ def update_ema(average: Floats, theta: Floats, rate: float) -> None:
     share = theta.dtype.type(rate)
     size = theta.size
     for c in prange(-(-size // CHUNK)):
-        for k in range(c * CHUNK, min(size, (c + 1) * CHUNK)):
-            average[k] += share * (theta[k] - average[k])
+        begin, end = c * CHUNK, min(size, (c + 1) * CHUNK)
+        mean, th = average[begin:end], theta[begin:end]
+        for k in range(mean.size):
+            mean[k] += share * (th[k] - mean[k])
