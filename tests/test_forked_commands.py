@@ -44,7 +44,8 @@ def test_it_says_and_leaves_the_same(arguments: list[str]) -> None:
     before = os.umask(0o027)
     found = []
     try:
-        for start in (subprocess.run, run):
+        # Whoever is the first to use a kernel compiles it, and says so.
+        for start in (run, subprocess.run, run):
             done: Any = start(command(*arguments), input=b"the ", capture_output=True)
             left = {}
             for path in Path().glob("t.*npz"):
@@ -54,7 +55,7 @@ def test_it_says_and_leaves_the_same(arguments: list[str]) -> None:
     finally:
         os.umask(before)
 
-    started, forked = found
+    _, started, forked = found
     assert forked == started
 
 

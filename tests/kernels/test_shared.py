@@ -11,7 +11,7 @@ import pytest
 from numba import config as numba_config
 
 from charrnn.kernels.jit import jit
-from charrnn.kernels.shared import shared
+from charrnn.kernels.shared import _parts, shared
 
 compiled_only = pytest.mark.skipif(
     numba_config.DISABLE_JIT, reason="nothing is compiled"
@@ -88,6 +88,16 @@ def test_a_caller_has_no_code_of_a_part() -> None:
         names.append(declared.partition("(")[0])
 
     assert names[0] == names[1]
+
+
+@compiled_only
+def test_a_part_is_kept_as_machine_code() -> None:
+    """Nothing is left to do for another process but to load it."""
+    _once(np.ones(3), np.zeros(3))
+
+    compiled = _parts[f"{__name__}._add"].overloads.values()
+    kinds = [each.library.serialize_using_object_code()[1] for each in compiled]
+    assert kinds and set(kinds) == {"object"}
 
 
 #: Draws by every filter, with kernels that share parts, and tells which were compiled.
