@@ -11,7 +11,7 @@ import pytest
 from numba import config as numba_config
 
 from charrnn.kernels.jit import jit
-from charrnn.kernels.shared import _parts, shared
+from charrnn.kernels.shared import shared
 
 compiled_only = pytest.mark.skipif(
     numba_config.DISABLE_JIT, reason="nothing is compiled"
@@ -90,25 +90,20 @@ def test_a_caller_has_no_code_of_a_part() -> None:
     assert names[0] == names[1]
 
 
-@compiled_only
-def test_a_part_is_kept_as_machine_code() -> None:
-    """Nothing is left to do for another process but to load it."""
-    _once(np.ones(3), np.zeros(3))
-
-    compiled = _parts[f"{__name__}._add"].overloads.values()
-    kinds = [each.library.serialize_using_object_code()[1] for each in compiled]
-    assert kinds and set(kinds) == {"object"}
-
-
-#: Draws by every filter, with kernels that share parts, and tells which were compiled.
+#: Draws by every filter, with kernels that share parts; tells whether they were read
+#: from the cache, and how many libraries of LLVM's code became the processor's.
 DRAW = """
 import numpy as np
 from charrnn.config import SampleConfig
 from charrnn.kernels.filters import weigh_rows
+from charrnn.kernels.libraries import LateLibrary
 from charrnn.sampling import distribution
 
+translated, translate = [], LateLibrary._translate
+LateLibrary._translate = lambda self: (translated.append(self), translate(self))[1]
 found = distribution(np.array([[1.0, 2.0, 4.0, 3.0]]), SampleConfig(top_k=2))
-print(sum(weigh_rows.stats.cache_hits.values()), *found[0].tolist())
+hits = sum(weigh_rows.stats.cache_hits.values())
+print(hits, len(translated), *found[0].tolist())
 """
 
 
@@ -126,12 +121,14 @@ def test_a_kept_caller_finds_its_parts(tmp_path: Path, gone: str) -> None:
         )
         return [float(word) for word in done.stdout.split()]
 
-    compiled, *first = draw()
+    compiled, all_translated, *first = draw()
     parts = [path for path in tmp_path.rglob("filters.part_*") if path.match(gone)]
     for path in parts:
         path.unlink()
-    kept, *second = draw()
+    kept, translated, *second = draw()
 
     assert (compiled, kept) == (0, 1)
     assert second == first
+    assert all_translated > 0
+    assert (translated > 0) == (gone != "nothing")
     assert bool(parts) == (gone != "nothing")
