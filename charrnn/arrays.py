@@ -15,10 +15,11 @@ G      gates of a cell (RNN 1, GRU 3, LSTM 4); GH means G * H
 A stack over time of T + 1 entries holds states: entry t is the state *before*
 input t, entry t + 1 the state after it.
 
-Arrays that kernels read and write in vectors begin where a line of the processor's
-cache does (`aligned_zeros`). NumPy's begin anywhere, so that every vector of 64 bytes
-lies in two lines: timed by hand, a core of a Zen 5 multiplied a row by a megabyte of
-weights in its second-level cache at 128 GB/s, and at 143 GB/s where they are aligned.
+Large arrays that kernels read and write in vectors, weights' panels and tapes, begin
+where a line of the processor's cache does (`aligned_zeros`). NumPy's begin at any
+multiple of 16 bytes, so that most vectors of 64 lie in two lines: timed by hand, a core
+of a Zen 5 multiplied a row by a megabyte of weights in its second-level cache at 128
+GB/s, and at 143 GB/s where they are aligned.
 """
 
 import math
@@ -59,6 +60,11 @@ def aligned_zeros(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
     ----------
     shape : int or tuple of int
     dtype : numpy.dtype or what makes one
+
+    Returns
+    -------
+    array
+        Of this shape, contiguous: a view of LINE bytes more.
     """
     shape = (shape,) if isinstance(shape, int) else shape
     size = math.prod(shape) * np.dtype(dtype).itemsize

@@ -40,9 +40,10 @@ from charrnn.windows import Window
 
 #: Gradients of z that are carried back before they are used: what fits into the
 #: second-level caches of two cores, but not so few rows that the weight
-#: gradients, which are read and written once a chunk, come to dominate. Where those are
-#: larger, a chunk is as large as they are: with 4 MB, a network of 1,024 units, whose
-#: dWh has 16, took in a tenth less.
+#: gradients, which are read and written once a chunk, come to dominate. Where those of
+#: Wh and Wx of all layers (but for layer 0's Wx) are larger, a chunk of z, and the
+#: logits of its rows, may be as large as they are: with 4 MB, a network of 1,024 units,
+#: whose dWh has 16 MB, took in a tenth less.
 CHUNK_BYTES, CHUNK_ROWS = 2**22, 256
 
 
@@ -76,9 +77,9 @@ class Workspace:
     """Room for one window of T steps and B rows, used again and again.
 
     On the way back `chunk` steps are taken at a time, down through all layers:
-    what the recurrence leaves is still in the cache when the weight gradients
-    are formed. Batch normalization has no gradient before all rows of the
-    window have one, and takes all steps at a time.
+    of a small network, what the recurrence leaves is still in the cache when the
+    weight gradients are formed. Batch normalization has no gradient before all rows
+    of the window have one, and takes all steps at a time.
     """
 
     cuts: Ids  # blocks of rows for the threads
@@ -183,6 +184,7 @@ class Stack:
         self._threads = threads
         (GH, KH), H = weights.layers[0].Wh.shape, config.hidden
         matrices = config.layers * KH + (config.layers - 1) * H
+        #: Of the gradients that are read and written once a chunk.
         self._matrix_bytes = GH * matrices * self._dtype.itemsize
         stacked = products.stack_packed
         self._Wh = stacked(config.layers, GH, KH, self._dtype)
@@ -285,9 +287,14 @@ class Stack:
             H = self.config.hidden
             tapes = [self.new_tape(T, B) for _ in self.layers]
             norms = [self.norm.new_tape(T * B, H) for _ in tapes]
-            row_bytes = B * len(self.cell.gates) * H * self._dtype.itemsize
-            enough = max(CHUNK_BYTES, self._matrix_bytes)
-            chunk = max(enough // row_bytes, -(-CHUNK_ROWS // B))
+            itemsize = self._dtype.itemsize
+            row_bytes = B * len(self.cell.gates) * H * itemsize
+            largest = B * max(row_bytes // B, self.config.vocab_size * itemsize)
+            chunk = max(
+                CHUNK_BYTES // row_bytes,
+                self._matrix_bytes // largest,
+                -(-CHUNK_ROWS // B),
+            )
             if self.config.norm == "batch":
                 chunk = T
             cuts = row_cuts(B, self._threads)

@@ -140,6 +140,32 @@ def test_without_gradients_to_add_to_the_states_have_the_same(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize(
+    ("layers", "lags", "vocab_size", "steps"),
+    [
+        (1, (1,), 6, 8),  # 4H x H beside a step of 2 x 4H: H / 2 steps
+        (2, (1,), 6, 24),  # three such matrices
+        (1, (1, 3), 6, 16),  # Wh sees two states
+        (1, (1,), 128, 4),  # logits, twice as large as z
+        (1, (1,), 600, 2),  # no less than what the caches hold
+    ],
+)
+def test_as_much_is_carried_back_as_the_gradients_have(
+    monkeypatch: pytest.MonkeyPatch,
+    layers: int,
+    lags: tuple[int, ...],
+    vocab_size: int,
+    steps: int,
+) -> None:
+    """Of z, and of the logits; where that is more than fits into the caches."""
+    monkeypatch.setattr("charrnn.stack.CHUNK_BYTES", 2 * 2 * 4 * 16 * 4)
+    monkeypatch.setattr("charrnn.stack.CHUNK_ROWS", 1)
+    shape: dict[str, Any] = {"layers": layers, "lags": lags, "vocab_size": vocab_size}
+    network = Network(ModelConfig(cell="lstm", hidden=16, **shape))
+
+    assert network.workspace(64, 2).chunk == steps
+
+
 def test_room_for_windows_is_kept_for_the_last_few_shapes(
     rng: np.random.Generator,
 ) -> None:

@@ -152,7 +152,7 @@ class Completer:
             self._ranking = self._ranking._replace(temperature=1.0)
         self._ends = frozenset(_known(model.vocab, LINE_ENDS))
         self._reading = model.reading()
-        self._room = self._sampler.new_step_room(1)
+        self._step_room = self._sampler.new_step_room(1)
         self._opened = self._open(model)
         self._places: dict[bytes, Place] = {}
         size = sum(part.nbytes for part in self._opened)
@@ -255,7 +255,7 @@ class Completer:
         blend = self._reading.continued(learns=False).blend
         # What it chooses behind the last character is of no use, but the logits are.
         if not sampler.generate(
-            sampler.weights, self._room, state, column, known,
+            sampler.weights, self._step_room, state, column, known,
             np.zeros((n, 1)), blend, sampler.filters, sampler.start, logits,
         ):  # fmt: skip
             raise nothing_to_choose()
@@ -272,7 +272,7 @@ class Completer:
         """
         weights = np.empty((1, place.logits.size))
         logits = place.logits[None]
-        scratch = self._room.scratch
+        scratch = self._step_room.scratch
         if not weigh_rows(logits, place.recent, self._ranking, scratch, weights):
             raise nothing_to_choose()
         for each in np.argsort(-weights[0], kind="stable").tolist():

@@ -266,7 +266,7 @@ class Voice:
         self.logits, self.reading = logits, reading
         self._sampler, self._whole = sampler, whole
         self._state = np.repeat(lead.state, B, axis=2)
-        self._room = sampler.new_step_room(B)
+        self._step_room = sampler.new_step_room(B)
         # What was read last, and behind it room for what will be.
         self._ids = np.full((past + ROOM, B), -1, np.int32)
         self._at = 0  # where what was read last begins
@@ -296,7 +296,7 @@ class Voice:
         window = self._ids[self._at : self._at + past + 2]
         window[past] = ids
         if not sampler.generate(
-            sampler.weights, self._room, self._state, window, self._known,
+            sampler.weights, self._step_room, self._state, window, self._known,
             self._u, self.reading.blend._replace(learns=False), sampler.filters,
             sampler.start, self.logits,
         ):  # fmt: skip
@@ -321,7 +321,7 @@ class Voice:
         self.logits = logits
         self._state = np.ascontiguousarray(self._state[:, :, rows])
         self._ids = np.ascontiguousarray(self._ids[:, rows])
-        self._room = self._sampler.new_step_room(len(rows))
+        self._step_room = self._sampler.new_step_room(len(rows))
         self._known, self._u = self._known[: len(rows)], self._u[:, : len(rows)].copy()
 
 
@@ -351,11 +351,16 @@ class Voices:
         self._voices = [
             Voice(own, lead, reading, logits, whole=whole)
             for own, lead, reading, logits, whole in zip(
-                sampler.samplers, state, readings, self._room(rows), wholes, strict=True
+                sampler.samplers,
+                state,
+                readings,
+                self._new_logits(rows),
+                wholes,
+                strict=True,
             )
         ]
 
-    def _room(self, rows: int) -> list[Floats]:
+    def _new_logits(self, rows: int) -> list[Floats]:
         """Make room for what all models expect, (1, rows, V) of each of them."""
         sizes = [sampler.weights.by.size for sampler in self._sampler.samplers]
         flat = np.empty(rows * sum(sizes), np.float32)
@@ -376,7 +381,9 @@ class Voices:
 
     def keep(self, rows: list[int]) -> None:
         """Forget all but some rows."""
-        for voice, logits in zip(self._voices, self._room(len(rows)), strict=True):
+        for voice, logits in zip(
+            self._voices, self._new_logits(len(rows)), strict=True
+        ):
             voice.keep(rows, logits)
 
 

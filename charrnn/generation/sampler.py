@@ -342,7 +342,7 @@ class Shard(Rows[R]):
         super().__init__(sampler, samples, before, given)
         self._sampler, self._reading = sampler, reading
         self._state = np.ascontiguousarray(state)
-        self._room = sampler.new_step_room(len(samples))
+        self._step_room = sampler.new_step_room(len(samples))
 
     def _write(
         self, ids: Ids, known: Ids, u: Floats, filters: Filters, kept: int
@@ -351,7 +351,7 @@ class Shard(Rows[R]):
         sampler, (steps, B) = self._sampler, u.shape
         logits = np.empty((kept, B, sampler.weights.by.size), sampler.dtype)
         if not sampler.generate(
-            sampler.weights, self._room, self._state, ids, known, u,
+            sampler.weights, self._step_room, self._state, ids, known, u,
             self._reading.writing(steps), filters, sampler.start, logits,
         ):  # fmt: skip
             raise nothing_to_choose()
@@ -360,4 +360,4 @@ class Shard(Rows[R]):
     def _keep(self, rows: list[int]) -> None:
         """Forget the states of all but some rows."""
         self._state = np.ascontiguousarray(self._state[:, :, rows])
-        self._room = self._sampler.new_step_room(len(rows))
+        self._step_room = self._sampler.new_step_room(len(rows))

@@ -64,6 +64,11 @@ class CellKernels(Protocol):
                                               can be made in bfloat16, too
     ========================================= ==================================
 
+    None of these makes an array, as the loops that they become a part of count no
+    references (`charrnn.kernels.jit`): room for what lies between belongs on the tape,
+    whose arrays `charrnn.arrays.aligned_zeros` makes. ``weights.Wh`` is for
+    `matmul.multiply` alone, since generating has panels of other kinds.
+
     Each module also has ``step`` and ``step_backward``, the equations side by
     side, which `advance` and `retreat` call; their arguments are the cell's own.
     """

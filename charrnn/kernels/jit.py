@@ -26,10 +26,15 @@ Python that calls a part calls a kernel of the same source.
 view that is taken of it. Two threads that take views of the same weights then wait for
 one another: a product that they share in pieces took twice its time. Whoever calls a
 kernel holds on to its arguments until it is done, so that kernels count nothing, but
-for those that make arrays (``allocates``). Numba makes one function for both where it
-is a part of both kinds, and what such a part returned would be counted by one side
-only: what returns arrays is therefore inlined before anything is compiled, which
-`charrnn.kernels.libraries` insists on.
+for those that make arrays (``allocates``); in others Numba says that "NRT" is required
+or that only arrays which were passed in can be returned. A part is compiled once,
+whoever calls it: a kernel that counts may call one that does not, and an array that it
+returned would be let go without having been counted. What returns arrays is therefore
+inlined before anything is compiled, which `charrnn.kernels.libraries` insists on.
+
+*Indices.* Numba lets an index below 0 count from the end. Where a loop over an array
+does not begin at 0, LLVM cannot tell that none is below it, and makes scalar code.
+Inner loops go over views that begin where they do.
 
 *Once.* What is linked into kernels is optimized and translated with them, and not
 before (`charrnn.kernels.libraries`).
@@ -71,7 +76,7 @@ PACKAGE = "charrnn.kernels."
 #: All of LLVM's fast-math flags but ``nnan`` and ``ninf``.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-#: What Numba is told of every function, unless it makes arrays.
+#: What Numba is told of every function; with ``_nrt`` of those that make arrays.
 OPTIONS = {"fastmath": FASTMATH, "_nrt": False}
 
 #: Comparisons of address ranges that LLVM may put before a vectorized loop.
@@ -201,7 +206,7 @@ def compiled_as(
     for_python : bool
         False for what only kernels call: Python could not.
     allocates : bool
-        Whether it makes arrays.
+        See `jit`.
     """
     code, scope = function.__code__, function.__globals__
     copy = FunctionType(code, scope, name, function.__defaults__)

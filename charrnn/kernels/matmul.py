@@ -196,8 +196,10 @@ class Form(NamedTuple):
     """What is done with panels that are no array: a NamedTuple of another kind."""
 
     multiply: Callable[..., None]  # as `multiply` says, of one matrix
-    #: Takes matrix k out of panels with a leading axis L. Not compiled: kernels have it
-    #: inlined, as it returns arrays.
+    #: Takes matrix k out of panels with a leading axis L. It is no kernel: it returns
+    #: arrays, and is inlined wherever kernels call it. Numba types it as a function
+    #: that counts no references, and of such it refuses a bare array as the result, but
+    #: not a NamedTuple: therefore all panels that are taken out of several are one.
     matrix: Callable[..., Any]
 
 
@@ -208,7 +210,7 @@ FORMS: dict[type, Form] = {}
 class FullPanels(NamedTuple):
     """A matrix B (K, n) as training has it, or several with a leading axis L."""
 
-    panels: Floats  # (P, K, W)
+    panels: Floats  # (P, K, W), or (L, P, K, W)
 
 
 def multiply(a: Floats, panels: Any, c: Floats, accumulate: bool) -> None:

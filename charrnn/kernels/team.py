@@ -36,14 +36,14 @@ from numba.core import config as numba_config
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats, aligned_zeros
+from charrnn.arrays import LINE, Floats, aligned_zeros
 from charrnn.kernels.jit import jit
 
 Board = NDArray[np.int64]
 
 #: Numbers of the board that lie in one line of the cache; what different threads write
 #: lies in different ones.
-_LINE = 8
+_LINE = LINE // 8
 
 #: Places on the board. The slice of work that is helped with, 0 for none; the number
 #: of the last job.

@@ -12,10 +12,15 @@ from numba import prange
 from numba.core.codegen import JITCodeLibrary
 from numba.core.errors import LoweringError
 
+from charrnn.cells import cell_of
 from charrnn.config import CellName, ModelConfig, SampleConfig, WeightsName
 from charrnn.generation import Generation
+from charrnn.kernels import matmul, reduced
+from charrnn.kernels.cells import kernels_of
+from charrnn.kernels.generator import generator_of
 from charrnn.kernels.jit import jit
 from charrnn.kernels.libraries import PARALLEL_LOOP, LateLibrary, noted
+from charrnn.kernels.recurrence import loops
 from charrnn.network import Network
 from charrnn.textmodel import TextModel
 from charrnn.windows import Window
@@ -76,16 +81,27 @@ def library_of(function: Any) -> Any:
 
 
 def test_references_are_counted_by_what_makes_arrays_and_nothing_else() -> None:
-    """And what a kernel returns is no array, which only some callers would count."""
+    """What a kernel returns is no array either, which only some callers would count."""
     x = np.array([1.0, 2.0, 4.0])
     assert _counting(x) == 6
     _kernel(x)
 
-    counts = "NRT_incref" in library_of(_counting).get_llvm_str()
-    assert counts
+    assert "NRT_incref" in library_of(_counting).get_llvm_str()
     assert "NRT_" not in library_of(_kernel).get_llvm_str()
-    with pytest.raises(LoweringError, match="_view returns arrays"):
-        _view(x)
+    for _ in range(2):
+        with pytest.raises(LoweringError, match="_view returns arrays"):
+            _view(x)
+    assert not _view.signatures  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_no_view_of_the_hot_kernels_is_counted(cell: CellName) -> None:
+    """Threads that take views of the same weights would wait for one another."""
+    kernels = kernels_of(cell_of(cell))
+    shared = matmul._multiply_blocks, reduced.help_out
+    for kernel in (generator_of(kernels), *loops(kernels), *shared):
+        compiled: Any = kernel
+        assert compiled.targetoptions["_nrt"] is False
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
