@@ -5,7 +5,8 @@ gates and states, its own parameters and how they begin, what can be looked at
 while it reads, and what a plan should know. It is pure data, so that options,
 help and checkpoints know every cell before NumPy or Numba is imported. The
 arithmetic stands in the module that the record names, which is imported on use;
-`charrnn.kernels.cells` describes what such a module has.
+`charrnn.kernels.cells` describes what such a module has, and what its functions must
+not do: make arrays.
 
 A cell from outside the package is one module of kernels and one call::
 

@@ -11,9 +11,7 @@ All that charrnn is told of it stands in `TOY`: `charrnn.cells.register(TOY)`.
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, aligned_zeros
 from charrnn.cells import Cell, Own, Signal
 from charrnn.kernels.activations import ONE, sigmoid, tanh
 from charrnn.kernels.jit import jit
@@ -52,14 +50,15 @@ class Tape(NamedTuple):
 
 def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     """Make room for one window."""
-    states, dstates = np.zeros((2, T + 1, B, H), dtype), np.zeros((2, B, H), dtype)
+    states = aligned_zeros((2, T + 1, B, H), dtype)
+    dstates = aligned_zeros((2, B, H), dtype)
     return Tape(
-        z=np.zeros((T, B, 2 * H), dtype),
+        z=aligned_zeros((T, B, 2 * H), dtype),
         states=states,
-        y=np.zeros((T, B, H), dtype),
+        y=aligned_zeros((T, B, H), dtype),
         dstates=dstates,
-        m=np.zeros((T, B, H), dtype),
-        dkeep=np.zeros((T, B, H), dtype),
+        m=aligned_zeros((T, B, H), dtype),
+        dkeep=aligned_zeros((T, B, H), dtype),
         **own_state(states, dstates)._asdict(),
     )
 

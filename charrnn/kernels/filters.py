@@ -286,7 +286,7 @@ def weigh(logits: Floats, recent: Ids, filters: Filters, scratch: Scratch) -> in
         The last characters, below 0 where there was none yet.
     filters : Filters
     scratch : Scratch
-        Written.
+        Written; for as many characters as there are logits, which nothing checks.
 
     Returns
     -------

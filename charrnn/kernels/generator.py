@@ -62,7 +62,7 @@ class Inference(NamedTuple):
 
     table: Floats  # (V, GH) Wx of layer 0, by character
     b: Floats  # (L, GH)
-    Wx: Any  # of the other layers: L - 1 matrices of a kind in `matmul.FORMS`
+    Wx: Any  # of other layers: L - 1 matrices (H, GH) of a kind in `matmul.FORMS`
     recurrent: Recurrent  # of all layers, with a leading axis L
     norm: int  # how outputs are normalized: a code of `normalization`
     gain: Floats  # (L, H) of the normalized outputs; (L, 0) for none
@@ -238,6 +238,7 @@ def choose_first(
         The same for all rows.
     filters : Filters
     scratch : Scratch
+        For V characters.
     u : (B,) float64 array
     ids : (B,) int array
         Written.

@@ -314,7 +314,7 @@ def affine(x: Floats, panels: Any, b: Floats, z: Floats) -> None:
     ----------
     x : (m, K) float array
     panels : (P, K, W) float array
-        ``Packed.forward`` of W.
+        ``Packed.forward`` of W; or another kind that `multiply` takes.
     b : (n,) float array
     z : (m, n) float array
         Written.

@@ -18,8 +18,8 @@ class Recurrent(NamedTuple):
     on the way back by Wh, and each product reads panels of its own.
     """
 
-    #: (P, KH, W) panels of Wh^T; on the way back (P, GH, W) of Wh. Generating has all
-    #: layers' at once, of a kind in `matmul.FORMS`.
+    #: (P, KH, W) panels of Wh^T; on the way back (P, GH, W) of Wh. Generating has a
+    #: kind in `matmul.FORMS`, of all layers until `layer_weights` takes those of one.
     Wh: Any
     own: Floats  # (O,): the cell's own parameters, one after another; O may be 0
 
