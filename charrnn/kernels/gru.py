@@ -42,10 +42,8 @@ class Tape(NamedTuple):
 
 def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     """Make room for one window."""
-    states, dstates = (
-        aligned_zeros((1, T + 1, B, H), dtype),
-        aligned_zeros((1, B, H), dtype),
-    )
+    states = aligned_zeros((1, T + 1, B, H), dtype)
+    dstates = aligned_zeros((1, B, H), dtype)
     return Tape(
         z=aligned_zeros((T, B, 3 * H), dtype),
         zh=aligned_zeros((T, B, 3 * H), dtype),

@@ -15,7 +15,6 @@ once, and what a chunk has become is looked at while it is in the cache. Threads
 take chunks of a fixed size: results do not depend on their number.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -120,18 +119,18 @@ def apply(
             for k in range(th.size):
                 g_k = min(max(gr[k] * scale, -limit), limit)
                 ve[k] += g_k * g_k
-                th[k] -= lr * g_k / (math.sqrt(ve[k]) + eps)
+                th[k] -= lr * g_k / (np.sqrt(ve[k]) + eps)
         elif code == RMSPROP:
             for k in range(th.size):
                 g_k = min(max(gr[k] * scale, -limit), limit)
                 ve[k] = b2 * ve[k] + a2 * g_k * g_k
-                th[k] -= lr * g_k / (math.sqrt(ve[k]) + eps)
+                th[k] -= lr * g_k / (np.sqrt(ve[k]) + eps)
         else:
             for k in range(th.size):
                 g_k = min(max(gr[k] * scale, -limit), limit)
                 mo[k] = b1 * mo[k] + a1 * g_k
                 ve[k] = b2 * ve[k] + a2 * g_k * g_k
-                th[k] -= lr * (mo[k] * c1) / (math.sqrt(ve[k] * c2) + eps)
+                th[k] -= lr * (mo[k] * c1) / (np.sqrt(ve[k] * c2) + eps)
         nothing = real(0)  # times infinity, or NaN, is NaN, and stays in a sum
         for k in range(th.size):
             nothing += th[k] * real(0)

@@ -36,10 +36,8 @@ class Tape(NamedTuple):
 
 def new_tape(T: int, B: int, H: int, dtype: Any, activation: str = "tanh") -> Tape:
     """Make room for one window of a network with this activation f."""
-    states, dstates = (
-        aligned_zeros((1, T + 1, B, H), dtype),
-        aligned_zeros((1, B, H), dtype),
-    )
+    states = aligned_zeros((1, T + 1, B, H), dtype)
+    dstates = aligned_zeros((1, B, H), dtype)
     return Tape(
         z=aligned_zeros((T, B, H), dtype),
         states=states,

@@ -1,6 +1,7 @@
 """Kernels: translated once, with all that they call, and noted before they are."""
 
 import gc
+import sys
 import weakref
 from typing import Any
 
@@ -111,17 +112,20 @@ def test_nothing_is_held_on_to(cell: CellName, precision: WeightsName) -> None:
     network = Network(ModelConfig(vocab_size=5, cell=cell, layers=2, hidden=4))
     model = TextModel.of(network, make_vocab("abcde"))
     config = SampleConfig(length=20, precision=precision, no_repeat=2, top_k=3)
-    prompt = model.vocab.encode("ab")
-    for _ in range(3):
-        list(Generation(model, [prompt], config, scored=False).pieces())
-    window = Window.of_inputs(np.zeros((4, 2), np.int32))
-    gradient = np.zeros_like(network.theta)
-    for _ in range(3):
-        network.loss_and_gradient(window, network.new_state(2), gradient)
+    prompt, window = (
+        model.vocab.encode("ab"),
+        Window.of_inputs(np.zeros((4, 2), np.int32)),
+    )
+    gradient, counts = np.zeros_like(network.theta), []
     space = network.workspace(4, 2)
     arrays = [network.theta, gradient, *network.head.Wy, *space.tapes[0][:3]]
+    for _ in range(4):
+        list(Generation(model, [prompt], config, scored=False).pieces())
+        network.loss_and_gradient(window, network.new_state(2), gradient)
+        gc.collect()
+        counts.append([sys.getrefcount(array) for array in arrays])
+    assert counts[1:] == counts[:-1]
     owners = [weakref.ref(a if a.base is None else a.base) for a in arrays]
-    assert all(owner() is not None for owner in owners)
 
     del network, model, gradient, space, arrays
     gc.collect()
