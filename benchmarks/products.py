@@ -21,7 +21,8 @@ from timing import ONCE, Rounds, Side, in_turn, limit_blas, sgemm
 
 from charrnn.config import PrecisionName
 from charrnn.errors import MissingComponentError
-from charrnn.kernels.matmul import Packed, multiply
+from charrnn.kernels.matmul import multiply
+from charrnn.kernels.packing import Packed
 from charrnn.network import products_of
 
 #: Rows of a thread, depth, columns, and how many matrices take turns.

@@ -28,8 +28,9 @@ from charrnn.errors import OptionError, field
 from charrnn.kernels import dropout, inputs, lagged
 from charrnn.kernels.cells import Tape, can_have_lags, has_lags, kernels_of
 from charrnn.kernels.lagged import new_links
-from charrnn.kernels.matmul import FullPanels, Packed, layer_of
+from charrnn.kernels.matmul import FullPanels
 from charrnn.kernels.normalization import NormTape
+from charrnn.kernels.packing import Packed, layer_of
 from charrnn.kernels.products import PLAIN, Products
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent

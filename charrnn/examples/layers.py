@@ -22,15 +22,9 @@ from charrnn.arrays import IGNORED, Floats, Ids
 from charrnn.cells import cell_of
 from charrnn.kernels import head, inputs
 from charrnn.kernels.cells import kernels_of
-from charrnn.kernels.matmul import (
-    Packed,
-    add_affine_gradient,
-    affine,
-    multiply,
-    new_packed,
-    pack,
-)
+from charrnn.kernels.matmul import add_affine_gradient, affine, multiply
 from charrnn.kernels.optimizers import ADAM, SGD, Formula, Update, apply
+from charrnn.kernels.packing import Packed, new_packed, pack
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.threads import row_cuts

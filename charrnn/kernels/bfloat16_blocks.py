@@ -33,7 +33,7 @@ TILE_PAIRS = TILE * TILE
 
 _I1, _I8, _I32, _I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 _BYTES = _I8.as_pointer()
-_VECTOR, _REALS = ir.VectorType(_I32, TILE), ir.VectorType(ir.FloatType(), TILE)
+_REALS = ir.VectorType(ir.FloatType(), TILE)
 _HALVES = ir.VectorType(ir.IntType(16), 2 * TILE)
 
 
@@ -291,45 +291,3 @@ def pair_16(
 
     size = types.intp
     return types.void(source, size, size, target, size), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def transpose(
-    typing_context: Any, source: Any, source_row: Any, target: Any, target_row: Any
-) -> Any:
-    """Transpose 16 x 16 numbers of 32 bits.
-
-    Parameters
-    ----------
-    source, target : 1-d arrays of 32-bit numbers, from the first one on
-    source_row, target_row : int
-        Numbers from one row to the next.
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        places = []
-        for array, row in ((0, 1), (2, 3)):
-            first = _pointer(context, builder, signature.args[array], args[array])
-            step = builder.mul(args[row], _I64(4))
-            at = (builder.gep(first, [builder.mul(step, _I64(r))]) for r in range(TILE))
-            places.append([builder.bitcast(p, _VECTOR.as_pointer()) for p in at])
-        rows = [builder.load(place) for place in places[0]]
-        for row in rows:
-            row.align = 4
-        # Halves of squares change places: of 16 rows, of 8, of 4 and of 2.
-        for span in (8, 4, 2, 1):
-            low = [x if x & span == 0 else x - span + TILE for x in range(TILE)]
-            high = [x + span if x & span == 0 else x + TILE for x in range(TILE)]
-            for r in range(TILE):
-                if r & span == 0:
-                    pair = rows[r], rows[r + span]
-                    rows[r], rows[r + span] = (
-                        builder.shuffle_vector(*pair, ir.Constant(_VECTOR, order))
-                        for order in (low, high)
-                    )
-        for row, place in zip(rows, places[1], strict=True):
-            builder.store(row, place).align = 4
-        return context.get_dummy_value()
-
-    size = types.intp
-    return types.void(source, size, target, size), codegen

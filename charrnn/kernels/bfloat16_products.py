@@ -47,10 +47,10 @@ from charrnn.kernels.bfloat16_blocks import (
     narrow_32,
     pair_16,
     release_tiles,
-    transpose,
 )
 from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.jit import OPTIONS, jit
+from charrnn.kernels.packing import transpose
 from charrnn.kernels.rows import (
     is_kept,
     panel_width,

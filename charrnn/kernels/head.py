@@ -18,7 +18,8 @@ from charrnn.arrays import Floats, Ids
 from charrnn.kernels.activations import exp
 from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import Packed, affine, multiply
+from charrnn.kernels.matmul import affine, multiply
+from charrnn.kernels.packing import Packed
 
 #: Rows of logits computed and used while they are in the cache.
 BLOCK = 4 * ROWS

@@ -18,7 +18,8 @@ from numpy.typing import DTypeLike
 
 from charrnn.arrays import Floats, Ids, Longs
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import Packed, affine, multiply
+from charrnn.kernels.matmul import affine, multiply
+from charrnn.kernels.packing import Packed
 
 
 class Inputs(NamedTuple):

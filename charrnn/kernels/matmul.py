@@ -37,7 +37,6 @@ from charrnn.kernels.rows import (
     PANELS,
     few_rows_by_panels,
     is_kept,
-    new_panels,
     rows_by_panel,
     share_of_next,
 )
@@ -324,44 +323,3 @@ def affine(x: Floats, panels: Any, b: Floats, z: Floats) -> None:
         for j in range(z.shape[1]):
             row[j] = b[j]
     multiply(x, panels, z, True)
-
-
-class Packed(NamedTuple):
-    """A weight matrix W (n, K), a row per output, ready for both directions."""
-
-    forward: Floats  # panels of W^T: `multiply(x, W.forward, z)` is z = x W^T
-    backward: Floats  # panels of W: `multiply(dz, W.backward, dx)` is dx = dz W
-
-
-def new_packed(n: int, K: int, dtype: Any) -> Packed:
-    """Make room for the panels of a weight matrix (n, K)."""
-    return Packed(new_panels(K, n, dtype), new_panels(n, K, dtype))
-
-
-def layer_of(stacked: Packed, k: int) -> Packed:
-    """Take the panels of matrix k, as views."""
-    return Packed(stacked.forward[k], stacked.backward[k])
-
-
-@jit(parallel=False)
-def pack(matrix: Floats, packed: Packed) -> None:
-    """Copy a weight matrix (n, K) into its panels; done once a step."""
-    forward, backward = packed
-    n, K = matrix.shape
-    width = forward.shape[2]
-    for j in range(forward.shape[0]):
-        columns = min(width, n - j * width)
-        # Squares of 16 x 16, so that both sides stay in the first-level cache.
-        for x0 in range(0, columns, 16):
-            for k0 in range(0, K, 16):
-                for x in range(x0, min(x0 + 16, columns)):
-                    row = matrix[j * width + x, k0 : min(k0 + 16, K)]
-                    out = forward[j, k0 : k0 + row.size, x]
-                    for k in range(row.size):
-                        out[k] = row[k]
-    for j in range(backward.shape[0]):
-        columns = min(width, K - j * width)
-        for k in range(n):
-            row, out = matrix[k, j * width : j * width + columns], backward[j, k]
-            for x in range(columns):
-                out[x] = row[x]

@@ -13,7 +13,8 @@ from numba.core import config as numba_config
 from charrnn.arrays import Floats, aligned_zeros
 from charrnn.kernels import bfloat16_products as narrow
 from charrnn.kernels.bfloat16 import round_all
-from charrnn.kernels.matmul import Packed, add_affine_gradient, new_packed, pack
+from charrnn.kernels.matmul import add_affine_gradient
+from charrnn.kernels.packing import Packed, new_packed, pack
 
 #: Adds the gradients of z = x W^T + b; see `matmul.add_affine_gradient`.
 AddGradient = Callable[[Floats, Floats, Floats, Floats, int], None]
@@ -27,7 +28,7 @@ class Products(NamedTuple):
     add_gradient: AddGradient
 
     def stack_packed(self, L: int, n: int, K: int, dtype: Any) -> Packed:
-        """Make room for the panels of L matrices (n, K); see `matmul.layer_of`."""
+        """Make room for the panels of L matrices (n, K); see `packing.layer_of`."""
         one = self.new_packed(n, K, dtype)
         return Packed(
             *(aligned_zeros((L, *panels.shape), panels.dtype) for panels in one)

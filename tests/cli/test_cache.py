@@ -147,8 +147,8 @@ def files_of(cache: Path, kernel: str) -> list[Path]:
 #: Kernels that compile fast, and who runs them.
 SMALL = {
     "train": "optimizers.squared_norm",
-    "sample": "matmul.pack",
-    "inspect": "matmul.pack",
+    "sample": "packing.pack",
+    "inspect": "packing.pack",
     "inspect --warmup": "optimizers.squared_norm",
 }
 

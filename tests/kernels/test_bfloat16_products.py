@@ -15,7 +15,8 @@ from charrnn.kernels.bfloat16 import round_all
 from charrnn.kernels.bfloat16_products import COLUMNS as PACKED_COLUMNS
 from charrnn.kernels.bfloat16_products import SLICE, VECTOR_COLUMNS
 from charrnn.kernels.blocks import ROWS as BLOCK_ROWS
-from charrnn.kernels.matmul import Packed, multiply
+from charrnn.kernels.matmul import multiply
+from charrnn.kernels.packing import Packed
 from charrnn.kernels.products import Products, bfloat16_products
 from charrnn.kernels.rows import KEPT_BYTES
 from charrnn.kernels.threads import limited, usable

@@ -19,8 +19,6 @@ from charrnn.kernels.matmul import (
     add_affine_gradient,
     affine,
     multiply,
-    new_packed,
-    pack,
 )
 from charrnn.kernels.rows import KEPT_BYTES, new_panels, panel_width
 from charrnn.kernels.threads import limited, usable
@@ -256,17 +254,6 @@ def test_one_chain_of_multiply_adds(rng: np.random.Generator) -> None:
     multiply(np.ascontiguousarray(A[:, 13:]), panels_of(B[13:]), cut, True)
 
     assert (cut == whole).all()
-
-
-@dtypes
-@pytest.mark.parametrize(("n", "K"), [(1, 1), (5, 3), (16, 33), (33, 16), (70, 65)])
-def test_pack(rng: np.random.Generator, dtype: Any, n: int, K: int) -> None:
-    """Packing fills the panels of both directions, and no more of them."""
-    matrix, packed = random(rng, dtype, n, K), new_packed(n, K, dtype)
-    pack(matrix, packed)
-
-    assert (packed.forward == panels_of(matrix.T)).all()
-    assert (packed.backward == panels_of(matrix)).all()
 
 
 @dtypes

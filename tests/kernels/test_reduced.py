@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from charrnn.kernels import team
 from charrnn.kernels.bfloat16 import round_all
 from charrnn.kernels.jit import jit
-from charrnn.kernels.matmul import matrix_of, multiply, new_packed, pack
+from charrnn.kernels.matmul import matrix_of, multiply
 from charrnn.kernels.narrow import DOT_PRODUCTS, LANES, make_int8_block
+from charrnn.kernels.packing import new_packed, pack
 from charrnn.kernels.reduced import (
     LARGEST,
     MIDDLE,
