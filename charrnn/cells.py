@@ -33,7 +33,9 @@ class Signal:
     """Something that can be looked at beside outputs and gates."""
 
     name: str
-    field: str  # of the cell's tape: an array (T, B, H)
+    #: Of the cell's tape, an array (T, B, H); None for the state of this name.
+    field: str | None = None
+    squashed: bool = False  # whether what is looked at is its tanh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +178,7 @@ register(
         states=("h", "c"),
         forget_gate="f",
         switches=("i", "f", "o"),
-        shown=(Signal("c", "tanh_c"),),
+        shown=(Signal("c", squashed=True),),
         peak_rate=1e-2,
         norm="layer",
         kernels="charrnn.kernels.lstm",

@@ -21,12 +21,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from charrnn.arrays import Flags, Floats, Ids
+from charrnn.arrays import Flags, Floats, Ids, aligned_zeros
 from charrnn.cells import cell_of
 from charrnn.config import ModelConfig, WeightsName
 from charrnn.errors import OptionError, field
 from charrnn.kernels import dropout, inputs, lagged
-from charrnn.kernels.cells import Tape, can_have_lags, has_lags, kernels_of
+from charrnn.kernels.cells import can_have_lags, has_lags, kernels_of
 from charrnn.kernels.lagged import new_links
 from charrnn.kernels.matmul import FullPanels
 from charrnn.kernels.normalization import NormTape
@@ -81,17 +81,33 @@ class Workspace:
     of a small network, what the recurrence leaves is still in the cache when the
     weight gradients are formed. Batch normalization has no gradient before all rows
     of the window have one, and takes all steps at a time.
+
+    A layer's outputs are its states h, and stand there, unless they are to be kept
+    apart because they are changed, or a document that begins inside the window clears
+    states.
     """
 
     cuts: Ids  # blocks of rows for the threads
     tapes: list[Any]  # one of the cell's `Tape` a layer
     norms: list[NormTape]  # likewise
     chunk: int
+    apart: list[Floats]  # room for outputs (T, B, H) of every layer, once it is wanted
+
+    def states(self, k: int) -> Floats:
+        """View the states h of layer k after each input, (T, B, H)."""
+        h: Floats = self.tapes[k].states[0, 1:]
+        return h
+
+    def keep_apart(self) -> None:
+        """Make room for outputs that do not stand among the states."""
+        if not self.apart:
+            shapes = (self.states(k) for k in range(len(self.tapes)))
+            self.apart.extend(aligned_zeros(h.shape, h.dtype) for h in shapes)
 
     @property
     def nbytes(self) -> int:
         """Memory that the arrays take, in bytes."""
-        found = [a for tape in (*self.tapes, *self.norms) for a in tape]
+        found = [a for tape in (*self.tapes, *self.norms, self.apart) for a in tape]
         sizes: dict[int, int] = {}
         for a in found:
             if isinstance(a, np.ndarray):
@@ -121,6 +137,7 @@ class Passed:
 
     window: Window
     space: Workspace
+    outputs: list[Floats]  # (T, B, H) of every layer, normalized and dropped
     noise: Noise | None  # that outputs were dropped by
     training: bool  # how outputs were normalized
 
@@ -138,7 +155,7 @@ class Passed:
     @property
     def y(self) -> Floats:
         """The outputs of the last layer, (T * B, H)."""
-        y: Floats = self.space.tapes[-1].y
+        y = self.outputs[-1]
         return y.reshape(-1, y.shape[2])
 
 
@@ -299,7 +316,7 @@ class Stack:
             if self.config.norm == "batch":
                 chunk = T
             cuts = row_cuts(B, self._threads)
-            kept[T, B] = Workspace(cuts, tapes, norms, min(T, chunk))
+            kept[T, B] = Workspace(cuts, tapes, norms, min(T, chunk), [])
         return kept[T, B]
 
     def forward(
@@ -325,21 +342,27 @@ class Stack:
         """
         T, B = window.inputs.shape
         space = self.workspace(T, B)
+        apart = noise is not None or self.norm.kind != "none"
+        if apart := apart or bool(window.resets[1:].any()):
+            space.keep_apart()
+        outputs: list[Floats] = []
         for k, (layer, tape) in enumerate(zip(self.layers, space.tapes, strict=True)):
             kinds, past = len(tape.states), state[k, len(tape.states) :]
             tape.states[:, 0] = state[k, :kinds]
             if past.size:
                 tape.past[...] = past
-            read = self._inputs(k, window.inputs, space.tapes)
-            self.loops.forward(layer.ahead, read, tape, window.resets, space.cuts)
+            read = self._inputs(k, window.inputs, outputs)
+            outputs.append(space.apart[k] if apart else space.states(k))
+            y = outputs[k] if apart else outputs[k][:0]
+            self.loops.forward(layer.ahead, read, tape, y, window.resets, space.cuts)
             state[k, :kinds] = tape.states[:, T]
             if past.size:
                 lagged.carry(tape, past)
-            y = tape.y.reshape(T * B, -1)
+            y = outputs[k].reshape(T * B, -1)
             self.norm.forward(k, y, space.norms[k], training=training)
             if noise is not None:
                 dropout.drop(y, noise.bytes[k], noise.threshold, self._threads)
-        return Passed(window, space, noise, training)
+        return Passed(window, space, outputs, noise, training)
 
     def backward(
         self,
@@ -380,7 +403,7 @@ class Stack:
             by_step = dy.reshape(last - first, B, -1)
             if on_layer is not None:
                 on_layer(k, by_step)
-            read = self._inputs(k, window.inputs, space.tapes)
+            read = self._inputs(k, window.inputs, passed.outputs)
             if has_lags(tape):
                 lagged.begin_back(tape, whole=last == T)
             self.loops.backward(
@@ -394,12 +417,12 @@ class Stack:
                 )
                 self._add_input_gradients(k, passed, rows, into)
 
-    def _inputs(self, k: int, ids: Ids, tapes: Sequence[Tape]) -> inputs.Inputs:
+    def _inputs(self, k: int, ids: Ids, outputs: Sequence[Floats]) -> inputs.Inputs:
         """Say what layer k reads in a window: characters, or the layer below."""
         layer = self.layers[k]
         if layer.Wx is None:
             return inputs.characters(ids, layer.weights.Wx, layer.weights.b)
-        return inputs.outputs_below(tapes[k - 1].y, layer.Wx, layer.weights.b)
+        return inputs.outputs_below(outputs[k - 1], layer.Wx, layer.weights.b)
 
     def _add_recurrent_gradients(
         self, tape: Any, rows: slice, seen: Floats, into: LayerParameters
@@ -415,11 +438,11 @@ class Stack:
         self, k: int, passed: Passed, rows: slice, into: LayerParameters
     ) -> None:
         """Add the gradients of z = x Wx^T + b, some rows of layer k."""
-        tapes = passed.space.tapes
-        dz = tapes[k].z.reshape(-1, tapes[k].z.shape[2])[rows]
+        z = passed.tapes[k].z
+        dz = z.reshape(-1, z.shape[2])[rows]
         if self.layers[k].Wx is None:
             ids = passed.window.inputs.reshape(-1)[rows]
             inputs.scatter(ids, dz, into.Wx, into.b, self._threads)
         else:
-            x = tapes[k - 1].y.reshape(-1, self.config.hidden)[rows]
+            x = passed.outputs[k - 1].reshape(-1, self.config.hidden)[rows]
             self.products.add_gradient(dz, x, into.Wx, into.b, self._threads)

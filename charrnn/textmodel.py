@@ -444,15 +444,20 @@ class TextModel(Predictor):
         """Copy the signals of a window of one row out of its tapes, (L, S, T, H)."""
         config = self.network.config
         cell, hidden = cell_of(config.cell), config.hidden
-        fields = {signal.name: signal.field for signal in cell.shown}
+        shown = {signal.name: signal for signal in cell.shown}
         layers = []
         for tape in passed.tapes:
             found = []
             for name in names:
                 if name == "h":
                     found.append(tape.states[0, 1:, 0])
-                elif name in fields:
-                    found.append(getattr(tape, fields[name])[:, 0])
+                elif name in shown:
+                    signal = shown[name]
+                    if signal.field is None:
+                        values = tape.states[cell.states.index(name), 1:, 0]
+                    else:
+                        values = getattr(tape, signal.field)[:, 0]
+                    found.append(np.tanh(values) if signal.squashed else values)
                 else:
                     first = cell.gates.index(name) * hidden
                     found.append(tape.z[:, 0, first : first + hidden])

@@ -11,6 +11,7 @@ from charrnn import parameters
 from charrnn.cells import names
 from charrnn.config import ModelConfig, NormName
 from charrnn.network import Network
+from charrnn.stack import Noise
 from charrnn.windows import Window
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
@@ -179,8 +180,8 @@ def test_room_for_windows_is_kept_for_the_last_few_shapes(
     assert network.workspace(1, 1) is not first
 
     space = network.workspace(4, 3)
-    # z, y, tanh(c); states before and after every step, of h and c; and gradients.
-    tape = (4 * 3 * H * (4 + 1 + 1) + 2 * 5 * 3 * H + 2 * 3 * H) * 8
+    # z; states before and after every step, of h and c; and gradients.
+    tape = (4 * 3 * H * 4 + 2 * 5 * 3 * H + 2 * 3 * H) * 8
     assert space.nbytes == L * tape
 
     # What 4 steps see of 3 rows at 2 lags, its gradient, how far back documents reach;
@@ -209,3 +210,46 @@ def test_a_tape_is_made_with_the_settings_of_the_cell(
         assert passed.y.max() > 1
     else:
         assert np.abs(passed.y).max() < 1
+
+
+@cells
+def test_outputs_stand_among_the_states_unless_they_differ(
+    rng: np.random.Generator, cell: str
+) -> None:
+    """They are kept apart where dropped, normalized, or cleared by a document."""
+    ids = rng.integers(0, V, (T, B)).astype(np.int32)
+    plain, begins = Window.of_inputs(ids), np.zeros((T, B), np.uint8)
+    begins[0] = 1
+    at_once = plain._replace(resets=begins)
+    inside = plain._replace(resets=np.roll(begins, 2, axis=0))
+    noise = Noise(np.zeros((L, T * B, H), np.uint8), 1)
+
+    def share(norm: NormName, window: Window, noise: Noise | None = None) -> list[bool]:
+        stack = build(rng, cell, norm).stack
+        passed = stack.forward(window, stack.new_state(B), noise)
+        assert all(y.shape == (T, B, H) for y in passed.outputs)
+        pairs = zip(passed.outputs, passed.tapes, strict=True)
+        return [np.shares_memory(y, tape.states) for y, tape in pairs]
+
+    assert share("none", plain) == share("none", at_once) == [True, True]
+    apart = share("none", inside), share("layer", plain), share("none", plain, noise)
+    assert apart == ([False, False],) * 3
+
+
+@cells
+def test_where_outputs_stand_changes_no_bit(
+    rng: np.random.Generator, cell: str
+) -> None:
+    """A window has the same loss and gradient with its outputs apart from the states.
+
+    They are kept apart for a dropout that drops nothing.
+    """
+    network, ids = build(rng, cell), rng.integers(0, V, (T, B)).astype(np.int32)
+    window = Window(ids, np.roll(ids, -1, axis=0), np.zeros((T, B), np.uint8))
+    found = []
+    for noise in (None, Noise(np.full((L, T * B, H), 255, np.uint8), 0)):
+        state, gradient = network.new_state(B), np.zeros_like(network.theta)
+        loss = network.loss_and_gradient(window, state, gradient, noise)
+        found.append((loss, state.tobytes(), gradient.tobytes()))
+
+    assert found[0] == found[1]

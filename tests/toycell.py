@@ -36,7 +36,6 @@ class Tape(NamedTuple):
 
     z: Floats  # (T, B, 2H): input projection; then the gates; then their gradients
     states: Floats  # (2, T + 1, B, H): h and m before each input, after the last
-    y: Floats  # (T, B, H): outputs
     dstates: Floats  # (2, B, H): gradients of h and m on their way back
     m: Floats  # (T, B, H): m after each input
     dkeep: Floats  # (T, B, H): each step's gradient of keep
@@ -55,7 +54,6 @@ def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     return Tape(
         z=aligned_zeros((T, B, 2 * H), dtype),
         states=states,
-        y=aligned_zeros((T, B, H), dtype),
         dstates=dstates,
         m=aligned_zeros((T, B, H), dtype),
         dkeep=aligned_zeros((T, B, H), dtype),
@@ -71,7 +69,6 @@ def step(
     before: tuple[Floats, Floats],
     after: tuple[Floats, Floats],
     shown: Floats,
-    y: Floats,
 ) -> None:
     """Advance all rows by one input."""
     seen, m_prev = before
@@ -85,7 +82,6 @@ def step(
             m[n, j] = s * m_prev[n, j] + (ONE - s) * g
             shown[n, j] = m[n, j]
             h[n, j] = o * m[n, j]
-            y[n, j] = h[n, j]
 
 
 @jit(inlined_early=True)
@@ -117,10 +113,10 @@ def step_backward(
 @jit
 def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     """Take `step` t of a tape for rows a to b."""
-    z, states, y, m = tape.z, tape.states, tape.y, tape.m
+    z, states, m = tape.z, tape.states, tape.m
     before = tape.seen[t, a:b], states[1, t, a:b]
     after = states[0, t + 1, a:b], states[1, t + 1, a:b]
-    step(weights.Wh, weights.own, z[t, a:b], before, after, m[t, a:b], y[t, a:b])
+    step(weights.Wh, weights.own, z[t, a:b], before, after, m[t, a:b])
 
 
 @jit

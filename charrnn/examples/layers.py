@@ -95,9 +95,10 @@ class RecurrentLayer(Layer):
         self.tape = self._kernels.new_tape(T, B, len(Wh), np.float64)
         weights = Recurrent(packed(Wh.T).forward, self._own)
         loops(self._kernels).forward(
-            weights, read, self.tape, np.zeros((T, B), np.uint8), row_cuts(B, 1)
-        )
-        states: Floats = self.tape.y
+            weights, read, self.tape, np.zeros((0, B, len(Wh))),
+            np.zeros((T, B), np.uint8), row_cuts(B, 1),
+        )  # fmt: skip
+        states: Floats = self.tape.states[0, 1:]
         return states
 
     def backward(self, dh: Floats) -> Floats | None:
@@ -230,7 +231,7 @@ class ManyToOne:
 
     def backward(self, do: Floats) -> None:
         """Find all gradients from that of the outputs (B, O)."""
-        dh = np.zeros_like(self.recurrent.tape.y)
+        dh = np.zeros_like(self.recurrent.tape.states[0, 1:])
         dh[-1] = self.dense.backward(do)  # the loss hears of the last state only
         self.recurrent.backward(dh)
 

@@ -78,7 +78,7 @@ def terms(network: ManyToOne, review: str) -> list[Floats]:
     """
     ids = read(review)
     p = sigmoid(network.forward(ids))[0]
-    o1, o2, o3 = network.recurrent.tape.y[:, 0]
+    o1, o2, o3 = network.recurrent.tape.states[0, 1:, 0]
     x1, x2, x3 = np.eye(len(WORDS))[ids[:, 0]]
     U = network.recurrent.weights["Wh"].T
     V = network.dense.weights["W"].T

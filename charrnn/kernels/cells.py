@@ -34,11 +34,10 @@ class Tape(Protocol):
 
     @property
     def states(self) -> Floats:
-        """The states before each input and after the last one, (S, T + 1, B, H)."""
+        """The states before each input and after the last one, (S, T + 1, B, H).
 
-    @property
-    def y(self) -> Floats:
-        """Outputs (T, B, H): h after each input, until normalized and dropped."""
+        The first one is h, which is also what the layer puts out.
+        """
 
     @property
     def dstates(self) -> Floats:

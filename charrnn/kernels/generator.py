@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
-from charrnn.arrays import Floats, Ids
+from charrnn.arrays import Floats, Ids, aligned_zeros
 from charrnn.kernels.blending import Blend, learn, mix
 from charrnn.kernels.cells import (
     CellKernels,
@@ -33,6 +33,7 @@ from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
 from charrnn.kernels.matmul import affine, matrix_of
 from charrnn.kernels.normalization import normalize_rows
+from charrnn.kernels.recurrence import copy_rows
 from charrnn.kernels.recurrent import Recurrent, layer_weights
 
 
@@ -49,12 +50,14 @@ class StepRoom(NamedTuple):
     """Room to take one step in, used again for the next."""
 
     tape: Any  # one of the cell's, of one step and B rows
+    y: Floats  # (B, H): outputs of one layer after another
     scratch: Scratch  # for V characters
 
 
 def new_step_room(tape: Any, V: int) -> StepRoom:
     """Make room for steps on a tape, and for choosing among V characters."""
-    return StepRoom(tape, new_scratch(V))
+    y = aligned_zeros(tape.states.shape[2:], tape.states.dtype)
+    return StepRoom(tape, y, new_scratch(V))
 
 
 class Inference(NamedTuple):
@@ -70,15 +73,6 @@ class Inference(NamedTuple):
     Wy: Floats  # (P, H, W) panels
     by: Floats  # (V,)
     held: Held | None = None  # None, unless some units are held
-
-
-@jit(inlined_early=True)
-def _copy(source: Floats, target: Floats) -> None:
-    """Copy an array (B, H); an assignment would compile its error message, for 3 s."""
-    for n in range(source.shape[0]):
-        row, out = source[n], target[n]
-        for j in range(source.shape[1]):
-            out[j] = row[j]
 
 
 @jit
@@ -102,19 +96,21 @@ def _hold_outputs(held: Held | None, layer: int, y: Floats) -> None:
 
 
 @jit(inlined_early=True)
-def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
+def _read(weights: Inference, tape: Any, state: Floats, ids: Ids, y: Floats) -> None:
     """Read one character a row, through all layers.
 
     Parameters
     ----------
     tape : Tape
-        Of one step; on exit its y holds the outputs of the last layer.
+        Of one step.
     state : (L, S + M - 1, B, H) float array
         Moved on.
     ids : (B,) int array
+    y : (B, H) float array
+        Written: the outputs of the last layer.
     """
     L, S, B = state.shape[0], tape.states.shape[0], state.shape[2]
-    z, y = tape.z[0], tape.y[0]
+    z = tape.z[0]
     for k in range(L):
         if k == 0:
             look_up(ids, weights.table, weights.b[0], z)
@@ -122,11 +118,12 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids) -> None:
             affine(y, matrix_of(weights.Wx, k - 1), weights.b[k], z)
         _hold(weights.held, k, state[k])
         for s in range(S):
-            _copy(state[k, s], tape.states[s, 0])
+            copy_rows(state[k, s], tape.states[s, 0])
         look_back_carried(tape, state[k])
         advance(layer_weights(weights.recurrent, k), tape, 0, 0, B)
         for s in range(S):
-            _copy(tape.states[s, 1], state[k, s])
+            copy_rows(tape.states[s, 1], state[k, s])
+        copy_rows(tape.states[0, 1], y)
         _hold_outputs(weights.held, k, y)
         normalize_rows(weights.norm, y, weights.gain[k], weights.shift[k])
 
@@ -190,14 +187,14 @@ def generate(
         False if some row had nothing to choose from: its logits are a NaN or
         an infinity. Everything is then of no use.
     """
-    tape, scratch = room.tape, room.scratch
-    steps, y = u.shape[0], tape.y[0]
+    tape, y, scratch = room.tape, room.y, room.scratch
+    steps = u.shape[0]
     past, tables, growth = ids.shape[0] - steps - 1, blend.tables, blend.growth
     for t in range(steps):
         now = past + t
         if start >= 0:
             _clear(state, ids[now], start)
-        _read(weights, tape, state, ids[now])
+        _read(weights, tape, state, ids[now], y)
         out = logits[t % logits.shape[0]]
         wanted = False
         for n in range(known.size):

@@ -30,7 +30,6 @@ class Tape(NamedTuple):
     z: Floats  # (T, B, 3H): input projection; then the gates; then its gradient
     zh: Floats  # (T, B, 3H): recurrent product, its n with bias; then its gradient
     states: Floats  # (1, T + 1, B, H): h before each input, after the last one
-    y: Floats  # (T, B, H): outputs; h after each input until normalized, dropped
     dstates: Floats  # (1, B, H): gradient of h on its way back
     lags: Ids | None  # what each step sees, and on the way back; see `lagged.Links`
     seen: Floats
@@ -48,7 +47,6 @@ def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
         z=aligned_zeros((T, B, 3 * H), dtype),
         zh=aligned_zeros((T, B, 3 * H), dtype),
         states=states,
-        y=aligned_zeros((T, B, H), dtype),
         dstates=dstates,
         **own_state(states, dstates)._asdict(),
     )
@@ -56,9 +54,8 @@ def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
 
 @jit(inlined_early=True)
 def step(
-    Wh: Floats, bhn: Floats, z: Floats, zh: Floats, seen: Floats, h: Floats,
-    y: Floats,
-) -> None:  # fmt: skip
+    Wh: Floats, bhn: Floats, z: Floats, zh: Floats, seen: Floats, h: Floats
+) -> None:
     """Advance all rows by one input.
 
     Parameters
@@ -72,8 +69,8 @@ def step(
         Written: the recurrent product; its n part with bhn.
     seen : (B, KH) float array
         The states that the step sees, h_prev first; often nothing else.
-    h, y : (B, H) float array
-        Written: the new state, twice.
+    h : (B, H) float array
+        Written: the new state.
     """
     B, H = h.shape
     multiply(seen, Wh, zh, False)
@@ -88,7 +85,6 @@ def step(
             z_r[j], z_u[j], z_n[j] = r, u, candidate
             zh_n[j] = recurrent
             h[n, j] = h_j
-            y[n, j] = h_j
 
 
 @jit(inlined_early=True)
@@ -136,9 +132,9 @@ def step_backward(
 @jit
 def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     """Take `step` t of a tape for rows a to b; see `rnn.advance`."""
-    z, zh, y, h, seen = tape.z, tape.zh, tape.y, tape.states[0], tape.seen
+    z, zh, seen, h = tape.z, tape.zh, tape.seen, tape.states[0]
     Wh, bhn = weights.Wh, weights.own
-    step(Wh, bhn, z[t, a:b], zh[t, a:b], seen[t, a:b], h[t + 1, a:b], y[t, a:b])
+    step(Wh, bhn, z[t, a:b], zh[t, a:b], seen[t, a:b], h[t + 1, a:b])
 
 
 @jit

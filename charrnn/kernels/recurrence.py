@@ -1,6 +1,6 @@
 """The loops over time, for every cell: through a window, and back.
 
-    forward    t = 0 ... T - 1     z = x Wx^T + b, then the cell's step
+    forward    t = 0 ... T - 1     z = x Wx^T + b, then the cell's step to h
     backward   t = T - 1 ... 0     the cell's way back, then dx = dz Wx
 
 The way back is backpropagation through time (Werbos 1990), cut off where the
@@ -48,8 +48,17 @@ def clear(flags: Flags, state: Floats) -> None:
                 state[n, j] = 0
 
 
+@jit(inlined_early=True)
+def copy_rows(source: Floats, target: Floats) -> None:
+    """Copy an array (B, H); an assignment would compile its error message, for 3 s."""
+    for n in range(source.shape[0]):
+        row, out = source[n], target[n]
+        for j in range(source.shape[1]):
+            out[j] = row[j]
+
+
 def forward(
-    weights: Recurrent, inputs: Inputs, tape: Any, resets: Flags, cuts: Ids
+    weights: Recurrent, inputs: Inputs, tape: Any, y: Floats, resets: Flags, cuts: Ids
 ) -> None:
     """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
 
@@ -60,6 +69,11 @@ def forward(
     tape : Tape
         On entry states[:, 0] holds the state, and z the input projection if
         the inputs are `inputs.projected`; all but the gradients are written.
+    y : (T, B, H) float array
+        Written: the outputs, h after each input, for whoever changes them afterwards
+        or clears the states behind them. If it is empty, (0, B, H), the outputs are to
+        be read from the states: every array that is left out lets more of the others
+        stay in the caches until the way back.
     resets : (T, B) uint8 array
         Rows whose state is cleared before the step.
     cuts : (S + 1,) int array
@@ -78,6 +92,8 @@ def forward(
             # would be lost: Numba believes that nobody sees it.
             look_back(tape, resets, t, a, b)
             advance(weights, tape, t, a, b)
+            if y.size > 0:
+                copy_rows(states[0, t + 1, a:b], y[t, a:b])
 
 
 def backward(

@@ -23,7 +23,6 @@ class Tape(NamedTuple):
 
     z: Floats  # (T, B, H): input projection; then f(z); then the gradient of z
     states: Floats  # (1, T + 1, B, H): h before each input, after the last one
-    y: Floats  # (T, B, H): outputs; h after each input until normalized, dropped
     dstates: Floats  # (1, B, H): gradient of h on its way back
     activation: int  # code of f, see `activations`
     lags: Ids | None  # what each step sees, and on the way back; see `lagged.Links`
@@ -41,7 +40,6 @@ def new_tape(T: int, B: int, H: int, dtype: Any, activation: str = "tanh") -> Ta
     return Tape(
         z=aligned_zeros((T, B, H), dtype),
         states=states,
-        y=aligned_zeros((T, B, H), dtype),
         dstates=dstates,
         activation=CODES[activation],
         **own_state(states, dstates)._asdict(),
@@ -49,9 +47,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any, activation: str = "tanh") -> Ta
 
 
 @jit(inlined_early=True)
-def step(
-    Wh: Floats, activation: int, z: Floats, seen: Floats, h: Floats, y: Floats
-) -> None:
+def step(Wh: Floats, activation: int, z: Floats, seen: Floats, h: Floats) -> None:
     """Advance all rows by one input.
 
     Parameters
@@ -63,8 +59,8 @@ def step(
         On entry ``x Wx^T + b``; on exit f(z).
     seen : (B, KH) float array
         The states that the step sees, h_prev first; often nothing else.
-    h, y : (B, H) float array
-        Written: the new state, twice.
+    h : (B, H) float array
+        Written: the new state.
     """
     B, H = h.shape
     multiply(seen, Wh, z, True)
@@ -72,7 +68,6 @@ def step(
         activate_row(activation, z[n])
         for j in range(H):
             h[n, j] = z[n, j]
-            y[n, j] = z[n, j]
 
 
 @jit(inlined_early=True)
@@ -110,8 +105,8 @@ def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     The tape may be of any length: training runs along it, generating has one of a
     single step.
     """
-    h, seen, z, y = tape.states[0], tape.seen, tape.z, tape.y
-    step(weights.Wh, tape.activation, z[t, a:b], seen[t, a:b], h[t + 1, a:b], y[t, a:b])
+    z, seen, h = tape.z, tape.seen, tape.states[0]
+    step(weights.Wh, tape.activation, z[t, a:b], seen[t, a:b], h[t + 1, a:b])
 
 
 @jit

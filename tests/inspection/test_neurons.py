@@ -132,7 +132,7 @@ def test_signals_are_those_of_the_equations(cell):
 
     assert found["h"].shape == (2, ids.size, 5)
     for k in range(2):
-        assert found["h"][k] == pytest.approx(space.tapes[k].y[1:, 0], abs=1e-6)
+        assert found["h"][k] == pytest.approx(space.outputs[k][1:, 0], abs=1e-6)
         assert np.abs(found["h"]).max() <= 1
         if cell == "lstm":
             opened = found["o"][k] * found["c"][k]

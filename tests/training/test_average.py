@@ -35,7 +35,7 @@ def outputs(network: Network, windows: list[Window]) -> list[NDArray[np.floating
     state, found = plain.new_state(windows[0].inputs.shape[1]), []
     for window in windows:
         space = plain.forward(window, state, training=True)
-        found.append(space.tapes[0].y.reshape(window.inputs.size, -1).copy())
+        found.append(space.outputs[0].reshape(window.inputs.size, -1).copy())
     return found
 
 
