@@ -26,9 +26,15 @@ from charrnn.cells import cell_of
 from charrnn.config import ModelConfig, WeightsName
 from charrnn.errors import OptionError, field
 from charrnn.kernels import dropout, inputs, lagged
-from charrnn.kernels.cells import can_have_lags, has_lags, kernels_of
+from charrnn.kernels.cells import (
+    can_be_narrow,
+    can_have_lags,
+    has_lags,
+    kernels_of,
+)
 from charrnn.kernels.lagged import new_links
 from charrnn.kernels.matmul import FullPanels
+from charrnn.kernels.narrow_tape import gradient_of_z
 from charrnn.kernels.normalization import NormTape
 from charrnn.kernels.packing import Packed, layer_of
 from charrnn.kernels.products import PLAIN, Products
@@ -287,6 +293,12 @@ class Stack:
         settings = [getattr(self.config, name) for name in self.cell.settings]
         H, lags = self.config.hidden, self.config.lags
         tape = self.kernels.new_tape(T, B, H, self._dtype, *settings)
+        if self.products is not PLAIN and can_be_narrow(self.kernels):
+            _, _, GH = tape.z.shape
+            tape = tape._replace(
+                z=aligned_zeros((1, B, GH), self._dtype),
+                kept=aligned_zeros((T, B, GH), np.uint16),
+            )
         if len(lags) > 1:
             linked = new_links(lags, T, B, H, self._dtype)._asdict()
             tape = tape._replace(**linked)
@@ -438,8 +450,8 @@ class Stack:
         self, k: int, passed: Passed, rows: slice, into: LayerParameters
     ) -> None:
         """Add the gradients of z = x Wx^T + b, some rows of layer k."""
-        z = passed.tapes[k].z
-        dz = z.reshape(-1, z.shape[2])[rows]
+        dz = gradient_of_z(passed.tapes[k])
+        dz = dz.reshape(-1, dz.shape[2])[rows]
         if self.layers[k].Wx is None:
             ids = passed.window.inputs.reshape(-1)[rows]
             inputs.scatter(ids, dz, into.Wx, into.b, self._threads)

@@ -17,11 +17,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import config as numba_config
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats
-from charrnn.kernels.jit import jit
+from charrnn.kernels.jit import OPTIONS, jit
 
 #: Of a float32's bits: the exponent, the sign and the quiet NaN that NaN becomes.
 _EXPONENT, _SIGN, _NAN = 0x7F800000, 0x80000000, 0x7FC00000
@@ -84,14 +84,51 @@ def narrowed(typing_context: Any, x: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def paired(typing_context: Any, low: Any, high: Any) -> Any:
-    """Round two float32 to bfloat16, and put them side by side into 32 bits."""
+    """Round two float32 to bfloat16, and put them side by side into 32 bits.
+
+    Two numbers of 16 bits are taken for bfloat16 as they are.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        below, above = (rounded_bits(builder, number) for number in args)
-        below = builder.lshr(below, ir.Constant(ir.IntType(32), 16))
+        integer = ir.IntType(32)
+        if signature.args[0] == types.uint16:
+            below, above = (builder.zext(number, integer) for number in args)
+            above = builder.shl(above, integer(16))
+        else:
+            below, above = (rounded_bits(builder, number) for number in args)
+            below = builder.lshr(below, integer(16))
         return builder.or_(below, above)
 
-    return types.uint32(types.float32, types.float32), codegen
+    kind = types.uint16 if low == types.uint16 else types.float32
+    return types.uint32(kind, kind), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _widened(typing_context: Any, bits: Any) -> Any:
+    """Make a float32 of the 16 bits of a bfloat16."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        integer = ir.IntType(32)
+        upper = builder.shl(builder.zext(args[0], integer), integer(16))
+        return builder.bitcast(upper, ir.FloatType())
+
+    return types.float32(types.uint16), codegen
+
+
+def number_of(x: Any) -> Any:
+    """Make a float32 of a number of 16 bits, a bfloat16; a float is what it is."""
+    return widen_all(x) if isinstance(x, np.uint16) else x
+
+
+@overload(number_of, jit_options=OPTIONS)  # type: ignore[untyped-decorator]
+def _number_of(x: Any) -> Any:
+    def bfloat16(x: Any) -> Any:
+        return _widened(x)
+
+    def itself(x: Any) -> Any:
+        return x
+
+    return bfloat16 if x == types.uint16 else itself
 
 
 @jit(parallel=False)
@@ -147,6 +184,11 @@ def narrow_all(x: Floats, out: NDArray[np.uint16]) -> None:
     out : uint16 array of that shape, contiguous
         Written.
     """
+
+
+def widen_all(bits: Any) -> Any:
+    """Make float32 numbers of the 16 bits of bfloat16 ones."""
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 if numba_config.DISABLE_JIT:

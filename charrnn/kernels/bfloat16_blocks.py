@@ -228,6 +228,17 @@ def _reals_at(builder: Any, base: Any, place: Any) -> Any:
     return found
 
 
+def _joined(builder: Any, base: Any, low: Any, high: Any) -> Any:
+    """Load 16 and 16 numbers of 16 bits, and join them to one vector."""
+    kind = ir.VectorType(ir.IntType(16), TILE)
+    places = (_vector_at(builder, base, place, 2, kind) for place in (low, high))
+    loaded = [builder.load(place) for place in places]
+    for one in loaded:
+        one.align = 2
+    order = ir.Constant(ir.VectorType(_I32, 2 * TILE), [*range(2 * TILE)])
+    return builder.shuffle_vector(*loaded, order)
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def narrow_32(
     typing_context: Any, source: Any, first: Any, target: Any, at: Any
@@ -269,7 +280,7 @@ def pair_16(
 
     Parameters
     ----------
-    source : 1-d float32 array
+    source : 1-d float32 array, or uint16 array of bfloat16, of which nothing is rounded
     low, high : int
         Where in it they begin.
     target : 1-d uint32 array
@@ -281,8 +292,11 @@ def pair_16(
         kinds = signature.args
         begin = _pointer(context, builder, kinds[0], args[0])
         out = _pointer(context, builder, kinds[3], args[3])
-        below, above = (_reals_at(builder, begin, place) for place in args[1:3])
-        halves = _narrow(builder, below, above)
+        if kinds[0].dtype == types.uint16:
+            halves = _joined(builder, begin, *args[1:3])
+        else:
+            below, above = (_reals_at(builder, begin, place) for place in args[1:3])
+            halves = _narrow(builder, below, above)
         places = [_I32(TILE * half + k) for k in range(TILE) for half in range(2)]
         mask = ir.Constant(ir.VectorType(_I32, 2 * TILE), places)
         pairs = builder.shuffle_vector(halves, ir.Constant(_HALVES, ir.Undefined), mask)

@@ -38,7 +38,13 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 from charrnn.arrays import Floats, aligned_zeros
-from charrnn.kernels.bfloat16 import narrowed, paired, round_all, rounded
+from charrnn.kernels.bfloat16 import (
+    narrowed,
+    number_of,
+    paired,
+    round_all,
+    rounded,
+)
 from charrnn.kernels.bfloat16_blocks import (
     TILE,
     TILE_PAIRS,
@@ -62,6 +68,9 @@ from charrnn.kernels.rows import (
 #: Pairs of bfloat16, 32 bits each, and arrays of their 16-bit halves.
 Pairs = NDArray[np.uint32]
 Narrow = NDArray[Any]
+
+#: Gradients of z: of float32, or of bfloat16.
+Gradients = NDArray[Any]
 
 #: The type that panels have in each form.
 DTYPES: dict[str, Any] = {
@@ -129,8 +138,9 @@ def _pair_columns(x: Floats, first: int, last: int, a: int, b: int, out: Pairs) 
                 for j in range(whole, count):
                     target[at + j] = paired(source[low + j], source[high + j])
             else:
+                zero = x.dtype.type(0)
                 for j in range(count):
-                    target[at + j] = paired(source[low + j], np.float32(0))
+                    target[at + j] = paired(source[low + j], zero)
         for j in range(filled, width):
             target[at + j] = 0
 
@@ -394,7 +404,7 @@ def _multiply_narrow(a: Any, panels: Any, c: Any, accumulate: Any) -> Any:
 
 
 @jit(parallel=True, allocates=True)
-def _add_tiles(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
+def _add_tiles(dz: Gradients, x: Floats, dW: Floats, workers: int) -> None:
     """See `add_narrow_gradient`."""
     N, M = dz.shape
     n = x.shape[1]
@@ -442,7 +452,7 @@ def _add_tiles(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
 
 
 @jit(parallel=True, allocates=True)
-def _add_vectors(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
+def _add_vectors(dz: Gradients, x: Floats, dW: Floats, workers: int) -> None:
     """See `add_narrow_gradient`."""
     N, M = dz.shape
     n = x.shape[1]
@@ -476,8 +486,8 @@ def _add_vectors(dz: Floats, x: Floats, dW: Floats, workers: int) -> None:
 
 
 @jit(parallel=True)
-def add_columns(dz: Floats, db: Floats, workers: int) -> None:
-    """Add the sums of the last k columns of dz (N, M), unrounded, to db (k,)."""
+def add_columns(dz: Gradients, db: Floats, workers: int) -> None:
+    """Add the sums of the last k columns of dz (N, M), as they are, to db (k,)."""
     N, M = dz.shape
     biased = M - db.size
     for worker in prange(workers):
@@ -486,11 +496,11 @@ def add_columns(dz: Floats, db: Floats, workers: int) -> None:
         for n in range(N):
             row = dz[n, biased + a : biased + b]
             for j in range(b - a):
-                total[j] += row[j]
+                total[j] += number_of(row[j])
 
 
 def add_narrow_gradient(
-    form: str, dz: Floats, x: Floats, dW: Floats, db: Floats, workers: int
+    form: str, dz: Gradients, x: Floats, dW: Floats, db: Floats, workers: int
 ) -> None:
     """Accumulate the gradients of z = x W^T + b: dW += dz^T x, db += sum of dz.
 
@@ -498,8 +508,10 @@ def add_narrow_gradient(
     ----------
     form : str
         ``amx`` or ``avx512``.
-    dz, x, dW, db, workers
-        See `matmul.add_affine_gradient`. Of the sums in db nothing is rounded.
+    dz : (N, M) array
+        Of float32, which is rounded, or of bfloat16 as `narrow_tape` keeps it.
+    x, dW, db, workers
+        See `matmul.add_affine_gradient`. The sums in db are of dz as it is given.
     """
     kernel = _add_tiles if form == "amx" else _add_vectors
     kernel(dz, x, dW, workers)

@@ -15,7 +15,7 @@ from numba.extending import overload
 
 from charrnn.arrays import Flags, Floats
 from charrnn.cells import Cell
-from charrnn.kernels import lagged
+from charrnn.kernels import lagged, narrow_tape
 from charrnn.kernels.jit import OPTIONS, PACKAGE
 from charrnn.kernels.recurrent import Recurrent
 
@@ -25,12 +25,15 @@ class Tape(Protocol):
 
     A cell's own tape is a NamedTuple with these fields and perhaps more. If it has
     those of `lagged.Links`, too, and the cell multiplies Wh by what is ``seen``, it
-    can have further lags than 1.
+    can have further lags than 1. With one called ``kept`` it can be narrow.
     """
 
     @property
     def z(self) -> Floats:
-        """Input projections (T, B, GH); then the gates; then the gradient of z."""
+        """Input projections (T, B, GH); then the gates; then the gradient of z.
+
+        Or room for one step of them, (1, B, GH); see `can_be_narrow`.
+        """
 
     @property
     def states(self) -> Floats:
@@ -121,6 +124,15 @@ def can_have_lags(kernels: CellKernels) -> bool:
     return set(lagged.Links._fields) <= set(getattr(kernels.Tape, "_fields", ()))
 
 
+def can_be_narrow(kernels: CellKernels) -> bool:
+    """Tell whether a cell's z may be kept in 16 bits: see `narrow_tape`.
+
+    It has then ``kept`` on its tape, None otherwise, and room for one step in z. The
+    cell finds step t in ``z[t % len(z)]``, and leaves numbers from -1 to 1 there.
+    """
+    return "kept" in getattr(kernels.Tape, "_fields", ())
+
+
 def advance(weights: Recurrent, tape: Any, t: int, a: int, b: int) -> None:
     """Take step t of a tape for rows a to b; see `CellKernels`."""
     _BY_TAPE[type(tape)].advance(weights, tape, t, a, b)
@@ -143,6 +155,24 @@ def hand_back(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
         _hand_back_far(tape, resets, t, a, b)
 
 
+def keep_gates(tape: Any, t: int, a: int, b: int) -> None:
+    """Keep z of step t, for rows a to b, if there is room for a single step."""
+    if is_narrow(tape):
+        _keep_gates_narrow(tape, t, a, b)
+
+
+def recall_gates(tape: Any, t: int, a: int, b: int) -> None:
+    """Bring back what `keep_gates` kept."""
+    if is_narrow(tape):
+        _recall_gates_narrow(tape, t, a, b)
+
+
+def keep_gradients(tape: Any, t: int, a: int, b: int) -> None:
+    """Keep the gradient of z of step t; see `keep_gates`."""
+    if is_narrow(tape):
+        _keep_gradients_narrow(tape, t, a, b)
+
+
 def look_back_carried(tape: Any, state: Floats) -> None:
     """Gather what a single step sees from one layer's carried state (..., B, H).
 
@@ -155,6 +185,11 @@ def look_back_carried(tape: Any, state: Floats) -> None:
 def has_lags(tape: Any) -> bool:
     """Tell whether steps of a tape see further states than the one before."""
     return getattr(tape, "lags", None) is not None
+
+
+def is_narrow(tape: Any) -> bool:
+    """Tell whether a tape keeps z in 16 bits."""
+    return getattr(tape, "kept", None) is not None
 
 
 _chosen = {"strict": False, "jit_options": OPTIONS | {"forceinline": True}}
@@ -190,25 +225,55 @@ def _look_back_carried_far(tape: Any, state: Any) -> None:
     lagged.gather_carried(tape.lags, tape.seen, state, tape.states.shape[0])
 
 
+# And for narrow ones.
+
+
+def _keep_gates_narrow(tape: Any, t: Any, a: Any, b: Any) -> None:
+    narrow_tape.keep_gates(tape.z[0, a:b], tape.kept[t, a:b])
+
+
+def _recall_gates_narrow(tape: Any, t: Any, a: Any, b: Any) -> None:
+    narrow_tape.recall_gates(tape.kept[t, a:b], tape.z[0, a:b])
+
+
+def _keep_gradients_narrow(tape: Any, t: Any, a: Any, b: Any) -> None:
+    narrow_tape.keep_gradients(tape.z[0, a:b], tape.kept[t, a:b])
+
+
 @overload(look_back, **_chosen)  # type: ignore[untyped-decorator]
 def _look_back(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> Any:
-    return _linked(tape, _look_back_far, lambda tape, resets, t, a, b: None)
+    return _having("lags", tape, _look_back_far, lambda tape, resets, t, a, b: None)
 
 
 @overload(hand_back, **_chosen)  # type: ignore[untyped-decorator]
 def _hand_back(tape: Any, resets: Any, t: Any, a: Any, b: Any) -> Any:
-    return _linked(tape, _hand_back_far, lambda tape, resets, t, a, b: None)
+    return _having("lags", tape, _hand_back_far, lambda tape, resets, t, a, b: None)
 
 
 @overload(look_back_carried, **_chosen)  # type: ignore[untyped-decorator]
 def _look_back_carried(tape: Any, state: Any) -> Any:
-    return _linked(tape, _look_back_carried_far, lambda tape, state: None)
+    return _having("lags", tape, _look_back_carried_far, lambda tape, state: None)
 
 
-def _linked(tape: Any, function: Any, nothing: Any) -> Any:
-    """Choose what is compiled for a kind of tape: nothing, if it has no links."""
+@overload(keep_gates, **_chosen)  # type: ignore[untyped-decorator]
+def _keep_gates(tape: Any, t: Any, a: Any, b: Any) -> Any:
+    return _having("kept", tape, _keep_gates_narrow, lambda tape, t, a, b: None)
+
+
+@overload(recall_gates, **_chosen)  # type: ignore[untyped-decorator]
+def _recall_gates(tape: Any, t: Any, a: Any, b: Any) -> Any:
+    return _having("kept", tape, _recall_gates_narrow, lambda tape, t, a, b: None)
+
+
+@overload(keep_gradients, **_chosen)  # type: ignore[untyped-decorator]
+def _keep_gradients(tape: Any, t: Any, a: Any, b: Any) -> Any:
+    return _having("kept", tape, _keep_gradients_narrow, lambda tape, t, a, b: None)
+
+
+def _having(field: str, tape: Any, function: Any, nothing: Any) -> Any:
+    """Choose what is compiled for a kind of tape: nothing, if its field is None."""
     kinds = dict(zip(tape.fields, tape.types, strict=True))
-    return nothing if kinds.get("lags", types.none) == types.none else function
+    return nothing if kinds.get(field, types.none) == types.none else function
 
 
 def _python(function: Any) -> Any:

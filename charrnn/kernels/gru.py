@@ -20,6 +20,7 @@ from charrnn.kernels.activations import ONE, sigmoid, tanh
 from charrnn.kernels.jit import jit
 from charrnn.kernels.lagged import own_state
 from charrnn.kernels.matmul import add_affine_gradient, multiply
+from charrnn.kernels.narrow_tape import Kept
 from charrnn.kernels.products import AddGradient
 from charrnn.kernels.recurrent import Recurrent
 
@@ -28,6 +29,7 @@ class Tape(NamedTuple):
     """One window of T steps: what the way forward leaves for the way back."""
 
     z: Floats  # (T, B, 3H): input projection; then the gates; then its gradient
+    kept: Kept | None  # the same in 16 bits, and room for one step in z
     zh: Floats  # (T, B, 3H): recurrent product, its n with bias; then its gradient
     states: Floats  # (1, T + 1, B, H): h before each input, after the last one
     dstates: Floats  # (1, B, H): gradient of h on its way back
@@ -45,6 +47,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     dstates = aligned_zeros((1, B, H), dtype)
     return Tape(
         z=aligned_zeros((T, B, 3 * H), dtype),
+        kept=None,
         zh=aligned_zeros((T, B, 3 * H), dtype),
         states=states,
         dstates=dstates,
@@ -132,16 +135,16 @@ def step_backward(
 @jit
 def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     """Take `step` t of a tape for rows a to b; see `rnn.advance`."""
-    z, zh, seen, h = tape.z, tape.zh, tape.seen, tape.states[0]
-    Wh, bhn = weights.Wh, weights.own
-    step(Wh, bhn, z[t, a:b], zh[t, a:b], seen[t, a:b], h[t + 1, a:b])
+    z, zh = tape.z[t % tape.z.shape[0], a:b], tape.zh[t, a:b]
+    seen, h = tape.seen[t, a:b], tape.states[0, t + 1, a:b]
+    step(weights.Wh, weights.own, z, zh, seen, h)
 
 
 @jit
 def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) -> None:
     """Take `step_backward` t of a tape for rows a to b, from the gradient of y."""
-    z, zh, seen = tape.z[t, a:b], tape.zh[t, a:b], tape.seen[t, a:b]
-    step_backward(weights.Wh, z, zh, seen, dy, tape.dseen[a:b])
+    z, zh = tape.z[t % tape.z.shape[0], a:b], tape.zh[t, a:b]
+    step_backward(weights.Wh, z, zh, tape.seen[t, a:b], dy, tape.dseen[a:b])
 
 
 def add_gradients(

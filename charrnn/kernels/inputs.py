@@ -17,8 +17,10 @@ from numba import prange
 from numpy.typing import DTypeLike
 
 from charrnn.arrays import Floats, Ids, Longs
+from charrnn.kernels.bfloat16 import number_of
 from charrnn.kernels.jit import jit
 from charrnn.kernels.matmul import affine, multiply
+from charrnn.kernels.narrow_tape import Kept
 from charrnn.kernels.packing import Packed
 
 
@@ -145,7 +147,7 @@ def rows_by_character(ids: Ids, V: int) -> tuple[Longs, Longs]:
 
 
 @jit(parallel=True, allocates=True)
-def scatter(ids: Ids, dz: Floats, dWx: Floats, db: Floats, workers: int) -> None:
+def scatter(ids: Ids, dz: Floats | Kept, dWx: Floats, db: Floats, workers: int) -> None:
     """Accumulate the gradients of `read` at layer 0.
 
     Every thread takes its own columns of all rows, so that no two of them
@@ -157,7 +159,8 @@ def scatter(ids: Ids, dz: Floats, dWx: Floats, db: Floats, workers: int) -> None
     Parameters
     ----------
     ids : (N,) int array
-    dz : (N, GH) float array
+    dz : (N, GH) array
+        Of floats, or of bfloat16 as `narrow_tape` keeps it.
     dWx : (V, GH) float array
         Accumulated into.
     db : (GH,) float array
@@ -176,7 +179,7 @@ def scatter(ids: Ids, dz: Floats, dWx: Floats, db: Floats, workers: int) -> None
             for q in range(ends[v], ends[v + 1]):
                 row = dz[order[q], low:high]
                 for j in range(high - low):
-                    out[j] += row[j]
-                    total[j] += row[j]
+                    out[j] += number_of(row[j])
+                    total[j] += number_of(row[j])
             dWx[v, low:high] = out
         db[low:high] = total

@@ -20,6 +20,7 @@ from charrnn.kernels.activations import ONE, sigmoid, tanh
 from charrnn.kernels.jit import jit
 from charrnn.kernels.lagged import own_state
 from charrnn.kernels.matmul import add_affine_gradient, multiply
+from charrnn.kernels.narrow_tape import Kept, gradient_of_z
 from charrnn.kernels.products import AddGradient
 from charrnn.kernels.recurrent import Recurrent
 
@@ -28,6 +29,7 @@ class Tape(NamedTuple):
     """One window of T steps: what the way forward leaves for the way back."""
 
     z: Floats  # (T, B, 4H): input projection; then the gates; then their gradients
+    kept: Kept | None  # the same in 16 bits, and room for one step in z
     states: Floats  # (2, T + 1, B, H): h and c before each input, after the last
     dstates: Floats  # (2, B, H): gradients of h and c on their way back
     lags: Ids | None  # what each step sees, and on the way back; see `lagged.Links`
@@ -44,6 +46,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     dstates = aligned_zeros((2, B, H), dtype)
     return Tape(
         z=aligned_zeros((T, B, 4 * H), dtype),
+        kept=None,
         states=states,
         dstates=dstates,
         **own_state(states, dstates)._asdict(),
@@ -150,17 +153,17 @@ def step_backward(
 @jit
 def advance(weights: Recurrent, tape: Tape, t: int, a: int, b: int) -> None:
     """Take `step` t of a tape for rows a to b; see `rnn.advance`."""
-    z, states = tape.z, tape.states
+    z, states = tape.z[t % tape.z.shape[0], a:b], tape.states
     before = tape.seen[t, a:b], states[1, t, a:b]
     after = states[0, t + 1, a:b], states[1, t + 1, a:b]
-    step(weights.Wh, z[t, a:b], before, after)
+    step(weights.Wh, z, before, after)
 
 
 @jit
 def retreat(weights: Recurrent, tape: Tape, t: int, a: int, b: int, dy: Floats) -> None:
     """Take `step_backward` t of a tape for rows a to b, from the gradient of y."""
-    z, c_prev, dc = tape.z[t, a:b], tape.states[1, t, a:b], tape.dstates[1, a:b]
-    step_backward(weights.Wh, z, c_prev, dy, tape.dseen[a:b], dc)
+    z, c_prev = tape.z[t % tape.z.shape[0], a:b], tape.states[1, t, a:b]
+    step_backward(weights.Wh, z, c_prev, dy, tape.dseen[a:b], tape.dstates[1, a:b])
 
 
 def add_gradients(
@@ -169,5 +172,5 @@ def add_gradients(
 ) -> None:  # fmt: skip
     """Add the gradient of the recurrent weights, (4H, KH); see `rnn.add_gradients`."""
     # z += seen Wh^T
-    dz = tape.z.reshape(-1, tape.z.shape[2])[rows]
+    dz = gradient_of_z(tape).reshape(-1, tape.z.shape[2])[rows]
     add(dz, seen, dWh, d_own, workers)

@@ -12,12 +12,14 @@ from numba.core import config as numba_config
 
 from charrnn.arrays import Floats, aligned_zeros
 from charrnn.kernels import bfloat16_products as narrow
-from charrnn.kernels.bfloat16 import round_all
+from charrnn.kernels.bfloat16 import round_all, widen_all
 from charrnn.kernels.matmul import add_affine_gradient
+from charrnn.kernels.narrow_tape import Kept
 from charrnn.kernels.packing import Packed, new_packed, pack
 
-#: Adds the gradients of z = x W^T + b; see `matmul.add_affine_gradient`.
-AddGradient = Callable[[Floats, Floats, Floats, Floats, int], None]
+#: Adds the gradients of z = x W^T + b; see `matmul.add_affine_gradient`. In bfloat16,
+#: dz may be what `narrow_tape` has kept.
+AddGradient = Callable[[Any, Floats, Floats, Floats, int], None]
 
 
 class Products(NamedTuple):
@@ -58,7 +60,7 @@ def bfloat16_products(form: str) -> Products:
         narrow.pack_narrow(matrix, packed.forward, packed.backward)
 
     def add_gradient(
-        dz: Floats, x: Floats, dW: Floats, db: Floats, workers: int
+        dz: Floats | Kept, x: Floats, dW: Floats, db: Floats, workers: int
     ) -> None:
         narrow.add_narrow_gradient(form, dz, x, dW, db, workers)
 
@@ -66,11 +68,14 @@ def bfloat16_products(form: str) -> Products:
     return Products(new_narrow, pack_narrow, _add_rounded if emulated else add_gradient)
 
 
-def _add_rounded(dz: Floats, x: Floats, dW: Floats, db: Floats, workers: int) -> None:
+def _add_rounded(
+    dz: Floats | Kept, x: Floats, dW: Floats, db: Floats, workers: int
+) -> None:
     """Emulate `bfloat16_products.add_narrow_gradient` in float32."""
-    narrow_dz, narrow_x = np.empty(dz.shape, dz.dtype), np.empty(x.shape, x.dtype)
-    round_all(np.ascontiguousarray(dz), narrow_dz)
+    wide: Floats = widen_all(dz) if dz.dtype == np.uint16 else np.ascontiguousarray(dz)
+    narrow_dz, narrow_x = np.empty_like(wide), np.empty_like(x, order="C")
+    round_all(wide, narrow_dz)
     round_all(np.ascontiguousarray(x), narrow_x)
     add_affine_gradient(narrow_dz, narrow_x, dW, db[:0], workers)
     if db.size:
-        narrow.add_columns(dz, db, workers)
+        narrow.add_columns(wide, db, workers)

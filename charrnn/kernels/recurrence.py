@@ -23,7 +23,10 @@ from charrnn.kernels.cells import (
     advance,
     hand_back,
     is_built_in,
+    keep_gates,
+    keep_gradients,
     look_back,
+    recall_gates,
     retreat,
     short_name,
 )
@@ -83,15 +86,16 @@ def forward(
     z, states = tape.z, tape.states
     for s in prange(cuts.size - 1):
         a, b = cuts[s], cuts[s + 1]
-        for t in range(z.shape[0]):
+        for t in range(resets.shape[0]):
             for kind in range(states.shape[0]):
                 clear(resets[t, a:b], states[kind, t, a:b])
-            read(inputs, t, a, b, z[t, a:b])
+            read(inputs, t, a, b, z[t % z.shape[0], a:b])
             # The tape is taken apart inside a function that is compiled by
             # itself. Taken apart in this loop, what is stored into its arrays
             # would be lost: Numba believes that nobody sees it.
             look_back(tape, resets, t, a, b)
             advance(weights, tape, t, a, b)
+            keep_gates(tape, t, a, b)
             if y.size > 0:
                 copy_rows(states[0, t + 1, a:b], y[t, a:b])
 
@@ -106,8 +110,8 @@ def backward(
     ----------
     weights, inputs, tape, resets, cuts
         As `forward` left them, and with links `lagged.begin_back`. On exit
-        ``tape.z`` holds the gradient of the input projection and ``tape.dstates``
-        that of the state before `first`.
+        `narrow_tape.gradient_of_z` is the gradient of the input projection and
+        ``tape.dstates`` that of the state before `first`.
     dy : (last - first, B, H) float array
         Gradient of these steps' outputs; on exit that of the outputs of the layer
         below, if there is one.
@@ -118,16 +122,18 @@ def backward(
     z, dstates = tape.z, tape.dstates
     for s in prange(cuts.size - 1):
         a, b = cuts[s], cuts[s + 1]
-        if last == z.shape[0]:
+        if last == resets.shape[0]:
             for kind in range(dstates.shape[0]):
                 dstates[kind, a:b] = 0
         for t in range(last - 1, first - 1, -1):
             # Inside functions of their own, as in `forward`.
+            recall_gates(tape, t, a, b)
             retreat(weights, tape, t, a, b, dy[t - first, a:b])
             hand_back(tape, resets, t, a, b)
             for kind in range(dstates.shape[0]):
                 clear(resets[t, a:b], dstates[kind, a:b])
-            carry_back(inputs, z[t, a:b], dy[t - first, a:b])
+            carry_back(inputs, z[t % z.shape[0], a:b], dy[t - first, a:b])
+            keep_gradients(tape, t, a, b)
 
 
 class Loops(NamedTuple):

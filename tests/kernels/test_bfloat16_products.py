@@ -11,7 +11,7 @@ import pytest
 from numba import config as numba_config
 from numpy.typing import NDArray
 
-from charrnn.kernels.bfloat16 import round_all
+from charrnn.kernels.bfloat16 import narrow_all, round_all, widen_all
 from charrnn.kernels.bfloat16_products import COLUMNS as PACKED_COLUMNS
 from charrnn.kernels.bfloat16_products import SLICE, VECTOR_COLUMNS
 from charrnn.kernels.blocks import ROWS as BLOCK_ROWS
@@ -132,6 +132,25 @@ def test_gradients(products: Products, N: int, rng: np.random.Generator) -> None
             if not numba_config.DISABLE_JIT:
                 assert (dW == found[0][0]).all()
                 assert (db == found[0][1]).all()
+
+
+@pytest.mark.parametrize("N", [1, 33, SLICE + 3])
+def test_gradients_of_what_is_rounded_already(
+    products: Products, N: int, rng: np.random.Generator
+) -> None:
+    """Given as the 16 bits of bfloat16, dz makes the sums that its numbers make."""
+    for M, n in ((1, 1), (33, 15), (96, 65), (VECTOR_COLUMNS + 41, 33)):
+        dz, x, bits = random(rng, N, M), random(rng, N, n), np.zeros((N, M), np.uint16)
+        narrow_all(dz, bits)
+        found = []
+        for given in (bits, widen_all(bits)):
+            dW, db = np.zeros((M, n), np.float32), np.zeros(M, np.float32)
+            products.add_gradient(given, x, dW, db, 1)
+            found.append((dW, db))
+
+        assert (found[0][0] == found[1][0]).all()
+        assert (found[0][1] == found[1][1]).all()
+        assert found[0][0].any()
 
 
 def test_products_with_more_than_a_cache_keeps(

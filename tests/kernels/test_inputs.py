@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from charrnn.examples.layers import packed
+from charrnn.kernels.bfloat16 import narrow_all, widen_all
 from charrnn.kernels.blocks import ROWS
 from charrnn.kernels.inputs import (
     carry_back,
@@ -82,6 +83,23 @@ def test_scatter_is_the_gradient_of_looking_up(
     assert_same_gradient(dWx, numeric_gradient(loss, Wx), "Wx")
     assert_same_gradient(db, numeric_gradient(loss, b), "b")
     assert (dWx[0] == 0).all()
+
+
+def test_scatter_takes_bfloat16_for_what_it_is(
+    rng: np.random.Generator, ids: NDArray[np.int32]
+) -> None:
+    """Numbers of 16 bits are added up as the float32 that they stand for."""
+    bits = np.zeros((N, GH), np.uint16)
+    narrow_all(normal(rng, N, GH).astype(np.float32), bits)
+    found, expected = (
+        (np.zeros((V, GH), np.float32), np.zeros(GH, np.float32)) for _ in range(2)
+    )
+    scatter(ids, bits, *found, 1)
+    scatter(ids, widen_all(bits), *expected, 1)
+
+    assert (found[0] == expected[0]).all()
+    assert (found[1] == expected[1]).all()
+    assert found[0].any()
 
 
 def test_outputs_below_are_multiplied(rng: np.random.Generator) -> None:
