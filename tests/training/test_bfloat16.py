@@ -105,7 +105,7 @@ def test_gradient_is_float64s_within_rounding(
 def test_half_the_tape_costs_less_than_rounding(
     cell: str, form: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The gradient is off by a tenth more, at most, with gates in 16 bits between.
+    """The gradient is off by a fifth more, at most, with gates in 16 bits between.
 
     The way forward does not read what is kept, so that no bit of it changes.
     """
@@ -119,7 +119,7 @@ def test_half_the_tape_costs_less_than_rounding(
     assert narrow[0] == wide[0]
     assert (narrow[2] == wide[2]).all()
     assert (narrow[1] != wide[1]).any()
-    assert off(narrow[1], exact) <= 1.1 * off(wide[1], exact)
+    assert off(narrow[1], exact) <= 1.2 * off(wide[1], exact)
 
 
 @pytest.mark.parametrize("cell", names())
