@@ -40,10 +40,10 @@ def rows_of_noise(
     """
     n, B, H = shape
     own = rows.stop - rows.start
-    if (B - own) * H <= JUMP:
-        whole = np.frombuffer(rng.bytes(n * B * H), np.uint8).reshape(shape)
-        return _fixed(np.ascontiguousarray(whole[:, rows]))
     bits = rng.bit_generator
+    if (B - own) * H <= JUMP:
+        whole = _drawn(bits, n * B * H).reshape(shape)
+        return _fixed(np.ascontiguousarray(whole[:, rows]))
     begin = bits.state
     out = np.empty((n, own * H), np.uint8)
     for i in range(n):
@@ -51,13 +51,17 @@ def rows_of_noise(
         bits.state = begin
         bits.advance(first // UNIT)  # type: ignore[attr-defined]
         skipped = first % UNIT
-        words = bits.random_raw(-(-(skipped + own * H) // 8))
-        drawn = words.astype("<u8", copy=False).view(np.uint8)
-        out[i] = drawn[skipped : skipped + own * H]
+        out[i] = _drawn(bits, skipped + own * H)[skipped:]
     return _fixed(out.reshape(n, own, H))
 
 
+def _drawn(bits: np.random.BitGenerator, count: int) -> Flags:
+    """Draw bytes: those of `numpy.random.Generator.bytes`, which takes four times."""
+    words = bits.random_raw(-(-count // 8))
+    return words.astype("<u8", copy=False).view(np.uint8)[:count]
+
+
 def _fixed(noise: Flags) -> Flags:
-    """Forbid to write to an array: kernels are compiled for what `bytes` gives."""
+    """Forbid to write to an array, so that kernels are compiled for one kind of it."""
     noise.flags.writeable = False
     return noise
