@@ -27,7 +27,11 @@ from charrnn.kernels.optimizers import ADAM, SGD, Formula, Update, apply
 from charrnn.kernels.packing import Packed, new_packed, pack
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
+from charrnn.kernels.team import new_room
 from charrnn.kernels.threads import row_cuts
+
+#: Room for what threads would share: there is one thread.
+NOBODY_HELPS = new_room(0, 0, shared=False, dtype=np.float64)
 
 
 def packed(W: Floats) -> Packed:
@@ -95,8 +99,8 @@ class RecurrentLayer(Layer):
         self.tape = self._kernels.new_tape(T, B, len(Wh), np.float64)
         weights = Recurrent(packed(Wh.T).forward, self._own)
         loops(self._kernels).forward(
-            weights, read, self.tape, np.zeros((0, B, len(Wh))),
-            np.zeros((T, B), np.uint8), row_cuts(B, 1),
+            weights, read, NOBODY_HELPS, self.tape, np.zeros((0, B, len(Wh))),
+            np.zeros((T, B), np.uint8), row_cuts(B, 1), 0,
         )  # fmt: skip
         states: Floats = self.tape.states[0, 1:]
         return states
@@ -120,8 +124,8 @@ class RecurrentLayer(Layer):
         weights = Recurrent(packed(Wh.T).backward, self._own)
         # The inputs count as projected: their gradient is formed below.
         loops(self._kernels).backward(
-            weights, inputs.projected(np.float64), self.tape, dh.copy(),
-            np.zeros((T, B), np.uint8), row_cuts(B, 1), 0, T,
+            weights, inputs.projected(np.float64), NOBODY_HELPS, self.tape, dh.copy(),
+            np.zeros((T, B), np.uint8), row_cuts(B, 1), 0, 0, T,
         )  # fmt: skip
         dWh, d_own = np.zeros_like(Wh.T, order="C"), np.zeros_like(self._own)
         h_prev = self.tape.states[0, :T].reshape(T * B, H)

@@ -69,7 +69,7 @@ from charrnn.kernels.rows import (
 Pairs = NDArray[np.uint32]
 Narrow = NDArray[Any]
 
-#: Gradients of z: of float32, or of bfloat16.
+#: Gradients of z: of float32, or the bits of bfloat16 in uint16.
 Gradients = NDArray[Any]
 
 #: The type that panels have in each form.

@@ -25,7 +25,7 @@ class Tape(Protocol):
 
     A cell's own tape is a NamedTuple with these fields and perhaps more. If it has
     those of `lagged.Links`, too, and the cell multiplies Wh by what is ``seen``, it
-    can have further lags than 1. With one called ``kept`` it can be narrow.
+    can have further lags than 1. With one called ``z16`` it can be narrow.
     """
 
     @property
@@ -127,10 +127,12 @@ def can_have_lags(kernels: CellKernels) -> bool:
 def can_be_narrow(kernels: CellKernels) -> bool:
     """Tell whether a cell's z may be kept in 16 bits: see `narrow_tape`.
 
-    It has then ``kept`` on its tape, None otherwise, and room for one step in z. The
-    cell finds step t in ``z[t % len(z)]``, and leaves numbers from -1 to 1 there.
+    Such a cell has a field ``z16`` on its tape, which is None or (T, B, GH); then z is
+    (1, B, GH). It finds step t in ``z[t % len(z)]``, and leaves numbers from -1 to 1
+    there. If gradients of its recurrent weights need that of z, its ``add_gradients``
+    takes it from `narrow_tape.gradient_of_z`, and adds products of it by ``add``.
     """
-    return "kept" in getattr(kernels.Tape, "_fields", ())
+    return "z16" in getattr(kernels.Tape, "_fields", ())
 
 
 def advance(weights: Recurrent, tape: Any, t: int, a: int, b: int) -> None:
@@ -156,7 +158,7 @@ def hand_back(tape: Any, resets: Flags, t: int, a: int, b: int) -> None:
 
 
 def keep_gates(tape: Any, t: int, a: int, b: int) -> None:
-    """Keep z of step t, for rows a to b, if there is room for a single step."""
+    """Keep z of step t, for rows a to b, if the tape has room for one step of it."""
     if is_narrow(tape):
         _keep_gates_narrow(tape, t, a, b)
 
@@ -189,7 +191,7 @@ def has_lags(tape: Any) -> bool:
 
 def is_narrow(tape: Any) -> bool:
     """Tell whether a tape keeps z in 16 bits."""
-    return getattr(tape, "kept", None) is not None
+    return getattr(tape, "z16", None) is not None
 
 
 _chosen = {"strict": False, "jit_options": OPTIONS | {"forceinline": True}}
@@ -229,15 +231,15 @@ def _look_back_carried_far(tape: Any, state: Any) -> None:
 
 
 def _keep_gates_narrow(tape: Any, t: Any, a: Any, b: Any) -> None:
-    narrow_tape.keep_gates(tape.z[0, a:b], tape.kept[t, a:b])
+    narrow_tape.keep_gates(tape.z[0, a:b], tape.z16[t, a:b])
 
 
 def _recall_gates_narrow(tape: Any, t: Any, a: Any, b: Any) -> None:
-    narrow_tape.recall_gates(tape.kept[t, a:b], tape.z[0, a:b])
+    narrow_tape.recall_gates(tape.z16[t, a:b], tape.z[0, a:b])
 
 
 def _keep_gradients_narrow(tape: Any, t: Any, a: Any, b: Any) -> None:
-    narrow_tape.keep_gradients(tape.z[0, a:b], tape.kept[t, a:b])
+    narrow_tape.keep_gradients(tape.z[0, a:b], tape.z16[t, a:b])
 
 
 @overload(look_back, **_chosen)  # type: ignore[untyped-decorator]
@@ -257,17 +259,17 @@ def _look_back_carried(tape: Any, state: Any) -> Any:
 
 @overload(keep_gates, **_chosen)  # type: ignore[untyped-decorator]
 def _keep_gates(tape: Any, t: Any, a: Any, b: Any) -> Any:
-    return _having("kept", tape, _keep_gates_narrow, lambda tape, t, a, b: None)
+    return _having("z16", tape, _keep_gates_narrow, lambda tape, t, a, b: None)
 
 
 @overload(recall_gates, **_chosen)  # type: ignore[untyped-decorator]
 def _recall_gates(tape: Any, t: Any, a: Any, b: Any) -> Any:
-    return _having("kept", tape, _recall_gates_narrow, lambda tape, t, a, b: None)
+    return _having("z16", tape, _recall_gates_narrow, lambda tape, t, a, b: None)
 
 
 @overload(keep_gradients, **_chosen)  # type: ignore[untyped-decorator]
 def _keep_gradients(tape: Any, t: Any, a: Any, b: Any) -> Any:
-    return _having("kept", tape, _keep_gradients_narrow, lambda tape, t, a, b: None)
+    return _having("z16", tape, _keep_gradients_narrow, lambda tape, t, a, b: None)
 
 
 def _having(field: str, tape: Any, function: Any, nothing: Any) -> Any:

@@ -29,7 +29,7 @@ class Tape(NamedTuple):
     """One window of T steps: what the way forward leaves for the way back."""
 
     z: Floats  # (T, B, 3H): input projection; then the gates; then its gradient
-    kept: Kept | None  # the same in 16 bits, and room for one step in z
+    z16: Kept | None  # the same in 16 bits, z being (1, B, 3H): see `narrow_tape`
     zh: Floats  # (T, B, 3H): recurrent product, its n with bias; then its gradient
     states: Floats  # (1, T + 1, B, H): h before each input, after the last one
     dstates: Floats  # (1, B, H): gradient of h on its way back
@@ -47,7 +47,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     dstates = aligned_zeros((1, B, H), dtype)
     return Tape(
         z=aligned_zeros((T, B, 3 * H), dtype),
-        kept=None,
+        z16=None,
         zh=aligned_zeros((T, B, 3 * H), dtype),
         states=states,
         dstates=dstates,

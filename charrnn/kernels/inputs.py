@@ -10,7 +10,7 @@ a thread has: what they write is still in the cache when the recurrence takes
 it up.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange
@@ -30,12 +30,14 @@ class Inputs(NamedTuple):
     ids: Ids  # (T, B) characters, for layer 0; else empty
     table: Floats  # (V, GH) Wx by character, for layer 0; else empty
     x: Floats  # (T, B, D) outputs of the layer below; for layer 0 empty
-    forward: Floats  # (P, D, W) panels of Wx^T, else empty
-    backward: Floats  # (P, GH, W) panels of Wx, else empty
+    forward: Any  # (P, D, W) panels of Wx^T, else empty; or of a kind in `matmul.FORMS`
+    backward: Any  # (P, GH, W) panels of Wx, else empty; likewise
     b: Floats  # (GH,)
 
 
-def characters(ids: Ids, table: Floats, b: Floats) -> Inputs:
+def characters(
+    ids: Ids, table: Floats, b: Floats, nothing: Packed | None = None
+) -> Inputs:
     """Let layer 0 read characters: z = table[ids] + b.
 
     Parameters
@@ -43,9 +45,13 @@ def characters(ids: Ids, table: Floats, b: Floats) -> Inputs:
     ids : (T, B) int array
     table : (V, GH) float array
     b : (GH,) float array
+    nothing : Packed, optional
+        Empty panels, of the kind that the other layers have: what is compiled for one
+        of them is then good for all.
     """
     none = np.zeros((0, 0, 0), table.dtype)
-    return Inputs(ids, table, none, none, none, b)
+    panels = Packed(none, none) if nothing is None else nothing
+    return Inputs(ids, table, none, panels.forward, panels.backward, b)
 
 
 def outputs_below(x: Floats, Wx: Packed, b: Floats) -> Inputs:

@@ -29,7 +29,7 @@ class Tape(NamedTuple):
     """One window of T steps: what the way forward leaves for the way back."""
 
     z: Floats  # (T, B, 4H): input projection; then the gates; then their gradients
-    kept: Kept | None  # the same in 16 bits, and room for one step in z
+    z16: Kept | None  # the same in 16 bits, z being (1, B, 4H): see `narrow_tape`
     states: Floats  # (2, T + 1, B, H): h and c before each input, after the last
     dstates: Floats  # (2, B, H): gradients of h and c on their way back
     lags: Ids | None  # what each step sees, and on the way back; see `lagged.Links`
@@ -46,7 +46,7 @@ def new_tape(T: int, B: int, H: int, dtype: Any) -> Tape:
     dstates = aligned_zeros((2, B, H), dtype)
     return Tape(
         z=aligned_zeros((T, B, 4 * H), dtype),
-        kept=None,
+        z16=None,
         states=states,
         dstates=dstates,
         **own_state(states, dstates)._asdict(),
@@ -100,10 +100,8 @@ def step_backward(
 ) -> None:  # fmt: skip
     """Carry gradients back through one `step`.
 
-    Its c is computed once more. On the tape it may have been cleared, for a document
-    that begins behind it. And every array that a tape does not have lets more of the
-    others stay in the caches until the way back: with tanh(c), and with outputs beside
-    the states h, a step of LSTM 2 x 128 took 4 to 7 % longer (64 windows of 64).
+    Its c is computed again: on the tape, a document that begins at the next step may
+    have cleared it.
 
     Parameters
     ----------

@@ -11,7 +11,8 @@ bfloat16, whose numbers stand 1 / 256 apart there, would round it away, and whol
 numbers of 1 / 32767 do not. Gradients of z are rounded as products would round them,
 and are the same in them; sums of biases and of characters' rows take rounded ones.
 
-All is rounded to the nearest, ties to even, with the same bits everywhere.
+All is rounded to the nearest, ties to even: gates by one multiply-add, with the same
+bits on every processor that has one.
 """
 
 from typing import Any
@@ -34,6 +35,7 @@ SCALE = 2**15 - 1
 #: A whole number that is added to this stands in the lowest bits of the sum.
 _SHIFT = 1.5 * 2**23
 
+#: What is kept: gates first, and then bfloat16, which alone leave the loops over time.
 Kept = NDArray[np.uint16]
 
 
@@ -158,5 +160,5 @@ def gradient_of_z(tape: Any) -> Any:
     (T, B, GH) array
         Of the network's type; or uint16, the bits of bfloat16.
     """
-    kept = getattr(tape, "kept", None)
-    return tape.z if kept is None else kept
+    narrow = getattr(tape, "z16", None)
+    return tape.z if narrow is None else narrow

@@ -30,9 +30,18 @@ from charrnn.kernels.cells import (
     retreat,
     short_name,
 )
+from charrnn.kernels.few_rows import (
+    begin,
+    end,
+    help_out,
+    next_part,
+    share_inputs,
+    share_recurrent,
+)
 from charrnn.kernels.inputs import Inputs, carry_back, read
 from charrnn.kernels.jit import compiled_as, jit
 from charrnn.kernels.recurrent import Recurrent
+from charrnn.kernels.team import Room
 
 
 @jit
@@ -61,56 +70,73 @@ def copy_rows(source: Floats, target: Floats) -> None:
 
 
 def forward(
-    weights: Recurrent, inputs: Inputs, tape: Any, y: Floats, resets: Flags, cuts: Ids
-) -> None:
+    weights: Recurrent, inputs: Inputs, room: Room, tape: Any, y: Floats,
+    resets: Flags, cuts: Ids, helpers: int,
+) -> None:  # fmt: skip
     """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
 
     Parameters
     ----------
     weights : Recurrent
     inputs : Inputs
+    room : Room
+        For what threads share; see `few_rows`.
     tape : Tape
         On entry states[:, 0] holds the state, and z the input projection if
         the inputs are `inputs.projected`; all but the gradients are written.
     y : (T, B, H) float array
-        Written: the outputs, h after each input, for whoever changes them afterwards
-        or clears the states behind them. If it is empty, (0, B, H), the outputs are to
-        be read from the states: every array that is left out lets more of the others
-        stay in the caches until the way back.
+        Written: the outputs, h after each input, where they will be changed, or where
+        a later step begins a document, before which the state is cleared. If it is
+        empty, (0, B, H), the outputs are to be read from the states.
     resets : (T, B) uint8 array
         Rows whose state is cleared before the step.
     cuts : (S + 1,) int array
         Where the rows are cut into blocks for the threads. The result does
         not depend on it.
+    helpers : int
+        Threads that help with the products of the only block; none without a board in
+        the room. The result does not depend on it.
     """
     z, states = tape.z, tape.states
-    for s in prange(cuts.size - 1):
-        a, b = cuts[s], cuts[s + 1]
-        for t in range(resets.shape[0]):
-            for kind in range(states.shape[0]):
-                clear(resets[t, a:b], states[kind, t, a:b])
-            read(inputs, t, a, b, z[t % z.shape[0], a:b])
-            # The tape is taken apart inside a function that is compiled by
-            # itself. Taken apart in this loop, what is stored into its arrays
-            # would be lost: Numba believes that nobody sees it.
-            look_back(tape, resets, t, a, b)
-            advance(weights, tape, t, a, b)
-            keep_gates(tape, t, a, b)
-            if y.size > 0:
-                copy_rows(states[0, t + 1, a:b], y[t, a:b])
+    blocks, part = cuts.size - 1, next_part(room)
+    for s in prange(blocks + helpers):
+        if s < blocks:
+            a, b = cuts[s], cuts[s + 1]
+            shared, read_from = (
+                share_recurrent(weights, room),
+                share_inputs(inputs, room),
+            )
+            if helpers > 0:
+                begin(room, part, 1 + helpers)
+            for t in range(resets.shape[0]):
+                for kind in range(states.shape[0]):
+                    clear(resets[t, a:b], states[kind, t, a:b])
+                read(read_from, t, a, b, z[t % z.shape[0], a:b])
+                # The tape is taken apart inside a function that is compiled by
+                # itself. Taken apart in this loop, what is stored into its arrays
+                # would be lost: Numba believes that nobody sees it.
+                look_back(tape, resets, t, a, b)
+                advance(shared, tape, t, a, b)
+                keep_gates(tape, t, a, b)
+                if y.size > 0:
+                    copy_rows(states[0, t + 1, a:b], y[t, a:b])
+            if helpers > 0:
+                end(room, part)
+        else:
+            help_out(weights.Wh, inputs.forward, room, part, s)
 
 
 def backward(
-    weights: Recurrent, inputs: Inputs, tape: Any, dy: Floats, resets: Flags,
-    cuts: Ids, first: int, last: int,
+    weights: Recurrent, inputs: Inputs, room: Room, tape: Any, dy: Floats,
+    resets: Flags, cuts: Ids, helpers: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Carry gradients back from step `last` to `first`.
 
     Parameters
     ----------
-    weights, inputs, tape, resets, cuts
+    weights, inputs, room, tape, resets, cuts, helpers
         As `forward` left them, and with links `lagged.begin_back`. On exit
-        `narrow_tape.gradient_of_z` is the gradient of the input projection and
+        ``narrow_tape.gradient_of_z(tape)`` is the gradient of the input projection and
         ``tape.dstates`` that of the state before `first`.
     dy : (last - first, B, H) float array
         Gradient of these steps' outputs; on exit that of the outputs of the layer
@@ -120,20 +146,32 @@ def backward(
         end to its beginning, and what each call leaves can be used at once.
     """
     z, dstates = tape.z, tape.dstates
-    for s in prange(cuts.size - 1):
-        a, b = cuts[s], cuts[s + 1]
-        if last == resets.shape[0]:
-            for kind in range(dstates.shape[0]):
-                dstates[kind, a:b] = 0
-        for t in range(last - 1, first - 1, -1):
-            # Inside functions of their own, as in `forward`.
-            recall_gates(tape, t, a, b)
-            retreat(weights, tape, t, a, b, dy[t - first, a:b])
-            hand_back(tape, resets, t, a, b)
-            for kind in range(dstates.shape[0]):
-                clear(resets[t, a:b], dstates[kind, a:b])
-            carry_back(inputs, z[t % z.shape[0], a:b], dy[t - first, a:b])
-            keep_gradients(tape, t, a, b)
+    blocks, part = cuts.size - 1, next_part(room)
+    for s in prange(blocks + helpers):
+        if s < blocks:
+            a, b = cuts[s], cuts[s + 1]
+            shared, read_from = (
+                share_recurrent(weights, room),
+                share_inputs(inputs, room),
+            )
+            if helpers > 0:
+                begin(room, part, 1 + helpers)
+            if last == resets.shape[0]:
+                for kind in range(dstates.shape[0]):
+                    dstates[kind, a:b] = 0
+            for t in range(last - 1, first - 1, -1):
+                # Inside functions of their own, as in `forward`.
+                recall_gates(tape, t, a, b)
+                retreat(shared, tape, t, a, b, dy[t - first, a:b])
+                hand_back(tape, resets, t, a, b)
+                for kind in range(dstates.shape[0]):
+                    clear(resets[t, a:b], dstates[kind, a:b])
+                carry_back(read_from, z[t % z.shape[0], a:b], dy[t - first, a:b])
+                keep_gradients(tape, t, a, b)
+            if helpers > 0:
+                end(room, part)
+        else:
+            help_out(weights.Wh, inputs.backward, room, part, s)
 
 
 class Loops(NamedTuple):

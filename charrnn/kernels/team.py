@@ -74,24 +74,36 @@ class Room(NamedTuple):
     """What a team shares beside the weights: the board, and one job's numbers."""
 
     board: Board  # (0,) where nobody ever helps
-    rows: Floats  # (MOST_ROWS * K,) float32: the rows of a, one behind another
+    rows: Floats  # (MOST_ROWS * K,): the rows of a, one behind another
     bytes: NDArray[np.uint8]  # (MOST_ROWS * K,): the same, quantized
     scales: Floats  # (MOST_ROWS,) float32: theirs
-    c: Floats  # (MOST_ROWS * N,) float32: the result
+    c: Floats  # (MOST_ROWS * N,): the result
 
 
-def new_room(depth: int, columns: int, *, shared: bool) -> Room:
-    """Make room for jobs of a certain size; none if nobody helps."""
+def new_room(
+    depth: int, columns: int, *, shared: bool, dtype: Any = np.float32
+) -> Room:
+    """Make room for jobs of a certain size; none if nobody helps.
+
+    Parameters
+    ----------
+    depth, columns : int
+        Of matrices.
+    shared : bool
+        Whether anybody helps.
+    dtype : numpy dtype
+        Of rows, and of what they are multiplied to.
+    """
     shared = shared and POSSIBLE
     depth += -depth % 4  # bytes are read in fours
     size = MOST_ROWS if shared else 0
     words = (RANGES + MOST_WORKERS * _LINE) if shared else 0
     return Room(
         aligned_zeros(words, np.int64),
-        aligned_zeros(size * depth, np.float32),
+        aligned_zeros(size * depth, dtype),
         aligned_zeros(size * depth, np.uint8),
         aligned_zeros(size, np.float32),
-        aligned_zeros(size * columns, np.float32),
+        aligned_zeros(size * columns, dtype),
     )
 
 
@@ -175,7 +187,7 @@ def _count(typing_context: Any, board: Any, index: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _rest(typing_context: Any, long: Any) -> Any:
+def rest(typing_context: Any, long: Any) -> Any:
     """Wait for some nanoseconds or, if it has been long, let other threads run."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -273,7 +285,7 @@ def await_all(board: Board, pieces: int) -> None:
     """Wait until all pieces of a job are done."""
     turns = 0
     while peek(board, DONE) < pieces:
-        _rest(turns > _SPINS)
+        rest(turns > _SPINS)
         turns += 1
 
 
@@ -287,5 +299,5 @@ def await_job(board: Board, last: int, part: int) -> int:
         this = peek(board, JOB)
         if this != last:
             return this
-        _rest(turns > _SPINS)
+        rest(turns > _SPINS)
         turns += 1

@@ -56,7 +56,10 @@ def rows_of_noise(
 
 
 def _drawn(bits: np.random.BitGenerator, count: int) -> Flags:
-    """Draw bytes: those of `numpy.random.Generator.bytes`, which takes four times."""
+    """Draw bytes from a generator of which whole words have been drawn.
+
+    They are those of `numpy.random.Generator.bytes`, which takes four times as long.
+    """
     words = bits.random_raw(-(-count // 8))
     return words.astype("<u8", copy=False).view(np.uint8)[:count]
 

@@ -288,33 +288,48 @@ def memory_estimate(job: Job, *, adds_to_best: bool) -> int:
     # The last window of an epoch may be shorter, and has room of its own.
     trained = {trainer.window(0, k).inputs.shape for k in (0, windows - 1)}
     evaluated = set()
+    # Whether outputs are kept apart from the states, in evaluation and in training.
+    apart = network.config.norm != "none" or job.documents.start is not None
+    dropped = apart or config.dropout > 0
     if held_out is not None:
         pieces = job.documents.pieces(held_out)
         evaluated = {window.inputs.shape for window in pieces}
         if adds_to_best:
             # A checkpoint's arrays, and a network of its own to score them with.
             total += (1 + moments + (average is not None)) * network.theta.nbytes
-            total += network.nbytes + _workspace_bytes(network, evaluated, set())
+            total += network.nbytes + _trained_bytes(network, evaluated, apart)
     if trainer.exact is not None:
         total += trainer.exact.nbytes
+    total += _trained_bytes(network, trained, dropped)
     if average is None:
-        return total + _workspace_bytes(network, trained, evaluated - trained)
-    if network.config.norm == "batch":
-        evaluated |= trained  # windows of the text give it its statistics
-    return total + average.nbytes + _workspace_bytes(network, trained, evaluated)
+        evaluated -= trained
+    else:
+        total += average.nbytes
+        if network.config.norm == "batch":
+            evaluated |= trained  # windows of the text give it its statistics
+    return total + sum(_workspace_bytes(network, T, B, apart) for T, B in evaluated)
 
 
-def _workspace_bytes(
-    network: Network, trained: Iterable[Shape], evaluated: Iterable[Shape]
-) -> int:
-    """Count the bytes of all windows (T, B) on their way, in training also back."""
-    total = sum(network.workspace(T, B).nbytes for T, B in evaluated)
-    spaces = [(network.workspace(T, B), B) for T, B in trained]
+def _workspace_bytes(network: Network, T: int, B: int, apart: bool) -> int:
+    """Count the bytes of a window on its way, its outputs apart from the states or not.
+
+    Room for outputs is made for it, as will be when they are wanted.
+    """
+    space = network.workspace(T, B)
+    if apart:
+        space.keep_apart()
+    return space.nbytes
+
+
+def _trained_bytes(network: Network, shapes: Iterable[Shape], apart: bool) -> int:
+    """Count the bytes of windows (T, B) on their way, and back; see above."""
+    total, rows = 0, 0
+    for T, B in shapes:
+        total += _workspace_bytes(network, T, B, apart)
+        rows = max(rows, network.workspace(T, B).chunk * B)
     # The head has room for a chunk of the largest window.
-    rows = max(space.chunk * B for space, B in spaces)
     head = rows * (network.config.vocab_size + network.config.hidden)
-    total += head * network.dtype.itemsize
-    return total + sum(space.nbytes for space, _ in spaces)
+    return total + head * network.dtype.itemsize
 
 
 def _noise_bytes(shape: ModelConfig, config: TrainConfig) -> int:

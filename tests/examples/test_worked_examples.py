@@ -117,7 +117,7 @@ def test_b_is_what_the_text_model_computes() -> None:
     )
     window = Window.of_inputs(hello.spell("he"))
     logits = network.logits(window, network.new_state(1))[:, 0]
-    states = network.workspace(2, 1).states(0)[:, 0]
+    states = network.workspace(2, 1).hidden(0)[:, 0]
 
     expected = hello.Speller().forward("he")
     np.testing.assert_allclose(states, expected[0], rtol=1e-14)

@@ -118,7 +118,8 @@ def test_nothing_is_held_on_to(cell: CellName, precision: WeightsName) -> None:
     )
     gradient, counts = np.zeros_like(network.theta), []
     space = network.workspace(4, 2)
-    arrays = [network.theta, gradient, *network.head.Wy, *space.tapes[0][:3]]
+    tape = space.tapes[0]
+    arrays = [network.theta, gradient, *network.head.Wy, tape.z, tape.states]
     for _ in range(4):
         list(Generation(model, [prompt], config, scored=False).pieces())
         network.loss_and_gradient(window, network.new_state(2), gradient)
@@ -127,7 +128,7 @@ def test_nothing_is_held_on_to(cell: CellName, precision: WeightsName) -> None:
     assert counts[1:] == counts[:-1]
     owners = [weakref.ref(a if a.base is None else a.base) for a in arrays]
 
-    del network, model, gradient, space, arrays
+    del network, model, gradient, space, tape, arrays
     gc.collect()
     assert [owner() for owner in owners] == [None] * len(owners)
 

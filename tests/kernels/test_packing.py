@@ -28,6 +28,24 @@ def test_pack(rng: np.random.Generator, dtype: Any, n: int) -> None:
         guarded.check()
 
 
+@pytest.mark.parametrize("width", [4, 8, 16])
+def test_narrower_panels(rng: np.random.Generator, width: int) -> None:
+    """Other machines have smaller vectors, and panels of fewer columns than here."""
+    for n, K in ((1, 1), (16, 16), (17, 33), (40, 20)):
+        guarded = Guarded()
+        matrix = guarded(rng.standard_normal((n, K)).astype(np.float32))
+        sizes = ((-(-n // width), K, width), (-(-K // width), n, width))
+        packed = Packed(*(guarded(np.zeros(size, np.float32)) for size in sizes))
+        pack(matrix, packed)
+
+        for panels, whole in zip(packed, (matrix.T, matrix), strict=True):
+            for j, panel in enumerate(panels):
+                columns = whole[:, j * width : (j + 1) * width]
+                assert (panel[:, : columns.shape[1]] == columns).all()
+                assert not panel[:, columns.shape[1] :].any()
+        guarded.check()
+
+
 def test_bits_are_copied() -> None:
     """Every number comes out as it was: NaN, infinity, and what is below normal."""
     matrix = np.full((32, 32), np.float32(np.inf))
