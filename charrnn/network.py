@@ -7,10 +7,10 @@
 The network owns one flat buffer of parameters and the packed copies that the
 products read. Windows of any T and B run through the same kernels, in training
 and in evaluation; generating (`kernels.generator`) takes the same steps of the
-same cells. Threads work on blocks of batch rows while time passes, and on
-blocks of weight rows when the gradients of the weights are formed from the
-stacked results; neither depends on how many threads there are, so results do
-not either.
+same cells. Threads work on blocks of batch rows while time passes (or on columns
+of weights, where there are fewer rows than threads), and on blocks of weight rows
+when the gradients of the weights are formed from the stacked results; no number
+depends on how many threads there are.
 """
 
 from collections.abc import Mapping

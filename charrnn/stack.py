@@ -25,13 +25,14 @@ from charrnn.arrays import Flags, Floats, Ids, aligned_zeros
 from charrnn.cells import cell_of
 from charrnn.config import ModelConfig, WeightsName
 from charrnn.errors import OptionError, field
-from charrnn.kernels import dropout, few_rows, inputs, lagged, team
+from charrnn.kernels import dropout, inputs, lagged, team
 from charrnn.kernels.cells import (
     can_be_narrow,
     can_have_lags,
     has_lags,
     kernels_of,
 )
+from charrnn.kernels.few_rows import NOBODY, Alone
 from charrnn.kernels.lagged import new_links
 from charrnn.kernels.matmul import FullPanels
 from charrnn.kernels.narrow_tape import gradient_of_z
@@ -80,6 +81,14 @@ class Layer(NamedTuple):
         return Recurrent(self.Wh.backward, self.weights.own)
 
 
+class Crew(NamedTuple):
+    """Which threads go through the rows of a window, and how."""
+
+    cuts: Ids  # blocks of rows, each for a thread
+    helpers: int = 0  # threads that help with the products of the only block
+    room: Room | Alone = NOBODY  # for what they share
+
+
 @dataclass
 class Workspace:
     """Room for one window of T steps and B rows, used again and again.
@@ -96,9 +105,8 @@ class Workspace:
     of LSTM 2 x 128 took 4 to 7 % longer.
     """
 
-    cuts: Ids  # blocks of rows for the threads
-    room: Room  # for threads that share one block's products, with a board if they do
-    helpers: int  # how many, beside the main one
+    crew: Crew
+    trainers: Crew  # in training, where kernels for helpers are compiled if need be
     tapes: list[Any]  # one of the cell's `Tape` a layer
     norms: list[NormTape]  # likewise
     chunk: int
@@ -118,7 +126,7 @@ class Workspace:
     @property
     def nbytes(self) -> int:
         """Memory that the arrays take, in bytes."""
-        tapes = *self.tapes, *self.norms, self.apart, self.room
+        tapes = *self.tapes, *self.norms, self.apart, self.trainers.room
         found = [a for tape in tapes for a in tape]
         sizes: dict[int, int] = {}
         for a in found:
@@ -333,10 +341,9 @@ class Stack:
             )
             if self.config.norm == "batch":
                 chunk = T
-            helpers = self._helpers(B)
-            cuts = row_cuts(B, 1 if helpers else self._threads)
-            room = self._room(shared=helpers > 0)
-            kept[T, B] = Workspace(cuts, room, helpers, tapes, norms, min(T, chunk), [])
+            crew = Crew(row_cuts(B, self._threads))
+            trainers = self._with_helpers(B) or crew
+            kept[T, B] = Workspace(crew, trainers, tapes, norms, min(T, chunk), [])
         return kept[T, B]
 
     def forward(
@@ -367,6 +374,7 @@ class Stack:
         if apart:
             space.keep_apart()
         outputs: list[Floats] = []
+        crew = space.trainers if training else space.crew
         for k, (layer, tape) in enumerate(zip(self.layers, space.tapes, strict=True)):
             kinds, past = len(tape.states), state[k, len(tape.states) :]
             tape.states[:, 0] = state[k, :kinds]
@@ -376,8 +384,8 @@ class Stack:
             outputs.append(space.apart[k] if apart else space.hidden(k))
             into = outputs[k] if apart else outputs[k][:0]
             self.loops.forward(
-                layer.ahead, read, space.room, tape, into, window.resets, space.cuts,
-                space.helpers,
+                layer.ahead, read, crew.room, tape, into, window.resets, crew.cuts,
+                crew.helpers,
             )  # fmt: skip
             state[k, :kinds] = tape.states[:, T]
             if past.size:
@@ -415,6 +423,7 @@ class Stack:
         window, space = passed.window, passed.space
         (T, B), first, last = window.inputs.shape, steps.start, steps.stop
         rows = slice(first * B, last * B)
+        crew = space.trainers if passed.training else space.crew
         for k in reversed(range(self.config.layers)):
             layer, tape = self.layers[k], space.tapes[k]
             into = None if gradients is None else gradients[k]
@@ -431,8 +440,8 @@ class Stack:
             if has_lags(tape):
                 lagged.begin_back(tape, whole=last == T)
             self.loops.backward(
-                layer.back, read, space.room, tape, by_step, window.resets,
-                space.cuts, space.helpers, first, last,
+                layer.back, read, crew.room, tape, by_step, window.resets, crew.cuts,
+                crew.helpers, first, last,
             )  # fmt: skip
             if into is not None:
                 seen = tape.seen if has_lags(tape) else tape.states[0, :T]
@@ -441,20 +450,20 @@ class Stack:
                 )
                 self._add_input_gradients(k, passed, rows, into)
 
-    def _helpers(self, B: int) -> int:
-        """Count the threads that help one, where B rows are too few for all."""
-        largest = max(panels[0].nbytes for panels in self._Wh)
-        if self.products is not PLAIN or largest < few_rows.SHARED_BYTES:
-            return 0
-        spare = min(self._threads, team.MOST_WORKERS) - B
-        if spare <= 0 or B > team.MOST_ROWS or not team.POSSIBLE:
-            return 0
-        return spare + B - 1
+    def _with_helpers(self, B: int) -> Crew | None:
+        """Let threads without a row help, if B rows are too few for all of them.
 
-    def _room(self, *, shared: bool) -> Room:
-        """Make room for what threads share of the products of a window."""
+        None where that is not worth it: see `kernels.few_rows`.
+        """
+        largest = max(panels[0].nbytes for panels in self._Wh)
+        if self.products is not PLAIN or largest < team.SHARED_BYTES:
+            return None
+        threads = min(self._threads, team.MOST_WORKERS)
+        if threads <= B or B > team.MOST_ROWS or not team.POSSIBLE:
+            return None
         most = max(self.layers[0].weights.Wh.shape)
-        return team.new_room(most, most, shared=shared, dtype=self._dtype)
+        room = team.new_room(most, most, shared=True, dtype=self._dtype)
+        return Crew(row_cuts(B, 1), threads - 1, room)
 
     def _inputs(self, k: int, ids: Ids, outputs: Sequence[Floats]) -> inputs.Inputs:
         """Say what layer k reads in a window: characters, or the layer below."""

@@ -22,16 +22,13 @@ from charrnn.arrays import IGNORED, Floats, Ids
 from charrnn.cells import cell_of
 from charrnn.kernels import head, inputs
 from charrnn.kernels.cells import kernels_of
+from charrnn.kernels.few_rows import NOBODY
 from charrnn.kernels.matmul import add_affine_gradient, affine, multiply
 from charrnn.kernels.optimizers import ADAM, SGD, Formula, Update, apply
 from charrnn.kernels.packing import Packed, new_packed, pack
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
-from charrnn.kernels.team import new_room
 from charrnn.kernels.threads import row_cuts
-
-#: Room for what threads would share: there is one thread.
-NOBODY_HELPS = new_room(0, 0, shared=False, dtype=np.float64)
 
 
 def packed(W: Floats) -> Packed:
@@ -99,7 +96,7 @@ class RecurrentLayer(Layer):
         self.tape = self._kernels.new_tape(T, B, len(Wh), np.float64)
         weights = Recurrent(packed(Wh.T).forward, self._own)
         loops(self._kernels).forward(
-            weights, read, NOBODY_HELPS, self.tape, np.zeros((0, B, len(Wh))),
+            weights, read, NOBODY, self.tape, np.zeros((0, B, len(Wh))),
             np.zeros((T, B), np.uint8), row_cuts(B, 1), 0,
         )  # fmt: skip
         states: Floats = self.tape.states[0, 1:]
@@ -124,7 +121,7 @@ class RecurrentLayer(Layer):
         weights = Recurrent(packed(Wh.T).backward, self._own)
         # The inputs count as projected: their gradient is formed below.
         loops(self._kernels).backward(
-            weights, inputs.projected(np.float64), NOBODY_HELPS, self.tape, dh.copy(),
+            weights, inputs.projected(np.float64), NOBODY, self.tape, dh.copy(),
             np.zeros((T, B), np.uint8), row_cuts(B, 1), 0, 0, T,
         )  # fmt: skip
         dWh, d_own = np.zeros_like(Wh.T, order="C"), np.zeros_like(self._own)

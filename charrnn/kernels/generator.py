@@ -32,9 +32,9 @@ from charrnn.kernels.filters import Filters, Scratch, choose, new_scratch, turn_
 from charrnn.kernels.inputs import look_up
 from charrnn.kernels.jit import compiled_as, jit
 from charrnn.kernels.matmul import affine, matrix_of
-from charrnn.kernels.normalization import normalize_rows
-from charrnn.kernels.recurrence import copy_rows
+from charrnn.kernels.normalization import NONE, normalize_rows
 from charrnn.kernels.recurrent import Recurrent, layer_weights
+from charrnn.kernels.rows import copy_rows
 
 
 class Held(NamedTuple):
@@ -50,7 +50,7 @@ class StepRoom(NamedTuple):
     """Room to take one step in, used again for the next."""
 
     tape: Any  # one of the cell's, of one step and B rows
-    y: Floats  # (B, H): outputs of one layer after another
+    y: Floats  # (B, H): outputs of one layer after another, where they are not its h
     scratch: Scratch  # for V characters
 
 
@@ -96,7 +96,7 @@ def _hold_outputs(held: Held | None, layer: int, y: Floats) -> None:
 
 
 @jit(inlined_early=True)
-def _read(weights: Inference, tape: Any, state: Floats, ids: Ids, y: Floats) -> None:
+def _read(weights: Inference, tape: Any, state: Floats, ids: Ids, y: Floats) -> Floats:
     """Read one character a row, through all layers.
 
     Parameters
@@ -107,15 +107,20 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids, y: Floats) -> 
         Moved on.
     ids : (B,) int array
     y : (B, H) float array
-        Written: the outputs of the last layer.
+        Scratch.
+
+    Returns
+    -------
+    (B, H) float array
+        The outputs of the last layer, among the states if they stand there.
     """
     L, S, B = state.shape[0], tape.states.shape[0], state.shape[2]
-    z = tape.z[0]
+    z, out = tape.z[0], y
     for k in range(L):
         if k == 0:
             look_up(ids, weights.table, weights.b[0], z)
         else:
-            affine(y, matrix_of(weights.Wx, k - 1), weights.b[k], z)
+            affine(out, matrix_of(weights.Wx, k - 1), weights.b[k], z)
         _hold(weights.held, k, state[k])
         for s in range(S):
             copy_rows(state[k, s], tape.states[s, 0])
@@ -123,9 +128,13 @@ def _read(weights: Inference, tape: Any, state: Floats, ids: Ids, y: Floats) -> 
         advance(layer_weights(weights.recurrent, k), tape, 0, 0, B)
         for s in range(S):
             copy_rows(tape.states[s, 1], state[k, s])
-        copy_rows(tape.states[0, 1], y)
-        _hold_outputs(weights.held, k, y)
-        normalize_rows(weights.norm, y, weights.gain[k], weights.shift[k])
+        out = state[k, 0]
+        if weights.norm != NONE or weights.held is not None:
+            out = y
+            copy_rows(state[k, 0], y)
+            _hold_outputs(weights.held, k, y)
+            normalize_rows(weights.norm, y, weights.gain[k], weights.shift[k])
+    return out
 
 
 @jit(inlined_early=True)
@@ -187,14 +196,14 @@ def generate(
         False if some row had nothing to choose from: its logits are a NaN or
         an infinity. Everything is then of no use.
     """
-    tape, y, scratch = room.tape, room.y, room.scratch
+    tape, scratch = room.tape, room.scratch
     steps = u.shape[0]
     past, tables, growth = ids.shape[0] - steps - 1, blend.tables, blend.growth
     for t in range(steps):
         now = past + t
         if start >= 0:
             _clear(state, ids[now], start)
-        _read(weights, tape, state, ids[now], y)
+        y = _read(weights, tape, state, ids[now], room.y)
         out = logits[t % logits.shape[0]]
         wanted = False
         for n in range(known.size):

@@ -85,13 +85,14 @@ def step(
             z[n, 2 * H : 3 * H],
             z[n, 3 * H :],
         )
+        c_before, c_after, h_after = c_prev[n], c[n], h[n]
         for j in range(H):
             i, f, o = sigmoid(z_i[j]), sigmoid(z_f[j]), sigmoid(z_o[j])
             g = tanh(z_g[j])
-            c_j = f * c_prev[n, j] + i * g
+            c_j = f * c_before[j] + i * g
             z_i[j], z_f[j], z_o[j], z_g[j] = i, f, o, g
-            c[n, j] = c_j
-            h[n, j] = o * tanh(c_j)
+            c_after[j] = c_j
+            h_after[j] = o * tanh(c_j)
 
 
 @jit(inlined_early=True)

@@ -5,7 +5,8 @@
 
 The way back is backpropagation through time (Werbos 1990), cut off where the
 window begins. Threads have blocks of batch rows: each goes through the whole
-window on its own, and rows never meet.
+window on its own, and rows never meet. Where there are fewer rows than threads, one
+thread goes, and the others help with its products.
 
 Each cell has these loops compiled for itself (`loops`), under a name of its own
 in the cache.
@@ -31,6 +32,7 @@ from charrnn.kernels.cells import (
     short_name,
 )
 from charrnn.kernels.few_rows import (
+    Alone,
     begin,
     end,
     help_out,
@@ -41,6 +43,7 @@ from charrnn.kernels.few_rows import (
 from charrnn.kernels.inputs import Inputs, carry_back, read
 from charrnn.kernels.jit import compiled_as, jit
 from charrnn.kernels.recurrent import Recurrent
+from charrnn.kernels.rows import copy_rows
 from charrnn.kernels.team import Room
 
 
@@ -60,17 +63,8 @@ def clear(flags: Flags, state: Floats) -> None:
                 state[n, j] = 0
 
 
-@jit(inlined_early=True)
-def copy_rows(source: Floats, target: Floats) -> None:
-    """Copy an array (B, H); an assignment would compile its error message, for 3 s."""
-    for n in range(source.shape[0]):
-        row, out = source[n], target[n]
-        for j in range(source.shape[1]):
-            out[j] = row[j]
-
-
 def forward(
-    weights: Recurrent, inputs: Inputs, room: Room, tape: Any, y: Floats,
+    weights: Recurrent, inputs: Inputs, room: Room | Alone, tape: Any, y: Floats,
     resets: Flags, cuts: Ids, helpers: int,
 ) -> None:  # fmt: skip
     """Run a window, from the state in ``states[:, 0]`` to ``states[:, T]``.
@@ -79,8 +73,8 @@ def forward(
     ----------
     weights : Recurrent
     inputs : Inputs
-    room : Room
-        For what threads share; see `few_rows`.
+    room : Room or Alone
+        For what threads share, if they do; see `few_rows`.
     tape : Tape
         On entry states[:, 0] holds the state, and z the input projection if
         the inputs are `inputs.projected`; all but the gradients are written.
@@ -94,8 +88,8 @@ def forward(
         Where the rows are cut into blocks for the threads. The result does
         not depend on it.
     helpers : int
-        Threads that help with the products of the only block; none without a board in
-        the room. The result does not depend on it.
+        Threads that help with the products of the only block; 0 without a room. The
+        result does not depend on it.
     """
     z, states = tape.z, tape.states
     blocks, part = cuts.size - 1, next_part(room)
@@ -123,11 +117,11 @@ def forward(
             if helpers > 0:
                 end(room, part)
         else:
-            help_out(weights.Wh, inputs.forward, room, part, s)
+            help_out(weights, inputs.forward, room, part, s)
 
 
 def backward(
-    weights: Recurrent, inputs: Inputs, room: Room, tape: Any, dy: Floats,
+    weights: Recurrent, inputs: Inputs, room: Room | Alone, tape: Any, dy: Floats,
     resets: Flags, cuts: Ids, helpers: int, first: int, last: int,
 ) -> None:  # fmt: skip
     """Carry gradients back from step `last` to `first`.
@@ -171,7 +165,7 @@ def backward(
             if helpers > 0:
                 end(room, part)
         else:
-            help_out(weights.Wh, inputs.backward, room, part, s)
+            help_out(weights, inputs.backward, room, part, s)
 
 
 class Loops(NamedTuple):

@@ -39,7 +39,7 @@ from charrnn.kernels.jit import OPTIONS, jit
 from charrnn.kernels.matmul import FORMS, Form, matrix_of
 from charrnn.kernels.narrow import INT8_ROWS, make_bfloat16_block, make_int8_block
 from charrnn.kernels.rows import panel_width
-from charrnn.kernels.team import MOST_ROWS, Room
+from charrnn.kernels.team import MOST_ROWS, SHARED_BYTES, Room
 
 #: Of a quantized number, either way from 0; and what makes it one without a sign.
 LARGEST, MIDDLE = 127, 128
@@ -49,9 +49,6 @@ _WITHOUT_SIGN, _NO_NUMBER = 0x7FFFFFFF, 0x7F800000
 
 #: Panels of a piece of a shared product, and that a single row takes at a time.
 PIECE = 4
-
-#: Bytes of weights from which on helpers are worth waiting for.
-SHARED_BYTES = 2**17
 
 
 class Bfloat16Panels(NamedTuple):
@@ -433,11 +430,7 @@ def help_out(Wh: Reduced, Wx: Reduced, part: int, worker: int) -> None:
         this = team.await_job(board, this, part)
         if this < 0:
             return
-        number = team.peek(board, team.NUMBER)
-        rows, depth = team.peek(board, team.ROWS), team.peek(board, team.DEPTH)
-        columns, adds = team.peek(board, team.COLUMNS), team.peek(board, team.ADDS) != 0
-        pieces = team.peek(board, team.PIECES)
-        job = rows, depth, columns, adds
+        number, job, pieces = team.read_job(board)
         while True:
             k = team.take(board, this, worker, pieces)
             if k < 0:

@@ -1,9 +1,10 @@
 """Several threads on one product: pieces of it, taken from a board by whoever is free.
 
-One text is made by one thread, the main one. For a large network it has helpers, which
-wait for products and do nothing else. A product is cut into pieces, each some columns
-of the result; a column's sum is formed by one thread, in one order, so that results
-depend neither on how many threads there are nor on who takes what.
+One text is made by one thread, the main one, and a window of fewer rows than threads
+is gone through by one (`few_rows`). For a large network it has helpers, which wait for
+products and do nothing else. A product is cut into pieces, each some columns of the
+result; a column's sum is formed by one thread, in one order, so that results depend
+neither on how many threads there are nor on who takes what.
 
 Nobody is waited for who has not begun. Each thread has a range of pieces of its own,
 always the same weights, which stay in its processor's cache; whoever is done with that
@@ -45,8 +46,8 @@ Board = NDArray[np.int64]
 #: lies in different ones.
 _LINE = LINE // 8
 
-#: Places on the board. The slice of work that is helped with, 0 for none; the number
-#: of the last job.
+#: Places on the board. The slice of work that is helped with, 0 for none, less than 0
+#: for one that is over; the number of the last job.
 SLICE, JOB = 0, _LINE
 
 #: What the job is: the matrix, the product's rows, depth and columns, pieces, and
@@ -62,6 +63,9 @@ _CLOSED = 2**_SHIFT - 1
 
 #: Turns that a waiting thread spins before it lets others run, some 50 ns each.
 _SPINS = 400
+
+#: Bytes of weights from which on helpers are worth waiting for.
+SHARED_BYTES = 2**17
 
 #: Rows of a product that is shared at most: more are shared by rows.
 MOST_ROWS = 4
@@ -238,6 +242,21 @@ def publish(board: Board, job: tuple[int, int, int, int, int, bool]) -> int:
         put(board, RANGES + worker * _LINE, this << _SHIFT)
     put(board, JOB, this)
     return this
+
+
+@jit
+def read_job(board: Board) -> tuple[int, tuple[int, int, int, bool], int]:
+    """Read what has been published; of use for whoever can take a piece of it.
+
+    Returns
+    -------
+    number : int
+    job : (rows, depth, columns, adds)
+    pieces : int
+    """
+    rows, depth = peek(board, ROWS), peek(board, DEPTH)
+    job = rows, depth, peek(board, COLUMNS), peek(board, ADDS) != 0
+    return peek(board, NUMBER), job, peek(board, PIECES)
 
 
 @jit

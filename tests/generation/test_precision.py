@@ -22,7 +22,7 @@ from charrnn.generation.sampler import Sampler
 from charrnn.kernels import team
 from charrnn.kernels.bfloat16 import round_all
 from charrnn.kernels.blending import ALONE
-from charrnn.kernels.reduced import SHARED_BYTES
+from charrnn.kernels.team import SHARED_BYTES
 from charrnn.kernels.threads import usable
 from charrnn.network import Network
 from charrnn.parameters import chosen_precision

@@ -23,11 +23,11 @@ from charrnn.config import ActivationName
 from charrnn.examples.layers import packed
 from charrnn.kernels import rnn
 from charrnn.kernels.cells import CellKernels, kernels_of
+from charrnn.kernels.few_rows import NOBODY
 from charrnn.kernels.inputs import Inputs, characters, outputs_below, projected
 from charrnn.kernels.lagged import Links
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
-from charrnn.kernels.team import new_room
 from charrnn.kernels.threads import limited, row_cuts, usable
 from tests import reference
 from tests.gradcheck import assert_same_gradient, numeric_gradient
@@ -98,14 +98,9 @@ class Case:
         weights = Recurrent(packed(self.Wh).forward, self.own)
         with limited(usable(threads)):
             loops(self.kernels).forward(
-                weights, inputs, self.room, tape, y, self.resets, cuts, 0
+                weights, inputs, NOBODY, tape, y, self.resets, cuts, 0
             )
         return y
-
-    @property
-    def room(self) -> Any:
-        """Make room for threads that share products: nobody helps here."""
-        return new_room(0, 0, shared=False, dtype=self.zx.dtype)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -126,7 +121,7 @@ class Case:
         for begin in (*reversed(parts), 0):
             with limited(usable(threads)):
                 loops(self.kernels).backward(
-                    weights, inputs, self.room, tape, dy[begin:end], self.resets,
+                    weights, inputs, NOBODY, tape, dy[begin:end], self.resets,
                     cuts, 0, begin, end,
                 )  # fmt: skip
             end = begin

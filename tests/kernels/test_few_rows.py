@@ -13,8 +13,8 @@ from charrnn.config import CellName, ModelConfig
 from charrnn.kernels import team
 from charrnn.kernels.few_rows import (
     INPUT,
+    NOBODY,
     RECURRENT,
-    SHARED_BYTES,
     SharedPanels,
     begin,
     end,
@@ -24,7 +24,8 @@ from charrnn.kernels.few_rows import (
 from charrnn.kernels.jit import jit
 from charrnn.kernels.matmul import multiply
 from charrnn.kernels.packing import new_packed, pack
-from charrnn.kernels.team import MOST_ROWS, Room, new_room
+from charrnn.kernels.recurrent import Recurrent
+from charrnn.kernels.team import MOST_ROWS, SHARED_BYTES, Room, new_room
 from charrnn.kernels.threads import usable
 from charrnn.network import Network
 from charrnn.windows import Window
@@ -50,7 +51,7 @@ def product(a: Floats, W: Any, c: Floats, accumulate: bool) -> None:
 @jit(parallel=False)
 def helper(Wh: Floats, Wx: Floats, room: Room, part: int, worker: int) -> None:
     """Help as the kernels do."""
-    help_out(Wh, Wx, room, part, worker)
+    help_out(Recurrent(Wh, Wx[0, 0]), Wx, room, part, worker)
 
 
 @jit(parallel=False)
@@ -171,40 +172,33 @@ def test_helpers_change_no_bit(cell: CellName, dtype: Any) -> None:
 
     assert passed(networks[0], ids) == passed(networks[1], ids)
     spaces = [network.workspace(T, 1) for network in networks]
-    assert [space.helpers for space in spaces] == [0, usable(2) - 1]
+    assert [space.trainers.helpers for space in spaces] == [0, usable(2) - 1]
     if usable(2) == 2:  # Wh and Wx, there and back
-        assert spaces[1].room.board[team.JOB] >= 4 * T
+        assert spaces[1].trainers.room.board[team.JOB] >= 4 * T
 
 
 def test_who_helps(rng: np.random.Generator) -> None:
-    """Whoever has no row of his own, where matrices are large; nobody otherwise."""
+    """In training, whoever has no row of his own, where matrices are large."""
     network = build(rng, "lstm", usable(2))
     small = Network(ModelConfig(vocab_size=7, hidden=8), threads=usable(2))
 
-    assert network.workspace(T, 2).helpers == 0
-    assert (
-        network.workspace(T, 2).cuts.tolist()
-        == np.linspace(0, 2, usable(2) + 1).tolist()
-    )
-    assert small.workspace(T, 1).helpers == 0
-    assert small.workspace(T, 1).room.board.size == 0
+    assert network.workspace(T, 1).crew.room is NOBODY
+    assert network.workspace(T, 2).trainers is network.workspace(T, 2).crew
+    assert len(network.workspace(T, 2).crew.cuts) == 1 + usable(2)
+    assert small.workspace(T, 1).trainers.room is NOBODY
 
 
-def test_several_threads_read_with_one_network(rng: np.random.Generator) -> None:
-    """Each has helpers, and room, of its own."""
+def test_several_threads_use_one_network(rng: np.random.Generator) -> None:
+    """Each has helpers, and room, of its own on the way forward."""
     network = build(rng, "lstm", usable(2))
     texts = [rng.integers(0, 7, (T, 1)).astype(np.int32) for _ in range(8)]
-    expected = [network.losses(*of(network, ids)).tobytes() for ids in texts]
+
+    def state_behind(ids: NDArray[np.int32]) -> bytes:
+        state = network.new_state(1)
+        network.forward(Window.of_inputs(ids), state, training=True)
+        return state.tobytes()
+
+    expected = [state_behind(ids) for ids in texts]
     with ThreadPoolExecutor(4) as pool:
         for _ in range(5):
-            found = pool.map(
-                lambda ids: network.losses(*of(network, ids)).tobytes(), texts
-            )
-
-            assert list(found) == expected
-
-
-def of(network: Network, ids: NDArray[np.int32]) -> tuple[Window, Floats]:
-    """Make a window and a state for a text."""
-    window = Window.of_inputs(ids)._replace(targets=np.roll(ids, -1, axis=0))
-    return window, network.new_state(1)
+            assert list(pool.map(state_behind, texts)) == expected

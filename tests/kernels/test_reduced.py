@@ -22,14 +22,13 @@ from charrnn.kernels.reduced import (
     LARGEST,
     MIDDLE,
     PIECE,
-    SHARED_BYTES,
     Reduced,
     bfloat16_panels,
     help_out,
     int8_panels,
     multiply_exactly,
 )
-from charrnn.kernels.team import MOST_ROWS, Room, new_room
+from charrnn.kernels.team import MOST_ROWS, SHARED_BYTES, Room, new_room
 
 pytestmark = pytest.mark.small
 
