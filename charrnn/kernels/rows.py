@@ -2,7 +2,7 @@
 
 The blocks are emitted code: of numbers (`blocks`), or of pairs of bfloat16
 (`bfloat16_blocks`). Which one is taken decides on no number: every one is a chain of
-multiply-adds along the shared axis, in order.
+multiply-adds along the shared axis, in order. Rows are copied here, too.
 """
 
 from typing import Any
