@@ -29,7 +29,7 @@ from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.rows import PANELS, copy_rows
 from charrnn.kernels.team import MOST_ROWS, SHARED_BYTES, Room
 
-#: Turns that a helper waits for the main thread to begin: a millisecond or so.
+#: Turns that a helper waits for the main thread to begin: a millisecond at least.
 _TURNS = 4000
 
 
@@ -152,7 +152,10 @@ def share_inputs(inputs: Inputs, room: Room | Alone) -> Inputs:
 
 
 def begin(room: Room | Alone, part: int, workers: int) -> None:
-    """Let helpers come: workers with the main thread."""
+    """Let helpers come: workers with the main thread, as many whenever it is this room.
+
+    The last job of the part before counts as done only for as many as shared it.
+    """
 
 
 def end(room: Room | Alone, part: int) -> None:
@@ -180,7 +183,10 @@ def help_out(
 
 @jit
 def next_part(room: Room | Alone) -> int:
-    """Find a number, from 1 on, for what the main thread is about to do."""
+    """Find a number, from 1 on, for what the main thread is about to do.
+
+    Asked for once, before the parallel loop; 0 without a room.
+    """
     return abs(team.peek(room.board, team.SLICE)) + 1 if room.board.size > 0 else 0
 
 

@@ -88,8 +88,9 @@ def forward(
         Where the rows are cut into blocks for the threads. The result does
         not depend on it.
     helpers : int
-        Threads that help with the products of the only block; 0 without a room. The
-        result does not depend on it.
+        Threads that help with the products of the only block, fewer than
+        `team.MOST_WORKERS`; 0 where there are several blocks, or no room. The result
+        does not depend on it.
     """
     z, states = tape.z, tape.states
     blocks, part = cuts.size - 1, next_part(room)
