@@ -16,6 +16,7 @@ every layer of every part.
 import inspect
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -42,7 +43,7 @@ from charrnn.kernels.products import PLAIN, Products
 from charrnn.kernels.recurrence import loops
 from charrnn.kernels.recurrent import Recurrent
 from charrnn.kernels.team import Room
-from charrnn.kernels.threads import row_cuts
+from charrnn.kernels.threads import limited, row_cuts
 from charrnn.normalization import Normalization
 from charrnn.parameters import LayerParameters, Parameters, state_shape
 from charrnn.windows import Window
@@ -249,10 +250,13 @@ class Stack:
 
     def pack(self) -> None:
         """Copy the weights into the panels that the products read."""
-        for layer in self.layers:
-            self.products.pack(layer.weights.Wh, layer.Wh)
-            if layer.Wx is not None:
-                self.products.pack(layer.weights.Wx, layer.Wx)
+        # Packing in float32 starts no threads: whoever has loaded a network may fork.
+        alone = self.products is PLAIN
+        with nullcontext() if alone else limited(self._threads):
+            for layer in self.layers:
+                self.products.pack(layer.weights.Wh, layer.Wh)
+                if layer.Wx is not None:
+                    self.products.pack(layer.weights.Wx, layer.Wx)
 
     def pack_dropped(self, noise: Noise) -> None:
         """Copy the recurrent weights into their panels, some of them as zeros."""

@@ -254,3 +254,18 @@ def test_files_of_float32_say_nothing_new() -> None:
     assert rounded["version"] == "1.3"
     assert rounded["training"]["config"].pop("precision") == "bfloat16"
     assert rounded["training"] == plain["training"]
+
+
+@compiled_only
+def test_packing_takes_no_more_threads_than_the_network_has(form: str) -> None:
+    """Outside of steps, too."""
+    products, seen = bfloat16_products(form), []
+
+    def pack(matrix: Any, packed: Any) -> None:
+        seen.append(numba.get_num_threads())
+        products.pack(matrix, packed)
+
+    config = ModelConfig(cell="lstm", **SHAPE)
+    Network(config, products=products._replace(pack=pack), threads=1).pack()
+
+    assert set(seen) == {1}
